@@ -1,0 +1,101 @@
+#include "app.h"
+
+#include <cstdio>
+
+#include "base/log.h"
+#include "base/signals.h"
+#include "base/text.h"
+#include "base/threads.h"
+#include "base/version.h"
+
+namespace hardmoe {
+namespace {
+
+constexpr const char* exit_status_help =
+    "Exit status: 0 done, 1 failed, 2 wrong usage or configuration, 75 interrupted (the same command "
+    "resumes).\nResults go to standard output, messages to standard error.";
+
+int report(const std::string& name, const std::string& message, ExitStatus status) {
+  fmt::print(stderr, "{}: {}\n", name, message);
+  return static_cast<int>(status);
+}
+
+/// CLI11's message, with the nearest known option where one was mistyped.
+std::string usage_message(const CLI::App& app, const CLI::ParseError& error,
+                          const std::vector<std::string>& left) {
+  std::string message = error.what();
+  std::vector<std::string> known;
+  for (const auto* option : app.get_options()) {
+    for (const auto& name : option->get_lnames()) known.push_back("--" + name);
+  }
+  for (const auto& word : left) {
+    if (!word.starts_with("--")) continue;
+    const auto nearest = nearest_name(word.substr(0, word.find('=')), known);
+    if (!nearest.empty()) message += fmt::format("; did you mean {}?", nearest);
+  }
+  return message + "; see --help";
+}
+
+}  // namespace
+
+Command::Command(std::string name, std::string description)
+    : cli_(std::move(description), std::move(name)) {
+  cli_.footer(exit_status_help);
+  cli_.get_formatter()->column_width(34);
+  cli_.set_version_flag("--version", fmt::format("{} (hardmoe) {}", cli_.get_name(), version));
+  cli_.add_option("--config", config_file_, "YAML configuration file")->type_name("FILE");
+  cli_.add_option("--set", overrides_, "Set one configuration key, e.g. base.lr=0.05 (repeatable)")
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false);
+  cli_.add_option("--threads", threads_, "Compute threads (default: one a processor)");
+  cli_.add_flag("--quiet", quiet_, "Print only warnings and errors");
+}
+
+void Command::setting(const std::string& option, const std::string& key, const std::string& help) {
+  settings_.push_back(std::make_unique<Setting>(Setting{option, key, ""}));
+  cli_.add_option(option, settings_.back()->value, fmt::format("{} (--set {}=…)", help, key))
+      ->type_name("VALUE");
+}
+
+void Command::stage_options(bool& force) {
+  cli_.add_flag("--force", force, "Redo the work even where --out was made from other inputs");
+}
+
+void Command::read_config() {
+  const Fields fields = fields_of(config_);
+  if (!config_file_.empty()) load_yaml(config_file_, fields);
+  for (const auto& assignment : overrides_) apply_override(assignment, fields);
+  for (const auto& setting : settings_) {
+    if (cli_.count(setting->option) > 0) {
+      apply_override(fmt::format("{}={}", setting->key, setting->value), fields);
+    }
+  }
+}
+
+int Command::run(int argc, char** argv, const std::function<void()>& body) {
+  const std::string name = cli_.get_name();
+  try {
+    cli_.parse(argc, argv);
+  } catch (const CLI::Success& success) {  // --help, --version
+    return cli_.exit(success);
+  } catch (const CLI::ParseError& error) {
+    return report(name, usage_message(cli_, error, cli_.remaining()), ExitStatus::usage);
+  }
+  try {
+    install_signal_handlers();
+    if (quiet_) set_log_level(LogLevel::warning);
+    if (threads_ != 0) set_compute_threads(threads_);
+    read_config();
+    body();
+    if (std::fflush(stdout) != 0) fail("writing standard output: the reader is gone or the disk is full");
+    return static_cast<int>(ExitStatus::done);
+  } catch (const Error& error) {
+    return report(name, error.what(), error.status());
+  } catch (const std::bad_alloc&) {
+    return report(name, "out of memory; try a smaller batch or image size", ExitStatus::failed);
+  } catch (const std::exception& error) {
+    return report(name, error.what(), ExitStatus::failed);
+  }
+}
+
+}  // namespace hardmoe

@@ -1,0 +1,45 @@
+// What every command shares: --config, --set, --threads, --quiet, --version, one catch, one exit
+// status. Each apps/moe-*.cpp adds its own options and a body.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "run/config.h"
+
+namespace hardmoe {
+
+class Command {
+ public:
+  Command(std::string name, std::string description);
+
+  CLI::App& cli() { return cli_; }
+  Config& config() { return config_; }
+
+  /// A long option that is short for `--set KEY=VALUE`.
+  void setting(const std::string& option, const std::string& key, const std::string& help);
+  /// `--force`, for commands that write a stage.
+  void stage_options(bool& force);
+
+  /// Parses, reads the configuration, runs the body, and turns errors into a sentence on stderr and an
+  /// exit status. Returns it.
+  int run(int argc, char** argv, const std::function<void()>& body);
+
+ private:
+  struct Setting {
+    std::string option, key, value;
+  };
+  void read_config();
+
+  CLI::App cli_;
+  Config config_;
+  std::string config_file_;
+  std::vector<std::string> overrides_;
+  std::vector<std::unique_ptr<Setting>> settings_;
+  int threads_ = 0;
+  bool quiet_ = false;
+};
+
+}  // namespace hardmoe

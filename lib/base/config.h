@@ -1,0 +1,88 @@
+// Configuration as plain structs: a struct lists its fields once, and from that list it is read from
+// YAML, overridden with `--set a.b=c`, checked for unknown keys, and written back (frozen).
+//
+//   struct Schedule {
+//     int epochs = 5;
+//     void describe(Fields& f) { f.add("epochs", epochs, "passes over the data"); }
+//   };
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+#include "base/json.h"
+
+namespace hardmoe {
+
+class Fields {
+ public:
+  void add(std::string name, bool& value, std::string help);
+  void add(std::string name, int& value, std::string help);
+  void add(std::string name, int64_t& value, std::string help);
+  void add(std::string name, uint64_t& value, std::string help);
+  void add(std::string name, double& value, std::string help);
+  void add(std::string name, std::string& value, std::string help);
+  void add(std::string name, std::vector<std::string>& value, std::string help);
+  void add(std::string name, std::vector<double>& value, std::string help);
+
+  /// An enumeration by its names, given in the order of its values from 0.
+  template <class E>
+  void add_enum(std::string name, E& value, std::vector<std::string> names, std::string help) {
+    add_choice(
+        std::move(name), std::move(names), [&value] { return static_cast<size_t>(value); },
+        [&value](size_t index) { value = static_cast<E>(index); }, std::move(help));
+  }
+
+  /// A nested struct with its own describe().
+  template <class Section>
+  void add_section(std::string name, Section& section, std::string help) {
+    Fields inner;
+    section.describe(inner);
+    add_fields(std::move(name), std::move(inner), std::move(help));
+  }
+
+  struct Field {
+    std::string name;
+    std::string help;
+    std::string type;                                      ///< "number", "true or false", …
+    bool is_list = false;
+    std::function<bool(const std::vector<std::string>&)> parse;  ///< false: not of that type
+    std::function<Json()> value;
+    std::vector<Field> section;                            ///< nested fields, else empty
+  };
+  const std::vector<Field>& list() const { return fields_; }
+
+ private:
+  void add_choice(std::string name, std::vector<std::string> names, std::function<size_t()> get,
+                  std::function<void(size_t)> set, std::string help);
+  void add_fields(std::string name, Fields inner, std::string help);
+  std::vector<Field> fields_;
+};
+
+/// Reads a YAML file into the fields; absent keys keep their values. Throws Error(usage) naming
+/// file, line, key, and the nearest known key, or the type expected and the text found.
+void load_yaml(const std::filesystem::path& file, const Fields& fields);
+
+/// Applies "train.lr=0.1"; a list is "a=[1,2]". Throws Error(usage) as load_yaml does.
+void apply_override(std::string_view assignment, const Fields& fields);
+
+/// The fields' present values.
+Json config_json(const Fields& fields);
+
+/// As YAML with each field's help as a comment; load_yaml reads it back to the same values.
+std::string config_yaml(const Fields& fields);
+
+template <class Config>
+Fields fields_of(Config& config) {
+  Fields fields;
+  config.describe(fields);
+  return fields;
+}
+
+}  // namespace hardmoe

@@ -1,0 +1,199 @@
+#include "base/files.h"
+
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "base/error.h"
+
+namespace hardmoe {
+namespace fs = std::filesystem;
+namespace {
+
+std::string reason() { return std::strerror(errno); }
+
+/// Closes on scope exit.
+struct Descriptor {
+  int fd;
+  ~Descriptor() {
+    if (fd >= 0) ::close(fd);
+  }
+};
+
+void write_all(int fd, const char* bytes, size_t count, const fs::path& file) {
+  while (count > 0) {
+    const ssize_t written = ::write(fd, bytes, count);
+    if (written < 0) {
+      if (errno == EINTR) continue;
+      fail("writing {}: {}{}", file.string(), reason(),
+           errno == ENOSPC ? "; free some space and run the same command again" : "");
+    }
+    bytes += written;
+    count -= static_cast<size_t>(written);
+  }
+}
+
+constexpr size_t buffer_bytes = size_t{1} << 20;
+
+}  // namespace
+
+std::string read_file(const fs::path& file) {
+  const Descriptor input{::open(file.c_str(), O_RDONLY | O_CLOEXEC)};
+  if (input.fd < 0) fail("reading {}: {}", file.string(), reason());
+  struct stat info = {};
+  if (::fstat(input.fd, &info) != 0) fail("reading {}: {}", file.string(), reason());
+  if (S_ISDIR(info.st_mode)) fail("reading {}: it is a folder, expected a file", file.string());
+  std::string bytes;
+  bytes.reserve(static_cast<size_t>(info.st_size));
+  char chunk[1 << 16];
+  while (true) {
+    const ssize_t count = ::read(input.fd, chunk, sizeof chunk);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) fail("reading {}: {}", file.string(), reason());
+    if (count == 0) return bytes;
+    bytes.append(chunk, static_cast<size_t>(count));
+  }
+}
+
+void write_file_atomic(const fs::path& file, std::string_view bytes) {
+  AtomicFile output(file);
+  output.write(bytes);
+  output.commit();
+}
+
+AtomicFile::AtomicFile(fs::path file) : file_(std::move(file)) {
+  temporary_ = file_;
+  temporary_ += fmt::format(".{}.tmp", ::getpid());
+  descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (descriptor_ < 0) fail("writing {}: {}", file_.string(), reason());
+}
+
+AtomicFile::~AtomicFile() {
+  if (descriptor_ < 0) return;
+  ::close(descriptor_);
+  ::unlink(temporary_.c_str());
+}
+
+void AtomicFile::write(const void* bytes, size_t count) {
+  size_ += count;
+  buffer_.append(static_cast<const char*>(bytes), count);
+  if (buffer_.size() >= buffer_bytes) flush();
+}
+
+void AtomicFile::flush() {
+  write_all(descriptor_, buffer_.data(), buffer_.size(), file_);
+  buffer_.clear();
+}
+
+void AtomicFile::write_at(size_t offset, const void* bytes, size_t count) {
+  flush();
+  if (::pwrite(descriptor_, bytes, count, static_cast<off_t>(offset)) !=
+      static_cast<ssize_t>(count)) {
+    fail("writing {}: {}", file_.string(), reason());
+  }
+}
+
+void AtomicFile::commit() {
+  flush();
+  if (::fsync(descriptor_) != 0) fail("writing {}: {}", file_.string(), reason());
+  ::close(std::exchange(descriptor_, -1));
+  if (::rename(temporary_.c_str(), file_.c_str()) != 0) {
+    const std::string why = reason();
+    ::unlink(temporary_.c_str());
+    fail("writing {}: {}", file_.string(), why);
+  }
+}
+
+MappedFile::MappedFile(const fs::path& file) {
+  const Descriptor input{::open(file.c_str(), O_RDONLY | O_CLOEXEC)};
+  struct stat info = {};
+  if (input.fd < 0 || ::fstat(input.fd, &info) != 0) fail("reading {}: {}", file.string(), reason());
+  size_ = static_cast<size_t>(info.st_size);
+  if (size_ == 0) return;
+  void* mapped = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, input.fd, 0);
+  if (mapped == MAP_FAILED) fail("mapping {}: {}", file.string(), reason());
+  data_ = static_cast<const std::byte*>(mapped);
+}
+
+MappedFile::~MappedFile() {
+  if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
+}
+
+MappedFile::MappedFile(MappedFile&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+
+MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
+  std::swap(data_, other.data_);
+  std::swap(size_, other.size_);
+  return *this;
+}
+
+FileLock::FileLock(const fs::path& file, std::string_view what) {
+  descriptor_ = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  if (descriptor_ < 0) fail("locking {}: {}", file.string(), reason());
+  if (::flock(descriptor_, LOCK_EX | LOCK_NB) != 0) {
+    ::close(std::exchange(descriptor_, -1));
+    fail("{} is being written by another process (lock {}); wait for it or stop it", what,
+         file.string());
+  }
+}
+
+FileLock::~FileLock() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+}
+
+FileLock::FileLock(FileLock&& other) noexcept
+    : descriptor_(std::exchange(other.descriptor_, -1)) {}
+
+void make_writable_folder(const fs::path& folder) {
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error) fail("creating folder {}: {}", folder.string(), error.message());
+  if (!fs::is_directory(folder)) {
+    fail("creating folder {}: a file of that name is in the way", folder.string());
+  }
+  if (::access(folder.c_str(), W_OK) != 0) fail("writing into {}: {}", folder.string(), reason());
+}
+
+void require_file(const fs::path& file, std::string_view hint) {
+  if (!fs::exists(file)) fail("{}: no such file; {}", file.string(), hint);
+}
+
+Sha256::Sha256() : context_(EVP_MD_CTX_new()) {
+  EVP_DigestInit_ex(static_cast<EVP_MD_CTX*>(context_), EVP_sha256(), nullptr);
+}
+
+Sha256::~Sha256() { EVP_MD_CTX_free(static_cast<EVP_MD_CTX*>(context_)); }
+
+void Sha256::update(const void* bytes, size_t count) {
+  EVP_DigestUpdate(static_cast<EVP_MD_CTX*>(context_), bytes, count);
+}
+
+std::string Sha256::hex() {
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  unsigned int length = 0;
+  EVP_DigestFinal_ex(static_cast<EVP_MD_CTX*>(context_), digest, &length);
+  return fmt::format("{:02x}", fmt::join(digest, digest + length, ""));
+}
+
+std::string sha256_hex(std::string_view bytes) {
+  Sha256 hash;
+  hash.update(bytes.data(), bytes.size());
+  return hash.hex();
+}
+
+std::string sha256_of_file(const fs::path& file) {
+  const MappedFile mapped(file);
+  Sha256 hash;
+  hash.update(mapped.bytes().data(), mapped.bytes().size());
+  return hash.hex();
+}
+
+}  // namespace hardmoe

@@ -1,0 +1,93 @@
+// Files that appear whole or not at all, memory maps, locks and checksums.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace hardmoe {
+
+/// The whole file. Throws Error naming the file and the system's reason.
+std::string read_file(const std::filesystem::path& file);
+
+/// Writes to a temporary name in the same folder, fsyncs, renames. Throws Error (full disk, no
+/// permission …) and leaves what was there before.
+void write_file_atomic(const std::filesystem::path& file, std::string_view bytes);
+
+/// A file written piece by piece that appears under its name only at commit(); removed otherwise.
+class AtomicFile {
+ public:
+  explicit AtomicFile(std::filesystem::path file);
+  ~AtomicFile();
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+  void write(const void* bytes, size_t count);
+  void write(std::string_view bytes) { write(bytes.data(), bytes.size()); }
+  /// Overwrites `count` bytes at `offset`, for headers known only at the end.
+  void write_at(size_t offset, const void* bytes, size_t count);
+  size_t size() const { return size_; }
+  void commit();
+
+ private:
+  void flush();
+  std::filesystem::path file_;
+  std::filesystem::path temporary_;
+  std::string buffer_;
+  size_t size_ = 0;
+  int descriptor_ = -1;
+};
+
+/// Read-only memory map of a whole file; an empty file maps to an empty span.
+class MappedFile {
+ public:
+  MappedFile() = default;
+  explicit MappedFile(const std::filesystem::path& file);
+  ~MappedFile();
+  MappedFile(MappedFile&& other) noexcept;
+  MappedFile& operator=(MappedFile&& other) noexcept;
+  std::span<const std::byte> bytes() const { return {data_, size_}; }
+
+ private:
+  const std::byte* data_ = nullptr;
+  size_t size_ = 0;
+};
+
+/// Holds `file` locked while alive. Throws Error if another process holds it.
+class FileLock {
+ public:
+  FileLock(const std::filesystem::path& file, std::string_view what);
+  ~FileLock();
+  FileLock(FileLock&& other) noexcept;
+  FileLock(const FileLock&) = delete;
+  FileLock& operator=(const FileLock&) = delete;
+
+ private:
+  int descriptor_ = -1;
+};
+
+/// Creates the folder (and parents) and checks that it can be written. Throws Error.
+void make_writable_folder(const std::filesystem::path& folder);
+
+/// Throws Error("X: no such file; …") with `hint` unless the file exists.
+void require_file(const std::filesystem::path& file, std::string_view hint);
+
+/// SHA-256 in hexadecimal, as `sha256sum` prints it.
+class Sha256 {
+ public:
+  Sha256();
+  ~Sha256();
+  Sha256(const Sha256&) = delete;
+  Sha256& operator=(const Sha256&) = delete;
+  void update(const void* bytes, size_t count);
+  std::string hex();
+
+ private:
+  void* context_;
+};
+std::string sha256_hex(std::string_view bytes);
+std::string sha256_of_file(const std::filesystem::path& file);
+
+}  // namespace hardmoe

@@ -1,0 +1,39 @@
+// JSON values (nlohmann/json underneath) with errors that name the file and field.
+#pragma once
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+
+namespace hardmoe {
+
+using Json = nlohmann::ordered_json;
+
+/// Throws Error naming `where` and the position of the fault.
+Json parse_json(std::string_view text, std::string_view where);
+Json read_json(const std::filesystem::path& file);
+/// Written whole or not at all (see write_file_atomic), indented, with a final newline.
+void write_json(const std::filesystem::path& file, const Json& value);
+
+/// value[key] as T. Throws Error naming `where` and the key if absent or of another type.
+template <class T>
+T json_get(const Json& value, const char* key, std::string_view where);
+
+/// "train.lr: was 0.1, is 0.2" for every leaf that differs.
+std::vector<std::string> json_differences(const Json& was, const Json& is);
+
+[[noreturn]] void fail_json_field(std::string_view where, const char* key, std::string_view why);
+
+template <class T>
+T json_get(const Json& value, const char* key, std::string_view where) {
+  const auto found = value.is_object() ? value.find(key) : value.end();
+  if (found == value.end()) fail_json_field(where, key, "is missing");
+  try {
+    return found->template get<T>();
+  } catch (const nlohmann::json::exception& error) {
+    fail_json_field(where, key, error.what());
+  }
+}
+
+}  // namespace hardmoe

@@ -1,0 +1,103 @@
+#include "base/stage.h"
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "base/version.h"
+
+namespace hardmoe {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr const char* record_name = "stage.json";
+constexpr const char* lock_name = ".lock";
+
+Json finished_record(const fs::path& folder, const std::string& command) {
+  const fs::path file = folder / record_name;
+  require_file(file, fmt::format("run `{}` to make {} first", command, folder.string()));
+  const Json record = read_json(file);
+  const std::string where = file.string();
+  const auto found = json_get<std::string>(record, "command", where);
+  if (found != command) {
+    fail_usage("{}: made by `{}`, expected the result of `{}`", folder.string(), found, command);
+  }
+  if (!json_get<bool>(record, "done", where)) {
+    fail("{}: not finished; run the same `{}` again to resume it", folder.string(), command);
+  }
+  return record;
+}
+
+void remove_contents(const fs::path& folder) {
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    if (entry.path().filename() != lock_name) fs::remove_all(entry.path());
+  }
+}
+
+FileLock lock_folder(const fs::path& folder) {
+  make_writable_folder(folder);
+  return FileLock(folder / lock_name, folder.string());
+}
+
+}  // namespace
+
+Stage::Stage(Options options)
+    : options_(std::move(options)), lock_(lock_folder(options_.folder)),
+      start_seconds_(now_seconds()) {
+  const fs::path file = options_.folder / record_name;
+  const Json identity = {{"command", options_.command}, {"inputs", options_.inputs}};
+  if (fs::exists(file)) {
+    const Json record = read_json(file);
+    const std::string where = file.string();
+    const Json found = {{"command", json_get<std::string>(record, "command", where)},
+                        {"inputs", json_get<Json>(record, "inputs", where)}};
+    const auto changes = json_differences(found, identity);
+    if (changes.empty()) {
+      done_ = json_get<bool>(record, "done", where);
+      if (done_) results_ = json_get<Json>(record, "results", where);
+      return;
+    }
+    if (!options_.force) {
+      fail_usage("{}: made from other inputs ({}); choose another --out, or --force to redo it",
+                 options_.folder.string(), join(changes, "; "));
+    }
+    remove_contents(options_.folder);
+  } else {
+    for (const auto& entry : fs::directory_iterator(options_.folder)) {
+      const auto name = entry.path().filename().string();
+      if (name == lock_name || name == "log.txt") continue;
+      if (!options_.force) {
+        fail_usage("{}: holds '{}' and no {}; choose an empty folder for --out",
+                   options_.folder.string(), name, record_name);
+      }
+    }
+  }
+  Json record = identity;
+  record["version"] = version;
+  record["done"] = false;
+  write_json(file, record);
+}
+
+void Stage::finish(const std::vector<std::string>& outputs, Json results) {
+  Json hashes = Json::object();
+  for (const auto& name : outputs) hashes[name] = sha256_of_file(options_.folder / name);
+  results_ = std::move(results);
+  done_ = true;
+  write_json(options_.folder / record_name, {{"command", options_.command},
+                                             {"version", version},
+                                             {"inputs", options_.inputs},
+                                             {"done", true},
+                                             {"outputs", hashes},
+                                             {"results", results_},
+                                             {"seconds", now_seconds() - start_seconds_}});
+}
+
+std::string stage_fingerprint(const fs::path& folder, const std::string& command) {
+  const Json record = finished_record(folder, command);
+  return sha256_hex(json_get<Json>(record, "outputs", folder.string()).dump());
+}
+
+Json stage_results(const fs::path& folder, const std::string& command) {
+  return json_get<Json>(finished_record(folder, command), "results", folder.string());
+}
+
+}  // namespace hardmoe

@@ -1,0 +1,55 @@
+// A stage: one folder, written by one command, done when its stage.json says so with the same inputs.
+// The command run again skips a done stage, resumes an unfinished one, and refuses changed inputs
+// unless forced. Not for ordering stages: each names the stages it read (see lib/run).
+//
+//   stage.json  {"command", "version", "inputs": {…}, "done", "outputs": {name: sha256},
+//                "results": {…}, "seconds"}
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "base/files.h"
+#include "base/json.h"
+
+namespace hardmoe {
+
+class Stage {
+ public:
+  struct Options {
+    std::filesystem::path folder;
+    std::string command;  ///< "moe-train-base"
+    Json inputs;          ///< fingerprints of what it reads and every setting that shapes its result
+    bool force = false;   ///< start anew where the inputs differ
+  };
+
+  /// Locks the folder. Throws Error naming what changed if an earlier run had other inputs, unless
+  /// forced: then what that run wrote is removed.
+  explicit Stage(Options options);
+
+  /// A finished run with the same inputs is here: nothing is left to do.
+  bool done() const { return done_; }
+  /// What the finished run reported (empty unless done).
+  const Json& results() const { return results_; }
+  const std::filesystem::path& folder() const { return options_.folder; }
+
+  /// Marks the stage done: hashes `outputs` (names in the folder) and writes stage.json.
+  void finish(const std::vector<std::string>& outputs, Json results);
+
+ private:
+  Options options_;
+  FileLock lock_;
+  bool done_ = false;
+  Json results_ = Json::object();
+  double start_seconds_;
+};
+
+/// The identity of a finished stage's outputs, for the inputs of the next. Throws Error if the folder
+/// holds no finished stage: "X is not finished; run `COMMAND` first".
+std::string stage_fingerprint(const std::filesystem::path& folder, const std::string& command);
+
+/// The results a finished stage reported. Throws as stage_fingerprint does.
+Json stage_results(const std::filesystem::path& folder, const std::string& command);
+
+}  // namespace hardmoe

@@ -1,0 +1,16 @@
+#include "base/threads.h"
+
+#include <omp.h>
+
+#include "base/error.h"
+
+namespace hardmoe {
+
+int compute_threads() { return omp_get_max_threads(); }
+
+void set_compute_threads(int count) {
+  if (count < 1 || count > 1024) fail_usage("--threads: expected 1 to 1024, found {}", count);
+  omp_set_num_threads(count);
+}
+
+}  // namespace hardmoe

@@ -1,0 +1,41 @@
+// Decoding an image and cutting the square a network sees out of it.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "base/config.h"
+#include "base/random.h"
+#include "tensor/tensor.h"
+
+namespace hardmoe {
+
+/// How training images are cropped; evaluation always resizes the short side and cuts the centre.
+enum class Crop {
+  center,          ///< as in evaluation
+  random_resized,  ///< a random area and aspect ratio, resized (Szegedy et al. 2015)
+  pad,             ///< reflect-padded by `padding`, then a random image_size square
+};
+
+struct AugmentConfig {
+  Crop crop = Crop::random_resized;
+  int padding = 4;         ///< pixels, for crop: pad
+  double min_area = 0.25;  ///< share of the image's area, for crop: random_resized
+  double max_area = 1.0;
+  bool flip = true;        ///< mirror half of the images
+  void describe(Fields& f);
+};
+
+/// Decodes JPEG, PNG or WebP to uint8 H×W×3 RGB; transparency is laid over white. Throws Error with
+/// the reason (the caller adds which file).
+Tensor decode_image(std::span<const std::byte> bytes);
+
+/// Evaluation's view: short side resized to `size`, centre size×size×3 written to `out`.
+void center_crop(const Tensor& image, int size, uint8_t* out);
+
+/// Training's view: size×size×3 written to `out`, every choice drawn from `random`.
+void augment(const Tensor& image, int size, const AugmentConfig& config, Random random,
+             uint8_t* out);
+
+}  // namespace hardmoe

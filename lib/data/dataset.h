@@ -1,0 +1,77 @@
+// A dataset on disk: WebDataset tar shards and a memory-mapped index over them. Opening reads only
+// headers. Not for making one: see data/ingest.h.
+//
+//   DIR/dataset.json   splits, shards (path, bytes, sha256), options, counts; is the dataset's identity
+//   DIR/tags.tsv       id, tag, count in train; id = rank by count
+//   DIR/<split>/       shard.npy u16  offset.npy i64  length.npy i32   one row an image
+//                      tag_ptr.npy i64 (N+1)  tag_ids.npy i32          ascending in each image
+//                      truth_ptr.npy, truth_ids.npy                    only where the data has truth
+//                      keys.txt                                        one key a line
+//   DIR/shards/*.tar   only if the images were rewritten
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tensor/npy.h"
+
+namespace hardmoe {
+
+/// The tags kept, most frequent first.
+struct Vocabulary {
+  std::vector<std::string> tags;
+  std::vector<int64_t> counts;  ///< images of the training split with the tag
+  int64_t size() const { return static_cast<int64_t>(tags.size()); }
+};
+
+/// One split ("train", "val") of a dataset; item numbers run from 0 to size()-1.
+class Split {
+ public:
+  Split(std::filesystem::path folder, std::string name,
+        std::shared_ptr<const std::vector<MappedFile>> shards, int64_t vocabulary_size);
+
+  const std::string& name() const { return name_; }
+  int64_t size() const;
+  std::span<const int32_t> tags(int64_t item) const;
+  /// Whether the images also carry clean labels to evaluate against.
+  bool has_truth() const { return truth_ids_.has_value(); }
+  std::span<const int32_t> truth(int64_t item) const;
+  /// The encoded image (JPEG, PNG, WebP), inside its mapped shard.
+  std::span<const std::byte> image(int64_t item) const;
+  std::string key(int64_t item) const;
+
+ private:
+  std::filesystem::path folder_;
+  std::string name_;
+  std::shared_ptr<const std::vector<MappedFile>> shards_;
+  MappedNpy shard_, offset_, length_, tag_ptr_, tag_ids_;
+  std::optional<MappedNpy> truth_ptr_, truth_ids_;
+};
+
+class Dataset {
+ public:
+  /// Throws Error naming the file if anything is missing, truncated, or inconsistent, and if a shard
+  /// no longer has the recorded size.
+  static Dataset open(const std::filesystem::path& folder);
+
+  const std::filesystem::path& folder() const { return folder_; }
+  const Vocabulary& vocabulary() const { return vocabulary_; }
+  /// Throws Error(usage) naming the splits there are.
+  const Split& split(const std::string& name) const;
+  bool has_split(const std::string& name) const { return splits_.contains(name); }
+  /// SHA-256 of dataset.json, which holds the checksums of the shards and the index.
+  const std::string& fingerprint() const { return fingerprint_; }
+
+ private:
+  std::filesystem::path folder_;
+  Vocabulary vocabulary_;
+  std::map<std::string, Split> splits_;
+  std::string fingerprint_;
+};
+
+}  // namespace hardmoe

@@ -1,0 +1,50 @@
+// Minibatches of decoded, augmented images, prepared ahead by background threads. The contents are a
+// pure function of (items, options, epoch, position): threads and resumption do not change them.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "data/augment.h"
+#include "data/batch.h"
+#include "data/dataset.h"
+
+namespace hardmoe {
+
+struct LoaderOptions {
+  int64_t batch = 128;
+  int image_size = 224;
+  bool training = true;  ///< shuffle, augment, drop the last partial batch; else in order, centred
+  AugmentConfig augment;
+  uint64_t seed = 1;
+  int threads = 2;
+  int64_t cache_bytes = int64_t{1} << 30;  ///< decoded images are kept in memory if all fit in this
+};
+
+class Loader {
+ public:
+  /// `items`: the images of `split` to visit (an expert's part, say); empty means all of them.
+  /// `split` must outlive the loader.
+  Loader(const Split& split, std::vector<int64_t> items, LoaderOptions options);
+  ~Loader();
+
+  int64_t items() const;
+  int64_t batches_per_epoch() const;
+
+  /// Begins epoch `epoch` at batch `first_batch`; whatever was being prepared is dropped.
+  void start(int64_t epoch, int64_t first_batch = 0);
+
+  /// The next batch, or nullptr at the end of the epoch. Valid until the next call. Throws Error
+  /// naming the shard and key of an image that cannot be decoded.
+  const Batch* next();
+
+  /// Seconds next() has waited for data since construction.
+  double waited_seconds() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace hardmoe

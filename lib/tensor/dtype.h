@@ -1,0 +1,50 @@
+// Element types of tensors on disk and in memory.
+#pragma once
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace hardmoe {
+
+enum class DType : uint8_t { f32, f64, f16, bf16, i64, i32, u16, u8 };
+
+size_t size_of(DType dtype);
+/// "float32", "uint8", … as NumPy names them.
+std::string_view name_of(DType dtype);
+
+/// Upper 16 bits of a float, rounded to nearest even. NaN stays NaN.
+struct BFloat16 {
+  uint16_t bits;
+};
+/// IEEE 754 half precision.
+struct Float16 {
+  uint16_t bits;
+};
+
+inline float to_float(BFloat16 value) {
+  return std::bit_cast<float>(static_cast<uint32_t>(value.bits) << 16);
+}
+inline BFloat16 to_bfloat16(float value) {
+  const uint32_t bits = std::bit_cast<uint32_t>(value);
+  if ((bits & 0x7FFFFFFF) > 0x7F800000) return {static_cast<uint16_t>(bits >> 16 | 0x40)};
+  return {static_cast<uint16_t>((bits + 0x7FFF + (bits >> 16 & 1)) >> 16)};
+}
+float to_float(Float16 value);
+Float16 to_float16(float value);
+
+template <class T>
+struct DTypeOf;
+template <> struct DTypeOf<float> { static constexpr DType value = DType::f32; };
+template <> struct DTypeOf<double> { static constexpr DType value = DType::f64; };
+template <> struct DTypeOf<Float16> { static constexpr DType value = DType::f16; };
+template <> struct DTypeOf<BFloat16> { static constexpr DType value = DType::bf16; };
+template <> struct DTypeOf<int64_t> { static constexpr DType value = DType::i64; };
+template <> struct DTypeOf<int32_t> { static constexpr DType value = DType::i32; };
+template <> struct DTypeOf<uint16_t> { static constexpr DType value = DType::u16; };
+template <> struct DTypeOf<uint8_t> { static constexpr DType value = DType::u8; };
+template <class T>
+inline constexpr DType dtype_of = DTypeOf<T>::value;
+
+}  // namespace hardmoe

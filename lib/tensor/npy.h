@@ -1,0 +1,64 @@
+// NumPy's .npy files (format 1.0–2.0, little-endian, C order): written whole, read or memory-mapped.
+#pragma once
+
+#include <filesystem>
+
+#include "base/files.h"
+#include "tensor/tensor.h"
+
+namespace hardmoe {
+
+void save_npy(const std::filesystem::path& file, const Tensor& tensor);
+template <class T>
+void save_npy(const std::filesystem::path& file, const std::vector<T>& values);
+
+/// Throws Error naming the file for anything that is not a C-order array of a known type, or whose
+/// size does not match its header.
+Tensor load_npy(const std::filesystem::path& file);
+
+/// A read-only array mapped from a file; the pages are read when touched.
+class MappedNpy {
+ public:
+  explicit MappedNpy(const std::filesystem::path& file);
+  DType dtype() const { return dtype_; }
+  const Shape& shape() const { return shape_; }
+  /// Throws Error naming the file if T is not the array's type.
+  template <class T>
+  std::span<const T> as() const {
+    check_type(dtype_of<T>);
+    return {reinterpret_cast<const T*>(data_), static_cast<size_t>(element_count(shape_))};
+  }
+
+ private:
+  void check_type(DType wanted) const;
+  std::filesystem::path file_;
+  MappedFile map_;
+  DType dtype_ = DType::f32;
+  Shape shape_;
+  const std::byte* data_ = nullptr;
+};
+
+/// Writes rows one block after another, for arrays larger than memory. The file appears at finish().
+class NpyWriter {
+ public:
+  /// row_shape: the shape of one row, e.g. {512}; {} for a vector of scalars.
+  NpyWriter(const std::filesystem::path& file, DType dtype, Shape row_shape);
+  /// Appends `rows` rows of the writer's type and shape.
+  void append(const void* data, int64_t rows);
+  void finish();
+
+ private:
+  AtomicFile output_;
+  DType dtype_;
+  Shape shape_;
+  size_t row_bytes_;
+};
+
+template <class T>
+void save_npy(const std::filesystem::path& file, const std::vector<T>& values) {
+  NpyWriter writer(file, dtype_of<T>, {});
+  writer.append(values.data(), static_cast<int64_t>(values.size()));
+  writer.finish();
+}
+
+}  // namespace hardmoe

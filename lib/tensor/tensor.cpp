@@ -1,0 +1,69 @@
+#include "tensor/tensor.h"
+
+#include <cstring>
+#include <new>
+
+#include "base/error.h"
+
+namespace hardmoe {
+
+int64_t element_count(const Shape& shape) {
+  int64_t count = 1;
+  for (const int64_t extent : shape) count *= extent;
+  return count;
+}
+
+std::string to_string(const Shape& shape) { return fmt::format("{}", fmt::join(shape, "×")); }
+
+Tensor::Tensor(DType dtype, Shape shape) : dtype_(dtype), shape_(std::move(shape)) {
+  constexpr std::align_val_t alignment{64};
+  const size_t count = std::max<size_t>(bytes(), 1);
+  data_ = std::shared_ptr<std::byte[]>(static_cast<std::byte*>(::operator new(count, alignment)),
+                                       [](std::byte* p) { ::operator delete(p, alignment); });
+  std::memset(data_.get(), 0, count);
+}
+
+void Tensor::check_type(DType wanted) const {
+  if (wanted != dtype_) {
+    fail("tensor of {} read as {}; convert it first", name_of(dtype_), name_of(wanted));
+  }
+}
+
+Tensor Tensor::clone() const {
+  Tensor copy(dtype_, shape_);
+  std::memcpy(copy.data(), data(), bytes());
+  return copy;
+}
+
+Tensor Tensor::reshaped(Shape shape) const {
+  if (element_count(shape) != elements()) {
+    fail("cannot view a tensor of {} as {}", to_string(shape_), to_string(shape));
+  }
+  Tensor view = *this;
+  view.shape_ = std::move(shape);
+  return view;
+}
+
+Tensor to_float32(const Tensor& tensor) {
+  if (tensor.dtype() == DType::f32) return tensor.clone();
+  Tensor result(DType::f32, tensor.shape());
+  const auto out = result.as<float>();
+  const auto convert = [&](auto in) {
+    for (size_t i = 0; i < in.size(); ++i) {
+      if constexpr (std::is_arithmetic_v<std::remove_cvref_t<decltype(in[i])>>) {
+        out[i] = static_cast<float>(in[i]);
+      } else {
+        out[i] = to_float(in[i]);
+      }
+    }
+  };
+  switch (tensor.dtype()) {
+    case DType::f64: convert(tensor.as<double>()); break;
+    case DType::f16: convert(tensor.as<Float16>()); break;
+    case DType::bf16: convert(tensor.as<BFloat16>()); break;
+    default: fail("expected a floating tensor, found {}", name_of(tensor.dtype()));
+  }
+  return result;
+}
+
+}  // namespace hardmoe

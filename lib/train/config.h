@@ -1,0 +1,40 @@
+// The settings of one training run, as they appear in a configuration's base:, expert: and decoder:
+// sections. The names are the field's; the defaults suit a few tens of thousands of small images.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/config.h"
+#include "data/augment.h"
+#include "engine/spec.h"
+
+namespace hardmoe {
+
+enum class ScheduleKind { cosine, linear, step, constant };
+
+struct TrainConfig {
+  double epochs = 10;  ///< passes over the images; fractions are allowed
+  int batch = 128;     ///< images a step
+  OptimizerKind optimizer = OptimizerKind::sgd;
+  double lr = 0.1;  ///< peak learning rate, for this batch size
+  double momentum = 0.9;
+  bool nesterov = true;
+  double beta2 = 0.999;  ///< AdamW's second moment (momentum is its first)
+  double weight_decay = 5e-4;
+  ScheduleKind schedule = ScheduleKind::cosine;
+  double warmup = 0.1;                          ///< share of the steps with rising learning rate
+  std::vector<double> step_epochs;              ///< for schedule: step
+  double step_factor = 0.1;
+  double label_smoothing = 0;
+  LossKind loss = LossKind::softmax;
+  double ema = 0;  ///< decay of averaged weights, e.g. 0.999; 0: off
+  Precision precision = Precision::fp32;
+  AugmentConfig augment;
+  double checkpoint_minutes = 5;
+  int log_every = 50;  ///< steps between lines of log.jsonl
+
+  void describe(Fields& f);
+};
+
+}  // namespace hardmoe
