@@ -26,9 +26,13 @@ bool parse_number(const std::string& text, Number& value) {
 
 template <class Number>
 Fields::Field number_field(std::string name, Number& value, std::string help, std::string type) {
-  return {std::move(name), std::move(help), std::move(type), false,
+  return {std::move(name),
+          std::move(help),
+          std::move(type),
+          false,
           [&value](const auto& text) { return text.size() == 1 && parse_number(text[0], value); },
-          [&value] { return Json(value); }, {}};
+          [&value] { return Json(value); },
+          {}};
 }
 
 const Fields::Field* find(const std::vector<Fields::Field>& fields, const std::string& name) {
@@ -61,26 +65,40 @@ void load_node(const YAML::Node& node, const std::vector<Fields::Field>& fields,
     return fmt::format("{}, line {}", file, n.Mark().line + 1);
   };
   if (!node.IsMap()) {
-    fail_usage("{}: expected 'key: value' lines{}, found '{}'", where(node),
-               prefix.empty() ? "" : fmt::format(" under '{}'", prefix.substr(0, prefix.size() - 1)),
-               node.IsScalar() ? node.Scalar() : "a list");
+    fail_usage(
+        "{}: expected 'key: value' lines{}, found '{}'", where(node),
+        prefix.empty() ? "" : fmt::format(" under '{}'", prefix.substr(0, prefix.size() - 1)),
+        node.IsScalar() ? node.Scalar() : "a list");
   }
+  std::vector<std::string> seen;
   for (const auto& entry : node) {
     const std::string name = entry.first.Scalar();
     const auto& field = known_field(fields, name, prefix, where(entry.first));
     const std::string path = prefix + name;
+    if (std::find(seen.begin(), seen.end(), name) != seen.end()) {
+      fail_usage("{}: '{}' is given a second time; keep one of the two", where(entry.first), path);
+    }
+    seen.push_back(name);
     if (!field.section.empty()) {
       load_node(entry.second, field.section, path + ".", file);
       continue;
     }
     std::vector<std::string> values;
     if (entry.second.IsSequence() && field.is_list) {
-      for (const auto& item : entry.second) values.push_back(item.Scalar());
+      for (const auto& item : entry.second) {
+        if (!item.IsScalar()) {
+          fail_usage("{}: '{}' takes {}, found an item that is not one", where(entry.first), path,
+                     field.type);
+        }
+        values.push_back(item.Scalar());
+      }
     } else if (entry.second.IsScalar()) {
       values.push_back(entry.second.Scalar());
     } else if (!entry.second.IsNull() || !field.is_list) {
       fail_usage("{}: '{}' takes {}, found {}", where(entry.first), path, field.type,
-                 entry.second.IsNull() ? "nothing" : entry.second.IsMap() ? "a section" : "a list");
+                 entry.second.IsNull()  ? "nothing"
+                 : entry.second.IsMap() ? "a section"
+                                        : "a list");
     }
     set_field(field, values, path, where(entry.first));
   }
@@ -125,13 +143,18 @@ void emit(YAML::Emitter& out, const std::vector<Fields::Field>& fields) {
 }  // namespace
 
 void Fields::add(std::string name, bool& value, std::string help) {
-  fields_.push_back({std::move(name), std::move(help), "true or false", false,
+  fields_.push_back({std::move(name),
+                     std::move(help),
+                     "true or false",
+                     false,
                      [&value](const auto& text) {
-                       if (text.size() != 1 || (text[0] != "true" && text[0] != "false")) return false;
+                       if (text.size() != 1 || (text[0] != "true" && text[0] != "false"))
+                         return false;
                        value = text[0] == "true";
                        return true;
                      },
-                     [&value] { return Json(value); }, {}});
+                     [&value] { return Json(value); },
+                     {}});
 }
 
 void Fields::add(std::string name, int& value, std::string help) {
@@ -151,26 +174,37 @@ void Fields::add(std::string name, double& value, std::string help) {
 }
 
 void Fields::add(std::string name, std::string& value, std::string help) {
-  fields_.push_back({std::move(name), std::move(help), "text", false,
+  fields_.push_back({std::move(name),
+                     std::move(help),
+                     "text",
+                     false,
                      [&value](const auto& text) {
                        if (text.size() != 1) return false;
                        value = text[0];
                        return true;
                      },
-                     [&value] { return Json(value); }, {}});
+                     [&value] { return Json(value); },
+                     {}});
 }
 
 void Fields::add(std::string name, std::vector<std::string>& value, std::string help) {
-  fields_.push_back({std::move(name), std::move(help), "a list of texts", true,
+  fields_.push_back({std::move(name),
+                     std::move(help),
+                     "a list of texts",
+                     true,
                      [&value](const auto& text) {
                        value = text;
                        return true;
                      },
-                     [&value] { return Json(value); }, {}});
+                     [&value] { return Json(value); },
+                     {}});
 }
 
 void Fields::add(std::string name, std::vector<double>& value, std::string help) {
-  fields_.push_back({std::move(name), std::move(help), "a list of numbers", true,
+  fields_.push_back({std::move(name),
+                     std::move(help),
+                     "a list of numbers",
+                     true,
                      [&value](const auto& text) {
                        std::vector<double> parsed(text.size());
                        for (size_t i = 0; i < text.size(); ++i) {
@@ -179,21 +213,26 @@ void Fields::add(std::string name, std::vector<double>& value, std::string help)
                        value = parsed;
                        return true;
                      },
-                     [&value] { return Json(value); }, {}});
+                     [&value] { return Json(value); },
+                     {}});
 }
 
 void Fields::add_choice(std::string name, std::vector<std::string> names,
                         std::function<size_t()> get, std::function<void(size_t)> set,
                         std::string help) {
   const std::string type = "one of " + join(names, ", ");
-  fields_.push_back({std::move(name), fmt::format("{} ({})", help, join(names, " | ")), type, false,
+  fields_.push_back({std::move(name),
+                     fmt::format("{} ({})", help, join(names, " | ")),
+                     type,
+                     false,
                      [names, set](const auto& text) {
                        const auto found = std::find(names.begin(), names.end(), text.at(0));
                        if (text.size() != 1 || found == names.end()) return false;
                        set(static_cast<size_t>(found - names.begin()));
                        return true;
                      },
-                     [names, get] { return Json(names.at(get())); }, {}});
+                     [names, get] { return Json(names.at(get())); },
+                     {}});
 }
 
 void Fields::add_fields(std::string name, Fields inner, std::string help) {
@@ -202,6 +241,7 @@ void Fields::add_fields(std::string name, Fields inner, std::string help) {
 }
 
 void load_yaml(const std::filesystem::path& file, const Fields& fields) {
+  if (!std::filesystem::exists(file)) fail_usage("{}: no such configuration file", file.string());
   const std::string text = read_file(file);
   try {
     load_node(YAML::Load(text), fields.list(), "", file.string());
@@ -226,7 +266,8 @@ void apply_override(std::string_view assignment, const Fields& fields) {
     level = &field.section;
   }
   const auto& field = known_field(*level, names.back(), prefix, where);
-  if (!field.section.empty()) fail_usage("{}: '{}' is a section, name a key inside it", where, path);
+  if (!field.section.empty())
+    fail_usage("{}: '{}' is a section, name a key inside it", where, path);
   std::vector<std::string> values{value};
   if (field.is_list && value.size() >= 2 && value.front() == '[' && value.back() == ']') {
     values.clear();

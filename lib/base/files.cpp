@@ -27,15 +27,18 @@ struct Descriptor {
   }
 };
 
-void write_all(int fd, const char* bytes, size_t count, const fs::path& file) {
+/// Writes at `offset`, again and again until all is written.
+void write_all(int fd, const char* bytes, size_t count, size_t offset, const fs::path& file) {
   while (count > 0) {
-    const ssize_t written = ::write(fd, bytes, count);
+    const ssize_t written = ::pwrite(fd, bytes, count, static_cast<off_t>(offset));
     if (written < 0) {
       if (errno == EINTR) continue;
+      const bool full = errno == ENOSPC || errno == EDQUOT;
       fail("writing {}: {}{}", file.string(), reason(),
-           errno == ENOSPC ? "; free some space and run the same command again" : "");
+           full ? "; free some space and run the same command again" : "");
     }
     bytes += written;
+    offset += static_cast<size_t>(written);
     count -= static_cast<size_t>(written);
   }
 }
@@ -88,16 +91,13 @@ void AtomicFile::write(const void* bytes, size_t count) {
 }
 
 void AtomicFile::flush() {
-  write_all(descriptor_, buffer_.data(), buffer_.size(), file_);
+  write_all(descriptor_, buffer_.data(), buffer_.size(), size_ - buffer_.size(), file_);
   buffer_.clear();
 }
 
 void AtomicFile::write_at(size_t offset, const void* bytes, size_t count) {
   flush();
-  if (::pwrite(descriptor_, bytes, count, static_cast<off_t>(offset)) !=
-      static_cast<ssize_t>(count)) {
-    fail("writing {}: {}", file_.string(), reason());
-  }
+  write_all(descriptor_, static_cast<const char*>(bytes), count, offset, file_);
 }
 
 void AtomicFile::commit() {
@@ -114,7 +114,9 @@ void AtomicFile::commit() {
 MappedFile::MappedFile(const fs::path& file) {
   const Descriptor input{::open(file.c_str(), O_RDONLY | O_CLOEXEC)};
   struct stat info = {};
-  if (input.fd < 0 || ::fstat(input.fd, &info) != 0) fail("reading {}: {}", file.string(), reason());
+  if (input.fd < 0 || ::fstat(input.fd, &info) != 0)
+    fail("reading {}: {}", file.string(), reason());
+  if (S_ISDIR(info.st_mode)) fail("reading {}: it is a folder, expected a file", file.string());
   size_ = static_cast<size_t>(info.st_size);
   if (size_ == 0) return;
   void* mapped = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, input.fd, 0);
@@ -139,7 +141,10 @@ FileLock::FileLock(const fs::path& file, std::string_view what) {
   descriptor_ = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (descriptor_ < 0) fail("locking {}: {}", file.string(), reason());
   if (::flock(descriptor_, LOCK_EX | LOCK_NB) != 0) {
+    const bool held = errno == EWOULDBLOCK;
+    const std::string why = reason();
     ::close(std::exchange(descriptor_, -1));
+    if (!held) fail("locking {}: {}", file.string(), why);
     fail("{} is being written by another process (lock {}); wait for it or stop it", what,
          file.string());
   }
@@ -149,8 +154,7 @@ FileLock::~FileLock() {
   if (descriptor_ >= 0) ::close(descriptor_);
 }
 
-FileLock::FileLock(FileLock&& other) noexcept
-    : descriptor_(std::exchange(other.descriptor_, -1)) {}
+FileLock::FileLock(FileLock&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
 
 void make_writable_folder(const fs::path& folder) {
   std::error_code error;

@@ -18,30 +18,63 @@ Json read_json(const std::filesystem::path& file) {
 }
 
 void write_json(const std::filesystem::path& file, const Json& value) {
-  write_file_atomic(file, value.dump(2) + "\n");
+  // File names need not be UTF-8, JSON must be: what is not becomes U+FFFD.
+  write_file_atomic(file, value.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
 }
 
 void fail_json_field(std::string_view where, const char* key, std::string_view why) {
   fail("{}: field '{}' {}", where, key, why);
 }
 
+namespace {
+
+std::string shown(const Json* value) {
+  if (value == nullptr) return "absent";
+  const std::string text = value->dump(-1, ' ', false, Json::error_handler_t::replace);
+  return text.size() <= 120 ? text : text.substr(0, 117) + "...";
+}
+
+/// nullptr: the key is not there.
+const Json* member(const Json* object, const std::string& key) {
+  if (object == nullptr || !object->contains(key)) return nullptr;
+  return &object->at(key);
+}
+
+void add_differences(const std::string& path, const Json* was, const Json* is,
+                     std::vector<std::string>& lines) {
+  const auto inside = [&](const std::string& key) { return path.empty() ? key : path + "." + key; };
+  const auto is_object = [](const Json* value) { return value != nullptr && value->is_object(); };
+  // A section that is absent on one side is shown leaf by leaf; an empty one has none to show.
+  const bool both = is_object(was) && is_object(is);
+  const bool one = (was == nullptr && is_object(is) && !is->empty()) ||
+                   (is == nullptr && is_object(was) && !was->empty());
+  if (both || one) {
+    std::vector<std::string> keys;
+    for (const Json* side : {was, is}) {
+      if (side == nullptr) continue;
+      for (const auto& [key, value] : side->items()) {
+        if (side == was || member(was, key) == nullptr) keys.push_back(key);
+      }
+    }
+    for (const auto& key : keys) {
+      add_differences(inside(key), member(was, key), member(is, key), lines);
+    }
+  } else if (was != nullptr && is != nullptr && was->is_array() && is->is_array() &&
+             was->size() == is->size()) {
+    for (size_t i = 0; i < was->size(); ++i) {
+      add_differences(inside(std::to_string(i)), &was->at(i), &is->at(i), lines);
+    }
+  } else if (was == nullptr || is == nullptr || *was != *is) {
+    lines.push_back(
+        fmt::format("{}: was {}, is {}", path.empty() ? "value" : path, shown(was), shown(is)));
+  }
+}
+
+}  // namespace
+
 std::vector<std::string> json_differences(const Json& was, const Json& is) {
-  const auto shown = [](const Json& leaf) { return leaf.is_null() ? "absent" : leaf.dump(); };
   std::vector<std::string> lines;
-  const Json before = was.flatten();
-  const Json after = is.flatten();
-  const auto name = [](std::string pointer) {
-    if (!pointer.empty()) pointer.erase(0, 1);
-    for (char& c : pointer) c = c == '/' ? '.' : c;
-    return pointer;
-  };
-  for (const auto& [key, value] : before.items()) {
-    const Json now = after.value(key, Json());
-    if (now != value) lines.push_back(fmt::format("{}: was {}, is {}", name(key), shown(value), shown(now)));
-  }
-  for (const auto& [key, value] : after.items()) {
-    if (!before.contains(key)) lines.push_back(fmt::format("{}: was absent, is {}", name(key), shown(value)));
-  }
+  add_differences("", &was, &is, lines);
   return lines;
 }
 

@@ -5,6 +5,8 @@
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
+#include <type_traits>
+#include <vector>
 
 namespace hardmoe {
 
@@ -29,6 +31,14 @@ template <class T>
 T json_get(const Json& value, const char* key, std::string_view where) {
   const auto found = value.is_object() ? value.find(key) : value.end();
   if (found == value.end()) fail_json_field(where, key, "is missing");
+  if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
+    // get() would cut 1.5 down to 1 and wrap -1 around.
+    if (!found->is_number_integer()) fail_json_field(where, key, "is not a whole number");
+    if (std::is_unsigned_v<T> && !found->is_number_unsigned() &&
+        found->template get<int64_t>() < 0) {
+      fail_json_field(where, key, "is negative");
+    }
+  }
   try {
     return found->template get<T>();
   } catch (const nlohmann::json::exception& error) {

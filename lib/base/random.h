@@ -11,6 +11,7 @@ namespace hardmoe {
 /// What a stream of draws is for; keeps uses of one seed independent.
 enum class RandomUse : uint32_t { init = 1, order, augment, kmeans, split, partition, test };
 
+/// One stream; it repeats after 2^34 draws of 32 bits.
 class Random {
  public:
   Random(uint64_t seed, RandomUse use, uint64_t stream = 0);

@@ -11,6 +11,9 @@ namespace {
 
 constexpr const char* record_name = "stage.json";
 constexpr const char* lock_name = ".lock";
+constexpr const char* log_name = "log.txt";  // a launcher keeps the command's messages here
+
+bool is_kept(const std::string& name) { return name == lock_name || name == log_name; }
 
 Json finished_record(const fs::path& folder, const std::string& command) {
   const fs::path file = folder / record_name;
@@ -29,7 +32,32 @@ Json finished_record(const fs::path& folder, const std::string& command) {
 
 void remove_contents(const fs::path& folder) {
   for (const auto& entry : fs::directory_iterator(folder)) {
-    if (entry.path().filename() != lock_name) fs::remove_all(entry.path());
+    if (!is_kept(entry.path().filename().string())) fs::remove_all(entry.path());
+  }
+}
+
+/// What AtomicFile left behind when its process was killed: NAME.PID.tmp. The lock is ours, so no
+/// process is still writing it.
+void remove_temporaries(const fs::path& folder) {
+  std::vector<fs::path> leftover;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    const auto parts = split(entry.path().filename().string(), '.');
+    if (parts.size() < 3 || parts.back() != "tmp") continue;
+    const std::string& pid = parts[parts.size() - 2];
+    const bool number = !pid.empty() && pid.find_first_not_of("0123456789") == std::string::npos;
+    if (number) leftover.push_back(entry.path());
+  }
+  for (const auto& file : leftover) fs::remove(file);
+}
+
+/// Throws Error unless every output that `record` lists is in the folder.
+void require_outputs(const fs::path& folder, const Json& record) {
+  const auto outputs = json_get<Json>(record, "outputs", folder.string());
+  for (const auto& [name, hash] : outputs.items()) {
+    if (!fs::exists(folder / name)) {
+      fail("{}: {} calls it done, but '{}' is gone; put it back, or remove {} and run again",
+           folder.string(), record_name, name, folder.string());
+    }
   }
 }
 
@@ -41,8 +69,10 @@ FileLock lock_folder(const fs::path& folder) {
 }  // namespace
 
 Stage::Stage(Options options)
-    : options_(std::move(options)), lock_(lock_folder(options_.folder)),
+    : options_(std::move(options)),
+      lock_(lock_folder(options_.folder)),
       start_seconds_(now_seconds()) {
+  remove_temporaries(options_.folder);
   const fs::path file = options_.folder / record_name;
   const Json identity = {{"command", options_.command}, {"inputs", options_.inputs}};
   if (fs::exists(file)) {
@@ -53,7 +83,10 @@ Stage::Stage(Options options)
     const auto changes = json_differences(found, identity);
     if (changes.empty()) {
       done_ = json_get<bool>(record, "done", where);
-      if (done_) results_ = json_get<Json>(record, "results", where);
+      if (done_) {
+        require_outputs(options_.folder, record);
+        results_ = json_get<Json>(record, "results", where);
+      }
       return;
     }
     if (!options_.force) {
@@ -64,8 +97,7 @@ Stage::Stage(Options options)
   } else {
     for (const auto& entry : fs::directory_iterator(options_.folder)) {
       const auto name = entry.path().filename().string();
-      if (name == lock_name || name == "log.txt") continue;
-      if (!options_.force) {
+      if (!is_kept(name) && !options_.force) {
         fail_usage("{}: holds '{}' and no {}; choose an empty folder for --out",
                    options_.folder.string(), name, record_name);
       }

@@ -13,11 +13,11 @@ namespace hardmoe {
 
 std::string fold_case(std::string_view utf8) {
   utf8proc_uint8_t* folded = nullptr;
-  const auto length = utf8proc_map(
-      reinterpret_cast<const utf8proc_uint8_t*>(utf8.data()),
-      static_cast<utf8proc_ssize_t>(utf8.size()), &folded,
-      static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_COMPAT |
-                                     UTF8PROC_CASEFOLD));
+  const auto length =
+      utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(utf8.data()),
+                   static_cast<utf8proc_ssize_t>(utf8.size()), &folded,
+                   static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE |
+                                                  UTF8PROC_COMPAT | UTF8PROC_CASEFOLD));
   if (length < 0) return {};
   std::string result(reinterpret_cast<char*>(folded), static_cast<size_t>(length));
   std::free(folded);
@@ -43,7 +43,7 @@ size_t edit_distance(std::string_view a, std::string_view b) {
 
 std::string nearest_name(std::string_view word, const std::vector<std::string>& candidates) {
   std::string best;
-  size_t best_distance = std::max<size_t>(2, word.size() / 2) + 1;
+  size_t best_distance = word.size() / 3 + 2;  // one edit, and one more for every three letters
   for (const auto& candidate : candidates) {
     const size_t distance = edit_distance(word, candidate);
     if (distance < best_distance) {
@@ -76,17 +76,33 @@ std::string join(const std::vector<std::string>& parts, std::string_view separat
   return fmt::format("{}", fmt::join(parts, separator));
 }
 
+namespace {
+/// Columns on a terminal, which are not bytes: "×" has two of these and one of those.
+size_t display_width(std::string_view utf8) {
+  size_t width = 0;
+  for (size_t at = 0; at < utf8.size();) {
+    utf8proc_int32_t code = -1;
+    const auto length =
+        utf8proc_iterate(reinterpret_cast<const utf8proc_uint8_t*>(utf8.data()) + at,
+                         static_cast<utf8proc_ssize_t>(utf8.size() - at), &code);
+    width += length > 0 ? static_cast<size_t>(utf8proc_charwidth(code)) : 1;
+    at += length > 0 ? static_cast<size_t>(length) : 1;
+  }
+  return width;
+}
+}  // namespace
+
 std::string format_table(const std::vector<std::vector<std::string>>& rows) {
   std::vector<size_t> widths;
   for (const auto& row : rows) {
     widths.resize(std::max(widths.size(), row.size()));
-    for (size_t c = 0; c < row.size(); ++c) widths[c] = std::max(widths[c], row[c].size());
+    for (size_t c = 0; c < row.size(); ++c) widths[c] = std::max(widths[c], display_width(row[c]));
   }
   std::string text;
   for (const auto& row : rows) {
     for (size_t c = 0; c < row.size(); ++c) {
-      text += c == 0 ? fmt::format("{:<{}}", row[c], widths[c])
-                     : fmt::format("  {:>{}}", row[c], widths[c]);
+      const std::string padding(widths[c] - display_width(row[c]), ' ');
+      text += c == 0 ? row[c] + padding : "  " + padding + row[c];
     }
     while (!text.empty() && text.back() == ' ') text.pop_back();
     text += '\n';
@@ -97,7 +113,7 @@ std::string format_table(const std::vector<std::vector<std::string>>& rows) {
 std::string human_count(double count) {
   constexpr const char* units[] = {"", "k", "M", "G", "T"};
   int unit = 0;
-  while (count >= 1000 && unit < 4) {
+  while (count >= 999.5 && unit < 4) {  // what would print as 1000
     count /= 1000;
     ++unit;
   }
@@ -109,11 +125,12 @@ long long parse_bytes(std::string_view text, std::string_view what) {
   const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   const std::string_view unit(rest, static_cast<size_t>(text.data() + text.size() - rest));
   const size_t power = std::string_view("kMGT").find(unit.empty() ? ' ' : unit[0]);
-  if (error != std::errc() || value < 0 || unit.size() > 1 ||
-      (!unit.empty() && power == std::string_view::npos)) {
+  const bool known_unit = unit.empty() || (unit.size() == 1 && power != std::string_view::npos);
+  for (size_t i = 0; known_unit && !unit.empty() && i <= power; ++i) value *= 1024;
+  // Written so that NaN fails too.
+  if (error != std::errc() || !known_unit || !(value >= 0 && value < 0x1p62)) {
     fail_usage("{}: expected a size such as 512M or 2G, found '{}'", what, text);
   }
-  for (size_t i = 0; !unit.empty() && i <= power; ++i) value *= 1024;
   return static_cast<long long>(value);
 }
 

@@ -17,9 +17,12 @@ struct TypeCode {
   DType dtype;
   std::string_view code;
 };
-constexpr std::array<TypeCode, 7> codes = {{{DType::f32, "<f4"}, {DType::f64, "<f8"},
-                                            {DType::f16, "<f2"}, {DType::i64, "<i8"},
-                                            {DType::i32, "<i4"}, {DType::u16, "<u2"},
+constexpr std::array<TypeCode, 7> codes = {{{DType::f32, "<f4"},
+                                            {DType::f64, "<f8"},
+                                            {DType::f16, "<f2"},
+                                            {DType::i64, "<i8"},
+                                            {DType::i32, "<i4"},
+                                            {DType::u16, "<u2"},
                                             {DType::u8, "|u1"}}};
 
 std::string make_header(DType dtype, const Shape& shape) {
@@ -33,6 +36,7 @@ std::string make_header(DType dtype, const Shape& shape) {
   if (shape.size() > 1) extents.pop_back();
   std::string text =
       fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({}), }}", code, extents);
+  if (text.size() > header_bytes - 11) fail(".npy: too many dimensions: {}", to_string(shape));
   text.resize(header_bytes - 11, ' ');
   text += '\n';
   std::string header(magic);
@@ -61,11 +65,13 @@ Header parse_header(std::string_view bytes, const std::string& file) {
   if (bytes.size() < 12 || !bytes.starts_with(magic)) {
     fail("{}: not a .npy file (it does not begin with \\x93NUMPY)", file);
   }
-  const auto byte = [&](size_t i) { return static_cast<size_t>(static_cast<unsigned char>(bytes[i])); };
+  const auto byte = [&](size_t i) {
+    return static_cast<size_t>(static_cast<unsigned char>(bytes[i]));
+  };
   const bool wide = byte(6) >= 2;
   const size_t begin = wide ? 12 : 10;
-  const size_t length = wide ? byte(8) | byte(9) << 8 | byte(10) << 16 | byte(11) << 24
-                             : byte(8) | byte(9) << 8;
+  const size_t length =
+      wide ? byte(8) | byte(9) << 8 | byte(10) << 16 | byte(11) << 24 : byte(8) | byte(9) << 8;
   if (begin + length > bytes.size()) fail("{}: truncated .npy header", file);
   const std::string_view text = bytes.substr(begin, length);
   Header header{DType::f32, {}, begin + length};
@@ -73,7 +79,7 @@ Header parse_header(std::string_view bytes, const std::string& file) {
   const std::string_view descr = value_after(text, "'descr'");
   bool known = false;
   for (const auto& entry : codes) {
-    if (descr.size() > 4 && descr.substr(1, 3) == entry.code) {
+    if (descr.size() > 4 && descr.substr(1, 3) == entry.code && descr[4] == descr[0]) {
       header.dtype = entry.dtype;
       known = true;
     }
@@ -105,6 +111,14 @@ Header parse_header(std::string_view bytes, const std::string& file) {
            to_string(header.shape), available);
     }
     wanted *= static_cast<size_t>(extent);
+  }
+  const size_t surplus = bytes.size() - header.offset - wanted * size_of(header.dtype);
+  if (surplus > 0) {
+    fail("{}: .npy of shape {} is followed by {} bytes that do not belong to it", file,
+         to_string(header.shape), surplus);
+  }
+  if (header.offset % size_of(header.dtype) != 0) {
+    fail("{}: .npy data at byte {}, unaligned; save it with numpy.save", file, header.offset);
   }
   return header;
 }
@@ -144,7 +158,9 @@ void MappedNpy::check_type(DType wanted) const {
 }
 
 NpyWriter::NpyWriter(const std::filesystem::path& file, DType dtype, Shape row_shape)
-    : output_(file), dtype_(dtype), shape_(std::move(row_shape)),
+    : output_(file),
+      dtype_(dtype),
+      shape_(std::move(row_shape)),
       row_bytes_(static_cast<size_t>(element_count(shape_)) * size_of(dtype)) {
   shape_.insert(shape_.begin(), 0);
   output_.write(make_header(dtype_, shape_));

@@ -13,6 +13,19 @@ namespace {
 constexpr std::array<std::string_view, 8> type_names = {"F32", "F64", "F16", "BF16",
                                                         "I64", "I32", "U16", "U8"};
 
+/// Extents as written: get<Shape>() would cut 1.5 down to 1.
+Shape parse_shape(const Json& extents, const std::string& where) {
+  Shape shape;
+  if (!extents.is_array()) fail("{}: field 'shape' is not a list", where);
+  for (const Json& extent : extents) {
+    if (!extent.is_number_unsigned() || extent.get<uint64_t>() > INT64_MAX) {
+      fail("{}: extent {} of the shape is not a size", where, extent.dump());
+    }
+    shape.push_back(extent.get<int64_t>());
+  }
+  return shape;
+}
+
 DType parse_type(const std::string& name, const std::string& where) {
   for (size_t i = 0; i < type_names.size(); ++i) {
     if (type_names[i] == name) return static_cast<DType>(i);
@@ -51,27 +64,29 @@ StateDict load_safetensors(const std::filesystem::path& file, Metadata* metadata
   if (bytes.size() < sizeof length) fail("{}: truncated: {} bytes", where, bytes.size());
   std::memcpy(&length, bytes.data(), sizeof length);
   if (length > bytes.size() - sizeof length) {
-    fail("{}: not a .safetensors file, or truncated: its header is said to be {} bytes long, the "
-         "file has {}", where, length, bytes.size());
+    fail(
+        "{}: not a .safetensors file, or truncated: its header is said to be {} bytes long, the "
+        "file has {}",
+        where, length, bytes.size());
   }
-  const Json header = parse_json(
-      {reinterpret_cast<const char*>(bytes.data()) + sizeof length, length}, where);
+  const Json header =
+      parse_json({reinterpret_cast<const char*>(bytes.data()) + sizeof length, length}, where);
   if (!header.is_object()) fail("{}: the header is not a JSON object", where);
   const auto body = bytes.subspan(sizeof length + length);
 
   StateDict tensors;
   for (const auto& [name, entry] : header.items()) {
     if (name == "__metadata__") {
-      if (metadata != nullptr) *metadata = json_get<Metadata>(header, "__metadata__", where);
+      const auto texts = json_get<Metadata>(header, "__metadata__", where);
+      if (metadata != nullptr) *metadata = texts;
       continue;
     }
     const std::string here = fmt::format("{}, tensor '{}'", where, name);
     const DType dtype = parse_type(json_get<std::string>(entry, "dtype", here), here);
-    const auto shape = json_get<Shape>(entry, "shape", here);
+    const Shape shape = parse_shape(json_get<Json>(entry, "shape", here), here);
     const auto offsets = json_get<std::array<uint64_t, 2>>(entry, "data_offsets", here);
     uint64_t wanted = size_of(dtype);
     for (const int64_t extent : shape) {
-      if (extent < 0) fail("{}: negative shape", here);
       if (extent > 0 && wanted > body.size() / static_cast<uint64_t>(extent)) {
         fail("{}: truncated: shape {} does not fit in the file", here, to_string(shape));
       }
@@ -96,8 +111,8 @@ const Tensor& require_tensor(const StateDict& tensors, const std::string& name,
   const auto found = tensors.find(name);
   if (found == tensors.end()) fail("{}: tensor '{}' is missing", where, name);
   if (shape != nullptr && found->second.shape() != *shape) {
-    fail("{}: tensor '{}' has shape {}, expected {}", where, name,
-         to_string(found->second.shape()), to_string(*shape));
+    fail("{}: tensor '{}' has shape {}, expected {}", where, name, to_string(found->second.shape()),
+         to_string(*shape));
   }
   return found->second;
 }

@@ -1,5 +1,6 @@
 #include "tensor/tensor.h"
 
+#include <algorithm>
 #include <cstring>
 #include <new>
 
@@ -31,7 +32,7 @@ void Tensor::check_type(DType wanted) const {
 
 Tensor Tensor::clone() const {
   Tensor copy(dtype_, shape_);
-  std::memcpy(copy.data(), data(), bytes());
+  if (bytes() > 0) std::memcpy(copy.data(), data(), bytes());
   return copy;
 }
 
@@ -58,10 +59,17 @@ Tensor to_float32(const Tensor& tensor) {
     }
   };
   switch (tensor.dtype()) {
-    case DType::f64: convert(tensor.as<double>()); break;
-    case DType::f16: convert(tensor.as<Float16>()); break;
-    case DType::bf16: convert(tensor.as<BFloat16>()); break;
-    default: fail("expected a floating tensor, found {}", name_of(tensor.dtype()));
+    case DType::f64:
+      convert(tensor.as<double>());
+      break;
+    case DType::f16:
+      convert(tensor.as<Float16>());
+      break;
+    case DType::bf16:
+      convert(tensor.as<BFloat16>());
+      break;
+    default:
+      fail("expected a floating tensor, found {}", name_of(tensor.dtype()));
   }
   return result;
 }

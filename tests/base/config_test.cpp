@@ -1,0 +1,164 @@
+#include "base/config.h"
+
+#include <gtest/gtest.h>
+
+#include "base/files.h"
+#include "expect_error.h"
+#include "temporary_folder.h"
+
+namespace hardmoe {
+namespace {
+
+enum class Shape { round, square };
+
+struct Inner {
+  double lr = 0.1;
+  Shape shape = Shape::round;
+  std::vector<double> steps = {1, 2.5};
+  void describe(Fields& f) {
+    f.add("lr", lr, "learning rate");
+    f.add_enum("shape", shape, {"round", "square"}, "of the thing");
+    f.add("steps", steps, "epochs");
+  }
+};
+
+struct Outer {
+  int epochs = 5;
+  int64_t images = 1;
+  uint64_t seed = 1;
+  bool flip = true;
+  std::string name = "a: \"b\" # c";
+  std::vector<std::string> sources;
+  Inner inner;
+  void describe(Fields& f) {
+    f.add("epochs", epochs, "passes over the data");
+    f.add("images", images, "");
+    f.add("seed", seed, "of all that is random");
+    f.add("flip", flip, "mirror half of the images");
+    f.add("name", name, "of the run");
+    f.add("sources", sources, "what to read");
+    f.add_section("inner", inner, "the inner part");
+  }
+};
+
+class ConfigTest : public testing::Test {
+ protected:
+  void load(const std::string& yaml) {
+    write_file_atomic(folder / "run.yaml", yaml);
+    load_yaml(folder / "run.yaml", fields_of(config));
+  }
+  void expect_refused(const std::string& yaml, const std::vector<std::string>& words) {
+    expect_error([&] { load(yaml); }, words, ExitStatus::usage);
+  }
+  TemporaryFolder folder;
+  Outer config;
+};
+
+TEST_F(ConfigTest, ReadsEveryKind) {
+  load(
+      "epochs: 7\nimages: 5000000000\nseed: 18446744073709551615\nflip: false\n"
+      "name: words with spaces\nsources: [a.tar, 'b c.tar']\n"
+      "inner:\n  lr: 5e-4\n  shape: square\n  steps: [30, .5]\n");
+  EXPECT_EQ(config.epochs, 7);
+  EXPECT_EQ(config.images, 5000000000);
+  EXPECT_EQ(config.seed, UINT64_MAX);
+  EXPECT_FALSE(config.flip);
+  EXPECT_EQ(config.name, "words with spaces");
+  EXPECT_EQ(config.sources, (std::vector<std::string>{"a.tar", "b c.tar"}));
+  EXPECT_EQ(config.inner.lr, 5e-4);
+  EXPECT_EQ(config.inner.shape, Shape::square);
+  EXPECT_EQ(config.inner.steps, (std::vector<double>{30, 0.5}));
+}
+
+TEST_F(ConfigTest, AbsentKeysKeepTheirValues) {
+  load("# nothing but a comment\n");
+  load("inner:\n");
+  load("inner: {lr: 1}\n");
+  EXPECT_EQ(config.epochs, 5);
+  EXPECT_EQ(config.inner.steps.size(), 2U);
+}
+
+TEST_F(ConfigTest, UnknownKeyNamesLineAndNearest) {
+  expect_refused("flip: true\nepoch: 3\n",
+                 {"run.yaml, line 2", "'epoch'", "did you mean 'epochs'"});
+  expect_refused("inner:\n  lr: 1\n  shap: round\n", {"line 3", "'inner.shap'", "'inner.shape'"});
+  expect_refused("temperature: 3\n", {"'temperature'", "known here: epochs, images"});
+}
+
+TEST_F(ConfigTest, WrongTypeNamesWhatIsExpected) {
+  expect_refused("epochs: many\n", {"line 1", "'epochs'", "a whole number", "'many'"});
+  expect_refused("epochs: 1.5\n", {"a whole number", "1.5"});
+  expect_refused("epochs: 99999999999\n", {"a whole number"});
+  expect_refused("seed: -1\n", {"'seed'", "a whole number ≥ 0", "-1"});
+  expect_refused("flip: maybe\n", {"true or false"});
+  expect_refused("epochs: [1, 2]\n", {"'epochs'", "found a list"});
+  expect_refused("epochs:\n", {"'epochs'", "found nothing"});
+  expect_refused("name: {a: b}\n", {"'name'", "found a section"});
+  expect_refused("sources: [a, [b]]\n", {"'sources'", "an item that is not one"});
+  expect_refused("inner: 3\n", {"under 'inner'", "'3'"});
+  expect_refused("inner: {lr: nan}\n", {"'inner.lr'", "a number"});
+  expect_refused("inner: {shape: oval}\n", {"'inner.shape'", "round, square", "'oval'"});
+  expect_refused("inner: {shape: [round, square]}\n", {"'inner.shape'", "found a list"});
+  expect_refused("inner: {steps: [1, two]}\n", {"'inner.steps'", "a list of numbers"});
+  expect_refused("- epochs\n", {"line 1", "found 'a list'"});
+}
+
+TEST_F(ConfigTest, KeyGivenTwiceIsRefused) {
+  expect_refused("epochs: 3\nflip: true\nepochs: 4\n", {"line 3", "'epochs'", "second time"});
+}
+
+TEST_F(ConfigTest, BrokenYamlNamesItsLine) {
+  expect_refused("epochs: 3\nsources: [a, b\n", {"run.yaml, line 3", "not valid YAML"});
+  expect_refused("epochs: 3\n\tname: x\n", {"line 2", "not valid YAML"});
+}
+
+TEST_F(ConfigTest, AbsentFileIsAUsageError) {
+  expect_error([&] { load_yaml(folder / "none.yaml", fields_of(config)); }, {"none.yaml"},
+               ExitStatus::usage);
+}
+
+TEST_F(ConfigTest, Overrides) {
+  const auto set = [&](const char* assignment) { apply_override(assignment, fields_of(config)); };
+  set("epochs=9");
+  set("inner.lr = 0.25");
+  set("inner.steps=[1, 2,3]");
+  set("inner.shape=square");
+  set("name=a=b");
+  set("sources=one.tar");
+  EXPECT_EQ(config.epochs, 9);
+  EXPECT_EQ(config.inner.lr, 0.25);
+  EXPECT_EQ(config.inner.steps, (std::vector<double>{1, 2, 3}));
+  EXPECT_EQ(config.inner.shape, Shape::square);
+  EXPECT_EQ(config.name, "a=b");
+  EXPECT_EQ(config.sources, std::vector<std::string>{"one.tar"});
+  set("sources=[]");
+  EXPECT_TRUE(config.sources.empty());
+
+  const auto refused = [&](const char* assignment, const std::vector<std::string>& words) {
+    expect_error([&] { set(assignment); }, words, ExitStatus::usage);
+  };
+  refused("epochs", {"--set epochs", "KEY=VALUE"});
+  refused("epoch=3", {"'epoch'", "'epochs'"});
+  refused("inner.l=3", {"'inner.l'", "'inner.lr'"});
+  refused("inner=3", {"'inner' is a section"});
+  refused("epochs.x=3", {"'epochs' has no keys inside"});
+  refused("epochs=", {"a whole number"});
+  refused("=3", {"unknown key ''"});
+}
+
+TEST_F(ConfigTest, FrozenConfigurationReadsBackTheSame) {
+  config.inner = {1.0 / 3, Shape::square, {}};
+  config.sources = {"a, b", "c\"d", "- e", ""};
+  config.name = "multi\nline: \\ é";
+  config.seed = UINT64_MAX;
+  const Json before = config_json(fields_of(config));
+  const std::string yaml = config_yaml(fields_of(config));
+  EXPECT_NE(yaml.find("# passes over the data"), std::string::npos) << yaml;
+  config = Outer();
+  load(yaml);
+  EXPECT_EQ(config_json(fields_of(config)), before) << yaml;
+  EXPECT_EQ(config_yaml(fields_of(config)), yaml);
+}
+
+}  // namespace
+}  // namespace hardmoe

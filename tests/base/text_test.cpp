@@ -1,0 +1,93 @@
+#include "base/text.h"
+
+#include <gtest/gtest.h>
+
+#include "expect_error.h"
+
+namespace hardmoe {
+namespace {
+
+TEST(FoldCase, FollowsUnicode) {
+  EXPECT_EQ(fold_case("Sunset"), "sunset");
+  // Each from CaseFolding.txt (status C and F) and UnicodeData.txt's compatibility mappings.
+  EXPECT_EQ(fold_case("STRASSE"), "strasse");
+  EXPECT_EQ(fold_case("Straße"), "strasse");
+  EXPECT_EQ(fold_case("STRAẞE"), "strasse");
+  EXPECT_EQ(fold_case("İstanbul"), "i\u0307stanbul");  // not the Turkish i: folding has no locale
+  EXPECT_EQ(fold_case("ΣΊΣΥΦΟΣ"), fold_case("σίσυφος"));  // both sigmas
+  EXPECT_EQ(fold_case("ﬁﬂ"), "fifl");
+  EXPECT_EQ(fold_case("ＡＢＣ１"), "abc1");
+  EXPECT_EQ(fold_case("x²"), "x2");
+  EXPECT_EQ(fold_case("ÉTÉ"), "été");
+}
+
+TEST(FoldCase, ComposesWhatWasDecomposed) {
+  EXPECT_EQ(fold_case("Cafe\u0301"), "caf\u00E9");
+  EXPECT_EQ(fold_case("\uD55C"), fold_case("\u1112\u1161\u11AB"));  // Hangul, by algorithm
+}
+
+TEST(FoldCase, IsIdempotent) {
+  for (const char* text : {"Straße", "İ", "ǅ", "ΐ", "ŉ", "㎏", "Å"}) {
+    EXPECT_EQ(fold_case(fold_case(text)), fold_case(text)) << text;
+  }
+}
+
+TEST(FoldCase, RefusesWhatIsNotUtf8) {
+  EXPECT_EQ(fold_case("caf\xE9"), "");       // Latin-1
+  EXPECT_EQ(fold_case("\xC0\xAF"), "");      // overlong
+  EXPECT_EQ(fold_case("\xED\xA0\x80"), "");  // a surrogate
+  EXPECT_EQ(fold_case("\xF0\x9F\x8C"), "");  // cut short
+  EXPECT_EQ(fold_case(""), "");
+}
+
+TEST(NearestName, FindsTyposOnly) {
+  const std::vector<std::string> known = {"epochs", "batch", "lr", "momentum", "label_smoothing"};
+  EXPECT_EQ(nearest_name("epoch", known), "epochs");
+  EXPECT_EQ(nearest_name("bacth", known), "batch");
+  EXPECT_EQ(nearest_name("batch_size", known), "");
+  EXPECT_EQ(nearest_name("ls", known), "lr");
+  EXPECT_EQ(nearest_name("labelsmoothing", known), "label_smoothing");
+  EXPECT_EQ(nearest_name("xy", known), "");
+  EXPECT_EQ(nearest_name("temperature", known), "");
+  EXPECT_EQ(nearest_name("anything", {}), "");
+}
+
+TEST(Split, KeepsEmptyParts) {
+  EXPECT_EQ(split("a,,b,", ','), (std::vector<std::string>{"a", "", "b", ""}));
+  EXPECT_EQ(split("", ','), std::vector<std::string>{""});
+}
+
+TEST(Trim, CutsBlanksAtBothEnds) {
+  EXPECT_EQ(trim(" \t a b\r\n"), "a b");
+  EXPECT_EQ(trim(" \n"), "");
+  EXPECT_EQ(trim(""), "");
+}
+
+TEST(FormatTable, AlignsByColumnsNotBytes) {
+  EXPECT_EQ(format_table({{"model", "P@1"}, {"4× expert", "0.5"}, {"base", "12.25"}}),
+            "model        P@1\n"
+            "4× expert    0.5\n"
+            "base       12.25\n");
+  EXPECT_EQ(format_table({}), "");
+}
+
+TEST(HumanCount, HasThreeDigits) {
+  EXPECT_EQ(human_count(0), "0");
+  EXPECT_EQ(human_count(950), "950");
+  EXPECT_EQ(human_count(1000), "1k");
+  EXPECT_EQ(human_count(1234567), "1.23M");
+  EXPECT_EQ(human_count(999999), "1M");  // not "1e+03k"
+}
+
+TEST(ParseBytes, KnowsUnits) {
+  EXPECT_EQ(parse_bytes("0", "--cache"), 0);
+  EXPECT_EQ(parse_bytes("4096", "--cache"), 4096);
+  EXPECT_EQ(parse_bytes("64k", "--cache"), 65536);
+  EXPECT_EQ(parse_bytes("1.5G", "--cache"), 1610612736);
+  for (const char* wrong : {"", "G", "-1M", "12X", "12 M", "1MB", "nan", "inf", "1e30"}) {
+    expect_error([&] { parse_bytes(wrong, "--cache"); }, {"--cache", wrong}, ExitStatus::usage);
+  }
+}
+
+}  // namespace
+}  // namespace hardmoe

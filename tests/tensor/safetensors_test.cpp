@@ -1,0 +1,98 @@
+// package.safetensors was written by the safetensors package (see tests/references).
+#include "tensor/safetensors.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+
+#include "base/files.h"
+#include "expect_error.h"
+#include "temporary_folder.h"
+
+namespace hardmoe {
+namespace {
+
+std::filesystem::path stored() {
+  return std::filesystem::path(HARDMOE_TEST_FILES) / "formats/package.safetensors";
+}
+
+TEST(Safetensors, ReadsWhatThePackageWrote) {
+  Metadata metadata;
+  const StateDict tensors = load_safetensors(stored(), &metadata);
+  EXPECT_EQ(metadata, (Metadata{{"made by", "safetensors"}, {"é", "ü"}}));
+  ASSERT_EQ(tensors.size(), 6U);
+  const Tensor& weight = tensors.at("weight");
+  EXPECT_EQ(weight.shape(), (Shape{2, 3}));
+  for (size_t i = 0; i < 6; ++i) EXPECT_EQ(weight.as<float>()[i], 0.5F * static_cast<float>(i));
+  EXPECT_EQ(to_float32(tensors.at("half")).as<float>()[5], 2.5F);
+  EXPECT_EQ(tensors.at("steps").as<int64_t>()[0], int64_t{1} << 40);
+  EXPECT_EQ(tensors.at("bytes").as<uint8_t>()[3], 3);
+  EXPECT_EQ(tensors.at("scalar").shape(), Shape{});
+  EXPECT_EQ(tensors.at("scalar").as<double>()[0], 0.125);
+  EXPECT_EQ(tensors.at("nothing").shape(), (Shape{0, 3}));
+}
+
+TEST(Safetensors, WrittenAndReadBackIsTheSame) {
+  const TemporaryFolder folder;
+  Metadata metadata, again;
+  const StateDict tensors = load_safetensors(stored(), &metadata);
+  save_safetensors(folder / "a.safetensors", tensors, metadata);
+  const StateDict back = load_safetensors(folder / "a.safetensors", &again);
+  EXPECT_EQ(again, metadata);
+  ASSERT_EQ(back.size(), tensors.size());
+  for (const auto& [name, tensor] : tensors) {
+    EXPECT_EQ(back.at(name).dtype(), tensor.dtype());
+    EXPECT_EQ(back.at(name).shape(), tensor.shape());
+    EXPECT_EQ(std::memcmp(back.at(name).data(), tensor.data(), tensor.bytes()), 0) << name;
+  }
+  save_safetensors(folder / "b.safetensors", back, again);
+  EXPECT_EQ(read_file(folder / "a.safetensors"), read_file(folder / "b.safetensors"));
+}
+
+TEST(Safetensors, EveryTruncationIsNoticed) {
+  const TemporaryFolder folder;
+  const std::string whole = read_file(stored());
+  for (size_t length = 0; length < whole.size(); ++length) {
+    write_file_atomic(folder / "cut.safetensors", whole.substr(0, length));
+    expect_error([&] { load_safetensors(folder / "cut.safetensors"); }, {"cut.safetensors"});
+  }
+}
+
+TEST(Safetensors, LyingHeadersAreNoticed) {
+  const TemporaryFolder folder;
+  const auto refused = [&](const std::string& header, const std::vector<std::string>& words,
+                           const std::string& body = std::string(8, '\0')) {
+    const uint64_t length = header.size();
+    std::string bytes(reinterpret_cast<const char*>(&length), 8);
+    write_file_atomic(folder / "lie.safetensors", bytes + header + body);
+    expect_error([&] { load_safetensors(folder / "lie.safetensors"); }, words);
+  };
+  refused(R"({"w":{"dtype":"F32","shape":[2],"data_offsets":[0,16]}})", {"tensor 'w'", "0 to 16"});
+  refused(R"({"w":{"dtype":"F32","shape":[2],"data_offsets":[8,0]}})", {"tensor 'w'"});
+  refused(R"({"w":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}})", {"2", "8 bytes", "4 given"});
+  refused(R"({"w":{"dtype":"F32","shape":[2],"data_offsets":[-8,0]}})", {"tensor 'w'"});
+  refused(R"({"w":{"dtype":"F32","shape":[-2],"data_offsets":[0,8]}})", {"extent -2"});
+  refused(R"({"w":{"dtype":"F32","shape":[1e300],"data_offsets":[0,8]}})", {"not a size"});
+  refused(R"({"w":{"dtype":"F32","shape":"2","data_offsets":[0,8]}})", {"not a list"});
+  refused(R"({"w":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,0]}})",
+          {"does not fit"});
+  refused(R"({"w":{"dtype":"F8","shape":[2],"data_offsets":[0,8]}})", {"unsupported dtype 'F8'"});
+  refused(R"({"w":{"shape":[2],"data_offsets":[0,8]}})", {"'dtype' is missing"});
+  refused(R"({"w":[1]})", {"tensor 'w'"});
+  refused(R"({"__metadata__":{"a":1}})", {"__metadata__"});
+  refused("[1]", {"not a JSON object"});
+  refused("{", {"not valid JSON"});
+}
+
+TEST(RequireTensor, NamesWhatIsMissing) {
+  const StateDict tensors = {{"fc.weight", Tensor(DType::f32, {10, 4})}};
+  const Shape right = {10, 4}, wrong = {9, 4};
+  EXPECT_EQ(&require_tensor(tensors, "fc.weight", "m", &right), &tensors.at("fc.weight"));
+  expect_error([&] { require_tensor(tensors, "fc.bias", "m.safetensors"); },
+               {"m.safetensors", "'fc.bias' is missing"});
+  expect_error([&] { require_tensor(tensors, "fc.weight", "m.safetensors", &wrong); },
+               {"'fc.weight'", "10×4", "9×4"});
+}
+
+}  // namespace
+}  // namespace hardmoe
