@@ -1,0 +1,33 @@
+// Prices that make parts equal: with argmin ‖z − c‖² + p_c each part holds about N/K points. They
+// maximise the concave dual of the assignment problem, Σ_i min_c(‖z_i − c‖² + p_c) − (N/K) Σ_c p_c,
+// whose gradient is size_c − N/K. Not for weighted points or unequal targets.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "cluster/matrix_view.h"
+
+namespace hardmoe {
+
+struct PriceParams {
+  double tolerance = 0.05;  ///< wanted: sizes within (1 ± tolerance)·N/K, rounded outwards
+  int rounds = 100;         ///< price changes tried a pass over the points
+  int passes = 16;          ///< passes over the points at most
+};
+
+struct PriceFit {
+  bool within = false;  ///< the tolerance is met, before rounding of the scores
+  int passes = 0;
+  int rounds = 0;  ///< in all passes together
+};
+
+/// Finds prices from those given (zeros at first), in place; their mean is made zero. Ends early
+/// where no progress is made, as with many equal points, which no price can part.
+PriceFit fit_prices(MatrixView points, MatrixView centroids, const PriceParams& params,
+                    std::span<float> prices);
+
+/// Whether each size is within (1 ± tolerance)·N/K, rounded outwards to whole points.
+bool sizes_within(std::span<const int64_t> sizes, double tolerance);
+
+}  // namespace hardmoe

@@ -1,0 +1,77 @@
+// The inner loops that this room spends its time in: matrix products by register tiles over packed
+// panels, the nearest column of a row of scores, squared distances. One set of them a vector
+// extension, the best chosen when the program starts. Not a BLAS: only what clustering needs.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "tensor/tensor.h"
+
+namespace hardmoe {
+
+/// out[r·out_stride + c] = bias[c] + Σ_d a[r·row_stride + d·depth_stride] · panel[d·columns + c]
+/// for r < rows, d < depth, c < columns. `columns` is a multiple of the kernels' lanes, at most
+/// panel_lanes.
+struct PanelProduct {
+  const float* a;
+  int64_t row_stride, depth_stride, rows, depth;
+  const float* panel;
+  int64_t columns;
+  const float* bias;
+  float* out;
+  int64_t out_stride;
+};
+
+/// One vector extension's loops. Each result is a sum in one fixed order, whatever tile it fell in,
+/// so answers do not depend on how rows are cut into blocks.
+struct Kernels {
+  const char* name;     ///< "x86-64-v4", …
+  int64_t lanes;        ///< floats in a vector
+  int64_t panel_lanes;  ///< columns of a full panel
+  void (*product)(const PanelProduct& p);
+  /// index[r] = the first column with the least of scores[r·columns …], `columns` a multiple of
+  /// `lanes`.
+  void (*nearest)(const float* scores, int64_t rows, int64_t columns, int32_t* index);
+  /// Σ_d (a[d] − b[d])².
+  float (*squared_distance)(const float* a, const float* b, int64_t depth);
+};
+
+/// What this machine can run, widest vectors first.
+std::span<const Kernels> supported_kernels();
+
+/// The fastest for a matrix of so many columns: no wider than it fills. All levels with fused
+/// multiply-add give the same bits.
+const Kernels& kernels_for(int64_t columns);
+
+/// A depth×columns matrix laid out so that a product reads it as one stream: panels of adjacent
+/// columns, each depth×width; the columns are padded with zeros to whole vectors.
+class PackedMatrix {
+ public:
+  /// `kernels` must outlive the matrix.
+  PackedMatrix(int64_t depth, int64_t columns, const Kernels& kernels);
+  PackedMatrix(int64_t depth, int64_t columns)
+      : PackedMatrix(depth, columns, kernels_for(columns)) {}
+
+  int64_t depth() const { return depth_; }
+  int64_t columns() const { return columns_; }
+  const Kernels& kernels() const { return *kernels_; }
+  int64_t padded_columns() const { return padded_; }
+  /// Sets column `column` to `depth` values, each times `scale`.
+  void set_column(int64_t column, const float* values, float scale);
+
+  /// out[r·padded_columns() + c] = bias[c] + Σ_d a[r·row_stride + d·depth_stride] · this(d, c).
+  /// `bias`: padded_columns() values.
+  void multiply(const float* a, int64_t row_stride, int64_t depth_stride, int64_t rows,
+                const float* bias, float* out) const;
+
+ private:
+  const Kernels* kernels_;
+  int64_t depth_, columns_, padded_;
+  Tensor data_;
+};
+
+/// sums[d] += values[d].
+void add_to_sums(const float* values, int64_t count, double* sums);
+
+}  // namespace hardmoe

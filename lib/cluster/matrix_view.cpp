@@ -1,0 +1,59 @@
+#include "cluster/matrix_view.h"
+
+#include <algorithm>
+#include <bit>
+#include <vector>
+
+#include "base/error.h"
+#include "base/simd.h"
+#include "base/threads.h"
+
+namespace hardmoe {
+namespace {
+
+constexpr int64_t segment_rows = 1024;  // fewer are not worth a thread's start
+constexpr int64_t segment_memory = int64_t{256} << 20;
+
+HARDMOE_VECTOR_KERNEL
+bool any_not_finite(const float* values, int64_t count) {
+  constexpr uint32_t exponent = 0x7F800000;  // all ones: infinity or NaN
+  uint32_t found = 0;
+  for (int64_t d = 0; d < count; ++d) {
+    found |= (std::bit_cast<uint32_t>(values[d]) & exponent) == exponent ? 1U : 0U;
+  }
+  return found != 0;
+}
+
+}  // namespace
+
+MatrixView matrix_view(const Tensor& tensor) {
+  if (tensor.shape().size() != 2) {
+    fail("expected a matrix (rows × columns), found shape {}", to_string(tensor.shape()));
+  }
+  return {tensor.as<float>().data(), tensor.size(0), tensor.size(1)};
+}
+
+int64_t first_row_not_finite(MatrixView matrix) {
+  const int64_t segments = segment_count(matrix.rows, 1);
+  std::vector<int64_t> found(static_cast<size_t>(segments), -1);
+  parallel_for(segments, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t s = begin; s < end; ++s) {
+      const int64_t last = matrix.rows * (s + 1) / segments;
+      for (int64_t row = matrix.rows * s / segments; row < last; ++row) {
+        if (any_not_finite(matrix.row(row), matrix.cols)) {
+          found[static_cast<size_t>(s)] = row;
+          break;
+        }
+      }
+    }
+  });
+  const auto first = std::find_if(found.begin(), found.end(), [](int64_t row) { return row >= 0; });
+  return first == found.end() ? -1 : *first;
+}
+
+int64_t segment_count(int64_t rows, int64_t bytes_a_segment) {
+  const int64_t by_memory = std::clamp<int64_t>(segment_memory / bytes_a_segment, 8, 64);
+  return std::clamp<int64_t>(rows / segment_rows, 1, by_memory);
+}
+
+}  // namespace hardmoe

@@ -1,0 +1,32 @@
+// A row-major float32 matrix that somebody else owns: a tensor, a mapped .npy, a block of rows.
+#pragma once
+
+#include <cstdint>
+
+#include "tensor/tensor.h"
+
+namespace hardmoe {
+
+struct MatrixView {
+  const float* data = nullptr;
+  int64_t rows = 0;
+  int64_t cols = 0;
+
+  const float* row(int64_t index) const { return data + index * cols; }
+  /// Rows [begin, end).
+  MatrixView slice(int64_t begin, int64_t end) const { return {row(begin), end - begin, cols}; }
+};
+
+/// The tensor's memory as a matrix; the tensor must outlive it. Throws Error unless it is N×D
+/// float32.
+MatrixView matrix_view(const Tensor& tensor);
+
+/// The first row with a NaN or an infinity, or -1.
+int64_t first_row_not_finite(MatrixView matrix);
+
+/// How a long loop over rows is cut into segments whose partial sums are added in order: by the
+/// number of rows and the bytes one segment needs, never by the number of threads, so that results
+/// do not depend on it. At least 1, at most 64.
+int64_t segment_count(int64_t rows, int64_t bytes_a_segment);
+
+}  // namespace hardmoe

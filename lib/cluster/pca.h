@@ -1,0 +1,33 @@
+// Principal component analysis of an embedding: z = (x − mean)·Wᵀ, optionally scaled to unit
+// variance. By the D×D covariance, so for D up to a few thousand; not for sparse or out-of-core
+// data.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "cluster/matrix_view.h"
+
+namespace hardmoe {
+
+struct Pca {
+  Tensor mean;        ///< D float32
+  Tensor components;  ///< P×D float32, W: orthonormal rows; whitened, each divided by its deviation
+  std::vector<double> variance;  ///< P: of each direction kept, largest first, with divisor N − 1
+  double total_variance = 0;     ///< of all D directions together
+  bool whitened = false;
+
+  int64_t inputs() const { return components.size(1); }
+  int64_t outputs() const { return components.size(0); }
+};
+
+/// Fits `components` (P ≤ D) directions to `rows` (N×D, finite). Each direction's entry of largest
+/// magnitude is positive, so that equal data give equal signs. Whitened, directions without
+/// variance are given weight 0. Throws Error(usage) for P outside 1 … D or N < 2.
+Pca fit_pca(MatrixView rows, int64_t components, bool whiten);
+
+/// N×P float32. A row's result depends on that row alone. Throws Error if the rows are not of D
+/// columns.
+Tensor transform(const Pca& pca, MatrixView rows);
+
+}  // namespace hardmoe
