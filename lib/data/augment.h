@@ -15,7 +15,7 @@ namespace hardmoe {
 enum class Crop {
   center,          ///< as in evaluation
   random_resized,  ///< a random area and aspect ratio, resized (Szegedy et al. 2015)
-  pad,             ///< reflect-padded by `padding`, then a random image_size square
+  pad,             ///< evaluation's square, reflect-padded by `padding`, then a random square of it
 };
 
 struct AugmentConfig {
@@ -23,18 +23,24 @@ struct AugmentConfig {
   int padding = 4;         ///< pixels, for crop: pad
   double min_area = 0.25;  ///< share of the image's area, for crop: random_resized
   double max_area = 1.0;
-  bool flip = true;        ///< mirror half of the images
+  bool flip = true;  ///< mirror half of the images
   void describe(Fields& f);
 };
 
-/// Decodes JPEG, PNG or WebP to uint8 H×W×3 RGB; transparency is laid over white. Throws Error with
-/// the reason (the caller adds which file).
+/// Throws Error(usage) for values out of range, or a padding the image size cannot reflect.
+void check_augment(const AugmentConfig& config, int image_size);
+
+/// Decodes JPEG, PNG or WebP to uint8 H×W×3 RGB, upright by its EXIF orientation; gray and CMYK are
+/// converted, 16 bits rounded to 8, transparency laid over white. Throws Error with the reason (the
+/// caller adds which file).
 Tensor decode_image(std::span<const std::byte> bytes);
 
 /// Evaluation's view: short side resized to `size`, centre size×size×3 written to `out`.
 void center_crop(const Tensor& image, int size, uint8_t* out);
 
-/// Training's view: size×size×3 written to `out`, every choice drawn from `random`.
+/// Training's view: size×size×3 written to `out`, every choice drawn from `random`: for pad the row
+/// and column of the square; for random_resized area, ratio and place; at last whether to mirror.
+/// An image that is size×size already is cut by crop: pad without resampling.
 void augment(const Tensor& image, int size, const AugmentConfig& config, Random random,
              uint8_t* out);
 

@@ -1,17 +1,18 @@
 // A dataset on disk: WebDataset tar shards and a memory-mapped index over them. Opening reads only
 // headers. Not for making one: see data/ingest.h.
 //
-//   DIR/dataset.json   splits, shards (path, bytes, sha256), options, counts; is the dataset's identity
-//   DIR/tags.tsv       id, tag, count in train; id = rank by count
-//   DIR/<split>/       shard.npy u16  offset.npy i64  length.npy i32   one row an image
+//   DIR/dataset.json   splits, shards (path, bytes, sha256), options, counts; is the dataset's
+//   identity DIR/tags.tsv       id, tag, count in train; id = rank by count DIR/<split>/ shard.npy
+//   u16  offset.npy i64  length.npy i32   one row an image
 //                      tag_ptr.npy i64 (N+1)  tag_ids.npy i32          ascending in each image
-//                      truth_ptr.npy, truth_ids.npy                    only where the data has truth
-//                      keys.txt                                        one key a line
+//                      truth_ptr.npy, truth_ids.npy                    only where the data has
+//                      truth keys.txt                                        one key a line
 //   DIR/shards/*.tar   only if the images were rewritten
 #pragma once
 
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -29,34 +30,54 @@ struct Vocabulary {
   int64_t size() const { return static_cast<int64_t>(tags.size()); }
 };
 
-/// One split ("train", "val") of a dataset; item numbers run from 0 to size()-1.
+/// tags.tsv: a heading, then a line a tag: id, tag, count.
+void save_vocabulary(const std::filesystem::path& file, const Vocabulary& vocabulary);
+/// Throws Error naming the line that is not so.
+Vocabulary load_vocabulary(const std::filesystem::path& file);
+
+/// A mapped tar.
+struct Shard {
+  std::filesystem::path path;
+  MappedFile file;
+};
+
+/// One split ("train", "val") of a dataset; item numbers run from 0 to size()-1. What is asked of a
+/// damaged index throws Error naming its file.
 class Split {
  public:
   Split(std::filesystem::path folder, std::string name,
-        std::shared_ptr<const std::vector<MappedFile>> shards, int64_t vocabulary_size);
+        std::shared_ptr<const std::vector<Shard>> shards, int64_t vocabulary_size);
 
   const std::string& name() const { return name_; }
   int64_t size() const;
   std::span<const int32_t> tags(int64_t item) const;
   /// Whether the images also carry clean labels to evaluate against.
   bool has_truth() const { return truth_ids_.has_value(); }
+  /// Empty where an image's truth is unknown. Throws Error(usage) unless has_truth().
   std::span<const int32_t> truth(int64_t item) const;
   /// The encoded image (JPEG, PNG, WebP), inside its mapped shard.
   std::span<const std::byte> image(int64_t item) const;
   std::string key(int64_t item) const;
+  /// "SHARD.tar: KEY", for messages about an image.
+  std::string where(int64_t item) const;
 
  private:
+  struct Keys;
+  std::span<const int32_t> row(const MappedNpy& ptr, const MappedNpy& ids, int64_t item) const;
+
   std::filesystem::path folder_;
   std::string name_;
-  std::shared_ptr<const std::vector<MappedFile>> shards_;
+  std::shared_ptr<const std::vector<Shard>> shards_;
+  int64_t vocabulary_size_;
   MappedNpy shard_, offset_, length_, tag_ptr_, tag_ids_;
   std::optional<MappedNpy> truth_ptr_, truth_ids_;
+  std::shared_ptr<Keys> keys_;
 };
 
 class Dataset {
  public:
-  /// Throws Error naming the file if anything is missing, truncated, or inconsistent, and if a shard
-  /// no longer has the recorded size.
+  /// Throws Error naming the file if anything is missing, truncated, or inconsistent, and if a
+  /// shard no longer has the recorded size.
   static Dataset open(const std::filesystem::path& folder);
 
   const std::filesystem::path& folder() const { return folder_; }

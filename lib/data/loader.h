@@ -1,5 +1,5 @@
-// Minibatches of decoded, augmented images, prepared ahead by background threads. The contents are a
-// pure function of (items, options, epoch, position): threads and resumption do not change them.
+// Minibatches of decoded, augmented images, prepared ahead by background threads. The contents are
+// a pure function of (items, options, epoch, position): threads and resumption do not change them.
 #pragma once
 
 #include <cstdint>

@@ -1,0 +1,53 @@
+// Encoded images and pixels: JPEG (libjpeg-turbo), PNG (libpng), WebP (libwebp). decode_image,
+// which most callers want, is in augment.h. The codecs' own warnings never reach stderr.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "tensor/tensor.h"
+
+namespace hardmoe {
+
+enum class ImageFormat { jpeg, png, webp };
+
+/// By the file's first bytes. Throws Error if it is none of the three.
+ImageFormat image_format(std::span<const std::byte> bytes);
+/// "jpg", "png", "webp".
+std::string_view extension_of(ImageFormat format);
+
+/// Pixels as they are stored: H×W×3 RGB over white, not yet turned by `orientation` (EXIF 1…8).
+struct StoredImage {
+  Tensor pixels;
+  int orientation = 1;
+};
+
+/// Each throws Error with the reason: corrupt, truncated, too large.
+StoredImage decode_jpeg(std::span<const std::byte> bytes);
+StoredImage decode_png(std::span<const std::byte> bytes);
+StoredImage decode_webp(std::span<const std::byte> bytes);
+
+/// Images of more pixels than this are refused before memory is taken for them.
+inline constexpr int64_t max_pixels = int64_t{1} << 27;
+/// Throws Error unless 1 ≤ width·height ≤ max_pixels.
+void check_pixels(int64_t width, int64_t height);
+
+/// A pixel of value `value` and opacity `alpha`, over white.
+inline uint8_t over_white(int value, int alpha) {
+  const int sum = value * alpha + 255 * (255 - alpha);
+  return static_cast<uint8_t>((sum + 127) / 255);
+}
+
+/// EXIF orientation (1 … 8) in a TIFF structure; 1 where there is none or it is damaged.
+int exif_orientation(std::span<const std::byte> tiff);
+/// The H×W×3 image turned upright from EXIF orientation 1 … 8.
+Tensor turn_upright(Tensor image, int orientation);
+
+/// An H×W×3 uint8 image as a file. Throws Error if the codec fails.
+std::string encode_jpeg(const Tensor& image, int quality);
+std::string encode_png(const Tensor& image);
+
+}  // namespace hardmoe

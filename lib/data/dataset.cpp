@@ -1,0 +1,263 @@
+#include "data/dataset.h"
+
+#include <charconv>
+#include <mutex>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "base/text.h"
+
+namespace hardmoe {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr std::string_view tags_heading = "id\ttag\tcount";
+
+int64_t entries(const MappedNpy& array) { return array.shape().at(0); }
+
+/// A mapped column of numbers of type T. Throws Error naming the file for any other array.
+template <class T>
+MappedNpy open_column(const fs::path& file) {
+  require_file(file, "the dataset is incomplete; make it again with moe-ingest");
+  MappedNpy column(file);
+  static_cast<void>(column.as<T>());
+  if (column.shape().size() != 1) {
+    fail("{}: of shape {}, expected one dimension", file.string(), to_string(column.shape()));
+  }
+  return column;
+}
+
+void expect_entries(const MappedNpy& column, int64_t expected, const fs::path& file) {
+  if (entries(column) == expected) return;
+  fail("{}: holds {} numbers, expected {}; make the dataset again with moe-ingest", file.string(),
+       entries(column), expected);
+}
+
+/// The ends of the pointers agree with the ids they point into; what is between is checked when
+/// used.
+void check_pointers(const MappedNpy& ptr, const MappedNpy& ids, const fs::path& file) {
+  const auto pointers = ptr.as<int64_t>();
+  if (pointers.front() != 0 || pointers.back() != entries(ids)) {
+    fail("{}: runs from {} to {}, expected 0 to {}; make the dataset again with moe-ingest",
+         file.string(), pointers.front(), pointers.back(), entries(ids));
+  }
+}
+
+int64_t parse_number(std::string_view text, const fs::path& file, size_t line) {
+  int64_t value = -1;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || value < 0) {
+    fail("{}, line {}: expected a number, found '{}'", file.string(), line, text);
+  }
+  return value;
+}
+
+std::string_view text_of(const MappedFile& file) {
+  return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};
+}
+
+}  // namespace
+
+void save_vocabulary(const fs::path& file, const Vocabulary& vocabulary) {
+  std::string text = fmt::format("{}\n", tags_heading);
+  for (size_t id = 0; id < vocabulary.tags.size(); ++id) {
+    text += fmt::format("{}\t{}\t{}\n", id, vocabulary.tags[id], vocabulary.counts[id]);
+  }
+  write_file_atomic(file, text);
+}
+
+Vocabulary load_vocabulary(const fs::path& file) {
+  require_file(file, "the dataset is incomplete; make it again with moe-ingest");
+  Vocabulary vocabulary;
+  const std::string text = read_file(file);
+  size_t number = 0;
+  for (size_t begin = 0; begin < text.size();) {
+    const size_t end = std::min(text.find('\n', begin), text.size());
+    const auto fields = split(std::string_view(text).substr(begin, end - begin), '\t');
+    begin = end + 1;
+    if (++number == 1) {
+      if (join(fields, "\t") != tags_heading) {
+        fail("{}, line 1: expected the heading 'id tag count', found '{}'", file.string(),
+             join(fields, " "));
+      }
+      continue;
+    }
+    if (fields.size() != 3 || parse_number(fields[0], file, number) != vocabulary.size()) {
+      fail("{}, line {}: expected id {}, a tag and a count", file.string(), number,
+           vocabulary.size());
+    }
+    vocabulary.tags.push_back(fields[1]);
+    vocabulary.counts.push_back(parse_number(fields[2], file, number));
+  }
+  return vocabulary;
+}
+
+/// keys.txt, and where its lines begin once anyone asks.
+struct Split::Keys {
+  fs::path path;
+  MappedFile file;
+  std::once_flag once;
+  std::vector<size_t> begins;
+
+  explicit Keys(fs::path keys) : path(std::move(keys)), file(path) {}
+
+  std::string line(int64_t number) {
+    const std::string_view text = text_of(file);
+    std::call_once(once, [&] {
+      for (size_t at = 0; at < text.size(); at = std::min(text.find('\n', at), text.size()) + 1) {
+        begins.push_back(at);
+      }
+    });
+    if (static_cast<size_t>(number) >= begins.size()) {
+      fail("{}: has {} lines, expected one an image; make the dataset again with moe-ingest",
+           path.string(), begins.size());
+    }
+    const size_t begin = begins[static_cast<size_t>(number)];
+    return std::string(text.substr(begin, text.find('\n', begin) - begin));
+  }
+};
+
+Split::Split(fs::path folder, std::string name, std::shared_ptr<const std::vector<Shard>> shards,
+             int64_t vocabulary_size)
+    : folder_(std::move(folder)),
+      name_(std::move(name)),
+      shards_(std::move(shards)),
+      vocabulary_size_(vocabulary_size),
+      shard_(open_column<uint16_t>(folder_ / "shard.npy")),
+      offset_(open_column<int64_t>(folder_ / "offset.npy")),
+      length_(open_column<int32_t>(folder_ / "length.npy")),
+      tag_ptr_(open_column<int64_t>(folder_ / "tag_ptr.npy")),
+      tag_ids_(open_column<int32_t>(folder_ / "tag_ids.npy")) {
+  expect_entries(offset_, size(), folder_ / "offset.npy");
+  expect_entries(length_, size(), folder_ / "length.npy");
+  expect_entries(tag_ptr_, size() + 1, folder_ / "tag_ptr.npy");
+  check_pointers(tag_ptr_, tag_ids_, folder_ / "tag_ptr.npy");
+  if (fs::exists(folder_ / "truth_ptr.npy")) {
+    truth_ptr_ = open_column<int64_t>(folder_ / "truth_ptr.npy");
+    truth_ids_ = open_column<int32_t>(folder_ / "truth_ids.npy");
+    expect_entries(*truth_ptr_, size() + 1, folder_ / "truth_ptr.npy");
+    check_pointers(*truth_ptr_, *truth_ids_, folder_ / "truth_ptr.npy");
+  }
+  require_file(folder_ / "keys.txt", "the dataset is incomplete; make it again with moe-ingest");
+  keys_ = std::make_shared<Keys>(folder_ / "keys.txt");
+}
+
+int64_t Split::size() const { return entries(shard_); }
+
+std::span<const int32_t> Split::row(const MappedNpy& ptr, const MappedNpy& ids,
+                                    int64_t item) const {
+  if (item < 0 || item >= size()) {
+    fail("{}: image {} was asked for, there are {}", folder_.string(), item, size());
+  }
+  const auto pointers = ptr.as<int64_t>();
+  const int64_t begin = pointers[static_cast<size_t>(item)];
+  const int64_t end = pointers[static_cast<size_t>(item) + 1];
+  if (begin < 0 || end < begin || end > entries(ids)) {
+    fail("{}: the tags of image {} run from {} to {} of {}; make the dataset again with moe-ingest",
+         folder_.string(), item, begin, end, entries(ids));
+  }
+  const auto tags =
+      ids.as<int32_t>().subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin));
+  for (const int32_t id : tags) {
+    if (id < 0 || id >= vocabulary_size_) {
+      fail("{}: image {} has tag {}, the vocabulary has {}; make the dataset again with moe-ingest",
+           folder_.string(), item, id, vocabulary_size_);
+    }
+  }
+  return tags;
+}
+
+std::span<const int32_t> Split::tags(int64_t item) const { return row(tag_ptr_, tag_ids_, item); }
+
+std::span<const int32_t> Split::truth(int64_t item) const {
+  if (!has_truth()) fail_usage("{}: the split has no truth labels", folder_.string());
+  return row(*truth_ptr_, *truth_ids_, item);
+}
+
+std::span<const std::byte> Split::image(int64_t item) const {
+  if (item < 0 || item >= size()) {
+    fail("{}: image {} was asked for, there are {}", folder_.string(), item, size());
+  }
+  const auto at = static_cast<size_t>(item);
+  const size_t shard = shard_.as<uint16_t>()[at];
+  const int64_t offset = offset_.as<int64_t>()[at];
+  const int64_t length = length_.as<int32_t>()[at];
+  if (shard >= shards_->size()) {
+    fail("{}: image {} is in shard {} of {}; make the dataset again with moe-ingest",
+         folder_.string(), item, shard, shards_->size());
+  }
+  const auto bytes = (*shards_)[shard].file.bytes();
+  if (offset < 0 || length < 0 || static_cast<size_t>(offset) > bytes.size() ||
+      static_cast<size_t>(length) > bytes.size() - static_cast<size_t>(offset)) {
+    fail("{}: image {} lies at {}+{}, beyond the {} bytes of {}", folder_.string(), item, offset,
+         length, bytes.size(), (*shards_)[shard].path.string());
+  }
+  return bytes.subspan(static_cast<size_t>(offset), static_cast<size_t>(length));
+}
+
+std::string Split::key(int64_t item) const {
+  if (item < 0 || item >= size()) {
+    fail("{}: image {} was asked for, there are {}", folder_.string(), item, size());
+  }
+  return keys_->line(item);
+}
+
+std::string Split::where(int64_t item) const {
+  const std::string name = key(item);
+  const size_t shard = shard_.as<uint16_t>()[static_cast<size_t>(item)];
+  return fmt::format(
+      "{}: {}", shard < shards_->size() ? (*shards_)[shard].path.string() : folder_.string(), name);
+}
+
+Dataset Dataset::open(const fs::path& folder) {
+  const fs::path file = folder / "dataset.json";
+  require_file(file, fmt::format("make the dataset first: moe-ingest … --out {}", folder.string()));
+  const std::string text = read_file(file);
+  const std::string where = file.string();
+  const Json record = parse_json(text, where);
+
+  Dataset dataset;
+  dataset.folder_ = folder;
+  dataset.fingerprint_ = sha256_hex(text);
+  auto shards = std::make_shared<std::vector<Shard>>();
+  for (const Json& entry : json_get<std::vector<Json>>(record, "shards", where)) {
+    const fs::path path =
+        folder / json_get<std::string>(entry, "path", where);  // absolute stays so
+    require_file(path, fmt::format("{} was made from it; put it back", folder.string()));
+    shards->push_back({path, MappedFile(path)});
+    const auto expected = json_get<uint64_t>(entry, "bytes", where);
+    const size_t found = shards->back().file.bytes().size();
+    if (found != expected) {
+      fail("{}: has {} bytes, {} when {} was made from it; make the dataset again with moe-ingest",
+           path.string(), found, expected, folder.string());
+    }
+  }
+  dataset.vocabulary_ = load_vocabulary(folder / "tags.tsv");
+  const auto tags = json_get<int64_t>(record, "vocabulary", where);
+  if (dataset.vocabulary_.size() != tags) {
+    fail("{}: has {} tags, expected {}; make the dataset again with moe-ingest",
+         (folder / "tags.tsv").string(), dataset.vocabulary_.size(), tags);
+  }
+  const auto splits = json_get<Json>(record, "splits", where);
+  if (!splits.is_object()) fail("{}: field 'splits' is not an object", where);
+  for (const auto& [name, entry] : splits.items()) {
+    const auto images = json_get<int64_t>(entry, "images", where);
+    Split split(folder / name, name, shards, tags);
+    if (split.size() != images) {
+      fail("{}: has {} images, expected {}; make the dataset again with moe-ingest",
+           (folder / name).string(), split.size(), images);
+    }
+    dataset.splits_.emplace(name, std::move(split));
+  }
+  return dataset;
+}
+
+const Split& Dataset::split(const std::string& name) const {
+  const auto found = splits_.find(name);
+  if (found != splits_.end()) return found->second;
+  std::vector<std::string> names;
+  for (const auto& [known, split] : splits_) names.push_back(known);
+  fail_usage("{}: has no split '{}', only {}", folder_.string(), name, join(names, ", "));
+}
+
+}  // namespace hardmoe

@@ -1,0 +1,50 @@
+#include "base/error.h"
+#include "base/text.h"
+#include "data/ingest.h"
+#include "data/source.h"
+
+namespace hardmoe {
+
+std::string ingest_table(const Json& counts) {
+  const std::string where = "the ingest's results";
+  const auto splits = json_get<Json>(counts, "splits", where);
+  std::vector<std::vector<std::string>> rows{{""}, {"images read"}, {"images kept"}};
+  const auto number = [&](const Json& split, const char* key) {
+    return fmt::format("{}", json_get<int64_t>(split, key, where));
+  };
+  for (const auto& [name, split] : splits.items()) {
+    rows[0].push_back(name);
+    rows[1].push_back(number(split, "read"));
+    rows[2].push_back(number(split, "images"));
+  }
+  for (size_t r = 1; r < rejection_names.size(); ++r) {
+    std::vector<std::string> row{fmt::format("  rejected: {}", rejection_names[r])};
+    bool any = false;
+    for (const auto& [name, split] : splits.items()) {
+      const auto count = split.at("rejected").value(std::string(rejection_names[r]), int64_t{0});
+      row.push_back(fmt::format("{}", count));
+      any = any || count > 0;
+    }
+    if (any) rows.push_back(std::move(row));
+  }
+  rows.push_back({"tags on images, read"});
+  rows.push_back({"tags on images, kept"});
+  rows.push_back({"truth tags, kept"});
+  for (const auto& [name, split] : splits.items()) {
+    rows[rows.size() - 3].push_back(number(split, "tags_before"));
+    rows[rows.size() - 2].push_back(number(split, "tags"));
+    rows[rows.size() - 1].push_back(number(split, "truth"));
+  }
+  std::string text = format_table(rows);
+  std::vector<std::string> top;
+  for (const auto& tag : json_get<std::vector<Json>>(counts, "top_tags", where)) {
+    top.push_back(fmt::format("{} {}", json_get<std::string>(tag, "tag", where),
+                              json_get<int64_t>(tag, "images", where)));
+  }
+  text += fmt::format("vocabulary: {} of {} tags, first {}\n",
+                      json_get<int64_t>(counts, "vocabulary", where),
+                      json_get<int64_t>(counts, "distinct_tags", where), join(top, ", "));
+  return text;
+}
+
+}  // namespace hardmoe

@@ -1,0 +1,48 @@
+// Tar archives as indexed bytes: ustar, pax and GNU long names read, plain deterministic ustar
+// written. Nothing is ever extracted to disk. Not for compressed or sparse archives.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/files.h"
+
+namespace hardmoe {
+
+/// A regular file in a tar: its bytes are [offset, offset + size) of the archive.
+struct TarEntry {
+  std::string name;
+  int64_t offset;
+  int64_t size;
+};
+
+/// The regular files of an archive in their order; folders, links and devices are passed over.
+/// Throws Error naming `where` and the byte offset for anything that is not a whole tar: bad
+/// checksum, members reaching beyond the end, no end-of-archive block.
+std::vector<TarEntry> index_tar(std::span<const std::byte> archive, std::string_view where);
+
+/// Writes an archive whose bytes depend on names and contents only: mode 0644, owner 0, time 0. It
+/// appears under its name at finish().
+class TarWriter {
+ public:
+  explicit TarWriter(const std::filesystem::path& file);
+  /// Returns where in the archive the member's bytes begin. Throws Error on a failed write.
+  int64_t add(std::string_view name, std::string_view bytes);
+  int64_t size() const { return static_cast<int64_t>(output_.size()); }
+  /// Returns the SHA-256 of the archive.
+  std::string finish();
+
+ private:
+  void put(std::string_view bytes);
+  void put_member(std::string_view name, std::string_view prefix, char type,
+                  std::string_view bytes);
+  AtomicFile output_;
+  Sha256 hash_;
+};
+
+}  // namespace hardmoe
