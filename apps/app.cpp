@@ -12,7 +12,8 @@ namespace hardmoe {
 namespace {
 
 constexpr const char* exit_status_help =
-    "Exit status: 0 done, 1 failed, 2 wrong usage or configuration, 75 interrupted (the same command "
+    "Exit status: 0 done, 1 failed, 2 wrong usage or configuration, 75 interrupted (the same "
+    "command "
     "resumes).\nResults go to standard output, messages to standard error.";
 
 int report(const std::string& name, const std::string& message, ExitStatus status) {
@@ -87,7 +88,8 @@ int Command::run(int argc, char** argv, const std::function<void()>& body) {
     if (threads_ != 0) set_compute_threads(threads_);
     read_config();
     body();
-    if (std::fflush(stdout) != 0) fail("writing standard output: the reader is gone or the disk is full");
+    if (std::fflush(stdout) != 0)
+      fail("writing standard output: the reader is gone or the disk is full");
     return static_cast<int>(ExitStatus::done);
   } catch (const Error& error) {
     return report(name, error.what(), error.status());

@@ -23,8 +23,8 @@ class Command {
   /// `--force`, for commands that write a stage.
   void stage_options(bool& force);
 
-  /// Parses, reads the configuration, runs the body, and turns errors into a sentence on stderr and an
-  /// exit status. Returns it.
+  /// Parses, reads the configuration, runs the body, and turns errors into a sentence on stderr and
+  /// an exit status. Returns it.
   int run(int argc, char** argv, const std::function<void()>& body);
 
  private:

@@ -23,8 +23,8 @@ struct TrainConfig {
   double beta2 = 0.999;  ///< AdamW's second moment (momentum is its first)
   double weight_decay = 5e-4;
   ScheduleKind schedule = ScheduleKind::cosine;
-  double warmup = 0.1;                          ///< share of the steps with rising learning rate
-  std::vector<double> step_epochs;              ///< for schedule: step
+  double warmup = 0.1;              ///< share of the steps with rising learning rate
+  std::vector<double> step_epochs;  ///< for schedule: step
   double step_factor = 0.1;
   double label_smoothing = 0;
   LossKind loss = LossKind::softmax;

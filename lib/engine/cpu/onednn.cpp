@@ -1,0 +1,227 @@
+#include "engine/cpu/onednn.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+
+namespace hardmoe::onednn {
+namespace {
+
+using dnnl::memory;
+using Type = memory::data_type;
+using Tag = memory::format_tag;
+
+dnnl::primitive_attr attributes() {
+  dnnl::primitive_attr attr;
+  attr.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+  return attr;
+}
+
+struct Geometry {
+  memory::dims strides, kernel, padding;
+};
+
+Geometry geometry(const Op& op) {
+  return {{op.stride, op.stride}, {op.kernel, op.kernel}, {op.padding, op.padding}};
+}
+
+// oneDNN 3 makes primitive descriptors directly from arguments; oneDNN 2 through an operation
+// descriptor. `build<P>(args…, [hint])` hides that.
+#if DNNL_VERSION_MAJOR >= 3
+template <class Primitive, class... Args>
+typename Primitive::primitive_desc build(const Args&... args) {
+  return typename Primitive::primitive_desc(engine(), args..., attributes());
+}
+template <class Primitive, class Hint, class... Args>
+typename Primitive::primitive_desc build_backward(const Hint& hint, const Args&... args) {
+  return typename Primitive::primitive_desc(engine(), args..., hint, attributes());
+}
+#else
+template <class Primitive, class... Args>
+typename Primitive::primitive_desc build(const Args&... args) {
+  return
+      typename Primitive::primitive_desc(typename Primitive::desc(args...), attributes(), engine());
+}
+template <class Primitive, class Hint, class... Args>
+typename Primitive::primitive_desc build_backward(const Hint& hint, const Args&... args) {
+  return typename Primitive::primitive_desc(typename Primitive::desc(args...), attributes(),
+                                            engine(), hint);
+}
+#endif
+
+template <class PrimitiveDesc>
+void note_scratch(size_t& bytes, const PrimitiveDesc& desc) {
+  bytes = std::max(bytes, desc.scratchpad_desc().get_size());
+}
+
+Desc activation(const Extent& extent, int64_t batch, Type type) {
+  return {{batch, extent.channels, extent.height, extent.width}, type, Tag::nhwc};
+}
+
+dnnl::prop_kind forward_kind(Needs needs) {
+  return needs == Needs::forward ? dnnl::prop_kind::forward_inference
+                                 : dnnl::prop_kind::forward_training;
+}
+
+}  // namespace
+
+dnnl::engine& engine() {
+  static dnnl::engine instance(dnnl::engine::kind::cpu, 0);
+  return instance;
+}
+
+dnnl::stream& stream() {
+  static dnnl::stream instance(engine());
+  return instance;
+}
+
+Type type_of(Precision precision) { return precision == Precision::bf16 ? Type::bf16 : Type::f32; }
+
+bool has_bf16() {
+  const auto isa = dnnl::get_effective_cpu_isa();
+  const auto at_least = [&](dnnl::cpu_isa wanted) {
+    return (static_cast<unsigned>(isa) & static_cast<unsigned>(wanted)) ==
+           static_cast<unsigned>(wanted);
+  };
+  return at_least(dnnl::cpu_isa::avx512_core_bf16);
+}
+
+std::string describe() {
+  const auto version = dnnl_version();
+  const auto isa = dnnl::get_effective_cpu_isa();
+  const auto has = [&](dnnl::cpu_isa wanted) {
+    return (static_cast<unsigned>(isa) & static_cast<unsigned>(wanted)) ==
+           static_cast<unsigned>(wanted);
+  };
+  const char* name = has_bf16()                        ? "AVX-512 with bf16"
+                     : has(dnnl::cpu_isa::avx512_core) ? "AVX-512"
+                     : has(dnnl::cpu_isa::avx2)        ? "AVX2"
+                                                       : "no AVX2";
+  return fmt::format("{}, oneDNN {}.{}.{}", name, version->major, version->minor, version->patch);
+}
+
+Layer convolution(const Op& op, const Extent& in, const Extent& out, int64_t batch,
+                  Precision precision, Needs needs) {
+  const Type type = type_of(precision);
+  const memory::dims weight_dims = {out.channels, in.channels, op.kernel, op.kernel};
+  const Desc weights(weight_dims, type, Tag::any);
+  const auto [strides, kernel, padding] = geometry(op);
+  constexpr auto algorithm = dnnl::algorithm::convolution_direct;
+  Layer layer;
+  layer.source = activation(in, batch, type);
+  layer.target = activation(out, batch, type);
+  try {
+    const auto forward =
+        build<dnnl::convolution_forward>(forward_kind(needs), algorithm, layer.source, weights,
+                                         layer.target, strides, padding, padding);
+    layer.forward = dnnl::convolution_forward(forward);
+    layer.weights_forward = forward.weights_desc();
+    note_scratch(layer.scratch_bytes, forward);
+    if (needs == Needs::forward) return layer;
+    const Desc gradient(weight_dims, Type::f32, Tag::any);
+    const auto backward_weights = build_backward<dnnl::convolution_backward_weights>(
+        forward, algorithm, layer.source, gradient, layer.target, strides, padding, padding);
+    layer.backward_weights = dnnl::convolution_backward_weights(backward_weights);
+    layer.weights_gradient = backward_weights.diff_weights_desc();
+    note_scratch(layer.scratch_bytes, backward_weights);
+    if (needs == Needs::weights_gradient) return layer;
+    const auto backward_data = build_backward<dnnl::convolution_backward_data>(
+        forward, algorithm, layer.source, weights, layer.target, strides, padding, padding);
+    layer.backward_data = dnnl::convolution_backward_data(backward_data);
+    layer.weights_backward = backward_data.weights_desc();
+    note_scratch(layer.scratch_bytes, backward_data);
+  } catch (const dnnl::error& error) {
+    fail("layer '{}': oneDNN has no {}×{} convolution {}→{} here: {}", op.name, op.kernel,
+         op.kernel, in.channels, out.channels, error.what());
+  }
+  return layer;
+}
+
+Layer inner_product(int64_t in, int64_t out, int64_t batch, Precision precision, Needs needs) {
+  const Type type = type_of(precision);
+  const Desc weights({out, in}, type, Tag::any);
+  const Desc bias({out}, Type::f32, Tag::x);
+  Layer layer;
+  layer.source = Desc({batch, in}, type, Tag::nc);
+  layer.target = Desc({batch, out}, Type::f32, Tag::nc);
+  try {
+    const auto forward = build<dnnl::inner_product_forward>(forward_kind(needs), layer.source,
+                                                            weights, bias, layer.target);
+    layer.forward = dnnl::inner_product_forward(forward);
+    layer.weights_forward = forward.weights_desc();
+    note_scratch(layer.scratch_bytes, forward);
+    if (needs == Needs::forward) return layer;
+    const Desc gradient_in({batch, out}, type, Tag::nc);
+    const Desc gradient({out, in}, Type::f32, Tag::any);
+    const auto backward_weights = build_backward<dnnl::inner_product_backward_weights>(
+        forward, layer.source, gradient, bias, gradient_in);
+    layer.backward_weights = dnnl::inner_product_backward_weights(backward_weights);
+    layer.weights_gradient = backward_weights.diff_weights_desc();
+    note_scratch(layer.scratch_bytes, backward_weights);
+    if (needs == Needs::weights_gradient) return layer;
+    const auto backward_data = build_backward<dnnl::inner_product_backward_data>(
+        forward, layer.source, weights, gradient_in);
+    layer.backward_data = dnnl::inner_product_backward_data(backward_data);
+    layer.weights_backward = backward_data.weights_desc();
+    note_scratch(layer.scratch_bytes, backward_data);
+  } catch (const dnnl::error& error) {
+    fail("oneDNN has no linear layer {}→{} here: {}", in, out, error.what());
+  }
+  return layer;
+}
+
+MaxPool max_pool(const Op& op, const Extent& in, const Extent& out, int64_t batch,
+                 Precision precision, bool training) {
+  const Type type = type_of(precision);
+  const auto [strides, kernel, padding] = geometry(op);
+  constexpr auto algorithm = dnnl::algorithm::pooling_max;
+  const auto kind =
+      training ? dnnl::prop_kind::forward_training : dnnl::prop_kind::forward_inference;
+  MaxPool pool;
+  pool.source = activation(in, batch, type);
+  pool.target = activation(out, batch, type);
+  try {
+#if DNNL_VERSION_MAJOR >= 3
+    const memory::dims dilation = {0, 0};
+    const auto forward = build<dnnl::pooling_forward>(kind, algorithm, pool.source, pool.target,
+                                                      strides, kernel, dilation, padding, padding);
+#else
+    const auto forward = build<dnnl::pooling_forward>(kind, algorithm, pool.source, pool.target,
+                                                      strides, kernel, padding, padding);
+#endif
+    pool.forward = dnnl::pooling_forward(forward);
+    note_scratch(pool.scratch_bytes, forward);
+    if (!training) return pool;
+    pool.workspace = forward.workspace_desc();
+#if DNNL_VERSION_MAJOR >= 3
+    const auto backward = build_backward<dnnl::pooling_backward>(
+        forward, algorithm, pool.source, pool.target, strides, kernel, dilation, padding, padding);
+#else
+    const auto backward = build_backward<dnnl::pooling_backward>(
+        forward, algorithm, pool.source, pool.target, strides, kernel, padding, padding);
+#endif
+    pool.backward = dnnl::pooling_backward(backward);
+    note_scratch(pool.scratch_bytes, backward);
+  } catch (const dnnl::error& error) {
+    fail("layer '{}': oneDNN has no such max pool here: {}", op.name, error.what());
+  }
+  return pool;
+}
+
+Reorder::Reorder(const Desc& from, const Desc& to)
+    : from_(from), to_(to), primitive_(wrap(from, nullptr), wrap(to, nullptr)) {}
+
+void Reorder::run(const void* from, void* to) const {
+  primitive_.execute(stream(), {{DNNL_ARG_FROM, wrap(from_, from)}, {DNNL_ARG_TO, wrap(to_, to)}});
+}
+
+Desc plain_weight(const Shape& shape) {
+  return {memory::dims(shape.begin(), shape.end()), Type::f32,
+          shape.size() == 4 ? Tag::oihw : Tag::oi};
+}
+
+memory wrap(const Desc& desc, const void* data) {
+  return {desc, engine(), data == nullptr ? DNNL_MEMORY_NONE : const_cast<void*>(data)};
+}
+
+}  // namespace hardmoe::onednn

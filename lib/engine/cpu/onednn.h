@@ -1,0 +1,70 @@
+// The oneDNN primitives the CPU engine uses. oneDNN 2 and 3 describe primitives differently; only
+// onednn.cpp knows. Activations are NHWC (N×C for vectors), weights in the layout oneDNN likes
+// best.
+#pragma once
+
+#include <cstdint>
+#include <oneapi/dnnl/dnnl.hpp>
+#include <string>
+
+#include "engine/lowering.h"
+#include "engine/spec.h"
+
+namespace hardmoe::onednn {
+
+using Desc = dnnl::memory::desc;
+
+dnnl::engine& engine();
+dnnl::stream& stream();
+
+/// Activations' and working weights' type at a precision.
+dnnl::memory::data_type type_of(Precision precision);
+
+/// Whether bf16 convolutions run natively on this processor, and the processor's name for people.
+bool has_bf16();
+std::string describe();
+
+/// Three primitives of one layer and the layouts they want. In inference only `forward` is made.
+struct Layer {
+  Desc source, target;    ///< activations
+  Desc weights_forward;   ///< working precision
+  Desc weights_backward;  ///< working precision, for backward_data
+  Desc weights_gradient;  ///< float32
+  dnnl::primitive forward, backward_data, backward_weights;
+  size_t scratch_bytes = 0;  ///< the most any of the three needs
+};
+
+enum class Needs { forward, weights_gradient, all_gradients };
+
+/// in/out: extents of one image; batch N.
+Layer convolution(const Op& op, const Extent& in, const Extent& out, int64_t batch,
+                  Precision precision, Needs needs);
+
+/// Linear layer N×D → N×V with float32 outputs and a float32 bias.
+Layer inner_product(int64_t in, int64_t out, int64_t batch, Precision precision, Needs needs);
+
+struct MaxPool {
+  Desc source, target, workspace;
+  dnnl::primitive forward, backward;
+  size_t scratch_bytes = 0;
+};
+MaxPool max_pool(const Op& op, const Extent& in, const Extent& out, int64_t batch,
+                 Precision precision, bool training);
+
+/// Copies between two layouts or types of one tensor, made once and run often.
+class Reorder {
+ public:
+  Reorder(const Desc& from, const Desc& to);
+  void run(const void* from, void* to) const;
+
+ private:
+  Desc from_, to_;
+  dnnl::reorder primitive_;
+};
+
+/// PyTorch's O×I×K×K (or O×I) float32 layout of a weight.
+Desc plain_weight(const Shape& shape);
+
+dnnl::memory wrap(const Desc& desc, const void* data);
+
+}  // namespace hardmoe::onednn

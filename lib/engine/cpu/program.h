@@ -1,0 +1,141 @@
+// A network compiled for the CPU. See engine/engine.h for what a Program promises.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "engine/cpu/kernels.h"
+#include "engine/cpu/parameters.h"
+#include "engine/engine.h"
+#include "engine/memory_plan.h"
+
+namespace hardmoe::cpu {
+
+class CpuProgram final : public Program {
+ public:
+  CpuProgram(const Network& network, const CompileOptions& options);
+
+  void load_weights(const StateDict& weights, const std::string& where) override;
+  StateDict weights() const override;
+  StateDict averaged_weights() const override;
+  StateDict optimizer_state() const override;
+  void load_optimizer_state(const StateDict& state, const std::string& where) override;
+  void train_step(const Batch& batch, float lr) override;
+  double take_loss() override;
+  StateDict gradients() const override;
+  void infer(const Batch& batch, std::span<float> features, std::span<float> logits) override;
+  void set_profiling(bool on) override { profiling_ = on; }
+  std::vector<ProfileLine> profile() const override;
+  int64_t memory_bytes() const override;
+
+ private:
+  using Work = std::function<void()>;
+  using BufferId = int;
+
+  /// What a step will do is known when it is planned; where its data lie, only once all are. `make`
+  /// is called then and returns the work.
+  struct PlannedStep {
+    const char* name;
+    std::function<Work()> make;
+  };
+  struct Step {
+    const char* name;
+    Work work;
+    double seconds = 0;
+  };
+  /// What one batch norm keeps from its forward to its backward pass.
+  struct NormState {
+    std::vector<float> mean, variance, inverse, scale, shift;
+    std::vector<double> workspace;
+  };
+  /// A layer with weights: its primitives and where its parameters are.
+  struct WeightedLayer {
+    onednn::Layer primitives;
+    int weight = -1;  // slots
+    int bias = -1;
+    std::vector<std::byte> forward_copy,
+        backward_copy;  // working weights; empty: the master serves
+    std::unique_ptr<onednn::Reorder> to_forward, to_backward;
+    float* master = nullptr;
+    const void* forward_weights() const;
+    const void* backward_weights() const;
+  };
+  struct Norm {
+    int gamma, beta, running_mean, running_var;
+    NormState state;
+  };
+
+  // Compiling.
+  void place_parameters();
+  void place_layer(const Node& node);
+  void plan_forward(const Node& node);
+  void plan_conv(const Node& node, WeightedLayer& layer);
+  void plan_norm(const Node& node, Norm& norm);
+  void plan_pools(const Node& node);
+  void plan_linear(const Node& node, WeightedLayer& layer);
+  void plan_loss();
+  void plan_backward(const Node& node);
+  void plan_conv_backward(const Node& node, WeightedLayer& layer);
+  void plan_norm_backward(const Node& node, Norm& norm);
+  void plan_linear_backward(const Node& node, WeightedLayer& layer);
+  void merge_gradients(int value, size_t most);
+  void finish_plan();
+
+  BufferId new_buffer(int64_t bytes);
+  BufferId use(BufferId buffer);
+  void plan(const char* name, std::function<Work()> make);
+  Work call(const dnnl::primitive& primitive,
+            std::vector<std::pair<int, dnnl::memory>> arguments) const;
+  std::byte* at(BufferId buffer) const;
+  Activations activations(BufferId buffer) const;
+  dnnl::memory memory(const onednn::Desc& desc, BufferId buffer) const;
+  dnnl::memory scratch() const;
+  float* master(int slot) { return weights_.as<float>().data() + parameters_.slot(slot).offset; }
+  float* gradient(int slot) {
+    return gradients_.as<float>().data() + parameters_.slot(slot).offset;
+  }
+  const Extent& extent(int value) const { return network_.values[static_cast<size_t>(value)]; }
+  int64_t activation_bytes(int value) const;
+
+  // Running.
+  void take_input(const Batch& batch);
+  void run_steps();
+  void refresh_working_weights();
+  void update(float lr);
+  void check_batch(const Batch& batch) const;
+
+  Network network_;
+  CompileOptions options_;
+  Lowered lowered_;
+  bool training_;
+
+  Parameters parameters_;
+  Tensor weights_, gradients_, first_moment_, second_moment_, average_;
+  int64_t step_ = 0;
+  std::vector<std::unique_ptr<WeightedLayer>> layers_;  // by node; null for others
+  std::vector<std::unique_ptr<Norm>> norms_;            // by node; null for others
+  std::vector<onednn::MaxPool> pools_;                  // by node
+
+  std::vector<PlannedStep> planned_;
+  std::vector<Lifetime> lifetimes_;
+  std::vector<BufferId> value_buffers_;                 // by value
+  std::vector<BufferId> linear_inputs_;                 // by node: working copy of a linear's input
+  std::vector<BufferId> pool_workspaces_;               // by node
+  std::vector<std::vector<BufferId>> value_gradients_;  // by value: pieces to add
+  MemoryPlan memory_plan_;
+  Tensor arena_;
+  Tensor scratch_;
+  size_t scratch_bytes_ = 0;
+
+  std::vector<Step> steps_;
+  std::vector<int32_t> tag_ptr_, tag_ids_;
+  std::vector<double> row_loss_;
+  double loss_sum_ = 0;
+  int64_t loss_steps_ = 0;
+  bool profiling_ = false;
+  double update_seconds_ = 0;
+  double input_seconds_ = 0;
+};
+
+}  // namespace hardmoe::cpu

@@ -1,0 +1,89 @@
+// Compiling a network for a device and running it. An Engine is a device (the CPU, one GPU); a
+// Program is a network made ready on it: every primitive made once, memory planned once, weights in
+// place. After compile() a step asks for no more device memory and, on a device with its own queue,
+// waits for nothing until a result is asked for. Nothing above this header knows which engine runs.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "data/batch.h"
+#include "engine/spec.h"
+#include "nn/network.h"
+#include "tensor/safetensors.h"
+
+namespace hardmoe {
+
+enum class Mode {
+  train,  ///< batch statistics, gradients, updates; train_step() only
+  infer,  ///< running statistics; infer() only
+};
+
+struct CompileOptions {
+  int64_t batch = 128;  ///< capacity N; train_step() takes exactly N rows, infer() up to N
+  Precision precision = Precision::fp32;
+  Mode mode = Mode::train;
+  LossKind loss = LossKind::softmax;
+  float label_smoothing = 0;  ///< ε: (1-ε) of the target on the tags, ε spread over the vocabulary
+  OptimizerSpec optimizer = {};
+};
+
+/// One line of a profile: seconds spent in steps of this name since compile.
+struct ProfileLine {
+  std::string name;
+  double seconds;
+};
+
+class Program {
+ public:
+  virtual ~Program() = default;
+
+  /// Parameters and running statistics by PyTorch's names and layouts, float32. Tensors the network
+  /// does not know are ignored. Throws Error naming `where` and the tensor that is missing or of
+  /// another shape. Optimiser state is reset, averaged weights start from these.
+  virtual void load_weights(const StateDict& weights, const std::string& where) = 0;
+  virtual StateDict weights() const = 0;
+  /// The exponential moving average of the weights; the weights themselves if it is off.
+  virtual StateDict averaged_weights() const = 0;
+
+  /// Everything but weights() that the next step depends on, for checkpoints: moments, averages,
+  /// the step count. Load after load_weights().
+  virtual StateDict optimizer_state() const = 0;
+  virtual void load_optimizer_state(const StateDict& state, const std::string& where) = 0;
+
+  /// Forward, loss, backward, update on a full batch with learning rate `lr`.
+  virtual void train_step(const Batch& batch, float lr) = 0;
+  /// Mean loss of the steps since the last call; waits for them. 0 if there were none.
+  virtual double take_loss() = 0;
+  /// Gradients of the last train_step, by parameter name; for tests.
+  virtual StateDict gradients() const = 0;
+
+  /// Features (batch.size × D) and logits (batch.size × V) of a batch; an empty span is not
+  /// written.
+  virtual void infer(const Batch& batch, std::span<float> features, std::span<float> logits) = 0;
+
+  /// Where the time went, most expensive first, once profiling is on.
+  virtual void set_profiling(bool on) = 0;
+  virtual std::vector<ProfileLine> profile() const = 0;
+  /// Bytes of device memory held.
+  virtual int64_t memory_bytes() const = 0;
+};
+
+class Engine {
+ public:
+  virtual ~Engine() = default;
+  /// "CPU, AVX-512 with bf16, 2 threads, oneDNN 2.6.3".
+  virtual std::string describe() const = 0;
+  virtual bool supports(Precision precision) const = 0;
+  /// Throws Error(usage) if the device cannot do what is asked, naming what it can.
+  virtual std::unique_ptr<Program> compile(const Network& network,
+                                           const CompileOptions& options) = 0;
+};
+
+/// "cpu" or "cuda[:N]". Throws Error(usage) for another name or a device that is not here.
+std::unique_ptr<Engine> make_engine(const std::string& device);
+
+}  // namespace hardmoe

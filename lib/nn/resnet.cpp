@@ -1,0 +1,107 @@
+#include "nn/resnet.h"
+
+#include <array>
+
+#include "base/error.h"
+
+namespace hardmoe {
+namespace {
+
+struct Builder {
+  Network& network;
+
+  int conv_norm(int input, const std::string& conv, const std::string& norm, int64_t channels,
+                int kernel, int stride) {
+    const int value =
+        network.append({OpKind::conv, conv, {input}, kernel, stride, kernel / 2}, channels);
+    return network.append({OpKind::batch_norm, norm, {value}});
+  }
+
+  int relu(int input) { return network.append({OpKind::relu, "", {input}}); }
+
+  /// One residual block: two 3×3 convolutions (basic), or 1×1, 3×3, 1×1 (bottleneck).
+  int block(int input, const std::string& name, int64_t channels, int stride, bool bottleneck) {
+    const int64_t out = bottleneck ? 4 * channels : channels;
+    int value = 0;
+    if (bottleneck) {
+      value = relu(conv_norm(input, name + ".conv1", name + ".bn1", channels, 1, 1));
+      value = relu(conv_norm(value, name + ".conv2", name + ".bn2", channels, 3, stride));
+      value = conv_norm(value, name + ".conv3", name + ".bn3", out, 1, 1);
+    } else {
+      value = relu(conv_norm(input, name + ".conv1", name + ".bn1", channels, 3, stride));
+      value = conv_norm(value, name + ".conv2", name + ".bn2", out, 3, 1);
+    }
+    int shortcut = input;
+    if (stride != 1 || network.values[static_cast<size_t>(input)].channels != out) {
+      shortcut = conv_norm(input, name + ".downsample.0", name + ".downsample.1", out, 1, stride);
+    }
+    return relu(network.append({OpKind::add, name, {value, shortcut}}));
+  }
+};
+
+struct Plan {
+  int depth;
+  bool bottleneck;
+  std::array<int, 4> blocks;
+};
+constexpr std::array<Plan, 3> plans = {
+    {{18, false, {2, 2, 2, 2}}, {34, false, {3, 4, 6, 3}}, {50, true, {3, 4, 6, 3}}}};
+
+const Plan& plan_for(int depth) {
+  for (const auto& plan : plans) {
+    if (plan.depth == depth) return plan;
+  }
+  fail_usage("model.depth: expected 18, 34 or 50, found {}", depth);
+}
+
+}  // namespace
+
+void ModelConfig::describe(Fields& f) {
+  f.add("depth", depth, "18, 34 or 50");
+  f.add_enum("stem", stem, {"imagenet", "small"},
+             "first layers; small for images of 32 to 64 pixels");
+  f.add("width", width, "channels of the first stage; 64 is the standard ResNet");
+  f.add("image_size", image_size, "pixels, height and width");
+}
+
+Network resnet(const ModelConfig& config, int64_t tags) {
+  const Plan& plan = plan_for(config.depth);
+  if (config.width < 1 || config.width > 1024) {
+    fail_usage("model.width: expected 1 to 1024, found {}", config.width);
+  }
+  if (config.image_size < 8 || config.image_size > 2048) {
+    fail_usage("model.image_size: expected 8 to 2048 pixels, found {}", config.image_size);
+  }
+  Network network;
+  network.values.push_back({config.image_size, config.image_size, 3});
+  Builder build{network};
+
+  int value = 0;
+  if (config.stem == Stem::imagenet) {
+    value = build.relu(build.conv_norm(0, "conv1", "bn1", config.width, 7, 2));
+    value = network.append({OpKind::max_pool, "maxpool", {value}, 3, 2, 1});
+  } else {
+    value = build.relu(build.conv_norm(0, "conv1", "bn1", config.width, 3, 1));
+  }
+  for (int stage = 0; stage < 4; ++stage) {
+    const int64_t channels = int64_t{config.width} << stage;
+    for (int block = 0; block < plan.blocks[static_cast<size_t>(stage)]; ++block) {
+      const int stride = stage > 0 && block == 0 ? 2 : 1;
+      value = build.block(value, fmt::format("layer{}.{}", stage + 1, block), channels, stride,
+                          plan.bottleneck);
+    }
+  }
+  network.feature = network.append({OpKind::global_avg_pool, "avgpool", {value}});
+  if (tags > 0) network.logits = network.append({OpKind::linear, "fc", {network.feature}}, tags);
+  return network;
+}
+
+Network linear_decoder(int64_t features, int64_t tags) {
+  Network network;
+  network.input = InputKind::feature;
+  network.values.push_back({1, 1, features});
+  network.logits = network.append({OpKind::linear, "fc", {0}}, tags);
+  return network;
+}
+
+}  // namespace hardmoe

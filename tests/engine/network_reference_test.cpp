@@ -1,0 +1,210 @@
+// Whole networks against PyTorch (tests/files/README.md): evaluation, loss, gradients, running
+// statistics, and twenty training steps.
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "engine/engine.h"
+#include "nn/resnet.h"
+#include "references/closed_form.h"
+
+namespace hardmoe {
+namespace {
+
+/// ‖a − b‖ / ‖b‖ over the leading elements that the reference stores.
+double relative_error(const Tensor& found, const Tensor& reference) {
+  const auto a = found.as<float>();
+  const auto b = reference.as<float>();
+  EXPECT_GE(a.size(), b.size());
+  double difference = 0;
+  double norm = 0;
+  for (size_t i = 0; i < b.size(); ++i) {
+    difference += std::pow(static_cast<double>(a[i]) - static_cast<double>(b[i]), 2);
+    norm += std::pow(static_cast<double>(b[i]), 2);
+  }
+  return std::sqrt(difference / std::max(norm, 1e-30));
+}
+
+double norm_of(const Tensor& tensor) {
+  double norm = 0;
+  for (const float v : tensor.as<float>()) norm += static_cast<double>(v) * static_cast<double>(v);
+  return std::sqrt(norm);
+}
+
+double cosine(const Tensor& found, const Tensor& reference) {
+  const auto a = found.as<float>();
+  const auto b = reference.as<float>();
+  double product = 0, aa = 0, bb = 0;
+  for (size_t i = 0; i < b.size(); ++i) {
+    product += static_cast<double>(a[i]) * static_cast<double>(b[i]);
+    aa += static_cast<double>(a[i]) * static_cast<double>(a[i]);
+    bb += static_cast<double>(b[i]) * static_cast<double>(b[i]);
+  }
+  return product / std::sqrt(aa * bb);
+}
+
+struct Case {
+  const char* file;
+  ModelConfig model;
+};
+
+std::ostream& operator<<(std::ostream& out, const Case& c) { return out << c.file; }
+
+class NetworkReference : public testing::TestWithParam<Case> {
+ protected:
+  NetworkReference()
+      : reference(load_safetensors(std::string(HARDMOE_TEST_FILES) + "/" + GetParam().file)),
+        network(resnet(GetParam().model, 10)) {
+    for (const auto& spec : parameters_of(network)) {
+      weights.emplace(spec.name, reference_parameter(spec.name, spec.shape));
+    }
+  }
+
+  /// Rows `first`, first+1, … (modulo the stored images).
+  Batch batch(int64_t first, int64_t size) const {
+    const Tensor& images = reference.at("images");
+    const auto ptr = reference.at("tag_ptr").as<int32_t>();
+    const auto ids = reference.at("tag_ids").as<int32_t>();
+    const int64_t pixels = images.size(1) * images.size(2) * 3;
+    Batch result;
+    result.size = size;
+    result.input = Tensor(DType::u8, {size, images.size(1), images.size(2), 3});
+    for (int64_t i = 0; i < size; ++i) {
+      const auto row = static_cast<size_t>((first + i) % images.size(0));
+      std::copy_n(images.as<uint8_t>().data() + static_cast<int64_t>(row) * pixels, pixels,
+                  result.input.as<uint8_t>().data() + i * pixels);
+      result.tag_ids.insert(result.tag_ids.end(), ids.begin() + ptr[row],
+                            ids.begin() + ptr[row + 1]);
+      result.tag_ptr.push_back(static_cast<int32_t>(result.tag_ids.size()));
+    }
+    return result;
+  }
+
+  std::unique_ptr<Program> compile(CompileOptions options) const {
+    auto program = make_engine("cpu")->compile(network, options);
+    program->load_weights(weights, "closed form");
+    return program;
+  }
+
+  void expect_near(const Tensor& found, const std::string& name, double tolerance) const {
+    EXPECT_LE(relative_error(found, reference.at(name)), tolerance) << name;
+  }
+
+  StateDict reference;
+  Network network;
+  StateDict weights;
+};
+
+TEST_P(NetworkReference, EvaluationEqualsPyTorch) {
+  CompileOptions options{.batch = 4, .mode = Mode::infer};
+  const auto program = compile(options);
+  Tensor features(DType::f32, {4, network.feature_size()});
+  Tensor logits(DType::f32, {4, 10});
+  program->infer(batch(0, 4), features.as<float>(), logits.as<float>());
+  expect_near(features, "eval.features", 1e-5);
+  expect_near(logits, "eval.logits", 1e-5);
+}
+
+TEST_P(NetworkReference, PartialBatchGivesTheSameRows) {
+  const auto whole = compile({.batch = 4, .mode = Mode::infer});
+  Tensor features(DType::f32, {4, network.feature_size()});
+  whole->infer(batch(0, 4), features.as<float>(), {});
+  Batch part = batch(0, 4);
+  part.size = 3;
+  Tensor partial(DType::f32, {3, network.feature_size()});
+  whole->infer(part, partial.as<float>(), {});
+  for (size_t i = 0; i < partial.as<float>().size(); ++i) {
+    EXPECT_EQ(partial.as<float>()[i], features.as<float>()[i]);
+  }
+}
+
+// A ReLU whose input is within rounding of zero may fall on either side, which moves the gradients
+// of a layer or two near the input by some 1/√elements; the rest must agree to rounding.
+TEST_P(NetworkReference, OneStepEqualsPyTorch) {
+  const auto program = compile({.batch = 4});
+  program->train_step(batch(0, 4), 0);
+  EXPECT_NEAR(program->take_loss(), reference.at("train.loss").as<float>()[0], 1e-5);
+  const StateDict gradients = program->gradients();
+  const StateDict after = program->weights();
+  int learned = 0;
+  int to_rounding = 0;
+  for (const auto& spec : parameters_of(network)) {
+    if (!spec.learned()) {
+      expect_near(after.at(spec.name), "after." + spec.name, 1e-6);
+      continue;
+    }
+    const Tensor& found = gradients.at(spec.name);
+    EXPECT_NEAR(norm_of(found) / reference.at("grad_norm." + spec.name).as<float>()[0], 1, 1e-2)
+        << spec.name;
+    if (!reference.contains("grad." + spec.name)) continue;
+    expect_near(found, "grad." + spec.name, 1e-2);
+    ++learned;
+    to_rounding += relative_error(found, reference.at("grad." + spec.name)) < 1e-4 ? 1 : 0;
+  }
+  EXPECT_GE(to_rounding, learned * 6 / 10);
+}
+
+TEST_P(NetworkReference, LabelSmoothingEqualsPyTorch) {
+  const auto program = compile({.batch = 4, .label_smoothing = 0.1F});
+  program->train_step(batch(0, 4), 0);
+  EXPECT_NEAR(program->take_loss(), reference.at("train.loss_smoothing_0.1").as<float>()[0], 1e-5);
+}
+
+TEST_P(NetworkReference, Bf16FollowsFp32) {
+  if (!make_engine("cpu")->supports(Precision::bf16)) GTEST_SKIP() << "no AVX-512 BF16 here";
+  const auto program = compile({.batch = 4, .precision = Precision::bf16});
+  program->train_step(batch(0, 4), 0);
+  EXPECT_NEAR(program->take_loss(), reference.at("train.loss").as<float>()[0], 0.03);
+  const StateDict gradients = program->gradients();
+  for (const char* name : {"fc.weight", "fc.bias"}) {
+    expect_near(gradients.at(name), std::string("grad.") + name, 0.05);
+  }
+  // Through the many ReLUs below the last stage four images leave little but noise.
+  for (const auto& [name, tensor] : gradients) {
+    if (!name.starts_with("layer4.") || !reference.contains("grad." + name)) continue;
+    EXPECT_GE(cosine(tensor, reference.at("grad." + name)), 0.75) << name;
+  }
+}
+
+TEST_P(NetworkReference, TwentyStepsEqualPyTorch) {
+  if (!reference.contains("sgd.losses")) GTEST_SKIP() << "no training stored for this network";
+  for (const bool sgd : {true, false}) {
+    OptimizerSpec optimizer;
+    optimizer.kind = sgd ? OptimizerKind::sgd : OptimizerKind::adamw;
+    optimizer.weight_decay = sgd ? 5e-4F : 0.01F;
+    optimizer.ema_decay = 0.9F;
+    const std::string prefix = sgd ? "sgd." : "adamw.";
+    const auto program = compile({.batch = 8, .optimizer = optimizer});
+    const auto losses = reference.at(prefix + "losses").as<float>();
+    const auto compare = [&](const StateDict& found, const std::string& kind, double tolerance) {
+      int compared = 0;
+      for (const auto& [name, tensor] : found) {
+        if (!reference.contains(prefix + kind + name)) continue;
+        expect_near(tensor, prefix + kind + name, tolerance);
+        ++compared;
+      }
+      EXPECT_GT(compared, 0) << kind;
+    };
+    for (int step = 0; step < 20; ++step) {
+      program->train_step(batch(8 * step, 8), sgd ? 0.01F : 1e-3F);
+      const double loss = losses[static_cast<size_t>(step)];
+      const double tolerance = step < 3 ? 1e-3 : 3e-2;  // rounding grows from step to step
+      EXPECT_NEAR(program->take_loss() / loss, 1, tolerance) << prefix << " step " << step;
+      if (step == 2) compare(program->weights(), "after3.", sgd ? 1e-3 : 1e-2);
+    }
+    compare(program->weights(), "after20.", 6e-2);
+    compare(program->averaged_weights(), "ema.", 6e-2);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Networks, NetworkReference,
+    testing::Values(Case{"resnet18_small_w16.safetensors", {18, Stem::small, 16, 32}},
+                    Case{"resnet18_imagenet_w16.safetensors", {18, Stem::imagenet, 16, 64}},
+                    Case{"resnet50_small_w16.safetensors", {50, Stem::small, 16, 32}}),
+    [](const auto& c) {
+      return std::string(c.param.file).substr(0, std::string(c.param.file).find('.'));
+    });
+
+}  // namespace
+}  // namespace hardmoe
