@@ -60,8 +60,8 @@ class NetworkReference : public testing::TestWithParam<Case> {
     }
   }
 
-  /// Rows `first`, first+1, … (modulo the stored images).
-  Batch batch(int64_t first, int64_t size) const {
+  /// Rows `first`, first+1, … modulo `of` (0: all the stored images).
+  Batch batch(int64_t first, int64_t size, int64_t of = 0) const {
     const Tensor& images = reference.at("images");
     const auto ptr = reference.at("tag_ptr").as<int32_t>();
     const auto ids = reference.at("tag_ids").as<int32_t>();
@@ -70,7 +70,7 @@ class NetworkReference : public testing::TestWithParam<Case> {
     result.size = size;
     result.input = Tensor(DType::u8, {size, images.size(1), images.size(2), 3});
     for (int64_t i = 0; i < size; ++i) {
-      const auto row = static_cast<size_t>((first + i) % images.size(0));
+      const auto row = static_cast<size_t>((first + i) % (of > 0 ? of : images.size(0)));
       std::copy_n(images.as<uint8_t>().data() + static_cast<int64_t>(row) * pixels, pixels,
                   result.input.as<uint8_t>().data() + i * pixels);
       result.tag_ids.insert(result.tag_ids.end(), ids.begin() + ptr[row],
@@ -118,30 +118,34 @@ TEST_P(NetworkReference, PartialBatchGivesTheSameRows) {
   }
 }
 
-// A ReLU whose input is within rounding of zero may fall on either side, which moves the gradients
-// of a layer or two near the input by some 1/√elements; the rest must agree to rounding.
+// A ReLU whose input is within rounding of zero may fall on either side, which moves every gradient
+// below it by some 1/√elements. Another order of the images rounds differently: in at least one of
+// the four rotations all gradients must agree to rounding.
 TEST_P(NetworkReference, OneStepEqualsPyTorch) {
-  const auto program = compile({.batch = 4});
-  program->train_step(batch(0, 4), 0);
-  EXPECT_NEAR(program->take_loss(), reference.at("train.loss").as<float>()[0], 1e-5);
-  const StateDict gradients = program->gradients();
-  const StateDict after = program->weights();
-  int learned = 0;
-  int to_rounding = 0;
-  for (const auto& spec : parameters_of(network)) {
-    if (!spec.learned()) {
-      expect_near(after.at(spec.name), "after." + spec.name, 1e-6);
-      continue;
+  double best = 1;
+  for (int64_t first = 0; first < 4; ++first) {
+    const auto program = compile({.batch = 4});
+    program->train_step(batch(first, 4, 4), 0);
+    EXPECT_NEAR(program->take_loss(), reference.at("train.loss").as<float>()[0], 1e-5);
+    const StateDict gradients = program->gradients();
+    const StateDict after = program->weights();
+    double worst = 0;
+    for (const auto& spec : parameters_of(network)) {
+      if (!spec.learned()) {
+        expect_near(after.at(spec.name), "after." + spec.name, 1e-6);
+        continue;
+      }
+      const Tensor& found = gradients.at(spec.name);
+      const double norm = reference.at("grad_norm." + spec.name).as<float>()[0];
+      worst = std::max(worst, std::fabs(norm_of(found) / norm - 1));
+      if (reference.contains("grad." + spec.name)) {
+        worst = std::max(worst, relative_error(found, reference.at("grad." + spec.name)));
+      }
     }
-    const Tensor& found = gradients.at(spec.name);
-    EXPECT_NEAR(norm_of(found) / reference.at("grad_norm." + spec.name).as<float>()[0], 1, 1e-2)
-        << spec.name;
-    if (!reference.contains("grad." + spec.name)) continue;
-    expect_near(found, "grad." + spec.name, 1e-2);
-    ++learned;
-    to_rounding += relative_error(found, reference.at("grad." + spec.name)) < 1e-4 ? 1 : 0;
+    EXPECT_LE(worst, 1e-2);
+    best = std::min(best, worst);
   }
-  EXPECT_GE(to_rounding, learned * 6 / 10);
+  EXPECT_LE(best, 2e-5);
 }
 
 TEST_P(NetworkReference, LabelSmoothingEqualsPyTorch) {
