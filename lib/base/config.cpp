@@ -221,18 +221,19 @@ void Fields::add_choice(std::string name, std::vector<std::string> names,
                         std::function<size_t()> get, std::function<void(size_t)> set,
                         std::string help) {
   const std::string type = "one of " + join(names, ", ");
-  fields_.push_back({std::move(name),
-                     fmt::format("{} ({})", help, join(names, " | ")),
-                     type,
-                     false,
-                     [names, set](const auto& text) {
-                       const auto found = std::find(names.begin(), names.end(), text.at(0));
-                       if (text.size() != 1 || found == names.end()) return false;
-                       set(static_cast<size_t>(found - names.begin()));
-                       return true;
-                     },
-                     [names, get] { return Json(names.at(get())); },
-                     {}});
+  fields_.push_back(
+      {std::move(name),
+       fmt::format("{} ({})", help, join(names, " | ")),
+       type,
+       false,
+       [names, set = std::move(set)](const auto& text) {
+         const auto found = std::find(names.begin(), names.end(), text.at(0));
+         if (text.size() != 1 || found == names.end()) return false;
+         set(static_cast<size_t>(found - names.begin()));
+         return true;
+       },
+       [names = std::move(names), get = std::move(get)] { return Json(names.at(get())); },
+       {}});
 }
 
 void Fields::add_fields(std::string name, Fields inner, std::string help) {

@@ -18,7 +18,7 @@ bool is_kept(const std::string& name) { return name == lock_name || name == log_
 Json finished_record(const fs::path& folder, const std::string& command) {
   const fs::path file = folder / record_name;
   require_file(file, fmt::format("run `{}` to make {} first", command, folder.string()));
-  const Json record = read_json(file);
+  Json record = read_json(file);
   const std::string where = file.string();
   const auto found = json_get<std::string>(record, "command", where);
   if (found != command) {

@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Configures build/ for a Release build; arguments go to cmake. A folder configured before keeps its
+# generator, so that scripts and a developer's own choice can share it.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+options=(-DCMAKE_BUILD_TYPE=Release)
+[[ -f build/CMakeCache.txt ]] || options+=(-G Ninja)
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+if ! cmake -S . -B build "${options[@]}" "$@" > "$log"; then
+  cat "$log" >&2
+  exit 1
+fi

@@ -1,0 +1,77 @@
+#!/usr/bin/env bash
+# Installs what hardmoe needs from the distribution's own archive (Debian 12+, Ubuntu 22.04+).
+# Run again it only checks, in well under a second.
+set -euo pipefail
+
+usage() {
+  cat <<'TEXT'
+usage: tools/setup.sh [--quickstart] [--bench] [--dev]
+  (always)      compiler and libraries to build and test the commands
+  --quickstart  the clip art collection of tools/quickstart.sh
+  --bench       PyTorch, for the side-by-side runs of tools/bench
+  --dev         clang-format and clang-tidy
+TEXT
+}
+
+packages=(
+  g++ cmake ninja-build ccache git
+  libssl-dev libfmt-dev libyaml-cpp-dev nlohmann-json3-dev libutf8proc-dev libcli11-dev
+  libjpeg-dev libpng-dev libwebp-dev libopencv-core-dev libopencv-imgproc-dev
+  libeigen3-dev libgtest-dev
+  libdnnl-dev ocl-icd-opencl-dev # Debian's oneDNN package asks CMake for OpenCL, and only recommends it
+)
+for option in "$@"; do
+  case $option in
+    --quickstart) packages+=(openclipart-png openclipart-svg python3) ;;
+    --bench) packages+=(python3 python3-numpy python3-torch python3-torchvision) ;;
+    --dev) packages+=(clang-format clang-tidy) ;;
+    --help | -h) usage; exit 0 ;;
+    *) echo "setup.sh: unknown option '$option'" >&2; usage >&2; exit 2 ;;
+  esac
+done
+
+if ! command -v dpkg-query > /dev/null || ! command -v apt-get > /dev/null; then
+  echo "setup.sh: this machine has no apt. Install what corresponds to these Debian packages, then" \
+    "build with CMake:" >&2
+  printf '  %s\n' "${packages[@]}" >&2
+  exit 1
+fi
+
+missing_packages() {
+  local installed
+  installed=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' "${packages[@]}" 2> /dev/null |
+    sed -n 's/^installed //p' | sort -u) || true
+  comm -23 <(printf '%s\n' "${packages[@]}" | sort -u) <(printf '%s\n' "$installed")
+}
+
+mapfile -t missing < <(missing_packages)
+if ((${#missing[@]} == 0)); then
+  exit 0
+fi
+
+as_root=()
+if ((EUID != 0)); then
+  if ! command -v sudo > /dev/null; then
+    echo "setup.sh: missing packages: ${missing[*]}" >&2
+    echo "setup.sh: you are not root and there is no sudo; have an administrator run:" >&2
+    echo "  apt-get install --no-install-recommends ${missing[*]}" >&2
+    exit 1
+  fi
+  as_root=(sudo)
+fi
+
+echo "setup.sh: installing ${missing[*]}" >&2
+if ! "${as_root[@]}" apt-get update -qq; then
+  echo "setup.sh: apt-get update failed; trying with the package lists there are" >&2
+fi
+if ! "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+  apt-get install -y -qq --no-install-recommends "${missing[@]}"; then
+  for package in "${missing[@]}"; do
+    if ! apt-cache show "$package" > /dev/null 2>&1; then
+      echo "setup.sh: '$package' is not in this distribution's archive" >&2
+    fi
+  done
+  echo "setup.sh: could not install everything; hardmoe needs Debian 12 or later, or Ubuntu 22.04 or" \
+    "later with 'universe' enabled, and a network connection this once" >&2
+  exit 1
+fi

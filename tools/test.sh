@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# Installs what is missing, builds into build/ and runs every test. Arguments go to ctest:
+#   tools/test.sh -R Safetensors
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+tools/setup.sh
+tools/configure.sh -DHARDMOE_TESTS=ON
+cmake --build build
+ctest --test-dir build --output-on-failure -j2 "$@"
