@@ -1,24 +1,57 @@
-// Giving each training image to exactly one expert.
+// Giving each training image to exactly one expert, and the files that say which.
+//
+//   assignment.npy      uint16, N: the expert of each image of the split that was embedded
+//   gater.safetensors   the rule for other images (moe/gater.h)
+//   partition.json      method, experts, images, sizes, imbalance, inertia, iterations, seed, …
 #pragma once
 
-#include "base/config.h"
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "cluster/kmeans.h"
+#include "moe/gater.h"
+#include "moe/partition_config.h"
 
 namespace hardmoe {
 
-enum class PartitionMethod {
-  kmeans,   ///< balanced k-means on the base's embedding (Gross et al. 2017, §3, with balance)
-  random,   ///< control: equal parts by chance
-  top_tag,  ///< control: by the image's most frequent tag, tags packed into equal parts
+class Split;
+
+struct Partition {
+  PartitionConfig config;
+  uint64_t seed = 0;
+  std::vector<uint16_t> assignment;  ///< N
+  Gater gater;
+  std::vector<int64_t> sizes;  ///< K: images of each expert, counted in the assignment
+  double imbalance = 0;        ///< the largest part over N/K: 1 is perfect
+  bool balanced = true;        ///< sizes are within the tolerance (always for plain k-means)
+  double inertia = 0;  ///< Σ ‖z − c‖²; c: the centroid, or the part's mean for controls
+  double explained_variance = 1;            ///< share of the variance that PCA keeps
+  std::vector<KMeansIteration> iterations;  ///< k-means only
 };
 
-struct PartitionConfig {
-  PartitionMethod method = PartitionMethod::kmeans;
-  int experts = 4;
-  int pca = 64;              ///< dimensions kept; 0: no PCA
-  bool whiten = true;        ///< scale each kept dimension to unit variance
-  double tolerance = 0.05;   ///< parts within (1 ± tolerance)·N/experts; 0: plain k-means
-  int iterations = 25;
-  void describe(Fields& f);
-};
+/// Partitions N images by their features (N×D, finite). `top_tags` (for method top_tag only): each
+/// image's most frequent tag, or -1 for none; tags are packed whole, largest first, into the part
+/// with the fewest images, then images without tags fill the smallest. `observe` sees each k-means
+/// iteration and may throw. Throws Error(usage) for impossible settings.
+Partition partition_images(MatrixView features, std::span<const int32_t> top_tags,
+                           const PartitionConfig& config, uint64_t seed,
+                           const std::function<void(const KMeansIteration&)>& observe = {});
+
+/// For each image of a split its most frequent tag (the lowest id), or -1.
+std::vector<int32_t> most_frequent_tags(const Split& split);
+
+/// Writes the three files into `folder` and returns their names.
+std::vector<std::string> save_partition(const std::filesystem::path& folder,
+                                        const Partition& partition);
+
+/// Throws Error naming the file where something is missing or the files contradict each other.
+Partition load_partition(const std::filesystem::path& folder);
+
+/// partition.json's content.
+Json partition_json(const Partition& partition);
 
 }  // namespace hardmoe

@@ -1,0 +1,64 @@
+// The gater: which expert an image goes to, from its feature in the base's embedding.
+//
+//   z = (x − mean)·Wᵀ          T(x) = argmin_c ‖z − c‖² + p_c        (Gross et al. 2017, §3; prices
+//   ours)
+//
+// The controls need a rule for unseen images too: `random` draws uniformly by the image's number,
+// and `top_tag`, which cannot know the tags of an unseen image, takes the nearest of the parts'
+// means.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cluster/pca.h"
+#include "moe/partition_config.h"
+
+namespace hardmoe {
+
+/// Experts of N images, best first.
+struct ExpertChoices {
+  int64_t experts = 0;           ///< n: choices an image
+  std::vector<uint16_t> expert;  ///< N×n
+  std::vector<float> squared_distance;  ///< N×n: d² = ‖z − c‖², not its root, and without the price
+};
+
+struct Gater {
+  PartitionMethod kind = PartitionMethod::kmeans;
+  int64_t experts = 0;
+  uint64_t seed = 0;          ///< of random's draws
+  int64_t inputs = 0;         ///< D: values of a feature
+  std::optional<Pca> pca;     ///< absent: z = x
+  Tensor centroids;           ///< K×P float32; of no elements for random
+  std::vector<float> prices;  ///< K
+
+  /// z (N×P) of features (N×D). Throws Error if they are not of D values.
+  Tensor project(MatrixView features) const;
+
+  /// The expert of each of N features. Without prices: plain nearest centroid, the published habit.
+  /// Row i is image number first_image + i, which only `random` asks. Throws Error if the features
+  /// are not of D values.
+  std::vector<uint16_t> route(MatrixView features, bool use_prices = true,
+                              int64_t first_image = 0) const;
+
+  /// The `count` best experts of each feature, the first as route() has it. For weights
+  /// softmax(−d²/T): the distances are squared already. `random` gives distances 0: equal weights.
+  /// Throws Error(usage) for count outside 1 … K.
+  ExpertChoices nearest_experts(MatrixView features, int64_t count, bool use_prices = true,
+                                int64_t first_image = 0) const;
+};
+
+/// As .safetensors: pca.mean, pca.components, centroids, prices; metadata kind, experts, seed,
+/// inputs.
+void save_gater(const std::filesystem::path& file, const Gater& gater);
+/// Throws Error naming the file and what is missing or of another shape than the rest.
+Gater load_gater(const std::filesystem::path& file);
+
+/// Softmax over −d²/T of each image's choices: N×n weights, each row's sum 1. Throws Error(usage)
+/// unless T > 0.
+std::vector<float> expert_weights(const ExpertChoices& choices, double temperature);
+
+}  // namespace hardmoe

@@ -1,0 +1,31 @@
+// How images are given to experts: the partition: section of a configuration.
+#pragma once
+
+#include <string>
+
+#include "base/config.h"
+
+namespace hardmoe {
+
+enum class PartitionMethod {
+  kmeans,   ///< balanced k-means on the base's embedding (Gross et al. 2017, §3, with balance)
+  random,   ///< control: equal parts by chance
+  top_tag,  ///< control: by the image's most frequent tag, tags packed into equal parts
+};
+
+struct PartitionConfig {
+  PartitionMethod method = PartitionMethod::kmeans;
+  int experts = 4;
+  int pca = 64;             ///< dimensions kept; 0: no PCA
+  bool whiten = true;       ///< scale each kept dimension to unit variance
+  double tolerance = 0.05;  ///< parts within (1 ± tolerance)·N/experts; 0: plain k-means
+  int iterations = 25;
+  void describe(Fields& f);
+};
+
+/// "kmeans", "random" or "top-tag", as configurations and files have it.
+std::string partition_method_name(PartitionMethod method);
+/// Throws Error naming `where` for any other word.
+PartitionMethod parse_partition_method(const std::string& name, const std::string& where);
+
+}  // namespace hardmoe

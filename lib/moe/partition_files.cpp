@@ -1,0 +1,106 @@
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "moe/partition.h"
+#include "tensor/npy.h"
+
+namespace hardmoe {
+namespace {
+
+constexpr const char* assignment_name = "assignment.npy";
+constexpr const char* gater_name = "gater.safetensors";
+constexpr const char* record_name = "partition.json";
+
+Json iteration_json(const KMeansIteration& iteration) {
+  return {{"inertia", iteration.inertia},   {"smallest", iteration.smallest},
+          {"largest", iteration.largest},   {"moved", iteration.moved},
+          {"reseeded", iteration.reseeded}, {"seconds", iteration.seconds}};
+}
+
+KMeansIteration parse_iteration(const Json& json, const std::string& where) {
+  return {.inertia = json_get<double>(json, "inertia", where),
+          .smallest = json_get<int64_t>(json, "smallest", where),
+          .largest = json_get<int64_t>(json, "largest", where),
+          .moved = json_get<int64_t>(json, "moved", where),
+          .reseeded = json_get<int64_t>(json, "reseeded", where),
+          .seconds = json_get<double>(json, "seconds", where)};
+}
+
+}  // namespace
+
+Json partition_json(const Partition& partition) {
+  Json iterations = Json::array();
+  for (const auto& iteration : partition.iterations)
+    iterations.push_back(iteration_json(iteration));
+  return {{"method", partition_method_name(partition.config.method)},
+          {"experts", partition.config.experts},
+          {"images", partition.assignment.size()},
+          {"sizes", partition.sizes},
+          {"imbalance", partition.imbalance},
+          {"tolerance", partition.config.tolerance},
+          {"balanced", partition.balanced},
+          {"inertia", partition.inertia},
+          {"pca", partition.config.pca},
+          {"whiten", partition.config.whiten},
+          {"explained_variance", partition.explained_variance},
+          {"seed", partition.seed},
+          {"max_iterations", partition.config.iterations},
+          {"iterations", iterations}};
+}
+
+std::vector<std::string> save_partition(const std::filesystem::path& folder,
+                                        const Partition& partition) {
+  save_npy(folder / assignment_name, partition.assignment);
+  save_gater(folder / gater_name, partition.gater);
+  write_json(folder / record_name, partition_json(partition));
+  return {assignment_name, gater_name, record_name};
+}
+
+Partition load_partition(const std::filesystem::path& folder) {
+  const auto file = folder / record_name;
+  require_file(file, "moe-partition writes it");
+  const std::string where = file.string();
+  const Json record = read_json(file);
+  Partition partition;
+  partition.config.method =
+      parse_partition_method(json_get<std::string>(record, "method", where), where);
+  partition.config.experts = json_get<int>(record, "experts", where);
+  partition.config.pca = json_get<int>(record, "pca", where);
+  partition.config.whiten = json_get<bool>(record, "whiten", where);
+  partition.config.tolerance = json_get<double>(record, "tolerance", where);
+  partition.config.iterations = json_get<int>(record, "max_iterations", where);
+  partition.seed = json_get<uint64_t>(record, "seed", where);
+  partition.sizes = json_get<std::vector<int64_t>>(record, "sizes", where);
+  partition.imbalance = json_get<double>(record, "imbalance", where);
+  partition.balanced = json_get<bool>(record, "balanced", where);
+  partition.inertia = json_get<double>(record, "inertia", where);
+  partition.explained_variance = json_get<double>(record, "explained_variance", where);
+  for (const Json& iteration : json_get<Json>(record, "iterations", where)) {
+    partition.iterations.push_back(parse_iteration(iteration, where));
+  }
+  partition.gater = load_gater(folder / gater_name);
+  if (partition.gater.experts != partition.config.experts ||
+      static_cast<int64_t>(partition.sizes.size()) != partition.config.experts) {
+    fail("{}: says {} experts and {} sizes, {} has {}; make the partition again", where,
+         partition.config.experts, partition.sizes.size(), gater_name, partition.gater.experts);
+  }
+
+  const MappedNpy mapped(folder / assignment_name);
+  const auto assignment = mapped.as<uint16_t>();
+  partition.assignment.assign(assignment.begin(), assignment.end());
+  std::vector<int64_t> counted(partition.sizes.size());
+  for (const uint16_t part : assignment) {
+    if (part >= counted.size()) {
+      fail("{}: names expert {} of {}; make the partition again",
+           (folder / assignment_name).string(), part, counted.size());
+    }
+    ++counted[part];
+  }
+  if (counted != partition.sizes) {
+    fail("{}: its sizes are not those of {}; make the partition again", where, assignment_name);
+  }
+  return partition;
+}
+
+}  // namespace hardmoe
