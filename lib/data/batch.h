@@ -16,4 +16,17 @@ struct Batch {
   std::vector<int32_t> tag_ids;
 };
 
+/// Where a training loop gets its minibatches: decoded images (data/loader.h) or stored features
+/// (data/feature_source.h). What an epoch's batch holds is a pure function of (epoch, position).
+class BatchSource {
+ public:
+  virtual ~BatchSource() = default;
+  virtual int64_t items() const = 0;
+  virtual int64_t batches_per_epoch() const = 0;
+  /// Begins epoch `epoch` at batch `first_batch`; whatever was being prepared is dropped.
+  virtual void start(int64_t epoch, int64_t first_batch = 0) = 0;
+  /// The next batch, or nullptr at the end of the epoch. Valid until the next call.
+  virtual const Batch* next() = 0;
+};
+
 }  // namespace hardmoe

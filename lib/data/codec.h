@@ -31,7 +31,7 @@ StoredImage decode_png(std::span<const std::byte> bytes);
 StoredImage decode_webp(std::span<const std::byte> bytes);
 
 /// Images of more pixels than this are refused before memory is taken for them.
-inline constexpr int64_t max_pixels = int64_t{1} << 27;
+inline constexpr int64_t max_pixels = 178'956'970;  // as Pillow: 0.5 GB of RGB
 /// Throws Error unless 1 ≤ width·height ≤ max_pixels.
 void check_pixels(int64_t width, int64_t height);
 

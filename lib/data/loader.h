@@ -22,22 +22,18 @@ struct LoaderOptions {
   int64_t cache_bytes = int64_t{1} << 30;  ///< decoded images are kept in memory if all fit in this
 };
 
-class Loader {
+class Loader final : public BatchSource {
  public:
   /// `items`: the images of `split` to visit (an expert's part, say); empty means all of them.
   /// `split` must outlive the loader.
   Loader(const Split& split, std::vector<int64_t> items, LoaderOptions options);
-  ~Loader();
+  ~Loader() override;
 
-  int64_t items() const;
-  int64_t batches_per_epoch() const;
-
-  /// Begins epoch `epoch` at batch `first_batch`; whatever was being prepared is dropped.
-  void start(int64_t epoch, int64_t first_batch = 0);
-
-  /// The next batch, or nullptr at the end of the epoch. Valid until the next call. Throws Error
-  /// naming the shard and key of an image that cannot be decoded.
-  const Batch* next();
+  int64_t items() const override;
+  int64_t batches_per_epoch() const override;
+  void start(int64_t epoch, int64_t first_batch = 0) override;
+  /// Throws Error naming the shard and key of an image that cannot be decoded.
+  const Batch* next() override;
 
   /// Seconds next() has waited for data since construction.
   double waited_seconds() const;

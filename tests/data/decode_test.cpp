@@ -1,0 +1,129 @@
+// Decoding against Pillow and NumPy (references/make_images.py), and damaged files.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "base/random.h"
+#include "data/augment.h"
+#include "data/codec.h"
+#include "data/resize.h"
+#include "data/small_dataset.h"
+#include "expect_error.h"
+#include "tensor/npy.h"
+
+namespace hardmoe {
+namespace {
+namespace fs = std::filesystem;
+
+const fs::path images = fs::path(HARDMOE_TEST_FILES) / "images";
+
+int largest_difference(const Tensor& a, const Tensor& b) {
+  int largest = 0;
+  const auto x = a.as<uint8_t>();
+  const auto y = b.as<uint8_t>();
+  for (size_t i = 0; i < x.size(); ++i) largest = std::max(largest, std::abs(x[i] - y[i]));
+  return largest;
+}
+
+TEST(Decode, EveryKindAgreesWithPillow) {
+  testing::internal::CaptureStderr();
+  int compared = 0;
+  for (const auto& entry : fs::directory_iterator(images)) {
+    if (entry.path().extension() == ".npy") continue;
+    SCOPED_TRACE(entry.path().filename().string());
+    const std::string bytes = read_file(entry.path());
+    const Tensor image = decode_image(std::as_bytes(std::span(bytes)));
+    fs::path reference = entry.path();
+    const Tensor expected = load_npy(reference.replace_extension(".npy"));
+    ASSERT_EQ(image.shape(), expected.shape());
+    // Lossless formats are exact; versions of libjpeg and libwebp may round otherwise.
+    const bool lossy = entry.path().extension() == ".jpg" || reference.stem() == "lossy";
+    EXPECT_LE(largest_difference(image, expected), lossy ? 3 : 0);
+    ++compared;
+  }
+  EXPECT_EQ(compared, 32);
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "") << "the codecs' warnings are not for users";
+}
+
+TEST(Decode, DamagedFilesAreRefusedWithAReason) {
+  const auto refuse = [](const std::string& bytes, const std::string& reason) {
+    expect_error([&] { decode_image(std::as_bytes(std::span(bytes))); }, {reason});
+  };
+  testing::internal::CaptureStderr();
+  refuse("", "empty");
+  refuse("GIF89a and more", "not a JPEG, PNG or WebP");
+  const std::string jpeg = read_file(images / "color.jpg");
+  refuse(jpeg.substr(0, jpeg.size() - 25), "truncated JPEG");
+  refuse(jpeg.substr(0, 30), "JPEG");
+  const std::string png = read_file(images / "rgba.png");
+  refuse(png.substr(0, png.size() - 100), "ends too early");
+  std::string flipped = png;
+  flipped[png.size() / 2] = static_cast<char>(flipped[png.size() / 2] ^ 0x40);
+  refuse(flipped, "damaged PNG");
+  const std::string webp = read_file(images / "lossless.webp");
+  refuse(webp.substr(0, webp.size() / 2), "WebP");
+  // 65535×65535 pixels in a header of 33 bytes: refused before any memory is taken.
+  std::string bomb = read_file(images / "rgb.png");
+  bomb.replace(16, 8, std::string("\x00\x00\xFF\xFF\x00\x00\xFF\xFF", 8));
+  const std::string crc = "\x39\x67\x4E\x07";
+  bomb.replace(29, 4, crc);
+  refuse(bomb, "65535×65535 pixels");
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+}
+
+TEST(Decode, TooManyPixelsAreRefused) {
+  EXPECT_NO_THROW(check_pixels(13000, 13000));
+  expect_error([] { check_pixels(20990, 29700); }, {"20990×29700"});
+  expect_error([] { check_pixels(0, 5); }, {"0×5"});
+}
+
+TEST(Decode, MutatedFilesNeverDoMoreThanThrow) {
+  Random random(1, RandomUse::test);
+  int refused = 0;
+  for (const auto& entry : fs::directory_iterator(images)) {
+    if (entry.path().extension() == ".npy") continue;
+    const std::string original = read_file(entry.path());
+    for (int trial = 0; trial < 60; ++trial) {
+      const std::string bytes = mutated(original, random);
+      try {
+        decode_image(std::as_bytes(std::span(bytes)));
+      } catch (const Error&) {
+        ++refused;
+      }
+    }
+  }
+  EXPECT_GT(refused, 300);
+}
+
+TEST(Encode, PngComesBackExactlyAndJpegNearly) {
+  const Tensor image = load_npy(images / "color.npy");
+  const std::string png = encode_png(image);
+  EXPECT_EQ(largest_difference(decode_image(std::as_bytes(std::span(png))), image), 0);
+  const std::string jpeg = encode_jpeg(image, 95);
+  EXPECT_LE(largest_difference(decode_image(std::as_bytes(std::span(jpeg))), image), 24);
+}
+
+TEST(Resize, HalvingAveragesFourPixels) {
+  // Two blocks of four: (0 + 10 + 20 + 50)/4 = 20, (100 + 104 + 96 + 100)/4 = 100, in all channels.
+  std::vector<uint8_t> pixels;
+  for (const int value : {0, 10, 100, 104, 20, 50, 96, 100}) {
+    for (int c = 0; c < 3; ++c) pixels.push_back(static_cast<uint8_t>(value + c));
+  }
+  const Tensor image = Tensor::from(pixels, {2, 4, 3});
+  const Tensor small = shrink_short_side(image, 1);
+  ASSERT_EQ(small.shape(), (Shape{1, 2, 3}));
+  const auto values = small.as<uint8_t>();
+  EXPECT_EQ(std::vector<int>(values.begin(), values.end()),
+            (std::vector<int>{20, 21, 22, 100, 101, 102}));
+}
+
+TEST(Resize, NothingIsEnlarged) {
+  const Tensor image(DType::u8, {10, 30, 3});
+  EXPECT_EQ(shrink_short_side(image, 10).shape(), image.shape());
+  EXPECT_EQ(shrink_short_side(image, 64).shape(), image.shape());
+  EXPECT_EQ(shrink_short_side(image, 5).shape(), (Shape{5, 15, 3}));
+}
+
+}  // namespace
+}  // namespace hardmoe

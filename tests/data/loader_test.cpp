@@ -1,0 +1,244 @@
+// The loader's batches as a function of options, epoch and position alone.
+#include "data/loader.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <fstream>
+#include <numeric>
+#include <set>
+
+#include "data/small_dataset.h"
+#include "expect_error.h"
+#include "temporary_folder.h"
+
+namespace hardmoe {
+namespace {
+
+/// A batch as it can be kept and compared.
+struct Copy {
+  int64_t size;
+  std::vector<uint8_t> pixels;
+  std::vector<int32_t> tag_ptr, tag_ids;
+  bool operator==(const Copy&) const = default;
+};
+
+std::vector<Copy> rest_of_epoch(Loader& loader) {
+  std::vector<Copy> batches;
+  while (const Batch* batch = loader.next()) {
+    const auto pixels = batch->input.as<uint8_t>();
+    batches.push_back(
+        {batch->size, {pixels.begin(), pixels.end()}, batch->tag_ptr, batch->tag_ids});
+  }
+  return batches;
+}
+
+class LoaderTest : public testing::Test {
+ protected:
+  static constexpr int images = 50;
+  static constexpr int side = 8;
+
+  LoaderTest() {
+    write_numbered_tar(folder_ / "a.tar", images, 10, 12);
+    IngestOptions ingesting;
+    ingesting.sources = {(folder_ / "a.tar").string()};
+    ingesting.out = folder_ / "out";
+    ingest(ingesting);
+    data_ = std::make_unique<Dataset>(Dataset::open(folder_ / "out"));
+    options_.batch = 8;
+    options_.image_size = side;
+  }
+
+  const Split& split() const { return data_->split("train"); }
+
+  /// The numbers of a batch's images: their red is the same all over.
+  static std::vector<int> numbers(const Copy& batch) {
+    std::vector<int> found;
+    for (int64_t i = 0; i < batch.size; ++i) {
+      found.push_back(batch.pixels[static_cast<size_t>(i * side * side * 3)]);
+    }
+    return found;
+  }
+
+  std::vector<Copy> epoch(const LoaderOptions& options, int64_t number, int64_t first = 0) {
+    Loader loader(split(), {}, options);
+    loader.start(number, first);
+    return rest_of_epoch(loader);
+  }
+
+  TemporaryFolder folder_;
+  std::unique_ptr<Dataset> data_;
+  LoaderOptions options_;
+};
+
+TEST_F(LoaderTest, AnEpochVisitsEachImageOnceInARandomOrder) {
+  options_.batch = 10;
+  Loader loader(split(), {}, options_);
+  EXPECT_EQ(loader.items(), images);
+  EXPECT_EQ(loader.batches_per_epoch(), 5);
+  std::vector<std::vector<int>> orders;
+  for (int64_t number = 0; number < 3; ++number) {
+    loader.start(number);
+    std::vector<int> order;
+    for (const auto& batch : rest_of_epoch(loader)) {
+      EXPECT_EQ(batch.size, 10);
+      const auto found = numbers(batch);
+      for (size_t i = 0; i < found.size(); ++i) {
+        // all is tag 0; even and odd are as frequent, so by name.
+        const std::vector<int32_t> tags(batch.tag_ids.begin() + batch.tag_ptr[i],
+                                        batch.tag_ids.begin() + batch.tag_ptr[i + 1]);
+        EXPECT_EQ(tags, (std::vector<int32_t>{0, found[i] % 2 == 0 ? 1 : 2}));
+      }
+      order.insert(order.end(), found.begin(), found.end());
+    }
+    orders.push_back(order);
+    std::sort(order.begin(), order.end());
+    std::vector<int> all(images);
+    std::iota(all.begin(), all.end(), 0);
+    EXPECT_EQ(order, all);
+  }
+  EXPECT_NE(orders[0], orders[1]);
+  EXPECT_NE(orders[1], orders[2]);
+  const auto expected = random_permutation(images, Random(options_.seed, RandomUse::order, 2));
+  EXPECT_TRUE(std::equal(expected.begin(), expected.end(), orders[2].begin()));
+}
+
+TEST_F(LoaderTest, ThreadsCacheAndRestartsChangeNothing) {
+  for (const Crop crop : {Crop::pad, Crop::random_resized, Crop::center}) {
+    options_.augment.crop = crop;
+    options_.threads = 1;
+    options_.cache_bytes = 0;
+    const auto expected = epoch(options_, 3);
+    ASSERT_EQ(expected.size(), 6U);  // of 50 in batches of 8; the last two are dropped
+    for (const int threads : {1, 2, 4}) {
+      for (const int64_t cache : {int64_t{0}, int64_t{3000}, int64_t{1} << 30}) {
+        options_.threads = threads;
+        options_.cache_bytes = cache;
+        Loader loader(split(), {}, options_);
+        loader.start(2);
+        rest_of_epoch(loader);  // fills the cache
+        loader.start(3);
+        EXPECT_EQ(rest_of_epoch(loader), expected);
+        loader.start(3, 4);
+        EXPECT_EQ(rest_of_epoch(loader), std::vector<Copy>(expected.begin() + 4, expected.end()));
+        loader.start(3);
+        loader.next();  // dropped in the middle
+        loader.start(3, 5);
+        EXPECT_EQ(rest_of_epoch(loader), std::vector<Copy>(expected.begin() + 5, expected.end()));
+      }
+    }
+    EXPECT_NE(epoch(options_, 4), expected);
+    options_.seed = 2;
+    EXPECT_NE(epoch(options_, 3), expected);
+    options_.seed = 1;
+  }
+}
+
+TEST_F(LoaderTest, EvaluationGoesInOrderAndKeepsThePartialBatch) {
+  options_.training = false;
+  options_.batch = 16;
+  Loader loader(split(), {}, options_);
+  EXPECT_EQ(loader.batches_per_epoch(), 4);
+  loader.start(0);
+  const auto batches = rest_of_epoch(loader);
+  ASSERT_EQ(batches.size(), 4U);
+  EXPECT_EQ(batches[3].size, 2);
+  EXPECT_EQ(numbers(batches[3]), (std::vector<int>{48, 49}));
+  EXPECT_EQ(batches[3].tag_ptr, (std::vector<int32_t>{0, 2, 4}));
+  EXPECT_TRUE(std::all_of(batches[3].pixels.begin() + 2 * side * side * 3, batches[3].pixels.end(),
+                          [](uint8_t value) { return value == 0; }));
+  std::vector<uint8_t> expected(side * side * 3);
+  center_crop(numbered_image(17, 10, 12), side, expected.data());
+  EXPECT_TRUE(
+      std::equal(expected.begin(), expected.end(), batches[1].pixels.begin() + side * side * 3));
+  EXPECT_EQ(loader.next(), nullptr);
+  loader.start(7);
+  EXPECT_EQ(rest_of_epoch(loader), batches);
+}
+
+TEST_F(LoaderTest, APartOfTheImagesIsSeenAsInTheWhole) {
+  // The same image in the same epoch is cut in the same way whichever images are beside it.
+  options_.batch = 5;
+  Loader loader(split(), {3, 14, 15, 9, 2}, options_);
+  loader.start(1);
+  const auto part = rest_of_epoch(loader);
+  ASSERT_EQ(part.size(), 1U);
+  const auto found = numbers(part[0]);
+  EXPECT_EQ(std::set<int>(found.begin(), found.end()), (std::set<int>{2, 3, 9, 14, 15}));
+  const size_t bytes = side * side * 3;
+  for (const auto& batch : epoch(options_, 1)) {
+    const auto whole = numbers(batch);
+    for (size_t i = 0; i < whole.size(); ++i) {
+      const auto at = std::find(found.begin(), found.end(), whole[i]);
+      if (at == found.end()) continue;
+      EXPECT_TRUE(
+          std::equal(batch.pixels.begin() + static_cast<long>(i * bytes),
+                     batch.pixels.begin() + static_cast<long>((i + 1) * bytes),
+                     part[0].pixels.begin() + (at - found.begin()) * static_cast<long>(bytes)));
+    }
+  }
+}
+
+TEST_F(LoaderTest, CopiesOfAnImageAreCutDifferently) {
+  options_.batch = 8;
+  Loader loader(split(), std::vector<int64_t>(8, 5), options_);
+  loader.start(0);
+  const auto batches = rest_of_epoch(loader);
+  ASSERT_EQ(batches.size(), 1U);
+  std::set<std::string> views;
+  const auto bytes = static_cast<long>(side * side * 3);
+  for (long i = 0; i < 8; ++i) {
+    views.emplace(batches[0].pixels.begin() + i * bytes,
+                  batches[0].pixels.begin() + (i + 1) * bytes);
+  }
+  EXPECT_GE(views.size(), 6U);
+}
+
+TEST_F(LoaderTest, ADamagedImageIsNamedWhenItsBatchIsDue) {
+  // Ingested whole, damaged since: the size of the tar is the same.
+  const auto bytes = split().image(20);
+  const std::string whole = read_file(folder_ / "a.tar");
+  const auto at =
+      whole.find(std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
+  {
+    std::fstream tar(folder_ / "a.tar", std::ios::in | std::ios::out | std::ios::binary);
+    tar.seekp(static_cast<std::streamoff>(at));
+    tar << "damaged";
+  }
+  options_.training = false;
+  Loader loader(split(), {}, options_);
+  loader.start(0);
+  EXPECT_NE(loader.next(), nullptr);
+  EXPECT_NE(loader.next(), nullptr);
+  expect_error([&] { loader.next(); }, {"a.tar", "a/0020", "not a JPEG"});
+  EXPECT_EQ(loader.next(), nullptr);
+  loader.start(0, 3);
+  EXPECT_EQ(rest_of_epoch(loader).size(), 4U);
+}
+
+TEST_F(LoaderTest, WrongUseIsRefused) {
+  options_.batch = 51;
+  expect_error([&] { Loader(split(), {}, options_); }, {"50 images", "51", "set batch to 50"},
+               ExitStatus::usage);
+  options_.training = false;
+  EXPECT_EQ(Loader(split(), {}, options_).batches_per_epoch(), 1);
+  expect_error([&] { Loader(split(), {50}, options_); }, {"image 50"});
+  options_.threads = 0;
+  expect_error([&] { Loader(split(), {}, options_); }, {"threads"}, ExitStatus::usage);
+  options_.threads = 1;
+  Loader loader(split(), {}, options_);
+  EXPECT_EQ(loader.next(), nullptr) << "no epoch has begun";
+  expect_error([&] { loader.start(0, 2); }, {"has 1 batches", "batch 2"});
+}
+
+TEST_F(LoaderTest, CanBeDroppedAtAnyTime) {
+  for (int i = 0; i < 20; ++i) {
+    Loader loader(split(), {}, options_);
+    loader.start(0);
+    if (i % 2 == 0) loader.next();
+    EXPECT_GE(loader.waited_seconds(), 0);
+  }
+}
+
+}  // namespace
+}  // namespace hardmoe

@@ -1,0 +1,81 @@
+// Hand-worked cases of tag clean-up and vocabularies.
+#include "data/tags.h"
+
+#include <gtest/gtest.h>
+
+#include "expect_error.h"
+#include "temporary_folder.h"
+
+namespace hardmoe {
+namespace {
+
+using Strings = std::vector<std::string>;
+
+TEST(Tags, AreCleaned) {
+  EXPECT_EQ(clean_tag("#SunSet"), "sunset");
+  EXPECT_EQ(clean_tag("  ## New\t\n York  "), "new york");
+  EXPECT_EQ(clean_tag("STRASSE"), "strasse");
+  EXPECT_EQ(clean_tag("Stra\u00dfe"), "strasse");                  // full case folding
+  EXPECT_EQ(clean_tag("Cafe\u0301"), "caf\u00e9");                 // composed
+  EXPECT_EQ(clean_tag("\uff03\uff26\uff35\uff2c\uff2c"), "full");  // full-width, '#' too
+  EXPECT_EQ(clean_tag("c#"), "c#");
+  EXPECT_EQ(clean_tag("###"), "");
+  EXPECT_EQ(clean_tag(" \u00a0 "), "");
+  EXPECT_EQ(clean_tag("bad\xff"), "");
+}
+
+TEST(Tags, OfTextAreSplit) {
+  EXPECT_EQ(split_tag_text("red #blue  green\n"), (Strings{"red", "#blue", "green"}));
+  EXPECT_EQ(split_tag_text("new york, big apple ,,nyc"), (Strings{"new york", "big apple", "nyc"}));
+  EXPECT_EQ(split_tag_text("new york\nparis\n"), (Strings{"new york", "paris"}));
+  EXPECT_EQ(split_tag_text(" \n"), Strings{});
+}
+
+TEST(Tags, RulesStopAndMerge) {
+  const TemporaryFolder folder;
+  write_file_atomic(folder / "stop", "# comment\n#Photo\n\nNSFW\n");
+  write_file_atomic(folder / "merge", "kitty\tcat\nKitten\tkitty\nsnap\tphoto\n");
+  const TagRules rules = load_tag_rules(folder / "stop", folder / "merge");
+  EXPECT_EQ(clean_tags({"Kitten", "photo", "dog", "CAT", "snap", "", "dog "}, rules),
+            (Strings{"cat", "dog"}));
+  EXPECT_EQ(clean_tags({"Kitten"}, load_tag_rules({}, {})), (Strings{"kitten"}));
+}
+
+TEST(Tags, WrongRulesNameTheLine) {
+  const TemporaryFolder folder;
+  const auto load = [&](const std::string& text) {
+    write_file_atomic(folder / "merge", text);
+    load_tag_rules({}, folder / "merge");
+  };
+  expect_error([&] { load("a\tb\nno tab\n"); }, {"line 2", "no tab"}, ExitStatus::usage);
+  expect_error([&] { load("a\tb\na\tc\n"); }, {"line 2", "'a'", "'b'", "'c'"}, ExitStatus::usage);
+  expect_error([&] { load("a\tb\nb\tc\nc\ta\n"); }, {"circle"}, ExitStatus::usage);
+  expect_error([&] { load("z\tb\nb\tc\nc\tb\n"); }, {"circle"}, ExitStatus::usage);
+  expect_error([&] { load_tag_rules(folder / "none", {}); }, {"none", "--stop-tags"});
+}
+
+TEST(Vocabulary, IsRankedByCountThenName) {
+  const std::unordered_map<std::string, int64_t> counts = {
+      {"rare", 1}, {"b", 5}, {"a", 5}, {"top", 9}, {"c", 2}};
+  const Vocabulary all = build_vocabulary(counts, 2, 0);
+  EXPECT_EQ(all.tags, (Strings{"top", "a", "b", "c"}));
+  EXPECT_EQ(all.counts, (std::vector<int64_t>{9, 5, 5, 2}));
+  EXPECT_EQ(build_vocabulary(counts, 1, 2).tags, (Strings{"top", "a"}));
+  EXPECT_EQ(build_vocabulary(counts, 10, 0).size(), 0);
+}
+
+TEST(Vocabulary, ComesBackFromItsFile) {
+  const TemporaryFolder folder;
+  save_vocabulary(folder / "tags.tsv", {{"new york", "#1"}, {7, 3}});
+  EXPECT_EQ(read_file(folder / "tags.tsv"), "id\ttag\tcount\n0\tnew york\t7\n1\t#1\t3\n");
+  const Vocabulary vocabulary = load_vocabulary(folder / "tags.tsv");
+  EXPECT_EQ(vocabulary.tags, (Strings{"new york", "#1"}));
+  EXPECT_EQ(vocabulary.counts, (std::vector<int64_t>{7, 3}));
+  write_file_atomic(folder / "tags.tsv", "id\ttag\tcount\n0\ta\t7\n2\tb\t3\n");
+  expect_error([&] { load_vocabulary(folder / "tags.tsv"); }, {"line 3", "expected id 1"});
+  write_file_atomic(folder / "tags.tsv", "id\ttag\tcount\n0\ta\tmany\n");
+  expect_error([&] { load_vocabulary(folder / "tags.tsv"); }, {"line 2", "many"});
+}
+
+}  // namespace
+}  // namespace hardmoe
