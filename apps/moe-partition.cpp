@@ -58,15 +58,10 @@ void print_result(const Partition& partition) {
   }
 }
 
-Partition make_partition(const Input& input, const Options& options, const Config& config) {
-  std::vector<int32_t> tags;
-  if (config.partition.method == PartitionMethod::top_tag) {
-    tags = most_frequent_tags(Dataset::open(options.dataset).split("train"));
-  }
-  const EmbeddingFile embedding(input.file);
+Partition make_partition(MatrixView features, std::span<const int32_t> tags, const Config& config) {
   int iteration = 0;
   const auto observe = [&](const KMeansIteration& i) {
-    const auto images = static_cast<double>(embedding.view().rows);
+    const auto images = static_cast<double>(features.rows);
     const auto share = [&](int64_t size) {
       return static_cast<double>(size) * config.partition.experts / images;
     };
@@ -76,7 +71,7 @@ Partition make_partition(const Input& input, const Options& options, const Confi
              i.reseeded > 0 ? fmt::format("  re-seeded {}", i.reseeded) : "", i.seconds);
     throw_if_interrupted();
   };
-  return partition_images(embedding.view(), tags, config.partition, config.seed, observe);
+  return partition_images(features, tags, config.partition, config.seed, observe);
 }
 
 void run(const Options& options, Config& config) {
@@ -88,7 +83,14 @@ void run(const Options& options, Config& config) {
   Json inputs = {{"embedding", input.fingerprint},
                  {"seed", config.seed},
                  {"partition", config_json(fields_of(config.partition))}};
-  if (by_tag) inputs["dataset"] = Dataset::open(options.dataset).fingerprint();
+  std::vector<int32_t> tags;
+  if (by_tag) {
+    const Dataset dataset = Dataset::open(options.dataset);
+    inputs["dataset"] = dataset.fingerprint();
+    tags = most_frequent_tags(dataset.split("train"));
+  }
+  const EmbeddingFile embedding(input.file);
+  check_partition(embedding.view(), tags, config.partition);  // before --out is touched
   Stage stage({.folder = options.out,
                .command = "moe-partition",
                .inputs = std::move(inputs),
@@ -98,7 +100,7 @@ void run(const Options& options, Config& config) {
     print_result(load_partition(options.out));
     return;
   }
-  const Partition partition = make_partition(input, options, config);
+  const Partition partition = make_partition(embedding.view(), tags, config);
   if (!partition.balanced) {
     log_warning("the largest part is {:.2f} × the mean, beyond the tolerance of {}: {}",
                 partition.imbalance, config.partition.tolerance,

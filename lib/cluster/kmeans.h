@@ -47,7 +47,8 @@ struct KMeansResult {
 KMeansResult kmeans(MatrixView points, const KMeansParams& params,
                     const std::function<void(const KMeansIteration&)>& observe = {});
 
-/// K rows of `points` drawn by k-means++ from a sample of them: K×D float32.
+/// K rows of `points` drawn by greedy k-means++ (the best of 2 + ln K draws each) from a sample of
+/// them: K×D float32.
 Tensor kmeans_plus_plus(MatrixView points, const KMeansParams& params);
 
 }  // namespace hardmoe

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <numeric>
 
@@ -6,6 +7,7 @@
 #include "base/threads.h"
 #include "cluster/kernels.h"
 #include "cluster/kmeans.h"
+#include "cluster/nearest.h"
 #include "cluster/sample.h"
 
 namespace hardmoe {
@@ -26,6 +28,41 @@ int64_t draw(const std::vector<float>& weights, Random& random) {
   return last;
 }
 
+/// The candidate that leaves the least Σ nearest, which it brings up to date: of equals, the first.
+/// `norms`: ‖row‖².
+int64_t take_best(MatrixView rows, std::span<const float> norms, MatrixView candidates,
+                  std::vector<float>& nearest) {
+  const CentroidTable table(candidates);
+  const int64_t block = table.block_rows();
+  const auto count = static_cast<size_t>(candidates.rows);
+  std::vector<std::vector<float>> updated(count, nearest);
+  parallel_for(rows.rows, block, [&](int64_t begin, int64_t end) {
+    std::vector<float> scores(static_cast<size_t>(block * table.stride()));
+    for (int64_t first = begin; first < end; first += block) {
+      const int64_t last = std::min(end, first + block);
+      table.score(rows.slice(first, last), scores.data());
+      for (int64_t i = first; i < last; ++i) {
+        const auto row = static_cast<size_t>(i);
+        const float* score = scores.data() + (i - first) * table.stride();
+        for (size_t j = 0; j < count; ++j) {
+          // Less than the score's rounding is a copy of the candidate, which must not be drawn
+          // again.
+          const float distance = norms[row] + score[j];
+          const float known = distance > 1e-6F * norms[row] ? distance : 0;
+          updated[j][row] = std::min(updated[j][row], known);
+        }
+      }
+    }
+  });
+  std::vector<double> potential;
+  for (const auto& distances : updated) {
+    potential.push_back(std::accumulate(distances.begin(), distances.end(), 0.0));
+  }
+  const auto best = std::min_element(potential.begin(), potential.end()) - potential.begin();
+  nearest = std::move(updated[static_cast<size_t>(best)]);
+  return best;
+}
+
 }  // namespace
 
 Tensor kmeans_plus_plus(MatrixView points, const KMeansParams& params) {
@@ -41,17 +78,22 @@ Tensor kmeans_plus_plus(MatrixView points, const KMeansParams& params) {
 
   // ‖row − nearest centroid so far‖²; nothing is chosen yet, so the first draw is uniform.
   std::vector<float> nearest(static_cast<size_t>(rows.rows), std::numeric_limits<float>::max());
-  int64_t chosen = static_cast<int64_t>(random.below(static_cast<uint64_t>(rows.rows)));
+  std::vector<float> norms;
+  const std::vector<float> origin(static_cast<size_t>(rows.cols));
+  for (int64_t i = 0; i < rows.rows; ++i) {
+    norms.push_back(kernels.squared_distance(rows.row(i), origin.data(), rows.cols));
+  }
+  const auto trials = static_cast<int64_t>(2 + std::log(static_cast<double>(params.clusters)));
   for (int64_t k = 0; k < params.clusters; ++k) {
-    if (k > 0) chosen = draw(nearest, random);
-    const float* centroid = rows.row(chosen);
-    std::copy_n(centroid, rows.cols, target + k * rows.cols);
-    parallel_for(rows.rows, 1024, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) {
-        float& known = nearest[static_cast<size_t>(i)];
-        known = std::min(known, kernels.squared_distance(rows.row(i), centroid, rows.cols));
-      }
-    });
+    Tensor candidates(DType::f32, {k == 0 ? 1 : trials, rows.cols});
+    for (int64_t j = 0; j < candidates.size(0); ++j) {
+      const int64_t chosen =
+          k == 0 ? static_cast<int64_t>(random.below(static_cast<uint64_t>(rows.rows)))
+                 : draw(nearest, random);
+      std::copy_n(rows.row(chosen), rows.cols, candidates.as<float>().data() + j * rows.cols);
+    }
+    const int64_t best = take_best(rows, norms, matrix_view(candidates), nearest);
+    std::copy_n(matrix_view(candidates).row(best), rows.cols, target + k * rows.cols);
   }
   return centroids;
 }

@@ -13,34 +13,6 @@
 namespace hardmoe {
 namespace {
 
-void check(MatrixView features, std::span<const int32_t> top_tags, const PartitionConfig& config) {
-  if (config.experts < 1 || config.experts > 65535) {
-    fail_usage("partition.experts: expected 1 to 65535, found {}", config.experts);
-  }
-  if (features.rows < config.experts) {
-    fail_usage("partition.experts: {} images cannot be given to {} experts; ask for at most {}",
-               features.rows, config.experts, features.rows);
-  }
-  if (features.cols < 1) fail_usage("the embedding has rows of no values");
-  if (config.pca < 0) {
-    fail_usage("partition.pca: expected 0 (none) or more dimensions, found {}", config.pca);
-  }
-  if (config.pca > 0 && features.rows < 2) {
-    fail_usage("partition.pca: PCA needs at least 2 images; set it to 0");
-  }
-  if (!(config.tolerance >= 0)) {
-    fail_usage("partition.tolerance: expected 0 or more, found {}", config.tolerance);
-  }
-  if (config.iterations < 1) {
-    fail_usage("partition.iterations: expected 1 or more, found {}", config.iterations);
-  }
-  if (config.method == PartitionMethod::top_tag &&
-      static_cast<int64_t>(top_tags.size()) != features.rows) {
-    fail_usage("partition by top-tag: tags of {} images, features of {}; they must be of one split",
-               top_tags.size(), features.rows);
-  }
-}
-
 /// The first N/K images of a random order are expert 0's, and so on.
 std::vector<uint16_t> random_parts(int64_t images, int64_t experts, uint64_t seed) {
   const auto order = random_permutation(images, Random(seed, RandomUse::partition));
@@ -146,10 +118,39 @@ void partition_by_control(MatrixView points, std::vector<uint16_t> assignment,
 
 }  // namespace
 
+void check_partition(MatrixView features, std::span<const int32_t> top_tags,
+                     const PartitionConfig& config) {
+  if (config.experts < 1 || config.experts > 65535) {
+    fail_usage("partition.experts: expected 1 to 65535, found {}", config.experts);
+  }
+  if (features.rows < config.experts) {
+    fail_usage("partition.experts: {} images cannot be given to {} experts; ask for at most {}",
+               features.rows, config.experts, features.rows);
+  }
+  if (features.cols < 1) fail_usage("the embedding has rows of no values");
+  if (config.pca < 0) {
+    fail_usage("partition.pca: expected 0 (none) or more dimensions, found {}", config.pca);
+  }
+  if (config.pca > 0 && features.rows < 2) {
+    fail_usage("partition.pca: PCA needs at least 2 images; set it to 0");
+  }
+  if (!(config.tolerance >= 0)) {
+    fail_usage("partition.tolerance: expected 0 or more, found {}", config.tolerance);
+  }
+  if (config.iterations < 1) {
+    fail_usage("partition.iterations: expected 1 or more, found {}", config.iterations);
+  }
+  if (config.method == PartitionMethod::top_tag &&
+      static_cast<int64_t>(top_tags.size()) != features.rows) {
+    fail_usage("partition by top-tag: tags of {} images, features of {}; they must be of one split",
+               top_tags.size(), features.rows);
+  }
+}
+
 Partition partition_images(MatrixView features, std::span<const int32_t> top_tags,
                            const PartitionConfig& config, uint64_t seed,
                            const std::function<void(const KMeansIteration&)>& observe) {
-  check(features, top_tags, config);
+  check_partition(features, top_tags, config);
   if (const int64_t row = first_row_not_finite(features); row >= 0) {
     fail("the feature of image {} holds a NaN or an infinity; embed the images again", row);
   }

@@ -41,6 +41,11 @@ Partition partition_images(MatrixView features, std::span<const int32_t> top_tag
                            const PartitionConfig& config, uint64_t seed,
                            const std::function<void(const KMeansIteration&)>& observe = {});
 
+/// Throws Error(usage) naming the setting that cannot be met with these images; partition_images
+/// asks it first.
+void check_partition(MatrixView features, std::span<const int32_t> top_tags,
+                     const PartitionConfig& config);
+
 /// For each image of a split its most frequent tag (the lowest id), or -1.
 std::vector<int32_t> most_frequent_tags(const Split& split);
 

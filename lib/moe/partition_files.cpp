@@ -12,10 +12,14 @@ constexpr const char* assignment_name = "assignment.npy";
 constexpr const char* gater_name = "gater.safetensors";
 constexpr const char* record_name = "partition.json";
 
+/// Without the seconds: the file's checksum is the partition's identity, the same wherever it is
+/// made.
 Json iteration_json(const KMeansIteration& iteration) {
-  return {{"inertia", iteration.inertia},   {"smallest", iteration.smallest},
-          {"largest", iteration.largest},   {"moved", iteration.moved},
-          {"reseeded", iteration.reseeded}, {"seconds", iteration.seconds}};
+  return {{"inertia", iteration.inertia},
+          {"smallest", iteration.smallest},
+          {"largest", iteration.largest},
+          {"moved", iteration.moved},
+          {"reseeded", iteration.reseeded}};
 }
 
 KMeansIteration parse_iteration(const Json& json, const std::string& where) {
@@ -23,8 +27,7 @@ KMeansIteration parse_iteration(const Json& json, const std::string& where) {
           .smallest = json_get<int64_t>(json, "smallest", where),
           .largest = json_get<int64_t>(json, "largest", where),
           .moved = json_get<int64_t>(json, "moved", where),
-          .reseeded = json_get<int64_t>(json, "reseeded", where),
-          .seconds = json_get<double>(json, "seconds", where)};
+          .reseeded = json_get<int64_t>(json, "reseeded", where)};
 }
 
 }  // namespace
