@@ -1,5 +1,5 @@
-// Configuration as plain structs: a struct lists its fields once, and from that list it is read from
-// YAML, overridden with `--set a.b=c`, checked for unknown keys, and written back (frozen).
+// Configuration as plain structs: a struct lists its fields once, and from that list it is read
+// from YAML, overridden with `--set a.b=c`, checked for unknown keys, and written back (frozen).
 //
 //   struct Schedule {
 //     int epochs = 5;
@@ -50,11 +50,11 @@ class Fields {
   struct Field {
     std::string name;
     std::string help;
-    std::string type;                                      ///< "number", "true or false", …
+    std::string type;  ///< "number", "true or false", …
     bool is_list = false;
     std::function<bool(const std::vector<std::string>&)> parse;  ///< false: not of that type
     std::function<Json()> value;
-    std::vector<Field> section;                            ///< nested fields, else empty
+    std::vector<Field> section;  ///< nested fields, else empty
   };
   const std::vector<Field>& list() const { return fields_; }
 

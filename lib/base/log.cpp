@@ -26,7 +26,9 @@ double now_seconds() {
 }
 
 Progress::Progress(std::string_view what, long long total)
-    : what_(what), total_(total), start_seconds_(now_seconds()),
+    : what_(what),
+      total_(total),
+      start_seconds_(now_seconds()),
       enabled_(isatty(STDERR_FILENO) != 0 && current_level.load() == LogLevel::info) {}
 
 Progress::~Progress() {

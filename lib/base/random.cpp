@@ -18,10 +18,9 @@ void Random::refill() {
   for (int round = 0; round < 10; ++round) {
     const uint64_t p0 = uint64_t{0xD2511F53} * c[0];
     const uint64_t p1 = uint64_t{0xCD9E8D57} * c[2];
-    const uint32_t mixed[4] = {static_cast<uint32_t>(p1 >> 32) ^ c[1] ^ k[0],
-                               static_cast<uint32_t>(p1),
-                               static_cast<uint32_t>(p0 >> 32) ^ c[3] ^ k[1],
-                               static_cast<uint32_t>(p0)};
+    const uint32_t mixed[4] = {
+        static_cast<uint32_t>(p1 >> 32) ^ c[1] ^ k[0], static_cast<uint32_t>(p1),
+        static_cast<uint32_t>(p0 >> 32) ^ c[3] ^ k[1], static_cast<uint32_t>(p0)};
     for (int i = 0; i < 4; ++i) c[i] = mixed[i];
     k[0] += 0x9E3779B9;
     k[1] += 0xBB67AE85;

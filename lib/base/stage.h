@@ -1,6 +1,6 @@
-// A stage: one folder, written by one command, done when its stage.json says so with the same inputs.
-// The command run again skips a done stage, resumes an unfinished one, and refuses changed inputs
-// unless forced. Not for ordering stages: each names the stages it read (see lib/run).
+// A stage: one folder, written by one command, done when its stage.json says so with the same
+// inputs. The command run again skips a done stage, resumes an unfinished one, and refuses changed
+// inputs unless forced. Not for ordering stages: each names the stages it read (see lib/run).
 //
 //   stage.json  {"command", "version", "inputs": {…}, "done", "outputs": {name: sha256},
 //                "results": {…}, "seconds"}
@@ -20,8 +20,8 @@ class Stage {
   struct Options {
     std::filesystem::path folder;
     std::string command;  ///< "moe-train-base"
-    Json inputs;          ///< fingerprints of what it reads and every setting that shapes its result
-    bool force = false;   ///< start anew where the inputs differ
+    Json inputs;         ///< fingerprints of what it reads and every setting that shapes its result
+    bool force = false;  ///< start anew where the inputs differ
   };
 
   /// Locks the folder. Throws Error naming what changed if an earlier run had other inputs, unless
@@ -45,8 +45,8 @@ class Stage {
   double start_seconds_;
 };
 
-/// The identity of a finished stage's outputs, for the inputs of the next. Throws Error if the folder
-/// holds no finished stage: "X is not finished; run `COMMAND` first".
+/// The identity of a finished stage's outputs, for the inputs of the next. Throws Error if the
+/// folder holds no finished stage: "X is not finished; run `COMMAND` first".
 std::string stage_fingerprint(const std::filesystem::path& folder, const std::string& command);
 
 /// The results a finished stage reported. Throws as stage_fingerprint does.

@@ -8,9 +8,14 @@ struct Info {
   std::string_view name;
   size_t size;
 };
-constexpr std::array<Info, 8> infos = {{{"float32", 4}, {"float64", 8}, {"float16", 2},
-                                        {"bfloat16", 2}, {"int64", 8}, {"int32", 4},
-                                        {"uint16", 2}, {"uint8", 1}}};
+constexpr std::array<Info, 8> infos = {{{"float32", 4},
+                                        {"float64", 8},
+                                        {"float16", 2},
+                                        {"bfloat16", 2},
+                                        {"int64", 8},
+                                        {"int32", 4},
+                                        {"uint16", 2},
+                                        {"uint8", 1}}};
 }  // namespace
 
 size_t size_of(DType dtype) { return infos[static_cast<size_t>(dtype)].size; }

@@ -1,4 +1,5 @@
-// NumPy's .npy files (format 1.0–2.0, little-endian, C order): written whole, read or memory-mapped.
+// NumPy's .npy files (format 1.0–2.0, little-endian, C order): written whole, read or
+// memory-mapped.
 #pragma once
 
 #include <filesystem>
@@ -38,7 +39,8 @@ class MappedNpy {
   const std::byte* data_ = nullptr;
 };
 
-/// Writes rows one block after another, for arrays larger than memory. The file appears at finish().
+/// Writes rows one block after another, for arrays larger than memory. The file appears at
+/// finish().
 class NpyWriter {
  public:
   /// row_shape: the shape of one row, e.g. {512}; {} for a vector of scalars.
