@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <fstream>
 
 #include "base/files.h"
 #include "expect_error.h"
@@ -53,7 +54,8 @@ TEST(Safetensors, EveryTruncationIsNoticed) {
   const TemporaryFolder folder;
   const std::string whole = read_file(stored());
   for (size_t length = 0; length < whole.size(); ++length) {
-    write_file_atomic(folder / "cut.safetensors", whole.substr(0, length));
+    // Not write_file_atomic: hundreds of fsyncs take seconds on some disks.
+    std::ofstream(folder / "cut.safetensors", std::ios::binary) << whole.substr(0, length);
     expect_error([&] { load_safetensors(folder / "cut.safetensors"); }, {"cut.safetensors"});
   }
 }
