@@ -5,6 +5,7 @@
 #include <numeric>
 #include <vector>
 
+#include "base/simd.h"
 #include "base/threads.h"
 #include "cluster/nearest.h"
 
@@ -30,21 +31,31 @@ struct SizeRange {
   bool holds(int64_t size) const { return size >= least && size <= most; }
 };
 
-/// Calls body(rows' priced scores, rows' scores, rows) for each block of points [begin, end).
+HARDMOE_VECTOR_KERNEL
+void add_prices(const float* scores, const float* prices, int64_t count, float* priced) {
+  for (int64_t c = 0; c < count; ++c) priced[c] = scores[c] + prices[c];
+}
+
+/// Calls body(scores, priced scores, the least of these) for each of points [begin, end).
 template <class Body>
-void for_each_scored_block(MatrixView points, const CentroidTable& table,
+void for_each_scored_point(MatrixView points, const CentroidTable& table,
                            std::span<const float> prices, int64_t begin, int64_t end,
                            const Body& body) {
-  const int64_t block = table.block_rows(), stride = table.stride();
-  std::vector<float> scores(static_cast<size_t>(std::min(block, end - begin) * stride));
+  const int64_t block = std::min(table.block_rows(), end - begin), stride = table.stride();
+  std::vector<float> padded(prices.begin(), prices.end());
+  padded.resize(static_cast<size_t>(stride));
+  std::vector<float> scores(static_cast<size_t>(block * stride)), priced(scores.size());
+  std::vector<int32_t> nearest(static_cast<size_t>(block));
   for (int64_t first = begin; first < end; first += block) {
     const int64_t rows = std::min(block, end - first);
     table.score(points.slice(first, first + rows), scores.data());
     for (int64_t r = 0; r < rows; ++r) {
-      const float* row = scores.data() + r * stride;
-      float best = row[0] + prices[0];
-      for (size_t c = 1; c < prices.size(); ++c) best = std::min(best, row[c] + prices[c]);
-      body(row, best);
+      add_prices(scores.data() + r * stride, padded.data(), stride, priced.data() + r * stride);
+    }
+    table.nearest(priced.data(), rows, nearest.data());
+    for (int64_t r = 0; r < rows; ++r) {
+      const float* row = priced.data() + r * stride;
+      body(scores.data() + r * stride, row, row[nearest[static_cast<size_t>(r)]]);
     }
   }
 }
@@ -56,19 +67,19 @@ float mean_gap(MatrixView points, const CentroidTable& table, std::span<const fl
   double sum = 0;
   int64_t count = 0;
   for (int64_t i = 0; i < points.rows; i += step, ++count) {
-    for_each_scored_block(points, table, prices, i, i + 1, [&](const float* row, float best) {
-      float second = INFINITY;
-      bool seen = false;
-      for (size_t c = 0; c < prices.size(); ++c) {
-        const float score = row[c] + prices[c];
-        if (score == best && !seen) {
-          seen = true;
-        } else {
-          second = std::min(second, score);
-        }
-      }
-      sum += double{second - best};
-    });
+    for_each_scored_point(points, table, prices, i, i + 1,
+                          [&](const float*, const float* priced, float best) {
+                            float second = INFINITY;
+                            bool seen = false;
+                            for (size_t c = 0; c < prices.size(); ++c) {
+                              if (priced[c] == best && !seen) {
+                                seen = true;
+                              } else {
+                                second = std::min(second, priced[c]);
+                              }
+                            }
+                            sum += double{second - best};
+                          });
   }
   return static_cast<float>(sum / static_cast<double>(count));
 }
@@ -81,22 +92,24 @@ std::vector<Boundary> find_boundaries(MatrixView points, const CentroidTable& ta
     for (int64_t s = first; s < end; ++s) {
       Boundary& boundary = boundaries[static_cast<size_t>(s)];
       boundary.settled.assign(prices.size(), 0);
-      for_each_scored_block(
+      std::vector<uint16_t> found(prices.size() + 1);
+      for_each_scored_point(
           points, table, prices, points.rows * s / segments, points.rows * (s + 1) / segments,
-          [&](const float* row, float best) {
-            const size_t before = boundary.cluster.size();
-            for (size_t c = 0; c < prices.size(); ++c) {
-              if (row[c] + prices[c] > best + slack) continue;
-              boundary.cluster.push_back(static_cast<uint16_t>(c));
-              boundary.score.push_back(row[c]);
+          [&](const float* scores, const float* priced, float best) {
+            size_t count = 0;
+            for (size_t c = 0; c < prices.size(); ++c) {  // without a branch to mispredict
+              found[count] = static_cast<uint16_t>(c);
+              count += priced[c] <= best + slack ? 1 : 0;
             }
-            if (boundary.cluster.size() == before + 1) {
-              ++boundary.settled[boundary.cluster.back()];
-              boundary.cluster.pop_back();
-              boundary.score.pop_back();
-            } else {
-              boundary.last.push_back(static_cast<int32_t>(boundary.cluster.size()));
+            if (count == 1) {
+              ++boundary.settled[found[0]];
+              return;
             }
+            for (size_t i = 0; i < count; ++i) {
+              boundary.cluster.push_back(found[i]);
+              boundary.score.push_back(scores[found[i]]);
+            }
+            boundary.last.push_back(static_cast<int32_t>(boundary.cluster.size()));
           });
     }
   });
