@@ -1,0 +1,273 @@
+// One table of small networks, each built around one operator or one way of joining operators, for
+// every engine: HARDMOE_TEST_DEVICE names the one under test ("cpu" if unset). The operator under
+// test has learned layers below it and a norm with ReLU above it, so that its gradient with respect
+// to its input is needed and the gradient that reaches it differs from place to place.
+#pragma once
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/random.h"
+#include "engine/engine.h"
+#include "references/closed_form.h"
+
+namespace hardmoe {
+
+inline std::unique_ptr<Engine> engine_under_test() {
+  const char* device = std::getenv("HARDMOE_TEST_DEVICE");
+  return make_engine(device == nullptr ? "cpu" : device);
+}
+
+struct OperatorCase {
+  std::string name;
+  int64_t batch;
+  Network network;
+};
+
+inline std::ostream& operator<<(std::ostream& out, const OperatorCase& c) { return out << c.name; }
+
+/// Appends operators to a network; values are named by their numbers.
+struct CaseBuilder {
+  Network network;
+
+  explicit CaseBuilder(Extent image) { network.values = {image}; }
+
+  static CaseBuilder of_features(int64_t size) {
+    CaseBuilder build({1, 1, size});
+    build.network.input = InputKind::feature;
+    return build;
+  }
+
+  int conv(int x, const std::string& name, int64_t channels, int kernel, int stride = 1) {
+    return network.append({OpKind::conv, name, {x}, kernel, stride, kernel / 2}, channels);
+  }
+  int norm(int x, const std::string& name) {
+    return network.append({OpKind::batch_norm, name, {x}});
+  }
+  int relu(int x) { return network.append({OpKind::relu, "", {x}}); }
+  int add(int x, int y) { return network.append({OpKind::add, "add", {x, y}}); }
+  int conv_norm(int x, const std::string& name, int64_t channels, int kernel, int stride = 1) {
+    return norm(conv(x, name + ".conv", channels, kernel, stride), name + ".norm");
+  }
+  int max_pool(int x, int kernel, int stride, int padding) {
+    return network.append({OpKind::max_pool, "pool", {x}, kernel, stride, padding});
+  }
+  /// A basic residual block with the identity as its shortcut.
+  int block(int x, const std::string& name) {
+    const int64_t channels = network.values[static_cast<size_t>(x)].channels;
+    const int inner = relu(conv_norm(x, name + ".1", channels, 3));
+    return relu(add(conv_norm(inner, name + ".2", channels, 3), x));
+  }
+  OperatorCase finish(const std::string& name, int64_t batch, int x, int64_t tags = 5) {
+    network.feature = network.append({OpKind::global_avg_pool, "", {x}});
+    network.logits = network.append({OpKind::linear, "fc", {network.feature}}, tags);
+    return {name, batch, network};
+  }
+};
+
+/// conv → norm+ReLU → [the convolution] → norm+ReLU → mean → linear.
+inline OperatorCase conv_case(Extent image, int64_t in, int64_t out, int kernel, int stride,
+                              int64_t batch) {
+  CaseBuilder build({image.height, image.width, 3});
+  const int x = build.relu(build.conv_norm(0, "below", in, 3));
+  const int y = build.relu(build.conv_norm(x, "tested", out, kernel, stride));
+  return build.finish(fmt::format("conv{}x{}_s{}_{}to{}_{}x{}_n{}", kernel, kernel, stride, in, out,
+                                  image.height, image.width, batch),
+                      batch, y);
+}
+
+/// The convolution reads the image: only the gradient of its weights is needed.
+inline OperatorCase first_conv_case(Extent image, int64_t out, int kernel, int stride,
+                                    int64_t batch) {
+  CaseBuilder build({image.height, image.width, 3});
+  const int y = build.relu(build.conv_norm(0, "tested", out, kernel, stride));
+  return build.finish(fmt::format("first_conv{}x{}_s{}_3to{}_{}x{}_n{}", kernel, kernel, stride,
+                                  out, image.height, image.width, batch),
+                      batch, y);
+}
+
+enum class NormForm { plain, relu, add, add_relu };
+
+/// conv → norm+ReLU → conv → [the norm] → conv → norm+ReLU → mean → linear.
+inline OperatorCase norm_case(NormForm form, int64_t channels, Extent image, int64_t batch) {
+  CaseBuilder build({image.height, image.width, 3});
+  const int x = build.relu(build.conv_norm(0, "below", channels, 3));
+  int y = build.conv_norm(x, "tested", channels, 1);
+  if (form == NormForm::add || form == NormForm::add_relu) y = build.add(y, x);
+  if (form == NormForm::relu || form == NormForm::add_relu) y = build.relu(y);
+  const int z = build.relu(build.conv_norm(y, "above", 8, 3));
+  const char* forms[] = {"norm", "norm_relu", "norm_add", "norm_add_relu"};
+  return build.finish(fmt::format("{}_c{}_{}x{}_n{}", forms[static_cast<int>(form)], channels,
+                                  image.height, image.width, batch),
+                      batch, z);
+}
+
+inline OperatorCase max_pool_case(Extent image, int64_t channels, int kernel, int stride,
+                                  int padding, int64_t batch) {
+  CaseBuilder build({image.height, image.width, 3});
+  const int x = build.relu(build.conv_norm(0, "below", channels, 3));
+  const int pooled = build.max_pool(x, kernel, stride, padding);
+  const int y = build.relu(build.conv_norm(pooled, "above", 8, 3));
+  return build.finish(fmt::format("max_pool{}x{}_s{}_p{}_c{}_{}x{}_n{}", kernel, kernel, stride,
+                                  padding, channels, image.height, image.width, batch),
+                      batch, y);
+}
+
+/// Pooling and the linear layer on an image's features.
+inline OperatorCase head_case(Extent image, int64_t channels, int64_t tags, int64_t batch) {
+  CaseBuilder build({image.height, image.width, 3});
+  const int x = build.relu(build.conv_norm(0, "below", channels, 3));
+  return build.finish(
+      fmt::format("head_c{}_to{}_{}x{}_n{}", channels, tags, image.height, image.width, batch),
+      batch, x, tags);
+}
+
+/// The linear layer alone, on stored features.
+inline OperatorCase linear_case(int64_t features, int64_t tags, int64_t batch) {
+  auto build = CaseBuilder::of_features(features);
+  build.network.logits = build.network.append({OpKind::linear, "fc", {0}}, tags);
+  return {fmt::format("linear_{}to{}_n{}", features, tags, batch), batch, build.network};
+}
+
+/// Operators joined in the ways of residual networks, and some that those do not use.
+inline std::vector<OperatorCase> joined_cases() {
+  std::vector<OperatorCase> cases;
+  const auto joined = [&](const std::string& name, int64_t channels, int64_t batch,
+                          const std::function<int(CaseBuilder&, int)>& body) {
+    CaseBuilder build({5, 7, 3});
+    const int x = build.relu(build.conv_norm(0, "below", channels, 3));
+    const int y = body(build, x);
+    cases.push_back(build.finish(name, batch, y));
+  };
+  joined("two_readers", 16, 3, [](CaseBuilder& b, int x) {
+    return b.relu(b.add(b.conv_norm(x, "left", 24, 3), b.conv_norm(x, "right", 24, 1)));
+  });
+  joined("three_readers", 10, 3, [](CaseBuilder& b, int x) {
+    const int inner = b.relu(b.conv_norm(x, "inner", 10, 1));
+    const int sum = b.relu(b.add(b.conv_norm(x, "left", 10, 3), x));
+    return b.relu(b.add(b.conv_norm(inner, "right", 10, 3), sum));
+  });
+  joined("four_readers", 8, 2, [](CaseBuilder& b, int x) {
+    int y = b.relu(b.add(b.conv_norm(x, "a", 8, 3), x));
+    y = b.relu(b.add(b.conv_norm(y, "b", 8, 1), x));
+    return b.relu(b.add(b.conv_norm(y, "c", 8, 3), x));
+  });
+  joined("two_norms_of_one_conv", 16, 3, [](CaseBuilder& b, int x) {
+    const int y = b.conv(x, "shared", 24, 3);
+    return b.relu(b.add(b.norm(y, "left"), b.relu(b.norm(y, "right"))));
+  });
+  joined("norm_added_to_its_input", 24, 3,
+         [](CaseBuilder& b, int x) { return b.relu(b.add(b.norm(x, "again"), x)); });
+  joined("shortcut_made_later", 16, 5, [](CaseBuilder& b, int x) {  // as a downsampling block
+    const int inner = b.relu(b.conv_norm(x, "1", 24, 3, 2));
+    const int y = b.conv_norm(inner, "2", 24, 3);
+    return b.relu(b.add(y, b.conv_norm(x, "shortcut", 24, 1, 2)));
+  });
+  joined("two_blocks", 16, 3,
+         [](CaseBuilder& b, int x) { return b.block(b.block(x, "first"), "second"); });
+  joined("bottleneck", 24, 3, [](CaseBuilder& b, int x) {
+    int y = b.relu(b.conv_norm(x, "1", 8, 1));
+    y = b.relu(b.conv_norm(y, "2", 8, 3));
+    return b.relu(b.add(b.conv_norm(y, "3", 24, 1), x));
+  });
+  joined("sum_without_relu_read_twice", 10, 3, [](CaseBuilder& b, int x) {
+    const int y = b.add(b.conv_norm(x, "tested", 10, 3), x);
+    return b.relu(b.add(b.conv_norm(y, "above", 10, 3), y));
+  });
+  joined("pool_read_twice", 16, 2,
+         [](CaseBuilder& b, int x) { return b.block(b.max_pool(x, 3, 2, 1), "block"); });
+  return cases;
+}
+
+inline std::vector<OperatorCase> operator_cases() {
+  std::vector<OperatorCase> cases = {
+      first_conv_case({5, 7}, 16, 1, 1, 3),  first_conv_case({5, 7}, 8, 3, 1, 1),
+      first_conv_case({5, 7}, 16, 3, 2, 3),  first_conv_case({9, 9}, 24, 7, 2, 2),
+      first_conv_case({11, 9}, 64, 7, 2, 1),
+
+      conv_case({5, 7}, 3, 8, 3, 1, 2),      conv_case({5, 7}, 8, 16, 3, 1, 1),
+      conv_case({9, 9}, 8, 8, 3, 2, 3),      conv_case({6, 5}, 24, 10, 3, 1, 2),
+      conv_case({5, 7}, 10, 12, 3, 1, 3),    conv_case({5, 7}, 64, 64, 3, 1, 3),
+      conv_case({9, 9}, 64, 16, 3, 2, 1),    conv_case({1, 1}, 16, 16, 3, 1, 7),
+      conv_case({5, 7}, 16, 24, 1, 1, 5),    conv_case({4, 4}, 3, 16, 1, 1, 3),
+      conv_case({9, 9}, 16, 64, 1, 2, 1),    conv_case({5, 7}, 64, 24, 1, 2, 2),
+      conv_case({8, 6}, 8, 3, 1, 2, 3),      conv_case({7, 7}, 24, 16, 7, 1, 1),
+      conv_case({9, 9}, 8, 24, 7, 2, 2),
+  };
+  for (const NormForm form : {NormForm::plain, NormForm::relu, NormForm::add, NormForm::add_relu}) {
+    for (const int64_t channels : {10, 24}) {
+      cases.push_back(norm_case(form, channels, {5, 7}, form == NormForm::relu ? 1 : 3));
+    }
+    cases.push_back(norm_case(form, 40, {9, 9}, 5));  // rows enough for several threads
+  }
+  for (const int64_t channels : {3, 16, 64}) {
+    cases.push_back(norm_case(NormForm::relu, channels, {5, 7}, 3));
+    cases.push_back(norm_case(NormForm::add_relu, channels, {5, 7}, 2));
+  }
+  for (auto& joined : joined_cases()) cases.push_back(std::move(joined));
+  for (const auto& c : {
+           max_pool_case({9, 9}, 16, 3, 2, 1, 3),
+           max_pool_case({5, 7}, 10, 3, 2, 1, 1),
+           max_pool_case({8, 6}, 24, 2, 2, 0, 2),
+           max_pool_case({5, 7}, 8, 3, 1, 1, 3),
+           max_pool_case({9, 9}, 64, 3, 2, 1, 1),
+
+           head_case({1, 1}, 16, 7, 5),
+           head_case({5, 7}, 10, 1, 3),
+           head_case({9, 9}, 24, 7, 1),
+           head_case({5, 7}, 64, 1000, 3),
+
+           linear_case(24, 1, 3),
+           linear_case(10, 7, 1),
+           linear_case(64, 7, 5),
+           linear_case(16, 1000, 3),
+       }) {
+    cases.push_back(c);
+  }
+  return cases;
+}
+
+inline StateDict case_weights(const Network& network) {
+  StateDict weights;
+  for (const auto& spec : parameters_of(network)) {
+    weights.emplace(spec.name, reference_parameter(spec.name, spec.shape));
+  }
+  return weights;
+}
+
+/// `rows` images (or features) drawn at random; row i has (i + 1) mod 3 tags, so some have none.
+inline Batch case_batch(const Network& network, int64_t rows, uint64_t stream = 0) {
+  const Extent& in = network.values[0];
+  Random random(17, RandomUse::test, stream);
+  Batch batch;
+  batch.size = rows;
+  if (network.input == InputKind::image) {
+    batch.input = Tensor(DType::u8, {rows, in.height, in.width, 3});
+    for (auto& value : batch.input.as<uint8_t>()) value = static_cast<uint8_t>(random.below(256));
+  } else {
+    batch.input = Tensor(DType::f32, {rows, in.channels});
+    for (auto& value : batch.input.as<float>()) value = random.normal();
+  }
+  const int64_t tags = network.logits_size();
+  for (int64_t i = 0; i < rows; ++i) {
+    const int64_t count = std::min<int64_t>((i + 1) % 3, tags);
+    const auto first = static_cast<int64_t>(random.below(static_cast<uint64_t>(tags - count + 1)));
+    for (int64_t k = 0; k < count; ++k) {
+      batch.tag_ids.push_back(static_cast<int32_t>(first + k));
+    }
+    batch.tag_ptr.push_back(static_cast<int32_t>(batch.tag_ids.size()));
+  }
+  return batch;
+}
+
+inline auto operator_case_name = [](const testing::TestParamInfo<OperatorCase>& info) {
+  return info.param.name;
+};
+
+}  // namespace hardmoe
