@@ -62,9 +62,18 @@ void Command::stage_options(bool& force) {
   cli_.add_flag("--force", force, "Redo the work even where --out was made from other inputs");
 }
 
+void Command::device_option(std::string& device) {
+  cli_.add_option("--device", device, "Where networks run: cpu, cuda or cuda:N (default cpu)")
+      ->type_name("DEVICE");
+}
+
 void Command::read_config() {
   const Fields fields = fields_of(config_);
-  if (!config_file_.empty()) load_yaml(config_file_, fields);
+  if (config_argument_ != nullptr && !config_file_.empty()) {
+    fail_usage("--config {}: the configuration is the command's argument", config_file_);
+  }
+  const std::string& file = config_argument_ != nullptr ? *config_argument_ : config_file_;
+  if (!file.empty()) load_yaml(file, fields);
   for (const auto& assignment : overrides_) apply_override(assignment, fields);
   for (const auto& setting : settings_) {
     if (cli_.count(setting->option) > 0) {

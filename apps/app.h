@@ -22,6 +22,12 @@ class Command {
   void setting(const std::string& option, const std::string& key, const std::string& help);
   /// `--force`, for commands that write a stage.
   void stage_options(bool& force);
+  /// `--device`, for commands that run networks.
+  void device_option(std::string& device);
+
+  /// The configuration file is an argument of the command itself, not --config. `file` is read by
+  /// run().
+  void config_from(const std::string& file) { config_argument_ = &file; }
 
   /// Parses, reads the configuration, runs the body, and turns errors into a sentence on stderr and
   /// an exit status. Returns it.
@@ -36,6 +42,7 @@ class Command {
   CLI::App cli_;
   Config config_;
   std::string config_file_;
+  const std::string* config_argument_ = nullptr;
   std::vector<std::string> overrides_;
   std::vector<std::unique_ptr<Setting>> settings_;
   int threads_ = 0;

@@ -7,17 +7,11 @@ void ExpertConfig::describe(Fields& f) {
   f.add_enum("start", start, {"base", "scratch"}, "weights an expert begins with");
 }
 
-void EvalConfig::describe(Fields& f) {
-  f.add("split", split, "images to evaluate on");
-  f.add("top_experts", top_experts, "experts asked an image, weighted by softmax(-d²/T)");
-  f.add("temperature", temperature, "T; 0: fitted on part of the training images");
-  f.add("use_prices", use_prices, "route as the fit did, by d² + price; false: by distance alone");
-}
-
 void RunConfig::describe(Fields& f) {
   f.add("sources", sources, "what moe-ingest reads; empty where `dataset` is given");
   f.add("ingest_options", ingest_options, "further options of moe-ingest");
   f.add("dataset", dataset, "an existing dataset");
+  f.add("controls", controls, "also train the base as long as base and expert together");
   f.add("parallel", parallel, "experts trained at a time, each in a process of its own");
 }
 

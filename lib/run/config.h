@@ -5,7 +5,8 @@
 #include <cstdint>
 
 #include "base/config.h"
-#include "moe/partition.h"
+#include "moe/evaluation.h"
+#include "moe/partition_config.h"
 #include "nn/resnet.h"
 #include "train/config.h"
 
@@ -19,20 +20,13 @@ struct ExpertConfig : TrainConfig {
   void describe(Fields& f);
 };
 
-struct EvalConfig {
-  std::string split = "val";
-  int top_experts = 1;     ///< experts asked an image, weighted by softmax(-d²/T)
-  double temperature = 0;  ///< T; 0: fitted on part of the training images
-  bool use_prices = true;  ///< route by argmin d² + price as in the fit; false: by distance alone
-  void describe(Fields& f);
-};
-
 struct RunConfig {
   std::vector<std::string> sources;  ///< what moe-ingest reads, where the run ingests
   std::vector<std::string>
-      ingest_options;   ///< further options for moe-ingest, as on its command line
-  std::string dataset;  ///< an existing dataset, where it does not
-  int parallel = 1;     ///< experts trained at a time, each in its own process
+      ingest_options;    ///< further options for moe-ingest, as on its command line
+  std::string dataset;   ///< an existing dataset, where it does not
+  bool controls = true;  ///< also train the base as long as base and expert together
+  int parallel = 1;      ///< experts trained at a time, each in its own process
   void describe(Fields& f);
 };
 

@@ -1,0 +1,83 @@
+// moe-eval: a network or a mixture against a dataset's tags and truth.
+#include <optional>
+
+#include "app.h"
+#include "base/log.h"
+#include "base/stage.h"
+#include "moe/evaluation.h"
+
+int main(int argc, char** argv) {
+  using namespace hardmoe;
+  Command command(
+      "moe-eval",
+      "Evaluate a single network (--model) or a mixture (--base --partition --experts, and "
+      "--decoder for the shared one): P@k, R@k, hit@k and mAP against the images' tags, and "
+      "against their truth where the dataset has it; for each expert and in all.");
+  std::string data, model_folder, base, partition, experts, decoder, out, device = "cpu";
+  bool force = false, as_json = false;
+  auto& cli = command.cli();
+  const auto folder = [&](const char* name, std::string& value, const char* help) {
+    return cli.add_option(name, value, help)->type_name("DIR");
+  };
+  cli.add_option("DATASET", data, "Folder written by moe-ingest")->required()->type_name("");
+  auto* single = folder("--model", model_folder, "A network: folder of moe-train-base or -expert");
+  folder("--base", base, "The mixture's base")->excludes(single);
+  folder("--partition", partition, "The mixture's partition")->excludes(single);
+  folder("--experts", experts, "Folder that holds the experts' folders 0, 1, …")->excludes(single);
+  folder("--decoder", decoder, "Shared decoder (default: each expert's own)")->excludes(single);
+  folder("--out", out, "Also keep the result as OUT/metrics.json");
+  cli.add_flag("--json", as_json, "Print one JSON line instead of tables");
+  command.setting("--split", "eval.split", "Images to evaluate on");
+  command.setting("--top-experts", "eval.top_experts", "Experts asked an image");
+  command.setting("--temperature", "eval.temperature",
+                  "T of their weights softmax(-d²/T); 0: fitted");
+  command.setting("--use-prices", "eval.use_prices",
+                  "Route by d² + price (true) or distance (false)");
+  command.device_option(device);
+  command.stage_options(force);
+  return command.run(argc, argv, [&] {
+    Config& config = command.config();
+    if (model_folder.empty() && (base.empty() || partition.empty() || experts.empty())) {
+      fail_usage("give --model DIR, or --base, --partition and --experts");
+    }
+    const auto engine = make_engine(device);
+    const Dataset dataset = Dataset::open(data);
+    const Split& split = dataset.split(config.eval.split);
+    Json inputs = {{"dataset", dataset.fingerprint()}, {"split", config.eval.split}};
+    std::optional<Model> model;
+    std::optional<Mixture> mixture;
+    if (!model_folder.empty()) {
+      model = load_model(model_folder);
+      inputs["model"] = sha256_of_file(std::filesystem::path(model_folder) / "model.safetensors");
+    } else {
+      mixture = open_mixture(base, partition, experts, decoder);
+      inputs["eval"] = config_json(fields_of(config.eval));
+      inputs["base"] = stage_fingerprint(base, "moe-train-base");
+      inputs["partition"] = stage_fingerprint(partition, "moe-partition");
+      for (const auto& expert : mixture->experts) {
+        inputs["experts"].push_back(stage_fingerprint(expert, "moe-train-expert"));
+      }
+      if (!decoder.empty()) inputs["decoder"] = stage_fingerprint(decoder, "moe-train-decoder");
+    }
+    require_vocabulary(model ? model->card : mixture->base.card, model ? model_folder : base,
+                       dataset);
+
+    std::optional<Stage> stage;
+    if (!out.empty()) stage.emplace(Stage::Options{out, "moe-eval", inputs, force});
+    if (stage && stage->done()) {
+      log_info("{}: already done", out);
+      fmt::print("{}\n", stage->results().dump());
+      return;
+    }
+    const Precision precision = config.expert.precision;
+    const Evaluation evaluation =
+        model ? evaluate_model(*engine, *model, split, precision)
+              : evaluate_mixture(*engine, *mixture, split, config.eval, precision);
+    const Json results = evaluation_json(evaluation);
+    if (stage) {
+      write_json(stage->folder() / "metrics.json", results);
+      stage->finish({"metrics.json"}, results);
+    }
+    fmt::print("{}{}", as_json ? results.dump() : evaluation_text(evaluation), as_json ? "\n" : "");
+  });
+}

@@ -1,0 +1,62 @@
+// moe-run: one YAML file → the whole method, on this machine.
+#include "app.h"
+#include "base/log.h"
+#include "run/pipeline.h"
+
+namespace {
+
+std::filesystem::path program_folder() {
+  return std::filesystem::read_symlink("/proc/self/exe").parent_path();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  using namespace hardmoe;
+  namespace fs = std::filesystem;
+  Command command(
+      "moe-run",
+      "Run the whole method from one configuration: ingest, base, embedding, partition, "
+      "experts, decoder, evaluation. Each stage is one of the other commands in a process of "
+      "its own; those that are done are skipped, so the same command resumes. Ends with a "
+      "table.");
+  std::string config_file, out, device = "cpu";
+  bool force = false, dry_run = false;
+  auto& cli = command.cli();
+  cli.add_option("CONFIG", config_file, "YAML configuration file")->required()->type_name("");
+  cli.add_option("--out", out, "Folder of the run")->required()->type_name("DIR");
+  cli.add_flag("--dry-run", dry_run, "Print the commands, as one would type them, and stop");
+  command.setting("--parallel", "run.parallel", "Experts trained at a time");
+  command.setting("--seed", "seed", "Seed of every random choice");
+  command.device_option(device);
+  command.stage_options(force);
+  command.config_from(config_file);
+  return command.run(argc, argv, [&] {
+    Config& config = command.config();
+    const fs::path frozen = fs::path(out) / "config.yaml";
+    const auto steps = plan_pipeline(config, out, program_folder(), frozen, device, force);
+    if (dry_run) {
+      for (const auto& step : steps) {
+        for (const auto& process : step.processes)
+          fmt::print("{}\n", shell_line(process.arguments));
+      }
+      return;
+    }
+    make_writable_folder(fs::path(out) / "logs");
+    const FileLock lock(fs::path(out) / ".lock", out);
+    write_file_atomic(frozen, config_yaml(fields_of(config)));
+    size_t total = 0, done = 0;
+    for (const auto& step : steps) total += step.processes.size();
+    const double start = now_seconds();
+    for (const auto& step : steps) {
+      run_processes(step.processes, step.parallel,
+                    [&](const ProcessSpec& process, const ProcessResult& result) {
+                      log_info("[{}/{}] {}: {:.1f} s", ++done, total, process.name, result.seconds);
+                    });
+    }
+    const Json summary = pipeline_summary(config, out);
+    write_json(fs::path(out) / "summary.json", summary);
+    log_info("all done in {:.0f} s; results in {}", now_seconds() - start, out);
+    fmt::print("{}", summary_table(summary));
+  });
+}

@@ -1,0 +1,61 @@
+// moe-train-base: dataset → the base CNN.
+#include "app.h"
+#include "base/log.h"
+#include "run/training.h"
+#include "train/schedule.h"
+
+int main(int argc, char** argv) {
+  using namespace hardmoe;
+  Command command(
+      "moe-train-base",
+      "Train the base CNN on all images of a dataset: the baseline, the source of the "
+      "embedding, and the experts' starting point.\n\nWrites model.safetensors and "
+      "model.yaml, log.jsonl, TensorBoard events; interrupted, the same command resumes.");
+  std::string data, out, device = "cpu";
+  bool force = false;
+  command.cli()
+      .add_option("DATASET", data, "Folder written by moe-ingest")
+      ->required()
+      ->type_name("");
+  command.cli().add_option("--out", out, "Folder of the model")->required()->type_name("DIR");
+  command.setting("--depth", "model.depth", "ResNet depth: 18, 34 or 50");
+  command.setting("--stem", "model.stem", "imagenet or small");
+  command.setting("--width", "model.width", "Channels of the first stage");
+  command.setting("--image-size", "model.image_size", "Pixels");
+  command.setting("--epochs", "base.epochs", "Passes over the images");
+  command.setting("--batch", "base.batch", "Images a step");
+  command.setting("--lr", "base.lr", "Peak learning rate");
+  command.setting("--precision", "base.precision", "fp32 or bf16");
+  command.setting("--seed", "seed", "Seed of every random choice");
+  command.device_option(device);
+  command.stage_options(force);
+  return command.run(argc, argv, [&] {
+    Config& config = command.config();
+    check_train_config(config.base, "base");
+    const auto engine = make_engine(device);
+    const Dataset dataset = Dataset::open(data);
+    const ModelCard card{config.model, dataset.vocabulary().size(),
+                         vocabulary_hash(dataset.vocabulary())};
+    const Network network = resnet(card.model, card.tags);
+    Stage stage({out,
+                 "moe-train-base",
+                 {{"dataset", dataset.fingerprint()},
+                  {"seed", config.seed},
+                  {"model", config_json(fields_of(config.model))},
+                  {"train", training_inputs(config.base)}},
+                 force});
+    if (stage.done()) {
+      log_info("{}: already done", out);
+      fmt::print("{}\n", stage.results().dump());
+      return;
+    }
+    write_file_atomic(stage.folder() / "config.yaml", config_yaml(fields_of(config)));
+    const Json results = train_stage(stage, *engine,
+                                     {dataset.split("train"),
+                                      {},
+                                      {card, initial_weights(network, config.seed)},
+                                      config.base,
+                                      config.seed});
+    fmt::print("{}\n", results.dump());
+  });
+}

@@ -1,0 +1,85 @@
+// moe-train-decoder: experts → one decoding layer over all of them.
+#include "app.h"
+#include "base/log.h"
+#include "base/stage.h"
+#include "data/feature_source.h"
+#include "moe/mixture.h"
+#include "run/training.h"
+#include "tensor/npy.h"
+#include "train/checkpoint.h"
+#include "train/schedule.h"
+#include "train/trainer.h"
+
+int main(int argc, char** argv) {
+  using namespace hardmoe;
+  Command command("moe-train-decoder",
+                  "Train the decoding layer that all experts share, on frozen trunks: each "
+                  "training image's feature is "
+                  "computed once by its own expert, then one linear layer is trained from the "
+                  "base's.\n\nWrites "
+                  "train.npy, the unified embedding (float32 N×D), and decoder.safetensors "
+                  "(fc.weight, fc.bias).");
+  std::string data, base, partition, experts, out, device = "cpu";
+  bool force = false;
+  auto& cli = command.cli();
+  cli.add_option("DATASET", data, "Folder written by moe-ingest")->required()->type_name("");
+  cli.add_option("--base", base, "Folder written by moe-train-base")->required()->type_name("DIR");
+  cli.add_option("--partition", partition, "Folder written by moe-partition")
+      ->required()
+      ->type_name("DIR");
+  cli.add_option("--experts", experts, "Folder that holds the experts' folders 0, 1, …")
+      ->required()
+      ->type_name("DIR");
+  cli.add_option("--out", out, "Folder of the decoder")->required()->type_name("DIR");
+  command.setting("--epochs", "decoder.epochs", "Passes over the embedding");
+  command.setting("--batch", "decoder.batch", "Images a step");
+  command.setting("--lr", "decoder.lr", "Peak learning rate");
+  command.setting("--seed", "seed", "Seed of every random choice");
+  command.device_option(device);
+  command.stage_options(force);
+  return command.run(argc, argv, [&] {
+    Config& config = command.config();
+    check_train_config(config.decoder, "decoder");
+    const auto engine = make_engine(device);
+    const Dataset dataset = Dataset::open(data);
+    const Split& split = dataset.split("train");
+    const Mixture mixture = open_mixture(base, partition, experts, "");
+    const ModelCard& card = mixture.base.card;
+    require_vocabulary(card, base, dataset);
+    Json inputs = {{"dataset", dataset.fingerprint()},
+                   {"base", stage_fingerprint(base, "moe-train-base")},
+                   {"partition", stage_fingerprint(partition, "moe-partition")},
+                   {"seed", config.seed},
+                   {"train", training_inputs(config.decoder)}};
+    for (const auto& folder : mixture.experts) {
+      inputs["experts"].push_back(stage_fingerprint(folder, "moe-train-expert"));
+    }
+    Stage stage({out, "moe-train-decoder", inputs, force});
+    if (stage.done()) {
+      log_info("{}: already done", out);
+      fmt::print("{}\n", stage.results().dump());
+      return;
+    }
+    const double begin = now_seconds();
+    const auto embedding_file = stage.folder() / "train.npy";
+    if (!std::filesystem::exists(embedding_file)) {
+      Inference inference(*engine, resnet(card.model, 0), card.model.image_size,
+                          config.expert.precision);
+      save_npy(embedding_file,
+               unified_embedding(inference, mixture, split, mixture.partition.assignment));
+    }
+    const Tensor features = load_npy(embedding_file);
+    const Network network = linear_decoder(features.size(1), card.tags);
+    FeatureSource source(features, split, config.decoder.batch, config.seed);
+    const TrainResult trained =
+        train(*engine, network, mixture.base.weights, source, config.decoder, stage.folder());
+    save_safetensors(stage.folder() / "decoder.safetensors", trained.weights, {{"format", "pt"}});
+    stage.finish({"decoder.safetensors", "train.npy"}, {{"images", source.items()},
+                                                        {"steps", trained.steps},
+                                                        {"loss", trained.loss},
+                                                        {"seconds", now_seconds() - begin}});
+    std::error_code ignored;
+    std::filesystem::remove(checkpoint_file(stage.folder()), ignored);
+    fmt::print("{}\n", stage.results().dump());
+  });
+}

@@ -1,0 +1,254 @@
+#include "moe/evaluation.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/text.h"
+
+namespace hardmoe {
+namespace {
+
+const std::vector<int> ks = {1, 5, 10};
+
+/// Collects scores of images under every kind of label the split has.
+class Tally {
+ public:
+  Tally(const Split& split, int64_t experts) : split_(split) {
+    kinds_.push_back({"tags", {}});
+    if (split.has_truth()) kinds_.push_back({"truth", {}});
+    for (auto& kind : kinds_)
+      kind.parts.assign(static_cast<size_t>(std::max<int64_t>(experts, 1)), MetricsAccumulator(ks));
+    images_.resize(static_cast<size_t>(experts));
+  }
+
+  void add(int64_t item, size_t expert, std::span<const float> scores) {
+    kinds_[0].parts[expert].add(scores, split_.tags(item));
+    if (kinds_.size() > 1) kinds_[1].parts[expert].add(scores, split_.truth(item));
+    if (!images_.empty()) ++images_[expert];
+  }
+
+  Evaluation result() const {
+    Evaluation evaluation;
+    evaluation.expert_images = images_;
+    for (const auto& kind : kinds_) {
+      LabelMetrics metrics{kind.name, {}, {}};
+      MetricsAccumulator total(ks);
+      for (const auto& part : kind.parts) {
+        total.merge(part);
+        if (!images_.empty()) metrics.by_expert.push_back(part.result());
+      }
+      metrics.all = total.result();
+      evaluation.labels.push_back(std::move(metrics));
+    }
+    return evaluation;
+  }
+
+ private:
+  struct Kind {
+    std::string name;
+    std::vector<MetricsAccumulator> parts;
+  };
+  const Split& split_;
+  std::vector<Kind> kinds_;
+  std::vector<int64_t> images_;
+};
+
+void softmax_into(std::span<const float> logits, float weight, float* out) {
+  const float top = *std::max_element(logits.begin(), logits.end());
+  double total = 0;
+  for (const float z : logits) total += static_cast<double>(std::exp(z - top));
+  for (size_t j = 0; j < logits.size(); ++j) {
+    out[j] += weight * static_cast<float>(static_cast<double>(std::exp(logits[j] - top)) / total);
+  }
+}
+
+/// Asks every expert about the images it is among the choices for: visit(position in `items`, which
+/// of the image's choices, logits).
+template <class Visit>
+void ask_experts(Inference& inference, const Mixture& mixture, const Split& split,
+                 const std::vector<int64_t>& items, const ExpertChoices& choices,
+                 const Visit& visit) {
+  const auto n = static_cast<size_t>(choices.experts);
+  const auto width = static_cast<size_t>(inference.network().logits_size());
+  for (size_t k = 0; k < mixture.experts.size(); ++k) {
+    std::vector<int64_t> asked;  // items of this expert
+    std::vector<size_t> slots;   // position·n + choice
+    for (size_t slot = 0; slot < choices.expert.size(); ++slot) {
+      if (choices.expert[slot] != k) continue;
+      asked.push_back(items[slot / n]);
+      slots.push_back(slot);
+    }
+    if (asked.empty()) continue;
+    inference.load(expert_weights(mixture, static_cast<int64_t>(k)), mixture.experts[k].string());
+    inference.run(split, asked, [&](int64_t position, int64_t rows, auto, auto logits) {
+      for (int64_t i = 0; i < rows; ++i) {
+        const size_t slot = slots[static_cast<size_t>(position + i)];
+        visit(slot / n, slot % n, logits.subspan(static_cast<size_t>(i) * width, width));
+      }
+    });
+  }
+}
+
+/// Choices of rows `positions` only.
+ExpertChoices select(const ExpertChoices& choices, const std::vector<size_t>& positions) {
+  ExpertChoices chosen{choices.experts, {}, {}};
+  const auto n = static_cast<size_t>(choices.experts);
+  for (const size_t p : positions) {
+    for (size_t c = 0; c < n; ++c) {
+      chosen.expert.push_back(choices.expert[p * n + c]);
+      chosen.squared_distance.push_back(choices.squared_distance[p * n + c]);
+    }
+  }
+  return chosen;
+}
+
+/// T that makes the tags of `items` likeliest: minimises −Σ log of the mixture's probability of
+/// them over a grid around the mean squared distance.
+double fit_temperature(Inference& inference, const Mixture& mixture, const Split& split,
+                       const std::vector<int64_t>& items, const ExpertChoices& choices) {
+  const auto n = static_cast<size_t>(choices.experts);
+  std::vector<std::vector<float>> likelihood(items.size() * n);  // of each tag, by each choice
+  const auto width = static_cast<size_t>(inference.network().logits_size());
+  ask_experts(inference, mixture, split, items, choices,
+              [&](size_t row, size_t choice, auto logits) {
+                std::vector<float> p(width, 0.0F);
+                softmax_into(logits, 1, p.data());
+                for (const int32_t tag : split.tags(items[row])) {
+                  likelihood[row * n + choice].push_back(p[static_cast<size_t>(tag)]);
+                }
+              });
+  double mean = 0;
+  for (const float d : choices.squared_distance) mean += static_cast<double>(d);
+  mean = std::max(mean / static_cast<double>(choices.squared_distance.size()), 1e-12);
+  double best = mean;
+  double best_loss = INFINITY;
+  for (int step = -20; step <= 12; ++step) {
+    const double temperature = mean * std::exp2(step / 2.0);
+    const auto weights = expert_weights(choices, temperature);
+    double loss = 0;
+    for (size_t row = 0; row < items.size(); ++row) {
+      const size_t tags = likelihood[row * n].size();
+      for (size_t t = 0; t < tags; ++t) {
+        double p = 1e-12;
+        for (size_t c = 0; c < n; ++c)
+          p += static_cast<double>(weights[row * n + c] * likelihood[row * n + c][t]);
+        loss -= std::log(p) / static_cast<double>(tags);
+      }
+    }
+    if (loss < best_loss) {
+      best_loss = loss;
+      best = temperature;
+    }
+  }
+  return best;
+}
+
+}  // namespace
+
+void EvalConfig::describe(Fields& f) {
+  f.add("split", split, "images to evaluate on");
+  f.add("top_experts", top_experts, "experts asked an image, weighted by softmax(-d²/T)");
+  f.add("temperature", temperature, "T; 0: fitted on every tenth image, which is then left out");
+  f.add("use_prices", use_prices, "route as the fit did, by d² + price; false: by distance alone");
+}
+
+Evaluation evaluate_model(Engine& engine, const Model& model, const Split& split,
+                          Precision precision) {
+  Inference inference(engine, resnet(model.card.model, model.card.tags),
+                      model.card.model.image_size, precision);
+  inference.load(model.weights, "model");
+  const auto width = static_cast<size_t>(model.card.tags);
+  Tally tally(split, 0);
+  inference.run(split, all_items(split), [&](int64_t position, int64_t rows, auto, auto logits) {
+    for (int64_t i = 0; i < rows; ++i) {
+      tally.add(position + i, 0, logits.subspan(static_cast<size_t>(i) * width, width));
+    }
+  });
+  Evaluation evaluation = tally.result();
+  evaluation.cost = model_cost(model.card);
+  return evaluation;
+}
+
+Evaluation evaluate_mixture(Engine& engine, const Mixture& mixture, const Split& split,
+                            const EvalConfig& config, Precision precision) {
+  const auto& card = mixture.base.card;
+  const int64_t experts = mixture.partition.gater.experts;
+  if (config.top_experts < 1 || config.top_experts > experts) {
+    fail_usage("eval.top_experts: expected 1 to {}, found {}", experts, config.top_experts);
+  }
+  if (config.temperature < 0) {
+    fail_usage("eval.temperature: expected 0 or more, found {}", config.temperature);
+  }
+  Inference inference(engine, resnet(card.model, card.tags), card.model.image_size, precision);
+  inference.load(mixture.base.weights, "base");
+  std::vector<int64_t> items = all_items(split);
+  const Tensor features = embed(inference, split, items);
+  ExpertChoices choices = mixture.partition.gater.nearest_experts(
+      matrix_view(features), config.top_experts, config.use_prices);
+
+  double temperature = config.temperature;
+  if (config.top_experts > 1 && temperature == 0) {
+    std::vector<size_t> fit, rest;
+    for (size_t i = 0; i < items.size(); ++i) (i % 10 == 9 ? fit : rest).push_back(i);
+    std::vector<int64_t> fit_items(fit.begin(), fit.end());
+    temperature = fit_temperature(inference, mixture, split, fit_items, select(choices, fit));
+    log_info("temperature {:.4g}, fitted on {} images that are left out", temperature, fit.size());
+    choices = select(choices, rest);
+    items.assign(rest.begin(), rest.end());
+  }
+
+  Tally tally(split, experts);
+  const auto width = static_cast<size_t>(card.tags);
+  if (config.top_experts == 1) {
+    ask_experts(inference, mixture, split, items, choices, [&](size_t row, size_t, auto logits) {
+      tally.add(items[row], choices.expert[row], logits);
+    });
+  } else {
+    const auto n = static_cast<size_t>(config.top_experts);
+    const auto weights = expert_weights(choices, temperature);
+    std::vector<float> mixed(items.size() * width, 0.0F);
+    ask_experts(inference, mixture, split, items, choices,
+                [&](size_t row, size_t choice, auto logits) {
+                  softmax_into(logits, weights[row * n + choice], mixed.data() + row * width);
+                });
+    for (size_t row = 0; row < items.size(); ++row) {
+      tally.add(items[row], choices.expert[row * n], std::span(mixed).subspan(row * width, width));
+    }
+  }
+  Evaluation evaluation = tally.result();
+  evaluation.temperature = config.top_experts > 1 ? temperature : 0;
+  evaluation.cost = mixture_cost(mixture, config.top_experts);
+  return evaluation;
+}
+
+Json evaluation_json(const Evaluation& evaluation) {
+  Json json = {{"parameters", evaluation.cost.parameters},
+               {"flops_per_image", evaluation.cost.flops}};
+  if (evaluation.temperature > 0) json["temperature"] = evaluation.temperature;
+  for (const auto& metrics : evaluation.labels) {
+    json[metrics.labels] = metrics_json(metrics.all);
+    for (const auto& part : metrics.by_expert) {
+      json[metrics.labels]["experts"].push_back(metrics_json(part));
+    }
+  }
+  return json;
+}
+
+std::string evaluation_text(const Evaluation& evaluation) {
+  std::string text;
+  for (const auto& metrics : evaluation.labels) {
+    std::vector<std::vector<std::string>> rows = {metrics_heading(ks, "against " + metrics.labels)};
+    for (size_t k = 0; k < metrics.by_expert.size(); ++k) {
+      rows.push_back(metrics_row(fmt::format("expert {}", k), metrics.by_expert[k]));
+    }
+    rows.push_back(metrics_row("all", metrics.all));
+    text += format_table(rows);
+  }
+  return text + fmt::format("{} parameters, {} FLOPs an image\n",
+                            human_count(static_cast<double>(evaluation.cost.parameters)),
+                            human_count(evaluation.cost.flops));
+}
+
+}  // namespace hardmoe

@@ -1,0 +1,47 @@
+// Evaluating a single network or a mixture: ranking metrics against the images' tags, and against
+// their clean truth where the data has it; for each expert's images and in all.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "moe/metrics.h"
+#include "moe/mixture.h"
+
+namespace hardmoe {
+
+struct EvalConfig {
+  std::string split = "val";
+  int top_experts = 1;     ///< experts asked an image, weighted by softmax(−d²/T)
+  double temperature = 0;  ///< T; 0: fitted on every tenth image, which is then left out
+  bool use_prices = true;  ///< route by argmin d² + price as in the fit; false: by distance alone
+  void describe(Fields& f);
+};
+
+/// Metrics of one kind of label.
+struct LabelMetrics {
+  std::string labels;  ///< "tags" or "truth"
+  RankingMetrics all;
+  std::vector<RankingMetrics>
+      by_expert;  ///< K, of the images whose first expert it is; empty for one network
+};
+
+struct Evaluation {
+  std::vector<LabelMetrics> labels;
+  std::vector<int64_t> expert_images;  ///< K: images routed to each expert first
+  double temperature = 0;              ///< T used; 0 where one expert answers
+  Cost cost;
+};
+
+Evaluation evaluate_model(Engine& engine, const Model& model, const Split& split,
+                          Precision precision);
+
+/// Throws Error(usage) for settings the mixture cannot meet.
+Evaluation evaluate_mixture(Engine& engine, const Mixture& mixture, const Split& split,
+                            const EvalConfig& config, Precision precision);
+
+Json evaluation_json(const Evaluation& evaluation);
+/// Tables for people: one for each kind of label.
+std::string evaluation_text(const Evaluation& evaluation);
+
+}  // namespace hardmoe

@@ -1,0 +1,58 @@
+#include "moe/inference.h"
+
+#include <numeric>
+
+#include "base/log.h"
+#include "base/signals.h"
+#include "base/threads.h"
+#include "data/loader.h"
+
+namespace hardmoe {
+
+Inference::Inference(Engine& engine, Network network, int image_size, Precision precision,
+                     int64_t batch)
+    : network_(std::move(network)), image_size_(image_size), batch_(batch) {
+  CompileOptions options;
+  options.batch = batch;
+  options.precision = precision;
+  options.mode = Mode::infer;
+  program_ = engine.compile(network_, options);
+  features_.resize(static_cast<size_t>(batch * network_.feature_size()));
+  logits_.resize(static_cast<size_t>(batch * network_.logits_size()));
+}
+
+void Inference::load(const StateDict& weights, const std::string& where) {
+  program_->load_weights(weights, where);
+}
+
+void Inference::run(const Split& split, const std::vector<int64_t>& items, const Visit& visit) {
+  if (items.empty()) return;
+  LoaderOptions options;
+  options.batch = batch_;
+  options.image_size = image_size_;
+  options.training = false;
+  options.threads = compute_threads();
+  options.cache_bytes = 0;  // each image is seen once
+  Loader loader(split, items, options);
+  loader.start(0);
+  Progress progress("images", loader.items());
+  int64_t position = 0;
+  while (const Batch* batch = loader.next()) {
+    throw_if_interrupted();
+    program_->infer(*batch, features_, logits_);
+    const auto rows = static_cast<size_t>(batch->size);
+    visit(position, batch->size,
+          std::span(features_).first(rows * static_cast<size_t>(network_.feature_size())),
+          std::span(logits_).first(rows * static_cast<size_t>(network_.logits_size())));
+    position += batch->size;
+    progress.update(position);
+  }
+}
+
+std::vector<int64_t> all_items(const Split& split) {
+  std::vector<int64_t> items(static_cast<size_t>(split.size()));
+  std::iota(items.begin(), items.end(), int64_t{0});
+  return items;
+}
+
+}  // namespace hardmoe

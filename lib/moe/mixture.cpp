@@ -1,0 +1,111 @@
+#include "moe/mixture.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/log.h"
+
+namespace hardmoe {
+namespace fs = std::filesystem;
+
+Mixture open_mixture(const fs::path& base, const fs::path& partition, const fs::path& experts,
+                     const fs::path& decoder) {
+  Mixture mixture{load_model(base), load_partition(partition), {}, std::nullopt};
+  const auto& card = mixture.base.card;
+  const int64_t features = resnet(card.model, 0).feature_size();
+  for (int64_t k = 0; k < mixture.partition.gater.experts; ++k) {
+    const fs::path folder = experts / std::to_string(k);
+    if (!fs::exists(folder / "model.yaml")) {
+      fail(
+          "{}: no trained expert there; the partition has {} experts, run moe-train-expert "
+          "--expert {} --out {} first",
+          folder.string(), mixture.partition.gater.experts, k, folder.string());
+    }
+    mixture.experts.push_back(folder);
+  }
+  if (!decoder.empty()) {
+    const fs::path file = decoder / "decoder.safetensors";
+    require_file(file, "expected a folder written by moe-train-decoder");
+    mixture.decoder = load_safetensors(file);
+    const Shape weight = {card.tags, features};
+    const Shape bias = {card.tags};
+    require_tensor(*mixture.decoder, "fc.weight", file.string(), &weight);
+    require_tensor(*mixture.decoder, "fc.bias", file.string(), &bias);
+  }
+  return mixture;
+}
+
+StateDict expert_weights(const Mixture& mixture, int64_t k) {
+  const fs::path& folder = mixture.experts.at(static_cast<size_t>(k));
+  Model expert = load_model(folder);
+  if (config_json(fields_of(expert.card)) !=
+      config_json(fields_of(const_cast<ModelCard&>(mixture.base.card)))) {
+    fail(
+        "{}: this expert's model.yaml differs from the base's; all experts of a mixture need the "
+        "base's "
+        "architecture and tags",
+        folder.string());
+  }
+  if (mixture.decoder) {
+    for (const auto& [name, tensor] : *mixture.decoder)
+      expert.weights.insert_or_assign(name, tensor);
+  }
+  return std::move(expert.weights);
+}
+
+Tensor embed(Inference& inference, const Split& split, const std::vector<int64_t>& items) {
+  const int64_t width = inference.network().feature_size();
+  Tensor embedding(DType::f32, {static_cast<int64_t>(items.size()), width});
+  inference.run(split, items,
+                [&](int64_t position, int64_t, std::span<const float> features, auto) {
+                  std::copy(features.begin(), features.end(),
+                            embedding.as<float>().data() + position * width);
+                });
+  return embedding;
+}
+
+Tensor unified_embedding(Inference& inference, const Mixture& mixture, const Split& split,
+                         const std::vector<uint16_t>& assignment) {
+  const int64_t width = inference.network().feature_size();
+  Tensor embedding(DType::f32, {split.size(), width});
+  float* rows = embedding.as<float>().data();
+  const auto parts = items_by_expert(assignment, mixture.partition.gater.experts);
+  for (size_t k = 0; k < parts.size(); ++k) {
+    inference.load(expert_weights(mixture, static_cast<int64_t>(k)), mixture.experts[k].string());
+    log_info("expert {}: embedding its {} images", k, parts[k].size());
+    inference.run(split, parts[k], [&](int64_t position, int64_t count, auto features, auto) {
+      for (int64_t i = 0; i < count; ++i) {
+        std::copy_n(features.data() + i * width, width,
+                    rows + parts[k][static_cast<size_t>(position + i)] * width);
+      }
+    });
+  }
+  return embedding;
+}
+
+std::vector<std::vector<int64_t>> items_by_expert(const std::vector<uint16_t>& assignment,
+                                                  int64_t experts) {
+  std::vector<std::vector<int64_t>> parts(static_cast<size_t>(experts));
+  for (size_t i = 0; i < assignment.size(); ++i) {
+    parts.at(assignment[i]).push_back(static_cast<int64_t>(i));
+  }
+  return parts;
+}
+
+Cost model_cost(const ModelCard& card) {
+  const Network network = resnet(card.model, card.tags);
+  return {parameter_count(network), flops_per_image(network)};
+}
+
+Cost mixture_cost(const Mixture& mixture, int64_t top_experts) {
+  const ModelCard& card = mixture.base.card;
+  const Network trunk = resnet(card.model, 0);
+  const Network decoder = linear_decoder(trunk.feature_size(), card.tags);
+  const int64_t experts = mixture.partition.gater.experts;
+  const int64_t decoders = mixture.decoder ? 1 : experts;
+  return {(experts + 1) * parameter_count(trunk) + decoders * parameter_count(decoder),
+          flops_per_image(trunk) + static_cast<double>(top_experts) *
+                                       (flops_per_image(trunk) + flops_per_image(decoder))};
+}
+
+}  // namespace hardmoe

@@ -1,0 +1,53 @@
+// A trained hard mixture of experts: base, gater, experts, and (perhaps) the decoder they share.
+//
+//   local:  ŷ = softmax(W_i H_i(x) + b_i)     shared: ŷ = softmax(W H_i(x) + b),   i = gater(x)
+//                                                                 (Gross et al. 2017, §3)
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <vector>
+
+#include "moe/inference.h"
+#include "moe/partition.h"
+#include "train/model_folder.h"
+
+namespace hardmoe {
+
+struct Mixture {
+  Model base;
+  Partition partition;
+  std::vector<std::filesystem::path> experts;  ///< expert k's folder, read when it is needed
+  std::optional<StateDict> decoder;            ///< fc.weight, fc.bias; absent: each expert's own
+};
+
+/// experts: the folder that holds one folder an expert, named 0 … K-1. decoder: a folder of
+/// moe-train-decoder, or empty. Throws Error naming the expert that is missing or does not fit.
+Mixture open_mixture(const std::filesystem::path& base, const std::filesystem::path& partition,
+                     const std::filesystem::path& experts, const std::filesystem::path& decoder);
+
+/// Weights of expert k, with the shared decoder in place of its own if there is one.
+StateDict expert_weights(const Mixture& mixture, int64_t k);
+
+/// The base's embedding of `items`: float32 n×D.
+Tensor embed(Inference& inference, const Split& split, const std::vector<int64_t>& items);
+
+/// The unified embedding of the training split: row i is image i's feature from its own expert's
+/// trunk, N×D float32. `assignment`: the expert of each image.
+Tensor unified_embedding(Inference& inference, const Mixture& mixture, const Split& split,
+                         const std::vector<uint16_t>& assignment);
+
+/// Positions of each expert's images in `assignment`.
+std::vector<std::vector<int64_t>> items_by_expert(const std::vector<uint16_t>& assignment,
+                                                  int64_t experts);
+
+/// Learned scalars and floating-point operations an image of the whole: base's trunk + one expert
+/// (or `top_experts`), as an image is evaluated.
+struct Cost {
+  int64_t parameters = 0;
+  double flops = 0;
+};
+Cost model_cost(const ModelCard& card);
+Cost mixture_cost(const Mixture& mixture, int64_t top_experts);
+
+}  // namespace hardmoe

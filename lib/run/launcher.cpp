@@ -1,0 +1,130 @@
+#include "run/launcher.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <map>
+#include <optional>
+#include <thread>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/log.h"
+#include "base/signals.h"
+#include "base/text.h"
+
+namespace hardmoe {
+namespace {
+
+pid_t start(const ProcessSpec& process) {
+  std::vector<char*> arguments;
+  for (const auto& argument : process.arguments) {
+    arguments.push_back(const_cast<char*>(argument.c_str()));
+  }
+  arguments.push_back(nullptr);
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+  posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, process.log.c_str(),
+                                   O_WRONLY | O_CREAT | O_TRUNC, 0644);
+  posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO, STDERR_FILENO);
+  // A group of their own: Ctrl-C reaches the children through us, once.
+  posix_spawnattr_t attributes;
+  posix_spawnattr_init(&attributes);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
+  pid_t child = 0;
+  const int error =
+      posix_spawnp(&child, arguments[0], &actions, &attributes, arguments.data(), environ);
+  posix_spawn_file_actions_destroy(&actions);
+  posix_spawnattr_destroy(&attributes);
+  if (error != 0) fail("starting {}: {}", process.arguments[0], std::strerror(error));
+  return child;
+}
+
+std::string last_line(const std::filesystem::path& log) {
+  const auto lines = split(read_file(log), '\n');
+  for (auto line = lines.rbegin(); line != lines.rend(); ++line) {
+    if (!trim(*line).empty()) return *line;
+  }
+  return "no message";
+}
+
+}  // namespace
+
+void run_processes(const std::vector<ProcessSpec>& processes, int parallel,
+                   const std::function<void(const ProcessSpec&, const ProcessResult&)>& finished) {
+  struct Child {
+    size_t process;
+    double start;
+  };
+  std::map<pid_t, Child> running;
+  std::optional<size_t> failed;
+  int failed_status = 0;
+  bool stopped = false;
+  bool told = false;
+  size_t next = 0;
+  while (next < processes.size() || !running.empty()) {
+    if (interrupted() && !told) {
+      told = true;
+      for (const auto& [pid, child] : running) ::kill(pid, SIGTERM);
+    }
+    const bool may_start = !failed && !stopped && !interrupted() && next < processes.size();
+    if (may_start && running.size() < static_cast<size_t>(parallel)) {
+      running.emplace(start(processes[next]), Child{next, now_seconds()});
+      ++next;
+      continue;
+    }
+    if (running.empty()) break;
+    int status = 0;
+    const pid_t pid = ::waitpid(-1, &status, WNOHANG);
+    const auto child = running.find(pid);
+    if (child == running.end()) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+      continue;
+    }
+    const ProcessResult result{WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status),
+                               now_seconds() - child->second.start};
+    const size_t index = child->second.process;
+    running.erase(child);
+    if (result.exit_status == static_cast<int>(ExitStatus::interrupted)) {
+      stopped = true;
+    } else if (result.exit_status != 0 && !failed) {
+      failed = index;
+      failed_status = result.exit_status;
+    } else if (result.exit_status == 0) {
+      finished(processes[index], result);
+    }
+  }
+  if (failed) {
+    const ProcessSpec& process = processes[*failed];
+    const std::string message =
+        fmt::format("{} failed (exit status {}): {} (all of it in {})", process.name, failed_status,
+                    last_line(process.log), process.log.string());
+    throw Error(message, failed_status == static_cast<int>(ExitStatus::usage) ? ExitStatus::usage
+                                                                              : ExitStatus::failed);
+  }
+  if (stopped)
+    throw Error("interrupted; run the same command again to resume", ExitStatus::interrupted);
+  throw_if_interrupted();
+}
+
+std::string shell_line(const std::vector<std::string>& arguments) {
+  std::vector<std::string> quoted;
+  for (const auto& argument : arguments) {
+    const bool plain =
+        !argument.empty() && argument.find_first_not_of(
+                                 "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                 "0123456789_-./=:,+@%") == std::string::npos;
+    std::string escaped;
+    for (const char c : argument) escaped += c == '\'' ? std::string("'\\''") : std::string(1, c);
+    quoted.push_back(plain ? argument : "'" + escaped + "'");
+  }
+  return join(quoted, " ");
+}
+
+}  // namespace hardmoe

@@ -1,0 +1,33 @@
+// Runs commands as child processes on this machine, several at a time, each with a log of its own.
+// Not a scheduler: a cluster's belongs to Slurm.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace hardmoe {
+
+struct ProcessSpec {
+  std::string name;                    ///< for people: "expert 2"
+  std::vector<std::string> arguments;  ///< program first
+  std::filesystem::path log;           ///< standard output and error, overwritten
+};
+
+struct ProcessResult {
+  int exit_status = 0;  ///< 128 + signal if one killed it
+  double seconds = 0;
+};
+
+/// Runs all, at most `parallel` at once, and calls `finished` after each. After a failure or
+/// SIGTERM/SIGINT (passed on to the children) nothing new is started and the rest is waited for.
+/// Throws Error with the failed one's name, last line of log and exit status; Error(interrupted) if
+/// it was interrupted.
+void run_processes(const std::vector<ProcessSpec>& processes, int parallel,
+                   const std::function<void(const ProcessSpec&, const ProcessResult&)>& finished);
+
+/// As a shell would need it typed.
+std::string shell_line(const std::vector<std::string>& arguments);
+
+}  // namespace hardmoe

@@ -1,0 +1,157 @@
+#include "run/pipeline.h"
+
+#include "base/stage.h"
+#include "base/text.h"
+#include "base/threads.h"
+
+namespace hardmoe {
+namespace fs = std::filesystem;
+namespace {
+
+std::string dataset_folder(const Config& config, const fs::path& out) {
+  return config.run.sources.empty() ? config.run.dataset : (out / "dataset").string();
+}
+
+struct Row {
+  const char* name;
+  const char* evaluation;  ///< folder under eval/
+};
+constexpr Row rows[] = {{"base", "base"},
+                        {"base, trained as long", "longer"},
+                        {"mixture, local decoders", "local"},
+                        {"mixture, shared decoder", "shared"}};
+
+}  // namespace
+
+std::vector<PipelineStep> plan_pipeline(const Config& config, const fs::path& out,
+                                        const fs::path& programs, const fs::path& frozen,
+                                        const std::string& device, bool force) {
+  if (config.run.sources.empty() == config.run.dataset.empty()) {
+    fail_usage("run: give either sources (images to ingest) or dataset (a folder of moe-ingest)");
+  }
+  if (config.run.parallel < 1 || config.run.parallel > 1024) {
+    fail_usage("run.parallel: expected 1 to 1024, found {}", config.run.parallel);
+  }
+  std::vector<PipelineStep> steps;
+  const std::string data = dataset_folder(config, out);
+  const std::string base = out / "base", embedding = out / "embedding";
+  const std::string partition = out / "partition", experts = out / "experts";
+  const std::string longer = out / "longer", decoder = out / "decoder";
+
+  const auto command = [&](const std::string& name, const std::string& program,
+                           std::vector<std::string> arguments, bool on_device) {
+    arguments.insert(arguments.begin(), (programs / program).string());
+    for (const std::string& word : {std::string("--config"), frozen.string()})
+      arguments.push_back(word);
+    if (on_device && device != "cpu") {
+      arguments.push_back("--device");
+      arguments.push_back(device);
+    }
+    if (force) arguments.push_back("--force");
+    std::string file = name;
+    for (char& c : file) c = c == ' ' ? '-' : c;
+    return ProcessSpec{name, std::move(arguments), out / "logs" / (file + ".txt")};
+  };
+  const auto alone = [&](ProcessSpec process) { steps.push_back({{std::move(process)}, 1}); };
+
+  if (!config.run.sources.empty()) {
+    std::vector<std::string> arguments = config.run.sources;
+    arguments.insert(arguments.end(), {"--out", data});
+    arguments.insert(arguments.end(), config.run.ingest_options.begin(),
+                     config.run.ingest_options.end());
+    alone(command("ingest", "moe-ingest", arguments, false));
+  }
+  alone(command("base", "moe-train-base", {data, "--out", base}, true));
+  alone(command("embedding", "moe-embed", {data, "--model", base, "--out", embedding}, true));
+  std::vector<std::string> partition_arguments = {embedding, "--out", partition};
+  if (config.partition.method == PartitionMethod::top_tag) {
+    partition_arguments.insert(partition_arguments.end(), {"--data", data});
+  }
+  alone(command("partition", "moe-partition", partition_arguments, false));
+
+  PipelineStep training;
+  training.parallel = std::min(config.run.parallel, config.partition.experts);
+  const int threads = std::max(1, compute_threads() / training.parallel);
+  for (int k = 0; k < config.partition.experts; ++k) {
+    const std::string number = std::to_string(k);
+    auto process = command("expert " + number, "moe-train-expert",
+                           {data, "--base", base, "--partition", partition, "--expert", number,
+                            "--out", out / "experts" / number},
+                           true);
+    if (training.parallel > 1) {
+      process.arguments.insert(process.arguments.end(), {"--threads", std::to_string(threads)});
+    }
+    training.processes.push_back(std::move(process));
+  }
+  steps.push_back(std::move(training));
+  if (config.run.controls) {
+    alone(command("longer", "moe-train-expert",
+                  {data, "--base", base, "--expert", "all", "--out", longer}, true));
+  }
+  const std::vector<std::string> mixture = {"--base",  base,        "--partition",
+                                            partition, "--experts", experts};
+  std::vector<std::string> arguments = {data, "--out", decoder};
+  arguments.insert(arguments.end(), mixture.begin(), mixture.end());
+  alone(command("decoder", "moe-train-decoder", arguments, true));
+
+  const auto evaluate = [&](const std::string& name, std::vector<std::string> what) {
+    what.insert(what.begin(), {data, "--out", out / "eval" / name});
+    alone(command("evaluation " + name, "moe-eval", std::move(what), true));
+  };
+  evaluate("base", {"--model", base});
+  if (config.run.controls) evaluate("longer", {"--model", longer});
+  evaluate("local", mixture);
+  std::vector<std::string> shared = mixture;
+  shared.insert(shared.end(), {"--decoder", decoder});
+  evaluate("shared", shared);
+  return steps;
+}
+
+Json pipeline_summary(const Config& config, const fs::path& out) {
+  const auto seconds = [&](const fs::path& folder) {
+    return json_get<double>(read_json(folder / "stage.json"), "seconds", folder.string());
+  };
+  const double base = seconds(out / "base");
+  double mixture = base + seconds(out / "embedding") + seconds(out / "partition");
+  for (int k = 0; k < config.partition.experts; ++k) {
+    mixture += seconds(out / "experts" / std::to_string(k));
+  }
+  Json summary = Json::array();
+  for (const auto& [name, evaluation] : rows) {
+    const fs::path folder = out / "eval" / evaluation;
+    if (std::string(evaluation) == "longer" && !config.run.controls) continue;
+    Json row = {{"name", name}};
+    row.update(stage_results(folder, "moe-eval"));
+    row["training_seconds"] = evaluation == std::string("base")     ? base
+                              : evaluation == std::string("longer") ? base + seconds(out / "longer")
+                              : evaluation == std::string("local")
+                                  ? mixture
+                                  : mixture + seconds(out / "decoder");
+    summary.push_back(std::move(row));
+  }
+  return summary;
+}
+
+std::string summary_table(const Json& summary) {
+  std::string text;
+  for (const char* labels : {"tags", "truth"}) {
+    std::vector<std::vector<std::string>> table = {{fmt::format("against {}", labels), "P@1", "P@5",
+                                                    "R@10", "parameters", "FLOPs an image",
+                                                    "seconds"}};
+    for (const auto& row : summary) {
+      if (!row.contains(labels)) continue;
+      const Json& metrics = row[labels];
+      const auto share = [&](const char* key) {
+        return fmt::format("{:.3f}", metrics[key].get<double>());
+      };
+      table.push_back({row["name"], share("P@1"), share("P@5"), share("R@10"),
+                       human_count(row["parameters"].get<double>()),
+                       human_count(row["flops_per_image"].get<double>()),
+                       fmt::format("{:.0f}", row["training_seconds"].get<double>())});
+    }
+    if (table.size() > 1) text += (text.empty() ? "" : "\n") + format_table(table);
+  }
+  return text;
+}
+
+}  // namespace hardmoe

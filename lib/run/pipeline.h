@@ -1,0 +1,33 @@
+// The whole method as a list of commands, in the order they must run; and what they came to.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "run/config.h"
+#include "run/launcher.h"
+
+namespace hardmoe {
+
+/// Commands that may run at the same time.
+struct PipelineStep {
+  std::vector<ProcessSpec> processes;
+  int parallel = 1;
+};
+
+/// Commands under `out`: dataset/ base/ embedding/ partition/ experts/K/ longer/ decoder/ eval/*/
+/// logs/. `programs`: the folder of the commands. `frozen`: the configuration file they are given.
+/// `device`, `force`: handed on. Throws Error(usage) if run.sources and run.dataset do not say
+/// which data.
+std::vector<PipelineStep> plan_pipeline(const Config& config, const std::filesystem::path& out,
+                                        const std::filesystem::path& programs,
+                                        const std::filesystem::path& frozen,
+                                        const std::string& device, bool force);
+
+/// What the finished run under `out` came to: one row for each of base, base trained longer (if
+/// run), mixture with local decoders, mixture with the shared decoder.
+Json pipeline_summary(const Config& config, const std::filesystem::path& out);
+std::string summary_table(const Json& summary);
+
+}  // namespace hardmoe

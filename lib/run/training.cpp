@@ -1,0 +1,48 @@
+#include "run/training.h"
+
+#include <cmath>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "base/threads.h"
+#include "data/loader.h"
+#include "train/checkpoint.h"
+#include "train/trainer.h"
+
+namespace hardmoe {
+
+Json training_inputs(TrainConfig config) {
+  Json json = config_json(fields_of(config));
+  json.erase("checkpoint_minutes");
+  json.erase("log_every");
+  return json;
+}
+
+Json train_stage(Stage& stage, Engine& engine, const ImageTraining& job) {
+  const ModelCard& card = job.start.card;
+  const Network network = resnet(card.model, card.tags);
+  LoaderOptions loading;
+  loading.batch = job.config.batch;
+  loading.image_size = card.model.image_size;
+  loading.augment = job.config.augment;
+  loading.seed = job.seed;
+  loading.threads = compute_threads();
+  Loader loader(job.split, job.items, loading);
+  log_info("{}: {} parameters, {} images, {} on {}", stage.folder().string(),
+           human_count(static_cast<double>(parameter_count(network))), loader.items(),
+           job.config.precision == Precision::bf16 ? "bf16" : "fp32", engine.describe());
+  TrainResult trained =
+      train(engine, network, job.start.weights, loader, job.config, stage.folder());
+  save_model(stage.folder(), {card, std::move(trained.weights)});
+  const Json results = {{"images", loader.items()},
+                        {"steps", trained.steps},
+                        {"loss", trained.loss},
+                        {"seconds", trained.seconds},
+                        {"images_per_second", trained.images_per_second}};
+  stage.finish({"model.safetensors", "model.yaml"}, results);
+  std::error_code ignored;
+  std::filesystem::remove(checkpoint_file(stage.folder()), ignored);
+  return results;
+}
+
+}  // namespace hardmoe

@@ -1,0 +1,28 @@
+// TensorBoard event files: scalars by step, as `tensorboard --logdir` reads them. TFRecord framing
+// with masked CRC-32C around protocol-buffer Event messages (tensorflow/core/util/event.proto).
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+namespace hardmoe {
+
+/// CRC-32C (Castagnoli) of the bytes.
+uint32_t crc32c(const std::string& bytes);
+
+class EventFile {
+ public:
+  /// Creates events.out.tfevents.<seconds>.<name> in `folder`.
+  explicit EventFile(const std::filesystem::path& folder);
+  void scalar(const std::string& tag, int64_t step, float value);
+  void flush();
+
+ private:
+  void record(const std::string& event);
+  std::filesystem::path file_;
+  std::ofstream out_;
+};
+
+}  // namespace hardmoe

@@ -1,0 +1,33 @@
+#include "train/metrics_log.h"
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/text.h"
+
+namespace hardmoe {
+
+MetricsLog::MetricsLog(const std::filesystem::path& folder, int64_t from_step)
+    : file_(folder / "log.jsonl"), events_(folder) {
+  std::string kept;
+  if (from_step > 0 && std::filesystem::exists(file_)) {
+    for (const auto& text : split(read_file(file_), '\n')) {
+      const Json line = Json::parse(text, nullptr, false);
+      if (line.is_object() && line.value("step", from_step + 1) <= from_step) kept += text + '\n';
+    }
+  }
+  write_file_atomic(file_, kept);
+  out_.open(file_, std::ios::app);
+}
+
+void MetricsLog::write(const Json& line) {
+  out_ << line.dump() << std::endl;
+  if (!out_)
+    fail("writing {}: the disk may be full; free some space and run again", file_.string());
+  const auto step = json_get<int64_t>(line, "step", file_.string());
+  for (const auto& [key, value] : line.items()) {
+    if (value.is_number() && key != "step") events_.scalar(key, step, value.get<float>());
+  }
+  events_.flush();
+}
+
+}  // namespace hardmoe

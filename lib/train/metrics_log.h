@@ -1,0 +1,26 @@
+// What training reports as it goes: a line of log.jsonl and scalars for TensorBoard.
+#pragma once
+
+#include <filesystem>
+#include <fstream>
+
+#include "base/json.h"
+#include "train/event_file.h"
+
+namespace hardmoe {
+
+class MetricsLog {
+ public:
+  /// Continues log.jsonl in `folder`, dropping lines past `from_step` that a resumed run writes
+  /// again.
+  MetricsLog(const std::filesystem::path& folder, int64_t from_step);
+  /// `line` must hold "step"; its other numbers become TensorBoard scalars too.
+  void write(const Json& line);
+
+ private:
+  std::filesystem::path file_;
+  std::ofstream out_;
+  EventFile events_;
+};
+
+}  // namespace hardmoe

@@ -1,0 +1,48 @@
+#include "train/model_folder.h"
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/text.h"
+
+namespace hardmoe {
+
+void ModelCard::describe(Fields& f) {
+  f.add_section("model", model, "the CNN");
+  f.add("tags", tags, "outputs of fc");
+  f.add("vocabulary", vocabulary, "SHA-256 of the tags it was trained on");
+}
+
+void save_model(const std::filesystem::path& folder, const Model& model) {
+  ModelCard card = model.card;
+  save_safetensors(folder / "model.safetensors", model.weights, {{"format", "pt"}});
+  write_file_atomic(folder / "model.yaml", config_yaml(fields_of(card)));
+}
+
+Model load_model(const std::filesystem::path& folder) {
+  const auto card_file = folder / "model.yaml";
+  require_file(card_file, "expected a folder written by moe-train-base or moe-train-expert");
+  Model model;
+  load_yaml(card_file, fields_of(model.card));
+  const auto weights_file = folder / "model.safetensors";
+  model.weights = load_safetensors(weights_file);
+  for (const auto& spec : parameters_of(resnet(model.card.model, model.card.tags))) {
+    require_tensor(model.weights, spec.name, weights_file.string(), &spec.shape);
+  }
+  return model;
+}
+
+std::string vocabulary_hash(const Vocabulary& vocabulary) {
+  return sha256_hex(join(vocabulary.tags, "\n"));
+}
+
+void require_vocabulary(const ModelCard& card, const std::filesystem::path& folder,
+                        const Dataset& dataset) {
+  if (card.vocabulary == vocabulary_hash(dataset.vocabulary())) return;
+  fail_usage(
+      "{} was trained on {} tags, {} has {} and not the same; use the dataset it was trained on, "
+      "or "
+      "train again",
+      folder.string(), card.tags, dataset.folder().string(), dataset.vocabulary().size());
+}
+
+}  // namespace hardmoe

@@ -1,0 +1,38 @@
+// A trained network on disk: model.safetensors (torchvision's parameter names) and model.yaml (what
+// to build before loading them).
+#pragma once
+
+#include <filesystem>
+
+#include "data/dataset.h"
+#include "nn/resnet.h"
+#include "tensor/safetensors.h"
+
+namespace hardmoe {
+
+/// What model.yaml says.
+struct ModelCard {
+  ModelConfig model;
+  int64_t tags = 0;        ///< V
+  std::string vocabulary;  ///< SHA-256 of the vocabulary it was trained on
+  void describe(Fields& f);
+};
+
+struct Model {
+  ModelCard card;
+  StateDict weights;
+};
+
+void save_model(const std::filesystem::path& folder, const Model& model);
+
+/// Throws Error naming the file if one is missing or the weights do not fit the architecture.
+Model load_model(const std::filesystem::path& folder);
+
+/// SHA-256 of the vocabulary's tags in order.
+std::string vocabulary_hash(const Vocabulary& vocabulary);
+
+/// Throws Error(usage) if the model in `folder` was trained on other tags than the dataset has.
+void require_vocabulary(const ModelCard& card, const std::filesystem::path& folder,
+                        const Dataset& dataset);
+
+}  // namespace hardmoe

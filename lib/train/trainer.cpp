@@ -1,0 +1,108 @@
+#include "train/trainer.h"
+
+#include <cmath>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/signals.h"
+#include "train/checkpoint.h"
+#include "train/metrics_log.h"
+#include "train/schedule.h"
+
+namespace hardmoe {
+namespace {
+
+[[noreturn]] void fail_diverged(const TrainConfig& config, int64_t step, double epoch) {
+  fail(
+      "training diverged: the loss is not a number at step {} (epoch {:.2f}); lower lr (now {}) or "
+      "lengthen warmup (now {})",
+      step, epoch, config.lr, config.warmup);
+}
+
+}  // namespace
+
+CompileOptions training_options(const TrainConfig& config) {
+  CompileOptions options;
+  options.batch = config.batch;
+  options.precision = config.precision;
+  options.loss = config.loss;
+  options.label_smoothing = static_cast<float>(config.label_smoothing);
+  options.optimizer.kind = config.optimizer;
+  options.optimizer.momentum = static_cast<float>(config.momentum);
+  options.optimizer.nesterov = config.nesterov;
+  options.optimizer.beta2 = static_cast<float>(config.beta2);
+  options.optimizer.weight_decay = static_cast<float>(config.weight_decay);
+  options.optimizer.ema_decay = static_cast<float>(config.ema);
+  return options;
+}
+
+TrainResult train(Engine& engine, const Network& network, const StateDict& initial,
+                  BatchSource& source, const TrainConfig& config,
+                  const std::filesystem::path& folder) {
+  const auto program = engine.compile(network, training_options(config));
+  program->load_weights(initial, "initial weights");
+  Position at;
+  if (const auto saved = load_checkpoint(checkpoint_file(folder), *program)) {
+    at = *saved;
+    log_info("resuming at step {}", at.step);
+  }
+  const int64_t per_epoch = source.batches_per_epoch();
+  const auto total =
+      std::max<int64_t>(1, std::llround(config.epochs * static_cast<double>(per_epoch)));
+  MetricsLog log(folder, at.step);
+  Progress progress("training", total);
+  const double seconds_before = at.seconds;
+  const int64_t first_step = at.step;
+  const double start = now_seconds();
+  double last_checkpoint = start;
+
+  if (at.step < total) source.start(at.step / per_epoch, at.step % per_epoch);
+  int64_t unread = 0;  // steps whose loss the program still holds
+  const auto read_loss = [&] {
+    at.loss_sum += program->take_loss() * static_cast<double>(unread);
+    at.loss_steps += unread;
+    unread = 0;
+    if (!std::isfinite(at.loss_sum)) {
+      fail_diverged(config, at.step, static_cast<double>(at.step) / static_cast<double>(per_epoch));
+    }
+  };
+  while (at.step < total) {
+    const Batch* batch = source.next();
+    if (batch == nullptr) {
+      source.start(at.step / per_epoch);
+      continue;
+    }
+    const double lr = learning_rate(config, at.step, total, per_epoch);
+    program->train_step(*batch, static_cast<float>(lr));
+    ++at.step;
+    ++unread;
+    const double now = now_seconds();
+    at.seconds = seconds_before + now - start;
+    const double rate = static_cast<double>((at.step - first_step) * config.batch) / (now - start);
+    if (at.step % config.log_every == 0 || at.step == total) {
+      read_loss();
+      at.last_loss = at.loss_sum / static_cast<double>(at.loss_steps);
+      at.loss_sum = 0;
+      at.loss_steps = 0;
+      log.write({{"step", at.step},
+                 {"epoch", static_cast<double>(at.step) / static_cast<double>(per_epoch)},
+                 {"loss", at.last_loss},
+                 {"lr", lr},
+                 {"images_per_second", rate},
+                 {"seconds", at.seconds}});
+    }
+    progress.update(at.step, fmt::format("loss {:.4f}  {:.0f} images/s", at.last_loss, rate));
+    const bool stop = interrupted();
+    if (at.step < total && (stop || now - last_checkpoint > 60 * config.checkpoint_minutes)) {
+      read_loss();
+      save_checkpoint(checkpoint_file(folder), *program, at);
+      last_checkpoint = now;
+    }
+    if (stop && at.step < total) throw_if_interrupted();
+  }
+  return {config.ema > 0 ? program->averaged_weights() : program->weights(), at.step, at.last_loss,
+          at.seconds,
+          at.seconds > 0 ? static_cast<double>(at.step * config.batch) / at.seconds : 0};
+}
+
+}  // namespace hardmoe

@@ -1,0 +1,32 @@
+// The training loop: batches through a program, learning rate by schedule, log lines, checkpoints,
+// and a way out by signal that loses nothing. The same for a base, an expert and a decoder.
+#pragma once
+
+#include <filesystem>
+
+#include "data/batch.h"
+#include "engine/engine.h"
+#include "train/config.h"
+
+namespace hardmoe {
+
+struct TrainResult {
+  StateDict weights;  ///< averaged ones if config.ema > 0
+  int64_t steps = 0;
+  double loss = 0;  ///< mean over the last log interval
+  double seconds = 0;
+  double images_per_second = 0;
+};
+
+/// How a configuration becomes a program.
+CompileOptions training_options(const TrainConfig& config);
+
+/// Trains from `initial` and returns the final weights. Writes log.jsonl, TensorBoard events and
+/// checkpoint.safetensors into `folder`, and resumes from the last one there.
+/// Throws Error(interrupted) after saving when SIGTERM or SIGINT came; Error(failed) if the loss is
+/// no longer a number, naming the step and what to try.
+TrainResult train(Engine& engine, const Network& network, const StateDict& initial,
+                  BatchSource& source, const TrainConfig& config,
+                  const std::filesystem::path& folder);
+
+}  // namespace hardmoe
