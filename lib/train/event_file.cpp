@@ -55,7 +55,7 @@ uint32_t crc32c(const std::string& bytes) {
   return ~crc;
 }
 
-EventFile::EventFile(const std::filesystem::path& folder)
+EventFile::EventFile(const std::filesystem::path& folder, int64_t from_step)
     : file_(folder / fmt::format("events.out.tfevents.{}.{}", static_cast<int64_t>(wall_seconds()),
                                  ::getpid())),
       out_(file_, std::ios::binary | std::ios::app) {
@@ -63,6 +63,11 @@ EventFile::EventFile(const std::filesystem::path& folder)
   std::string event = event_start();
   put_bytes(event, 3, "brain.Event:2");  // file_version
   record(event);
+  std::string session = event_start();
+  put_varint(session, 2 * 8);  // step
+  put_varint(session, static_cast<uint64_t>(from_step + 1));
+  put_bytes(session, 7, "\x08\x01");  // session_log: START, what TensorBoard purges later steps at
+  record(session);
 }
 
 void EventFile::scalar(const std::string& tag, int64_t step, float value) {

@@ -14,8 +14,9 @@ uint32_t crc32c(const std::string& bytes);
 
 class EventFile {
  public:
-  /// Creates events.out.tfevents.<seconds>.<name> in `folder`.
-  explicit EventFile(const std::filesystem::path& folder);
+  /// Creates events.out.tfevents.<seconds>.<process> in `folder`. Where an earlier file of the
+  /// folder goes beyond `from_step`, TensorBoard shows this one's values instead.
+  explicit EventFile(const std::filesystem::path& folder, int64_t from_step = 0);
   void scalar(const std::string& tag, int64_t step, float value);
   void flush();
 

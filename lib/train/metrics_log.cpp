@@ -6,8 +6,23 @@
 
 namespace hardmoe {
 
+namespace {
+
+/// The folder's event files are of a run that came to nothing if this one begins anew.
+const std::filesystem::path& prepared(const std::filesystem::path& folder, int64_t from_step) {
+  std::vector<std::filesystem::path> old;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    const bool events = entry.path().filename().string().starts_with("events.out.tfevents.");
+    if (from_step == 0 && events) old.push_back(entry.path());
+  }
+  for (const auto& file : old) std::filesystem::remove(file);
+  return folder;
+}
+
+}  // namespace
+
 MetricsLog::MetricsLog(const std::filesystem::path& folder, int64_t from_step)
-    : file_(folder / "log.jsonl"), events_(folder) {
+    : file_(folder / "log.jsonl"), events_(prepared(folder, from_step), from_step) {
   std::string kept;
   if (from_step > 0 && std::filesystem::exists(file_)) {
     for (const auto& text : split(read_file(file_), '\n')) {

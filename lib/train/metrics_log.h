@@ -11,8 +11,8 @@ namespace hardmoe {
 
 class MetricsLog {
  public:
-  /// Continues log.jsonl in `folder`, dropping lines past `from_step` that a resumed run writes
-  /// again.
+  /// Continues log.jsonl and the event files in `folder`, dropping what is past `from_step`, which
+  /// a resumed run writes again; from step 0 it begins anew.
   MetricsLog(const std::filesystem::path& folder, int64_t from_step);
   /// `line` must hold "step"; its other numbers become TensorBoard scalars too.
   void write(const Json& line);

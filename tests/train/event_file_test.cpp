@@ -1,0 +1,55 @@
+// TensorBoard files: CRC-32C by published vectors, whole files by an independent reader in Python.
+#include "train/event_file.h"
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include "base/files.h"
+#include "base/json.h"
+#include "base/text.h"
+#include "expect_error.h"
+#include "temporary_folder.h"
+
+namespace hardmoe {
+namespace {
+namespace fs = std::filesystem;
+
+TEST(EventFile, Crc32c) {  // RFC 3720, B.4, and the check value of the CRC catalogue
+  EXPECT_EQ(crc32c("123456789"), 0xE3069283U);
+  EXPECT_EQ(crc32c(""), 0U);
+  EXPECT_EQ(crc32c(std::string(32, '\0')), 0x8A9136AAU);
+  EXPECT_EQ(crc32c(std::string(32, '\xFF')), 0x62A8AB43U);
+}
+
+TEST(EventFile, IsReadByAnother) {
+  if (std::system("python3 -c pass 2>/dev/null") != 0) GTEST_SKIP() << "needs python3";
+  const TemporaryFolder folder;
+  EventFile events(folder.path());
+  events.scalar("loss", 50, 0.5F);
+  events.scalar("a longer name/of a tag", 300, -1e-20F);
+  events.scalar("loss", int64_t{1} << 40, 3e38F);
+  events.flush();
+
+  std::vector<fs::path> files;
+  for (const auto& entry : fs::directory_iterator(folder.path())) files.push_back(entry.path());
+  ASSERT_EQ(files.size(), 1U);
+  EXPECT_TRUE(files[0].filename().string().starts_with("events.out.tfevents."));
+  const std::string reader =
+      fmt::format("python3 -B '{}/../references/read_events.py' '{}' > '{}'", HARDMOE_TEST_FILES,
+                  files[0].string(), (folder / "read.jsonl").string());
+  ASSERT_EQ(std::system(reader.c_str()), 0);
+  const auto lines = split(trim(read_file(folder / "read.jsonl")), '\n');
+  ASSERT_EQ(lines.size(), 3U);
+  EXPECT_EQ(Json::parse(lines[0]), (Json{{"step", 50}, {"tag", "loss"}, {"value", 0.5}}));
+  const Json second = Json::parse(lines[1]);
+  EXPECT_EQ(second["tag"], "a longer name/of a tag");
+  EXPECT_EQ(second["value"].get<float>(), -1e-20F);
+  EXPECT_EQ(Json::parse(lines[2])["step"], int64_t{1} << 40);
+}
+
+TEST(EventFile, NamesTheFileItCannotWrite) {
+  expect_error([] { EventFile("/nowhere/at/all"); }, {"/nowhere/at/all/events.out.tfevents."});
+}
+
+}  // namespace
+}  // namespace hardmoe
