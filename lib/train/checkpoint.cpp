@@ -1,5 +1,6 @@
 #include "train/checkpoint.h"
 
+#include "base/error.h"
 #include "base/json.h"
 
 namespace hardmoe {
@@ -41,6 +42,9 @@ std::optional<Position> load_checkpoint(const std::filesystem::path& file, Progr
   Metadata metadata;
   const StateDict all = load_safetensors(file, &metadata);
   const std::string where = file.string();
+  if (!metadata.contains("position")) {
+    fail("{}: is no checkpoint of a training run; remove it to begin anew", where);
+  }
   const Json json = parse_json(metadata["position"], where);
   Position position{
       json_get<int64_t>(json, "step", where), json_get<double>(json, "loss_sum", where),

@@ -45,6 +45,7 @@ void check_train_config(const TrainConfig& config, const char* section) {
   require(config.beta2 >= 0 && config.beta2 < 1, "beta2", "0 to below 1", config.beta2);
   require(config.weight_decay >= 0, "weight_decay", "at least 0", config.weight_decay);
   require(config.warmup >= 0 && config.warmup <= 1, "warmup", "0 to 1", config.warmup);
+  require(config.step_factor >= 0, "step_factor", "at least 0", config.step_factor);
   require(config.label_smoothing >= 0 && config.label_smoothing < 1, "label_smoothing",
           "0 to below 1", config.label_smoothing);
   require(config.ema >= 0 && config.ema < 1, "ema", "0 to below 1", config.ema);

@@ -1,5 +1,6 @@
 #include "train/trainer.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/error.h"
@@ -14,9 +15,18 @@ namespace {
 
 [[noreturn]] void fail_diverged(const TrainConfig& config, int64_t step, double epoch) {
   fail(
-      "training diverged: the loss is not a number at step {} (epoch {:.2f}); lower lr (now {}) or "
+      "training diverged: loss or weights are not numbers at step {} (epoch {:.2f}); lower lr (now "
+      "{}) or "
       "lengthen warmup (now {})",
       step, epoch, config.lr, config.warmup);
+}
+
+/// A last update can leave the range of float with no loss to show it.
+bool are_finite(const StateDict& weights) {
+  return std::all_of(weights.begin(), weights.end(), [](const auto& entry) {
+    const auto values = entry.second.template as<float>();
+    return std::all_of(values.begin(), values.end(), [](float v) { return std::isfinite(v); });
+  });
 }
 
 }  // namespace
@@ -100,8 +110,10 @@ TrainResult train(Engine& engine, const Network& network, const StateDict& initi
     }
     if (stop && at.step < total) throw_if_interrupted();
   }
-  return {config.ema > 0 ? program->averaged_weights() : program->weights(), at.step, at.last_loss,
-          at.seconds,
+  StateDict weights = config.ema > 0 ? program->averaged_weights() : program->weights();
+  const double epoch = static_cast<double>(at.step) / static_cast<double>(per_epoch);
+  if (!are_finite(weights)) fail_diverged(config, at.step, epoch);
+  return {std::move(weights), at.step, at.last_loss, at.seconds,
           at.seconds > 0 ? static_cast<double>(at.step * config.batch) / at.seconds : 0};
 }
 

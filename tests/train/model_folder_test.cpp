@@ -1,0 +1,78 @@
+// A trained network on disk and back, and what is said of folders that are not one.
+#include "train/model_folder.h"
+
+#include "base/files.h"
+#include "expect_error.h"
+#include "temporary_folder.h"
+#include "train/toy_training.h"
+
+namespace hardmoe {
+namespace {
+
+Model small_model() {
+  const ModelConfig config{.depth = 18, .stem = Stem::small, .width = 8, .image_size = 16};
+  return {{config, 5, "the vocabulary's hash"}, initial_weights(resnet(config, 5), 7)};
+}
+
+TEST(ModelFolder, RoundTrip) {
+  const TemporaryFolder folder;
+  const Model saved = small_model();
+  save_model(folder.path(), saved);
+  const Model loaded = load_model(folder.path());
+  EXPECT_EQ(loaded.card.model.depth, 18);
+  EXPECT_EQ(loaded.card.model.stem, Stem::small);
+  EXPECT_EQ(loaded.card.model.width, 8);
+  EXPECT_EQ(loaded.card.model.image_size, 16);
+  EXPECT_EQ(loaded.card.tags, 5);
+  EXPECT_EQ(loaded.card.vocabulary, "the vocabulary's hash");
+  expect_same_bytes(loaded.weights, saved.weights);
+}
+
+TEST(ModelFolder, EqualModelsAreEqualBytes) {
+  const TemporaryFolder a, b;
+  save_model(a.path(), small_model());
+  save_model(b.path(), load_model(a.path()));
+  for (const char* name : {"model.safetensors", "model.yaml"}) {
+    EXPECT_EQ(read_file(a / name), read_file(b / name)) << name;
+  }
+}
+
+TEST(ModelFolder, WeightsMustFitTheArchitecture) {
+  const TemporaryFolder folder;
+  Model model = small_model();
+  model.card.model.width = 16;
+  save_model(folder.path(), model);
+  expect_error([&] { load_model(folder.path()); },
+               {"model.safetensors", "conv1.weight", "8×3×3×3", "16×3×3×3"});
+  model = small_model();
+  model.card.tags = 6;
+  save_model(folder.path(), model);
+  expect_error([&] { load_model(folder.path()); }, {"model.safetensors", "fc.weight", "5×64"});
+  model = small_model();
+  model.weights.erase("layer3.0.bn1.running_var");
+  save_model(folder.path(), model);
+  expect_error([&] { load_model(folder.path()); }, {"layer3.0.bn1.running_var"});
+}
+
+TEST(ModelFolder, MissingAndDamagedFilesAreNamed) {
+  const TemporaryFolder folder;
+  expect_error([&] { load_model(folder.path()); }, {"model.yaml", "moe-train-base"});
+  save_model(folder.path(), small_model());
+  const std::string weights = read_file(folder / "model.safetensors");
+  write_file_atomic(folder / "model.safetensors", weights.substr(0, weights.size() / 2));
+  expect_error([&] { load_model(folder.path()); }, {(folder / "model.safetensors").string()});
+  std::filesystem::remove(folder / "model.safetensors");
+  expect_error([&] { load_model(folder.path()); }, {(folder / "model.safetensors").string()});
+  write_file_atomic(folder / "model.yaml", "model: {depht: 18}\n");
+  expect_error([&] { load_model(folder.path()); }, {"model.yaml, line 1", "'model.depth'"},
+               ExitStatus::usage);
+}
+
+TEST(ModelFolder, VocabularyHash) {
+  // printf 'b\na' | sha256sum
+  EXPECT_EQ(vocabulary_hash({{"b", "a"}, {2, 1}}),
+            "c4a78e5bdf318c857b19a6ae4678d9fc8ab0d9bf2b7dd11b41a06c4c1047d943");
+}
+
+}  // namespace
+}  // namespace hardmoe

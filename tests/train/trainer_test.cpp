@@ -1,0 +1,153 @@
+// The training loop: resumed runs end as uninterrupted ones, to the byte, and divergence is told.
+#include "train/trainer.h"
+
+#include <csignal>
+#include <fstream>
+
+#include "base/files.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/signals.h"
+#include "base/text.h"
+#include "expect_error.h"
+#include "temporary_folder.h"
+#include "train/checkpoint.h"
+#include "train/toy_training.h"
+
+namespace hardmoe {
+namespace {
+namespace fs = std::filesystem;
+
+struct PowerCut {};
+
+class Trainer : public testing::Test {
+ protected:
+  Trainer() : engine(make_engine("cpu")) { set_log_level(LogLevel::warning); }
+
+  TrainResult run(const TrainConfig& config, const fs::path& out, ToySource& source) const {
+    fs::create_directories(out);
+    return train(*engine, toy_network(), initial_weights(toy_network(), 1), source, config, out);
+  }
+  TrainResult run(const TrainConfig& config, const fs::path& out) const {
+    ToySource source;
+    return run(config, out, source);
+  }
+
+  TemporaryFolder folder;
+  std::unique_ptr<Engine> engine;
+};
+
+std::vector<TrainConfig> settings() {
+  TrainConfig sgd = toy_config();
+  TrainConfig averaged = sgd;
+  averaged.ema = 0.8;
+  averaged.nesterov = false;
+  averaged.loss = LossKind::sigmoid;
+  TrainConfig adamw = sgd;
+  adamw.optimizer = OptimizerKind::adamw;
+  adamw.lr = 0.01;
+  TrainConfig both = adamw;
+  both.ema = 0.8;
+  both.label_smoothing = 0.1;
+  return {sgd, averaged, adamw, both};
+}
+
+TEST_F(Trainer, ResumedRunsEndAsUninterruptedOnes) {
+  int number = 0;
+  for (TrainConfig config : settings()) {
+    const std::string name = std::to_string(number++);
+    const TrainResult whole = run(config, folder / ("whole" + name));
+    EXPECT_EQ(whole.steps, 15);
+    config.checkpoint_minutes = 1e-9;       // one after each step
+    for (const int stop : {1, 5, 7, 14}) {  // the fifth ends an epoch
+      const fs::path out = folder / (name + "-" + std::to_string(stop));
+      ToySource source;
+      int batches = 0;
+      source.before_next = [&] {
+        if (batches++ == stop + stop / 6) throw PowerCut{};  // an epoch's end is asked for as well
+      };
+      EXPECT_THROW(run(config, out, source), PowerCut);
+      ASSERT_TRUE(fs::exists(checkpoint_file(out)));
+      const TrainResult resumed = run(config, out);
+      EXPECT_EQ(resumed.steps, whole.steps);
+      EXPECT_NEAR(resumed.loss, whole.loss, 1e-12);
+      expect_same_bytes(resumed.weights, whole.weights);
+    }
+  }
+}
+
+TEST_F(Trainer, LearnsAndReports) {
+  const TrainResult result = run(toy_config(), folder / "out");
+  const auto lines = split(trim(read_file(folder / "out/log.jsonl")), '\n');
+  ASSERT_EQ(lines.size(), 4U);  // steps 4, 8, 12 and the last, 15
+  const Json first = Json::parse(lines[0]), last = Json::parse(lines[3]);
+  EXPECT_EQ(first["step"], 4);
+  EXPECT_EQ(first["epoch"], 0.8);
+  EXPECT_EQ(last["step"], 15);
+  EXPECT_EQ(last["epoch"], 3.0);
+  EXPECT_EQ(last["loss"], result.loss);
+  EXPECT_LT(last["loss"].get<double>(), 0.8 * first["loss"].get<double>());
+  EXPECT_GT(result.images_per_second, 0);
+}
+
+TEST_F(Trainer, FractionsOfAnEpoch) {
+  TrainConfig config = toy_config();
+  config.epochs = 0.5;
+  EXPECT_EQ(run(config, folder / "half").steps, 3);  // of 2.5, rounded
+  config.epochs = 0.01;
+  EXPECT_EQ(run(config, folder / "least").steps, 1);
+}
+
+TEST_F(Trainer, AFinishedCheckpointIsNotTrainedFurther) {
+  TrainConfig config = toy_config();
+  const TrainResult whole = run(config, folder / "out");
+  const auto program = engine->compile(toy_network(), training_options(config));
+  program->load_weights(whole.weights, "trained");
+  save_checkpoint(checkpoint_file(folder / "out"), *program, {15, 0, 0, 0.25, 1});
+  const TrainResult again = run(config, folder / "out");
+  expect_same_bytes(again.weights, whole.weights);
+  EXPECT_EQ(again.loss, 0.25);
+}
+
+TEST_F(Trainer, DivergenceIsToldWithStepAndRemedy) {
+  TrainConfig config = toy_config();
+  config.lr = 1e30;
+  config.warmup = 0;
+  expect_error([&] { run(config, folder / "out"); },
+               {"diverged", "step 4", "epoch 0.80", "lower lr (now 1e+30)", "warmup (now 0)"});
+  EXPECT_FALSE(fs::exists(checkpoint_file(folder / "out")));
+}
+
+TEST_F(Trainer, WeightsThatAreNotNumbersAreNoResult) {
+  // The only loss is that of the first weights; the update then leaves the range of float.
+  TrainConfig config = toy_config();
+  config.epochs = 0.2;
+  config.lr = 3e38;
+  config.warmup = 0;
+  config.weight_decay = 100;
+  expect_error([&] { run(config, folder / "out"); }, {"diverged", "step 1", "lower lr"});
+}
+
+TEST_F(Trainer, ASignalSavesAndSaysSo) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  const auto interrupted_run = [&] {
+    install_signal_handlers();
+    ToySource source;
+    int batches = 0;
+    source.before_next = [&] {
+      if (batches++ == 6) std::raise(SIGTERM);
+    };
+    try {
+      run(toy_config(), folder / "out", source);
+    } catch (const Error& error) {
+      fmt::print(stderr, "{}\n", error.what());
+      const bool saved = fs::exists(checkpoint_file(folder / "out"));
+      std::_Exit(saved ? static_cast<int>(error.status()) : 1);
+    }
+    std::_Exit(0);
+  };
+  EXPECT_EXIT(interrupted_run(), testing::ExitedWithCode(75), "run the same command again");
+}
+
+}  // namespace
+}  // namespace hardmoe
