@@ -2,7 +2,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -21,28 +21,36 @@
 namespace hardmoe {
 namespace {
 
+/// Between fork and exec: only what is safe there, and what fails is told in the log.
+[[noreturn]] void become(char* const* arguments, int log, pid_t parent) {
+  ::setpgid(0, 0);  // Ctrl-C reaches the children through us, once
+  // Should we be killed, the children save and stop too, or they would hold the stages' locks.
+  ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+  if (::getppid() != parent) ::_exit(static_cast<int>(ExitStatus::interrupted));
+  const int nothing = ::open("/dev/null", O_RDONLY);
+  if (nothing >= 0) ::dup2(nothing, STDIN_FILENO);
+  ::dup2(log, STDOUT_FILENO);
+  ::dup2(log, STDERR_FILENO);
+  ::execvp(arguments[0], arguments);
+  const std::string message = fmt::format("{}: {}\n", arguments[0], std::strerror(errno));
+  static_cast<void>(!::write(STDERR_FILENO, message.data(), message.size()));
+  ::_exit(127);  // as a shell has it
+}
+
 pid_t start(const ProcessSpec& process) {
   std::vector<char*> arguments;
   for (const auto& argument : process.arguments) {
     arguments.push_back(const_cast<char*>(argument.c_str()));
   }
   arguments.push_back(nullptr);
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-  posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, process.log.c_str(),
-                                   O_WRONLY | O_CREAT | O_TRUNC, 0644);
-  posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO, STDERR_FILENO);
-  // A group of their own: Ctrl-C reaches the children through us, once.
-  posix_spawnattr_t attributes;
-  posix_spawnattr_init(&attributes);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
-  pid_t child = 0;
-  const int error =
-      posix_spawnp(&child, arguments[0], &actions, &attributes, arguments.data(), environ);
-  posix_spawn_file_actions_destroy(&actions);
-  posix_spawnattr_destroy(&attributes);
-  if (error != 0) fail("starting {}: {}", process.arguments[0], std::strerror(error));
+  const int log = ::open(process.log.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (log < 0) fail("writing {}: {}", process.log.string(), std::strerror(errno));
+  const pid_t parent = ::getpid();
+  const pid_t child = ::fork();
+  if (child == 0) become(arguments.data(), log, parent);
+  const int error = errno;
+  ::close(log);
+  if (child < 0) fail("starting {}: {}", process.arguments[0], std::strerror(error));
   return child;
 }
 
@@ -91,7 +99,9 @@ void run_processes(const std::vector<ProcessSpec>& processes, int parallel,
                                now_seconds() - child->second.start};
     const size_t index = child->second.process;
     running.erase(child);
-    if (result.exit_status == static_cast<int>(ExitStatus::interrupted)) {
+    // A child that the signal found before its handlers were in place dies of it.
+    const bool stopped_by_us = told && result.exit_status == 128 + SIGTERM;
+    if (stopped_by_us || result.exit_status == static_cast<int>(ExitStatus::interrupted)) {
       stopped = true;
     } else if (result.exit_status != 0 && !failed) {
       failed = index;

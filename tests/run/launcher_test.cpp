@@ -1,0 +1,171 @@
+// Child processes: how many at once, what is said of those that fail, and how they are stopped.
+#include "run/launcher.h"
+
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <thread>
+
+#include "base/files.h"
+#include "base/log.h"
+#include "base/signals.h"
+#include "base/text.h"
+#include "expect_error.h"
+#include "temporary_folder.h"
+
+namespace hardmoe {
+namespace {
+namespace fs = std::filesystem;
+
+class Launcher : public testing::Test {
+ protected:
+  ProcessSpec shell(const std::string& name, const std::string& script) const {
+    return {name, {"/bin/sh", "-c", script}, folder / (name + ".txt")};
+  }
+  /// The names of those that finished, in the order they did.
+  std::vector<std::string> run(const std::vector<ProcessSpec>& processes, int parallel) {
+    finished.clear();
+    run_processes(processes, parallel,
+                  [&](const ProcessSpec& process, const ProcessResult& result) {
+                    EXPECT_EQ(result.exit_status, 0);
+                    finished.push_back(process.name);
+                  });
+    return finished;
+  }
+  std::string path(const std::string& name) const { return (folder / name).string(); }
+
+  TemporaryFolder folder;
+  std::vector<std::string> finished;
+};
+
+bool wait_for(const std::function<bool()>& condition) {
+  for (int i = 0; i < 1000; ++i) {
+    if (condition()) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  return false;
+}
+
+TEST_F(Launcher, OneAtATimeKeepsTheOrder) {
+  EXPECT_EQ(run({shell("a", "sleep 0.05"), shell("b", "true"), shell("c", "true")}, 1),
+            (std::vector<std::string>{"a", "b", "c"}));
+}
+
+TEST_F(Launcher, AsManyAtOnceAsAsked) {
+  // Each is counted while it runs; the first two can only end together.
+  const std::string counted = fmt::format(
+      "mkdir {0}/$$; ls -d {0}/[0-9]* | wc -l >> {0}/counts; sleep 0.05; {{}}; rmdir {0}/$$",
+      folder.path().string());
+  const auto meet = [&](const char* mine, const char* other) {
+    const std::string script =
+        fmt::format("touch {}; until [ -e {} ]; do sleep 0.01; done", path(mine), path(other));
+    return fmt::format(fmt::runtime(counted), script);
+  };
+  const std::string alone = fmt::format(fmt::runtime(counted), "true");
+  run({shell("a", meet("x", "y")), shell("b", meet("y", "x")), shell("c", alone), shell("d", alone),
+       shell("e", alone)},
+      2);
+  EXPECT_EQ(finished.size(), 5U);
+  for (const auto& line : split(trim(read_file(folder / "counts")), '\n')) {
+    EXPECT_LE(std::stoi(line), 2);
+  }
+}
+
+TEST_F(Launcher, BothOutputsGoToTheLogAndInputIsEmpty) {
+  run({shell("a", "cat; echo out; echo err >&2")}, 1);
+  EXPECT_EQ(read_file(folder / "a.txt"), "out\nerr\n");
+}
+
+TEST_F(Launcher, AFailureIsToldAndNothingNewStarted) {
+  const std::vector<ProcessSpec> processes = {
+      shell("good", "true"), shell("expert 1", "echo at work; echo 'no disk' >&2; exit 1"),
+      shell("never", "touch " + path("started"))};
+  expect_error([&] { run(processes, 1); },
+               {"expert 1 failed (exit status 1): no disk", path("expert 1.txt")});
+  EXPECT_EQ(finished, (std::vector<std::string>{"good"}));
+  EXPECT_FALSE(fs::exists(folder / "started"));
+}
+
+TEST_F(Launcher, OthersFinishWhenOneFails) {
+  expect_error(
+      [&] {
+        run({shell("bad", "exit 3"), shell("slow", "sleep 0.2; touch " + path("finished"))}, 2);
+      },
+      {"bad failed (exit status 3): no message"});
+  EXPECT_TRUE(fs::exists(folder / "finished"));
+  EXPECT_EQ(finished, (std::vector<std::string>{"slow"}));
+}
+
+TEST_F(Launcher, StatusesKeepTheirMeaning) {
+  expect_error([&] { run({shell("a", "echo wrong option; exit 2")}, 1); },
+               {"a failed (exit status 2): wrong option"}, ExitStatus::usage);
+  expect_error(
+      [&] {
+        run({shell("a", "exit 75"), shell("b", "touch " + path("b"))}, 1);
+      },
+      {"interrupted", "same command"}, ExitStatus::interrupted);
+  EXPECT_FALSE(fs::exists(folder / "b"));
+  expect_error([&] { run({shell("a", "kill -KILL $$")}, 1); }, {"a failed (exit status 137)"});
+  expect_error([&] { run({shell("a", "kill -TERM $$")}, 1); }, {"a failed (exit status 143)"});
+}
+
+TEST_F(Launcher, ProgramsThatCannotStartAreNamed) {
+  expect_error(
+      [&] {
+        run({{"a", {"/nowhere/moe-x"}, folder / "a.txt"}}, 1);
+      },
+      {"a failed (exit status 127)", "/nowhere/moe-x: No such file"});
+  expect_error([&] { run({{"a", {"true"}, folder / "no/a.txt"}}, 1); }, {path("no/a.txt")});
+}
+
+TEST_F(Launcher, ASignalIsPassedOn) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  const auto interrupted_run = [&] {
+    install_signal_handlers();
+    const std::string wait = "; while :; do sleep 0.05; done";
+    std::jthread signal([&] {
+      wait_for([&] { return fs::exists(folder / "a") && fs::exists(folder / "b"); });
+      ::kill(::getpid(), SIGTERM);
+    });
+    try {
+      run({shell("saves", "trap 'exit 75' TERM; touch " + path("a") + wait),
+           shell("just dies", "touch " + path("b") + wait), shell("never", "touch " + path("c"))},
+          2);
+    } catch (const Error& error) {
+      fmt::print(stderr, "{}\n", error.what());
+      std::_Exit(fs::exists(folder / "c") ? 1 : static_cast<int>(error.status()));
+    }
+    std::_Exit(0);
+  };
+  EXPECT_EXIT(interrupted_run(), testing::ExitedWithCode(75), "same command again");
+}
+
+TEST_F(Launcher, ChildrenStopWhenTheirStarterIsKilled) {
+  const pid_t starter = ::fork();
+  if (starter == 0) {
+    try {
+      run({shell("a", "trap 'touch " + path("stopped") + "; exit 75' TERM; touch " +
+                          path("running") + "; while :; do sleep 0.05; done")},
+          1);
+    } catch (...) {
+    }
+    std::_Exit(0);
+  }
+  EXPECT_TRUE(wait_for([&] { return fs::exists(folder / "running"); }));
+  ::kill(starter, SIGKILL);
+  ::waitpid(starter, nullptr, 0);
+  EXPECT_TRUE(wait_for([&] { return fs::exists(folder / "stopped"); }));
+}
+
+TEST_F(Launcher, ShellLinesSurviveAShell) {
+  const std::vector<std::string> words = {
+      "plain-1.2/x=y", "two words", "it's", "$HOME `id`", "", "a\"b", "é\\n*", "--set=a,b@1%"};
+  EXPECT_EQ(shell_line({"a", "b c", "it's"}), "a 'b c' 'it'\\''s'");
+  run({shell("a", "printf '%s\\n' " + shell_line(words))}, 1);
+  EXPECT_EQ(read_file(folder / "a.txt"), join(words, "\n") + "\n");
+}
+
+}  // namespace
+}  // namespace hardmoe
