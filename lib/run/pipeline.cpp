@@ -1,5 +1,7 @@
 #include "run/pipeline.h"
 
+#include <algorithm>
+
 #include "base/stage.h"
 #include "base/text.h"
 #include "base/threads.h"
@@ -31,6 +33,9 @@ std::vector<PipelineStep> plan_pipeline(const Config& config, const fs::path& ou
   }
   if (config.run.parallel < 1 || config.run.parallel > 1024) {
     fail_usage("run.parallel: expected 1 to 1024, found {}", config.run.parallel);
+  }
+  if (config.partition.experts < 1 || config.partition.experts > 65535) {
+    fail_usage("partition.experts: expected 1 to 65535, found {}", config.partition.experts);
   }
   std::vector<PipelineStep> steps;
   const std::string data = dataset_folder(config, out);
@@ -109,7 +114,10 @@ std::vector<PipelineStep> plan_pipeline(const Config& config, const fs::path& ou
 
 Json pipeline_summary(const Config& config, const fs::path& out) {
   const auto seconds = [&](const fs::path& folder) {
-    return json_get<double>(read_json(folder / "stage.json"), "seconds", folder.string());
+    // A stage counts from its last resumption, training over all of them.
+    const Json record = read_json(folder / "stage.json");
+    const double whole = json_get<double>(record, "seconds", folder.string());
+    return std::max(whole, record.at("results").value("seconds", 0.0));
   };
   const double base = seconds(out / "base");
   double mixture = base + seconds(out / "embedding") + seconds(out / "partition");
@@ -149,7 +157,9 @@ std::string summary_table(const Json& summary) {
                        human_count(row["flops_per_image"].get<double>()),
                        fmt::format("{:.0f}", row["training_seconds"].get<double>())});
     }
-    if (table.size() > 1) text += (text.empty() ? "" : "\n") + format_table(table);
+    if (table.size() == 1) continue;
+    if (!text.empty()) text += '\n';
+    text += format_table(table);
   }
   return text;
 }

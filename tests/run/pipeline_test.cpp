@@ -1,0 +1,162 @@
+// The commands that a configuration comes to, and the table of what they came to.
+#include "run/pipeline.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "base/files.h"
+#include "base/threads.h"
+#include "expect_error.h"
+#include "temporary_folder.h"
+
+namespace hardmoe {
+namespace {
+namespace fs = std::filesystem;
+
+std::vector<PipelineStep> plan(const Config& config, const std::string& device = "cpu",
+                               bool force = false) {
+  return plan_pipeline(config, "/out", "/bin", "/out/config.yaml", device, force);
+}
+
+std::vector<std::string> lines_of(const std::vector<PipelineStep>& steps) {
+  std::vector<std::string> lines;
+  for (const auto& step : steps) {
+    for (const auto& process : step.processes) lines.push_back(shell_line(process.arguments));
+  }
+  return lines;
+}
+
+Config small() {
+  Config config;
+  config.run.sources = {"a.tar", "b c.tar"};
+  config.run.ingest_options = {"--val-fraction", "0.2"};
+  config.partition.experts = 2;
+  return config;
+}
+
+TEST(Pipeline, CommandsInTheirOrder) {
+  const std::string config = " --config /out/config.yaml";
+  const std::string mixture = " --base /out/base --partition /out/partition --experts /out/experts";
+  const std::vector<std::string> expected = {
+      "/bin/moe-ingest a.tar 'b c.tar' --out /out/dataset --val-fraction 0.2" + config,
+      "/bin/moe-train-base /out/dataset --out /out/base" + config,
+      "/bin/moe-embed /out/dataset --model /out/base --out /out/embedding" + config,
+      "/bin/moe-partition /out/embedding --out /out/partition" + config,
+      "/bin/moe-train-expert /out/dataset --base /out/base --partition /out/partition --expert 0"
+      " --out /out/experts/0" +
+          config,
+      "/bin/moe-train-expert /out/dataset --base /out/base --partition /out/partition --expert 1"
+      " --out /out/experts/1" +
+          config,
+      "/bin/moe-train-expert /out/dataset --base /out/base --expert all --out /out/longer" + config,
+      "/bin/moe-train-decoder /out/dataset --out /out/decoder" + mixture + config,
+      "/bin/moe-eval /out/dataset --out /out/eval/base --model /out/base" + config,
+      "/bin/moe-eval /out/dataset --out /out/eval/longer --model /out/longer" + config,
+      "/bin/moe-eval /out/dataset --out /out/eval/local" + mixture + config,
+      "/bin/moe-eval /out/dataset --out /out/eval/shared" + mixture + " --decoder /out/decoder" +
+          config};
+  EXPECT_EQ(lines_of(plan(small())), expected);
+}
+
+TEST(Pipeline, LogsHaveNamesOfTheirOwn) {
+  std::vector<std::string> logs;
+  for (const auto& step : plan(small())) {
+    for (const auto& process : step.processes) logs.push_back(process.log.string());
+  }
+  EXPECT_EQ(logs[4], "/out/logs/expert-0.txt");
+  std::sort(logs.begin(), logs.end());
+  EXPECT_EQ(std::adjacent_find(logs.begin(), logs.end()), logs.end());
+}
+
+TEST(Pipeline, OptionsAreHandedOn) {
+  Config config = small();
+  config.run.controls = false;
+  config.run.sources.clear();
+  config.run.dataset = "/data";
+  config.partition.method = PartitionMethod::top_tag;
+  const auto lines = lines_of(plan(config, "cuda:1", true));
+  ASSERT_EQ(lines.size(), 9U);  // no ingest, no longer, no evaluation of it
+  EXPECT_EQ(lines[2],
+            "/bin/moe-partition /out/embedding --out /out/partition --data /data"
+            " --config /out/config.yaml --force");
+  for (const auto& line : lines) {
+    const bool on_device = !line.starts_with("/bin/moe-partition");
+    EXPECT_EQ(line.find("--device cuda:1") != std::string::npos, on_device) << line;
+    EXPECT_TRUE(line.ends_with("--force")) << line;
+    EXPECT_EQ(line.find("longer"), std::string::npos) << line;
+  }
+}
+
+TEST(Pipeline, ParallelExpertsShareTheThreads) {
+  Config config = small();
+  config.run.parallel = 8;
+  set_compute_threads(6);
+  for (const auto& step : plan(config)) {
+    const bool experts = step.processes.size() > 1;
+    EXPECT_EQ(step.parallel, experts ? 2 : 1);
+    const auto line = shell_line(step.processes[0].arguments);
+    EXPECT_EQ(line.find("--threads 3") != std::string::npos, experts) << line;
+  }
+}
+
+TEST(Pipeline, RefusesWhatIsNotOneDataset) {
+  Config config = small();
+  config.run.dataset = "/data";
+  expect_error([&] { plan(config); }, {"sources", "dataset"}, ExitStatus::usage);
+  config.run.dataset.clear();
+  config.run.sources.clear();
+  expect_error([&] { plan(config); }, {"sources", "dataset"}, ExitStatus::usage);
+  config = small();
+  config.run.parallel = 0;
+  expect_error([&] { plan(config); }, {"run.parallel", "found 0"}, ExitStatus::usage);
+  config = small();
+  config.partition.experts = 0;
+  expect_error([&] { plan(config); }, {"partition.experts", "found 0"}, ExitStatus::usage);
+}
+
+/// A finished stage that took 10 s, or `seconds` over several runs.
+void write_stage(const fs::path& folder, const std::string& command, const Json& results) {
+  make_writable_folder(folder);
+  write_json(folder / "stage.json", {{"command", command},
+                                     {"done", true},
+                                     {"outputs", Json::object()},
+                                     {"results", results},
+                                     {"seconds", 10.0}});
+}
+
+TEST(Pipeline, SummaryCountsEveryonesTraining) {
+  const TemporaryFolder folder;
+  const fs::path out = folder.path();
+  write_stage(out / "base", "moe-train-base", {{"seconds", 100.0}});  // resumed: 10 s of them last
+  write_stage(out / "embedding", "moe-embed", {{"seconds", 9.0}});
+  write_stage(out / "partition", "moe-partition", Json::object());
+  for (const char* expert : {"0", "1"}) {
+    write_stage(out / "experts" / expert, "moe-train-expert", {{"seconds", 9.5}});
+  }
+  write_stage(out / "longer", "moe-train-expert", {{"seconds", 8.0}});
+  write_stage(out / "decoder", "moe-train-decoder", {{"seconds", 8.0}});
+  double precision = 0.5;
+  for (const char* name : {"base", "longer", "local", "shared"}) {
+    const Json metrics = {{"P@1", precision += 0.1}, {"P@5", 0.25}, {"R@10", 0.125}};
+    write_stage(out / "eval" / name, "moe-eval",
+                {{"parameters", 1500000}, {"flops_per_image", 2.5e9}, {"tags", metrics}});
+  }
+  const Json summary = pipeline_summary(small(), out);
+  ASSERT_EQ(summary.size(), 4U);
+  EXPECT_EQ(summary[0]["training_seconds"], 100.0);
+  EXPECT_EQ(summary[1]["training_seconds"], 110.0);
+  EXPECT_EQ(summary[2]["training_seconds"], 140.0);  // base, embedding, partition, two experts
+  EXPECT_EQ(summary[3]["training_seconds"], 150.0);
+  EXPECT_EQ(summary[3]["name"], "mixture, shared decoder");
+  const std::string table = summary_table(summary);
+  EXPECT_EQ(table,
+            "against tags               P@1    P@5   R@10  parameters  FLOPs an image  seconds\n"
+            "base                     0.600  0.250  0.125        1.5M            2.5G      100\n"
+            "base, trained as long    0.700  0.250  0.125        1.5M            2.5G      110\n"
+            "mixture, local decoders  0.800  0.250  0.125        1.5M            2.5G      140\n"
+            "mixture, shared decoder  0.900  0.250  0.125        1.5M            2.5G      150\n");
+}
+
+}  // namespace
+}  // namespace hardmoe
