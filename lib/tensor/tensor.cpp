@@ -1,5 +1,7 @@
 #include "tensor/tensor.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <cstring>
 #include <new>
@@ -17,10 +19,15 @@ int64_t element_count(const Shape& shape) {
 std::string to_string(const Shape& shape) { return fmt::format("{}", fmt::join(shape, "×")); }
 
 Tensor::Tensor(DType dtype, Shape shape) : dtype_(dtype), shape_(std::move(shape)) {
-  constexpr std::align_val_t alignment{64};
+  // Large arrays are walked end to end again and again: huge pages spare most of the TLB misses.
+  constexpr size_t huge_page = size_t{1} << 21;
   const size_t count = std::max<size_t>(bytes(), 1);
-  data_ = std::shared_ptr<std::byte[]>(static_cast<std::byte*>(::operator new(count, alignment)),
-                                       [](std::byte* p) { ::operator delete(p, alignment); });
+  const bool large = count >= 2 * huge_page;
+  const std::align_val_t alignment{large ? huge_page : 64};
+  data_ = std::shared_ptr<std::byte[]>(
+      static_cast<std::byte*>(::operator new(count, alignment)),
+      [alignment](std::byte* p) { ::operator delete(p, alignment); });
+  if (large) ::madvise(data_.get(), count, MADV_HUGEPAGE);
   std::memset(data_.get(), 0, count);
 }
 

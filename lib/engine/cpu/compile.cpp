@@ -123,9 +123,9 @@ void CpuProgram::place_parameters() {
     if (layer == nullptr) continue;
     layer->master = master(layer->weight);
     const onednn::Desc& held = parameters_.slot(layer->weight).layout;
-    const auto copy_unless_same = [&](const onednn::Desc& wanted, std::vector<std::byte>& copy) {
+    const auto copy_unless_same = [&](const onednn::Desc& wanted, Tensor& copy) {
       if (wanted == held) return std::unique_ptr<onednn::Reorder>();
-      copy.resize(wanted.get_size());
+      copy = Tensor(DType::u8, {static_cast<int64_t>(wanted.get_size())});
       return std::make_unique<onednn::Reorder>(held, wanted);
     };
     layer->to_forward = copy_unless_same(layer->primitives.weights_forward, layer->forward_copy);

@@ -179,7 +179,7 @@ int64_t CpuProgram::memory_bytes() const {
     bytes += t->bytes();
   }
   for (const auto& layer : layers_) {
-    if (layer != nullptr) bytes += layer->forward_copy.size() + layer->backward_copy.size();
+    if (layer != nullptr) bytes += layer->forward_copy.bytes() + layer->backward_copy.bytes();
   }
   return static_cast<int64_t>(bytes);
 }

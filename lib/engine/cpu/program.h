@@ -54,8 +54,7 @@ class CpuProgram final : public Program {
     onednn::Layer primitives;
     int weight = -1;  // slots
     int bias = -1;
-    std::vector<std::byte> forward_copy,
-        backward_copy;  // working weights; empty: the master serves
+    Tensor forward_copy, backward_copy;  // working weights; empty: the master serves
     std::unique_ptr<onednn::Reorder> to_forward, to_backward;
     float* master = nullptr;
     const void* forward_weights() const;
