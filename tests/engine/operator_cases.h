@@ -135,6 +135,16 @@ inline OperatorCase linear_case(int64_t features, int64_t tags, int64_t batch) {
   return {fmt::format("linear_{}to{}_n{}", features, tags, batch), batch, build.network};
 }
 
+/// Two linear layers: the lower one's outputs are not the logits.
+inline OperatorCase two_linears_case(int64_t features, int64_t hidden, int64_t tags,
+                                     int64_t batch) {
+  auto build = CaseBuilder::of_features(features);
+  const int x = build.network.append({OpKind::linear, "hidden", {0}}, hidden);
+  build.network.logits = build.network.append({OpKind::linear, "fc", {x}}, tags);
+  return {fmt::format("linear_{}to{}to{}_n{}", features, hidden, tags, batch), batch,
+          build.network};
+}
+
 /// Operators joined in the ways of residual networks, and some that those do not use.
 inline std::vector<OperatorCase> joined_cases() {
   std::vector<OperatorCase> cases;
@@ -223,6 +233,7 @@ inline std::vector<OperatorCase> operator_cases() {
            head_case({9, 9}, 24, 7, 1),
            head_case({5, 7}, 64, 1000, 3),
 
+           two_linears_case(24, 13, 7, 3),
            linear_case(24, 1, 3),
            linear_case(10, 7, 1),
            linear_case(64, 7, 5),
