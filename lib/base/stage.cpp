@@ -78,9 +78,12 @@ Stage::Stage(Options options)
   if (fs::exists(file)) {
     const Json record = read_json(file);
     const std::string where = file.string();
-    const Json found = {{"command", json_get<std::string>(record, "command", where)},
-                        {"inputs", json_get<Json>(record, "inputs", where)}};
-    const auto changes = json_differences(found, identity);
+    const auto command = json_get<std::string>(record, "command", where);
+    if (command != options_.command) {
+      fail_usage("{}: holds the result of `{}`; choose another --out for `{}`",
+                 options_.folder.string(), command, options_.command);
+    }
+    auto changes = json_differences(json_get<Json>(record, "inputs", where), options_.inputs);
     if (changes.empty()) {
       done_ = json_get<bool>(record, "done", where);
       if (done_) {
@@ -90,6 +93,12 @@ Stage::Stage(Options options)
       return;
     }
     if (!options_.force) {
+      constexpr size_t shown = 8;
+      const size_t count = changes.size();
+      if (count > shown) {
+        changes.resize(shown);
+        changes.push_back(fmt::format("and {} more", count - shown));
+      }
       fail_usage("{}: made from other inputs ({}); choose another --out, or --force to redo it",
                  options_.folder.string(), join(changes, "; "));
     }
@@ -126,6 +135,10 @@ void Stage::finish(const std::vector<std::string>& outputs, Json results) {
 std::string stage_fingerprint(const fs::path& folder, const std::string& command) {
   const Json record = finished_record(folder, command);
   return sha256_hex(json_get<Json>(record, "outputs", folder.string()).dump());
+}
+
+Json stage_inputs(const fs::path& folder, const std::string& command) {
+  return json_get<Json>(finished_record(folder, command), "inputs", folder.string());
 }
 
 Json stage_results(const fs::path& folder, const std::string& command) {

@@ -25,7 +25,7 @@ class Stage {
   };
 
   /// Locks the folder. Throws Error naming what changed if an earlier run had other inputs, unless
-  /// forced: then what that run wrote is removed.
+  /// forced: then what that run wrote is removed. Another command's result is refused in any case.
   explicit Stage(Options options);
 
   /// A finished run with the same inputs is here: nothing is left to do.
@@ -48,6 +48,9 @@ class Stage {
 /// The identity of a finished stage's outputs, for the inputs of the next. Throws Error if the
 /// folder holds no finished stage: "X is not finished; run `COMMAND` first".
 std::string stage_fingerprint(const std::filesystem::path& folder, const std::string& command);
+
+/// The inputs of a finished stage. Throws as stage_fingerprint does.
+Json stage_inputs(const std::filesystem::path& folder, const std::string& command);
 
 /// The results a finished stage reported. Throws as stage_fingerprint does.
 Json stage_results(const std::filesystem::path& folder, const std::string& command);

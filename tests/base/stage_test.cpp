@@ -43,8 +43,10 @@ TEST_F(StageTest, UnfinishedResumesFinishedIsDone) {
 TEST_F(StageTest, OtherInputsAreRefusedAndNamed) {
   finish(0.1);
   expect_error([&] { open(0.2); }, {"lr: was 0.1, is 0.2", "--force"}, ExitStatus::usage);
-  expect_error([&] { open(0.1, false, "moe-embed"); }, {"moe-train-base", "moe-embed"},
-               ExitStatus::usage);
+  for (const bool force : {false, true}) {  // nobody means to lose another command's result
+    expect_error([&] { open(0.1, force, "moe-embed"); }, {"moe-train-base", "moe-embed"},
+                 ExitStatus::usage);
+  }
   EXPECT_TRUE(has("weights"));
 }
 
