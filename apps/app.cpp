@@ -1,5 +1,7 @@
 #include "app.h"
 
+#include <fcntl.h>
+
 #include <cstdio>
 
 #include "base/log.h"
@@ -17,8 +19,16 @@ constexpr const char* exit_status_help =
     "resumes).\nResults go to standard output, messages to standard error.";
 
 int report(const std::string& name, const std::string& message, ExitStatus status) {
-  fmt::print(stderr, "{}: {}\n", name, message);
+  const std::string line = fmt::format("{}: {}\n", name, message);
+  std::fwrite(line.data(), 1, line.size(), stderr);  // fmt::print would throw if nobody reads it
   return static_cast<int>(status);
+}
+
+/// A standard stream that is closed would become the next file opened, and be written into.
+void open_standard_streams() {
+  for (int descriptor = 0; descriptor <= 2; ++descriptor) {
+    if (::fcntl(descriptor, F_GETFD) < 0) static_cast<void>(::open("/dev/null", O_RDWR));
+  }
 }
 
 /// CLI11's message, with the nearest known option where one was mistyped.
@@ -84,6 +94,7 @@ void Command::read_config() {
 
 int Command::run(int argc, char** argv, const std::function<void()>& body) {
   const std::string name = cli_.get_name();
+  open_standard_streams();
   try {
     cli_.parse(argc, argv);
   } catch (const CLI::Success& success) {  // --help, --version
