@@ -43,7 +43,7 @@ pid_t start(const ProcessSpec& process) {
     arguments.push_back(const_cast<char*>(argument.c_str()));
   }
   arguments.push_back(nullptr);
-  const int log = ::open(process.log.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  const int log = ::open(process.log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
   if (log < 0) fail("writing {}: {}", process.log.string(), std::strerror(errno));
   const pid_t parent = ::getpid();
   const pid_t child = ::fork();

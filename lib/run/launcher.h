@@ -12,7 +12,7 @@ namespace hardmoe {
 struct ProcessSpec {
   std::string name;                    ///< for people: "expert 2"
   std::vector<std::string> arguments;  ///< program first
-  std::filesystem::path log;           ///< standard output and error, overwritten
+  std::filesystem::path log;           ///< standard output and error are appended to it
 };
 
 struct ProcessResult {
