@@ -43,7 +43,11 @@ int main(int argc, char** argv) {
     const auto engine = make_engine(device);
     const Dataset dataset = Dataset::open(data);
     const Split& split = dataset.split(config.eval.split);
-    Json inputs = {{"dataset", dataset.fingerprint()}, {"split", config.eval.split}};
+    const Precision precision = config.expert.precision;
+    require_precision(*engine, precision);
+    Json inputs = {{"dataset", dataset.fingerprint()},
+                   {"split", config.eval.split},
+                   {"precision", precision == Precision::bf16 ? "bf16" : "fp32"}};
     std::optional<Model> model;
     std::optional<Mixture> mixture;
     if (!model_folder.empty()) {
@@ -51,6 +55,7 @@ int main(int argc, char** argv) {
       inputs["model"] = sha256_of_file(std::filesystem::path(model_folder) / "model.safetensors");
     } else {
       mixture = open_mixture(base, partition, experts, decoder);
+      check_eval_config(config.eval, mixture->partition.gater.experts);
       inputs["eval"] = config_json(fields_of(config.eval));
       inputs["base"] = stage_fingerprint(base, "moe-train-base");
       inputs["partition"] = stage_fingerprint(partition, "moe-partition");
@@ -62,14 +67,17 @@ int main(int argc, char** argv) {
     require_vocabulary(model ? model->card : mixture->base.card, model ? model_folder : base,
                        dataset);
 
+    const auto print = [&](const Json& results) {
+      fmt::print("{}{}",
+                 as_json ? results.dump() : evaluation_text(parse_evaluation(results, "result")),
+                 as_json ? "\n" : "");
+    };
     std::optional<Stage> stage;
     if (!out.empty()) stage.emplace(Stage::Options{out, "moe-eval", inputs, force});
     if (stage && stage->done()) {
       log_info("{}: already done", out);
-      fmt::print("{}\n", stage->results().dump());
-      return;
+      return print(stage->results());
     }
-    const Precision precision = config.expert.precision;
     const Evaluation evaluation =
         model ? evaluate_model(*engine, *model, split, precision)
               : evaluate_mixture(*engine, *mixture, split, config.eval, precision);
@@ -78,6 +86,6 @@ int main(int argc, char** argv) {
       write_json(stage->folder() / "metrics.json", results);
       stage->finish({"metrics.json"}, results);
     }
-    fmt::print("{}{}", as_json ? results.dump() : evaluation_text(evaluation), as_json ? "\n" : "");
+    print(results);
   });
 }

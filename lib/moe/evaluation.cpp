@@ -154,6 +154,15 @@ void EvalConfig::describe(Fields& f) {
   f.add("use_prices", use_prices, "route as the fit did, by d² + price; false: by distance alone");
 }
 
+void check_eval_config(const EvalConfig& config, int64_t experts) {
+  if (config.top_experts < 1 || config.top_experts > experts) {
+    fail_usage("eval.top_experts: expected 1 to {}, found {}", experts, config.top_experts);
+  }
+  if (config.temperature < 0) {
+    fail_usage("eval.temperature: expected 0 or more, found {}", config.temperature);
+  }
+}
+
 Evaluation evaluate_model(Engine& engine, const Model& model, const Split& split,
                           Precision precision) {
   Inference inference(engine, resnet(model.card.model, model.card.tags),
@@ -175,12 +184,7 @@ Evaluation evaluate_mixture(Engine& engine, const Mixture& mixture, const Split&
                             const EvalConfig& config, Precision precision) {
   const auto& card = mixture.base.card;
   const int64_t experts = mixture.partition.gater.experts;
-  if (config.top_experts < 1 || config.top_experts > experts) {
-    fail_usage("eval.top_experts: expected 1 to {}, found {}", experts, config.top_experts);
-  }
-  if (config.temperature < 0) {
-    fail_usage("eval.temperature: expected 0 or more, found {}", config.temperature);
-  }
+  check_eval_config(config, experts);
   Inference inference(engine, resnet(card.model, card.tags), card.model.image_size, precision);
   inference.load(mixture.base.weights, "base");
   std::vector<int64_t> items = all_items(split);
@@ -234,6 +238,35 @@ Json evaluation_json(const Evaluation& evaluation) {
     }
   }
   return json;
+}
+
+Evaluation parse_evaluation(const Json& json, const std::string& where) {
+  const auto metrics = [&](const Json& from) {
+    RankingMetrics result{.images = json_get<int64_t>(from, "images", where),
+                          .without_tags = json_get<int64_t>(from, "without_tags", where),
+                          .mean_average_precision = json_get<double>(from, "mAP", where),
+                          .at = {}};
+    for (const int k : ks) {
+      const auto value = [&](const char* format) {
+        return json_get<double>(from, fmt::format(fmt::runtime(format), k).c_str(), where);
+      };
+      result.at.push_back({k, value("P@{}"), value("R@{}"), value("R@{}_micro"), value("hit@{}")});
+    }
+    return result;
+  };
+  Evaluation evaluation;
+  evaluation.cost = {json_get<int64_t>(json, "parameters", where),
+                     json_get<double>(json, "flops_per_image", where)};
+  evaluation.temperature = json.value("temperature", 0.0);
+  for (const char* labels : {"tags", "truth"}) {
+    if (!json.contains(labels)) continue;
+    LabelMetrics parsed{labels, metrics(json[labels]), {}};
+    for (const auto& part : json[labels].value("experts", Json::array())) {
+      parsed.by_expert.push_back(metrics(part));
+    }
+    evaluation.labels.push_back(std::move(parsed));
+  }
+  return evaluation;
 }
 
 std::string evaluation_text(const Evaluation& evaluation) {

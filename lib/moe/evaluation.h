@@ -33,14 +33,19 @@ struct Evaluation {
   Cost cost;
 };
 
+/// Throws Error(usage) for settings that a mixture of `experts` cannot meet.
+void check_eval_config(const EvalConfig& config, int64_t experts);
+
 Evaluation evaluate_model(Engine& engine, const Model& model, const Split& split,
                           Precision precision);
 
-/// Throws Error(usage) for settings the mixture cannot meet.
+/// Throws Error(usage) as check_eval_config does.
 Evaluation evaluate_mixture(Engine& engine, const Mixture& mixture, const Split& split,
                             const EvalConfig& config, Precision precision);
 
 Json evaluation_json(const Evaluation& evaluation);
+/// The reverse, but for expert_images. Throws Error naming `where` and the field that is not so.
+Evaluation parse_evaluation(const Json& json, const std::string& where);
 /// Tables for people: one for each kind of label.
 std::string evaluation_text(const Evaluation& evaluation);
 
