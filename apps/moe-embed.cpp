@@ -29,6 +29,7 @@ int main(int argc, char** argv) {
     const Precision precision = command.config().base.precision;
     if (splits.empty()) splits = {"train"};
     const auto engine = make_engine(device);
+    require_precision(*engine, precision);
     const Dataset dataset = Dataset::open(data);
     for (const auto& name : splits) dataset.split(name);
     const Model model = load_model(model_folder);

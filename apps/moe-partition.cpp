@@ -22,19 +22,23 @@ struct Options {
 /// The training split's features and their identity: a stage of moe-embed, or a bare .npy file.
 struct Input {
   fs::path file;
-  std::string fingerprint;
+  Json identity;
 };
 
 Input find_input(const fs::path& embedding) {
   if (fs::is_directory(embedding)) {
-    const std::string fingerprint = stage_fingerprint(embedding, "moe-embed");
+    const Json made_from = stage_inputs(embedding, "moe-embed");
+    const std::string where = embedding.string();
+    const Json identity = {{"embedding", stage_fingerprint(embedding, "moe-embed")},
+                           {"dataset", json_get<std::string>(made_from, "dataset", where)},
+                           {"model", json_get<std::string>(made_from, "model", where)}};
     const fs::path file = embedding / "train.npy";
     require_file(file, "moe-embed writes it for the split `train`");
-    return {file, fingerprint};
+    return {file, identity};
   }
   require_file(embedding,
                "expected a folder made by moe-embed, or an .npy file of images × dimensions");
-  return {embedding, sha256_of_file(embedding)};
+  return {embedding, {{"embedding", sha256_of_file(embedding)}}};
 }
 
 std::string percent(double share) { return fmt::format("{:.1f}%", 100 * share); }
@@ -80,12 +84,16 @@ void run(const Options& options, Config& config) {
     fail_usage("--method top-tag needs the images' tags; give the dataset with --data");
   }
   const Input input = find_input(options.embedding);
-  Json inputs = {{"embedding", input.fingerprint},
-                 {"seed", config.seed},
-                 {"partition", config_json(fields_of(config.partition))}};
+  Json inputs = input.identity;
+  inputs["seed"] = config.seed;
+  inputs["partition"] = config_json(fields_of(config.partition));
   std::vector<int32_t> tags;
   if (by_tag) {
     const Dataset dataset = Dataset::open(options.dataset);
+    if (inputs.value("dataset", dataset.fingerprint()) != dataset.fingerprint()) {
+      fail_usage("{}: is the embedding of another dataset than {}", options.embedding.string(),
+                 options.dataset.string());
+    }
     inputs["dataset"] = dataset.fingerprint();
     tags = most_frequent_tags(dataset.split("train"));
   }

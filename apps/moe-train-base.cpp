@@ -37,6 +37,8 @@ int main(int argc, char** argv) {
     const ModelCard card{config.model, dataset.vocabulary().size(),
                          vocabulary_hash(dataset.vocabulary())};
     const Network network = resnet(card.model, card.tags);
+    ImageTraining job{dataset.split("train"), {}, {card, {}}, config.base, config.seed};
+    check_image_training(*engine, job);
     Stage stage({out,
                  "moe-train-base",
                  {{"dataset", dataset.fingerprint()},
@@ -50,12 +52,8 @@ int main(int argc, char** argv) {
       return;
     }
     write_file_atomic(stage.folder() / "config.yaml", config_yaml(fields_of(config)));
-    const Json results = train_stage(stage, *engine,
-                                     {dataset.split("train"),
-                                      {},
-                                      {card, initial_weights(network, config.seed)},
-                                      config.base,
-                                      config.seed});
+    job.start.weights = initial_weights(network, config.seed);
+    const Json results = train_stage(stage, *engine, job);
     fmt::print("{}\n", results.dump());
   });
 }

@@ -46,10 +46,18 @@ int main(int argc, char** argv) {
     const Mixture mixture = open_mixture(base, partition, experts, "");
     const ModelCard& card = mixture.base.card;
     require_vocabulary(card, base, dataset);
+    require_partition_of(partition, base, dataset.fingerprint());
+    require_precision(*engine, config.expert.precision);
+    require_precision(*engine, config.decoder.precision);
+    if (split.size() < config.decoder.batch) {
+      fail_usage("decoder.batch: {} images are fewer than one batch of {}; use a smaller batch",
+                 split.size(), config.decoder.batch);
+    }
     Json inputs = {{"dataset", dataset.fingerprint()},
                    {"base", stage_fingerprint(base, "moe-train-base")},
                    {"partition", stage_fingerprint(partition, "moe-partition")},
                    {"seed", config.seed},
+                   {"precision", config.expert.precision == Precision::bf16 ? "bf16" : "fp32"},
                    {"train", training_inputs(config.decoder)}};
     for (const auto& folder : mixture.experts) {
       inputs["experts"].push_back(stage_fingerprint(folder, "moe-train-expert"));

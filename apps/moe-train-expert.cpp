@@ -60,6 +60,7 @@ int main(int argc, char** argv) {
       }
       if (partition_folder.empty()) fail_usage("--expert {} needs --partition DIR", expert);
       inputs["partition"] = stage_fingerprint(partition_folder, "moe-partition");
+      require_partition_of(partition_folder, base_folder, dataset.fingerprint());
       const Partition partition = load_partition(partition_folder);
       if (static_cast<int64_t>(partition.assignment.size()) != split.size()) {
         fail_usage(
@@ -76,6 +77,9 @@ int main(int argc, char** argv) {
       if (items.empty()) fail("expert {}: its part of {} is empty", number, partition_folder);
       ++number;  // seeds: 0 for all, k+1 for expert k
     }
+    const uint64_t seed = config.seed + 1000 * (number + 1);
+    ImageTraining job{split, std::move(items), std::move(start), config.expert, seed};
+    check_image_training(*engine, job);
     Stage stage({out, "moe-train-expert", inputs, force});
     if (stage.done()) {
       log_info("{}: already done", out);
@@ -83,12 +87,11 @@ int main(int argc, char** argv) {
       return;
     }
     write_file_atomic(stage.folder() / "config.yaml", config_yaml(fields_of(config)));
-    const uint64_t seed = config.seed + 1000 * (number + 1);
     if (config.expert.start == ExpertStart::scratch) {
-      start.weights = initial_weights(resnet(start.card.model, start.card.tags), seed);
+      const ModelCard& card = job.start.card;
+      job.start.weights = initial_weights(resnet(card.model, card.tags), seed);
     }
-    const Json results = train_stage(
-        stage, *engine, {split, std::move(items), std::move(start), config.expert, seed});
+    const Json results = train_stage(stage, *engine, job);
     fmt::print("{}\n", results.dump());
   });
 }

@@ -2,12 +2,18 @@
 
 #include <numeric>
 
+#include "base/error.h"
 #include "base/log.h"
 #include "base/signals.h"
 #include "base/threads.h"
 #include "data/loader.h"
 
 namespace hardmoe {
+
+void require_precision(const Engine& engine, Precision precision) {
+  if (engine.supports(precision)) return;
+  fail_usage("precision: bf16 is more than this device can ({}); use fp32", engine.describe());
+}
 
 Inference::Inference(Engine& engine, Network network, int image_size, Precision precision,
                      int64_t batch)

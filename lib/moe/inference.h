@@ -11,6 +11,9 @@
 
 namespace hardmoe {
 
+/// Throws Error(usage) unless the engine can; asked before a stage is begun.
+void require_precision(const Engine& engine, Precision precision);
+
 class Inference {
  public:
   /// image_size: what the network was built for. The engine must outlive this.

@@ -4,23 +4,60 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/stage.h"
 
 namespace hardmoe {
 namespace fs = std::filesystem;
+
+namespace {
+
+/// Throws Error unless expert k was trained from this base on part k of this partition.
+void require_expert(const fs::path& folder, int64_t k, const std::string& base,
+                    const std::string& partition) {
+  if (!fs::exists(folder / "model.yaml")) {
+    fail("{}: no trained expert there; run moe-train-expert --expert {} --out {} first",
+         folder.string(), k, folder.string());
+  }
+  const Json inputs = stage_inputs(folder, "moe-train-expert");
+  const auto require = [&](const char* key, const std::string& expected, const char* what) {
+    if (inputs.value(key, "") == expected) return;
+    fail_usage("{}: trained {}; give the folders it was trained with, or train expert {} again",
+               folder.string(), what, k);
+  };
+  require("expert", std::to_string(k), "as another expert");
+  require("base", base, "from another base");
+  require("partition", partition, "on another partition");
+}
+
+}  // namespace
+
+void require_partition_of(const fs::path& partition, const fs::path& base,
+                          const std::string& dataset) {
+  const Json inputs = stage_inputs(partition, "moe-partition");
+  const std::string model = sha256_of_file(base / "model.safetensors");
+  if (inputs.value("model", model) != model) {
+    fail_usage(
+        "{}: made from the embedding of another model than {}; embed with that and partition "
+        "again",
+        partition.string(), base.string());
+  }
+  if (!dataset.empty() && inputs.value("dataset", dataset) != dataset) {
+    fail_usage("{}: made from the embedding of another dataset; partition this dataset's",
+               partition.string());
+  }
+}
 
 Mixture open_mixture(const fs::path& base, const fs::path& partition, const fs::path& experts,
                      const fs::path& decoder) {
   Mixture mixture{load_model(base), load_partition(partition), {}, std::nullopt};
   const auto& card = mixture.base.card;
   const int64_t features = resnet(card.model, 0).feature_size();
+  require_partition_of(partition, base, "");
+  const std::string base_fingerprint = stage_fingerprint(base, "moe-train-base");
+  const std::string partition_fingerprint = stage_fingerprint(partition, "moe-partition");
   for (int64_t k = 0; k < mixture.partition.gater.experts; ++k) {
     const fs::path folder = experts / std::to_string(k);
-    if (!fs::exists(folder / "model.yaml")) {
-      fail(
-          "{}: no trained expert there; the partition has {} experts, run moe-train-expert "
-          "--expert {} --out {} first",
-          folder.string(), mixture.partition.gater.experts, k, folder.string());
-    }
+    require_expert(folder, k, base_fingerprint, partition_fingerprint);
     mixture.experts.push_back(folder);
   }
   if (!decoder.empty()) {

@@ -21,8 +21,15 @@ struct Mixture {
   std::optional<StateDict> decoder;            ///< fc.weight, fc.bias; absent: each expert's own
 };
 
+/// Throws Error(usage) where the partition in `partition` was made from the embedding of another
+/// model than the one in `base`, or (unless `dataset`, a fingerprint, is empty) of another dataset.
+/// A partition of a bare .npy file tells neither.
+void require_partition_of(const std::filesystem::path& partition, const std::filesystem::path& base,
+                          const std::string& dataset);
+
 /// experts: the folder that holds one folder an expert, named 0 … K-1. decoder: a folder of
-/// moe-train-decoder, or empty. Throws Error naming the expert that is missing or does not fit.
+/// moe-train-decoder, or empty. Throws Error naming the expert that is missing, or the part that
+/// was made for another whole.
 Mixture open_mixture(const std::filesystem::path& base, const std::filesystem::path& partition,
                      const std::filesystem::path& experts, const std::filesystem::path& decoder);
 

@@ -120,25 +120,14 @@ void partition_by_control(MatrixView points, std::vector<uint16_t> assignment,
 
 void check_partition(MatrixView features, std::span<const int32_t> top_tags,
                      const PartitionConfig& config) {
-  if (config.experts < 1 || config.experts > 65535) {
-    fail_usage("partition.experts: expected 1 to 65535, found {}", config.experts);
-  }
+  check_partition_config(config);
   if (features.rows < config.experts) {
     fail_usage("partition.experts: {} images cannot be given to {} experts; ask for at most {}",
                features.rows, config.experts, features.rows);
   }
   if (features.cols < 1) fail_usage("the embedding has rows of no values");
-  if (config.pca < 0) {
-    fail_usage("partition.pca: expected 0 (none) or more dimensions, found {}", config.pca);
-  }
   if (config.pca > 0 && features.rows < 2) {
     fail_usage("partition.pca: PCA needs at least 2 images; set it to 0");
-  }
-  if (!(config.tolerance >= 0)) {
-    fail_usage("partition.tolerance: expected 0 or more, found {}", config.tolerance);
-  }
-  if (config.iterations < 1) {
-    fail_usage("partition.iterations: expected 1 or more, found {}", config.iterations);
   }
   if (config.method == PartitionMethod::top_tag &&
       static_cast<int64_t>(top_tags.size()) != features.rows) {

@@ -25,6 +25,21 @@ void PartitionConfig::describe(Fields& f) {
   f.add("iterations", iterations, "k-means iterations at most");
 }
 
+void check_partition_config(const PartitionConfig& config) {
+  if (config.experts < 1 || config.experts > 65535) {
+    fail_usage("partition.experts: expected 1 to 65535, found {}", config.experts);
+  }
+  if (config.pca < 0) {
+    fail_usage("partition.pca: expected 0 (none) or more dimensions, found {}", config.pca);
+  }
+  if (!(config.tolerance >= 0)) {
+    fail_usage("partition.tolerance: expected 0 or more, found {}", config.tolerance);
+  }
+  if (config.iterations < 1) {
+    fail_usage("partition.iterations: expected 1 or more, found {}", config.iterations);
+  }
+}
+
 std::string partition_method_name(PartitionMethod method) {
   return method_names().at(static_cast<size_t>(method));
 }

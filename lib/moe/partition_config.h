@@ -23,6 +23,9 @@ struct PartitionConfig {
   void describe(Fields& f);
 };
 
+/// Throws Error(usage) naming a setting that no embedding could meet.
+void check_partition_config(const PartitionConfig& config);
+
 /// "kmeans", "random" or "top-tag", as configurations and files have it.
 std::string partition_method_name(PartitionMethod method);
 /// Throws Error naming `where` for any other word.

@@ -5,6 +5,7 @@
 #include "base/stage.h"
 #include "base/text.h"
 #include "base/threads.h"
+#include "train/schedule.h"
 
 namespace hardmoe {
 namespace fs = std::filesystem;
@@ -12,6 +13,18 @@ namespace {
 
 std::string dataset_folder(const Config& config, const fs::path& out) {
   return config.run.sources.empty() ? config.run.dataset : (out / "dataset").string();
+}
+
+/// What would otherwise be found only when the stage's turn comes, perhaps days later.
+void check_config(const Config& config) {
+  resnet(config.model, 1);
+  check_train_config(config.base, "base");
+  check_train_config(config.expert, "expert");
+  check_train_config(config.decoder, "decoder");
+  check_augment(config.base.augment, config.model.image_size);
+  check_augment(config.expert.augment, config.model.image_size);
+  check_partition_config(config.partition);
+  check_eval_config(config.eval, config.partition.experts);
 }
 
 struct Row {
@@ -34,9 +47,7 @@ std::vector<PipelineStep> plan_pipeline(const Config& config, const fs::path& ou
   if (config.run.parallel < 1 || config.run.parallel > 1024) {
     fail_usage("run.parallel: expected 1 to 1024, found {}", config.run.parallel);
   }
-  if (config.partition.experts < 1 || config.partition.experts > 65535) {
-    fail_usage("partition.experts: expected 1 to 65535, found {}", config.partition.experts);
-  }
+  check_config(config);
   std::vector<PipelineStep> steps;
   const std::string data = dataset_folder(config, out);
   const std::string base = out / "base", embedding = out / "embedding";

@@ -19,7 +19,7 @@ struct PipelineStep {
 /// Commands under `out`: dataset/ base/ embedding/ partition/ experts/K/ longer/ decoder/ eval/*/
 /// logs/. `programs`: the folder of the commands. `frozen`: the configuration file they are given.
 /// `device`, `force`: handed on. Throws Error(usage) if run.sources and run.dataset do not say
-/// which data.
+/// which data, or for a setting of any section that no data could meet.
 std::vector<PipelineStep> plan_pipeline(const Config& config, const std::filesystem::path& out,
                                         const std::filesystem::path& programs,
                                         const std::filesystem::path& frozen,

@@ -2,10 +2,12 @@
 
 #include <cmath>
 
+#include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "base/threads.h"
 #include "data/loader.h"
+#include "moe/inference.h"
 #include "train/checkpoint.h"
 #include "train/trainer.h"
 
@@ -16,6 +18,17 @@ Json training_inputs(TrainConfig config) {
   json.erase("checkpoint_minutes");
   json.erase("log_every");
   return json;
+}
+
+void check_image_training(const Engine& engine, const ImageTraining& job) {
+  require_precision(engine, job.config.precision);
+  check_augment(job.config.augment, job.start.card.model.image_size);
+  const int64_t images =
+      job.items.empty() ? job.split.size() : static_cast<int64_t>(job.items.size());
+  if (images < job.config.batch) {
+    fail_usage("training on {} images of split '{}' with a batch of {}: set batch to {} at most",
+               images, job.split.name(), job.config.batch, images);
+  }
 }
 
 Json train_stage(Stage& stage, Engine& engine, const ImageTraining& job) {

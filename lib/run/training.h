@@ -24,6 +24,10 @@ struct ImageTraining {
   uint64_t seed = 1;
 };
 
+/// Throws Error(usage) naming the setting that these images or this device cannot meet; asked
+/// before the stage is begun, so that a corrected command finds its folder free.
+void check_image_training(const Engine& engine, const ImageTraining& job);
+
 /// Trains, writes model.safetensors and model.yaml and marks the stage done. Returns its results:
 /// images, steps, loss, seconds, images_per_second.
 Json train_stage(Stage& stage, Engine& engine, const ImageTraining& job);
