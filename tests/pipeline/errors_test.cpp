@@ -1,0 +1,307 @@
+// Mistakes: what each is answered with. One sentence on standard error that says what, where, what
+// was found and what to do; the documented exit status; and nothing left behind that stops the
+// corrected command.
+#include <sys/mount.h>
+
+#include "engine/engine.h"
+#include "pipeline/commands.h"
+
+namespace hardmoe {
+namespace {
+
+struct Mistake {
+  std::string line;
+  int status;
+  std::vector<std::string> words;
+};
+
+class Mistakes : public testing::Test {
+ protected:
+  void write(const std::string& name, const std::string& text) const {
+    fs::create_directories((folder / name).parent_path());
+    std::ofstream(folder / name, std::ios::trunc) << text;
+  }
+
+  /// The configuration and dataset `data`; with the whole method under `run`, where asked.
+  void prepare(bool trained) const {
+    write_pictures(folder.path(), 160);
+    write("c.yaml", std::string(small_config) + "run: {dataset: data, controls: false}\n");
+    output_of(folder.path(), "moe-ingest images.jsonl --val-fraction 0.2 --out data");
+    if (!trained) return;
+    output_of(folder.path(),
+              "moe-run c.yaml --out run --set base.epochs=1 --set expert.epochs=1 "
+              "--set decoder.epochs=1");
+  }
+
+  void expect(const Mistake& mistake) const {
+    const Outcome outcome = run(folder.path(), mistake.line);
+    SCOPED_TRACE(mistake.line + "\n" + outcome.err);
+    EXPECT_EQ(outcome.status, mistake.status);
+    EXPECT_EQ(outcome.out, "");
+    for (const auto& word : mistake.words) {
+      EXPECT_NE(outcome.err.find(word), std::string::npos) << "it does not say: " << word;
+    }
+    // One line, from the command itself.
+    const auto lines = split(trim(outcome.err), '\n');
+    EXPECT_TRUE(lines.back().starts_with("moe-"));
+    EXPECT_EQ(lines.size(), 1U);
+  }
+
+  TemporaryFolder folder;
+};
+
+TEST_F(Mistakes, OfUsageAndConfiguration) {
+  prepare(false);
+  write("key.yaml", "seed: 1\nbase:\n  lrr: 0.1\n");
+  write("type.yaml", "base:\n  epochs: many\n");
+  write("broken.yaml", "base: [\n");
+  write("empty.yaml", "");
+  write("top.yaml", "run: {dataset: data}\npartition: {experts: 2}\neval: {top_experts: 3}\n");
+  write("late.yaml", "run: {dataset: data}\ndecoder: {epochs: 0}\n");
+  const std::vector<Mistake> table = {
+      {"moe-train-base", 2, {"DATASET", "required"}},
+      {"moe-train-base data", 2, {"--out", "required"}},
+      {"moe-train-base data --out x --epcohs 3", 2, {"--epcohs", "did you mean --epochs?"}},
+      {"moe-eval data --modle=run", 2, {"--modle", "did you mean --model?"}},
+      {"moe-train-base data --out x --zzzzzzzz", 2, {"--zzzzzzzz", "--help"}},
+      {"moe-train-base data --out x --lr", 2, {"--lr"}},
+      {"moe-train-base data more --out x", 2, {"more"}},
+      {"moe-train-base data --out x --config key.yaml",
+       2,
+       {"key.yaml, line 3", "'base.lrr'", "did you mean 'base.lr'?"}},
+      {"moe-train-base data --out x --config type.yaml",
+       2,
+       {"type.yaml, line 2", "'base.epochs' takes a number, found 'many'"}},
+      {"moe-train-base data --out x --config broken.yaml", 2, {"broken.yaml, line", "YAML"}},
+      {"moe-train-base data --out x --config no.yaml", 2, {"no.yaml: no such configuration"}},
+      {"moe-train-base data --out x --epochs ten", 2, {"'base.epochs' takes a number", "'ten'"}},
+      {"moe-train-base data --out x --set base.optimiser=sgd", 2, {"'base.optimizer'"}},
+      {"moe-train-base data --out x --set lr", 2, {"--set lr: expected KEY=VALUE"}},
+      {"moe-train-base data --out x --lr -1", 2, {"base.lr: expected at least 0, found -1"}},
+      {"moe-train-base data --out x --depth 19", 2, {"model.depth", "18, 34 or 50", "found 19"}},
+      {"moe-train-base data --out x --width 0", 2, {"model.width", "found 0"}},
+      {"moe-train-base data --out x --threads -3", 2, {"--threads: expected 1 to 1024"}},
+      {"moe-train-base data --out x --batch 400 --quiet", 2, {"images", "400", "batch"}},
+      {"moe-train-base data --out x --device gpu", 2, {"--device", "cuda", "'gpu'"}},
+      {"moe-train-base data --out x --set base.augment.min_area=2", 2, {"min_area"}},
+      {"moe-train-base nowhere --out x", 1, {"nowhere/dataset.json", "moe-ingest"}},
+      {"moe-ingest nowhere.tar --out x", 2, {"nowhere.tar"}},
+      {"moe-ingest images.jsonl --val-fraction 2 --out x", 2, {"val-fraction"}},
+      {"moe-eval data", 2, {"--model DIR", "--base, --partition and --experts"}},
+      {"moe-eval data --model a --base b", 2, {"--base", "--model"}},
+      {"moe-run empty.yaml --out r", 2, {"run:", "sources", "dataset"}},
+      {"moe-run no.yaml --out r", 2, {"no.yaml: no such configuration"}},
+      {"moe-run c.yaml --config c.yaml --out r", 2, {"--config"}},
+      {"moe-run top.yaml --out r", 2, {"eval.top_experts: expected 1 to 2, found 3"}},
+      {"moe-run late.yaml --out r", 2, {"decoder.epochs", "more than 0, found 0"}},
+      {"moe-run c.yaml --out r --parallel 0", 2, {"run.parallel", "found 0"}},
+      {"moe-run c.yaml --out r --set partition.experts=0", 2, {"partition.experts", "found 0"}},
+  };
+  for (const auto& mistake : table) expect(mistake);
+  EXPECT_FALSE(fs::exists(folder / "x/stage.json")) << "a refused command may not take the folder";
+  EXPECT_FALSE(fs::exists(folder / "r"));
+}
+
+TEST_F(Mistakes, OfDevices) {
+  prepare(false);
+  const auto engine = make_engine("cpu");
+  if (!engine->supports(Precision::bf16)) {
+    expect({"moe-train-base data --out x --precision bf16 --quiet", 2, {"bf16", "use fp32"}});
+  }
+  bool cuda = true;
+  try {
+    make_engine("cuda");
+  } catch (const Error&) {
+    cuda = false;
+  }
+  if (!cuda) {
+    expect({"moe-train-base data --out x --device cuda", 2, {"cuda", "--device cpu"}});
+    expect({"moe-run c.yaml --out r --device cuda", 2, {"cuda", "--device cpu"}});
+  }
+}
+
+TEST_F(Mistakes, OfInputsThatDoNotBelongTogether) {
+  prepare(true);
+  write_pictures(folder / "b", 160, "b-");
+  output_of(folder.path(), "moe-ingest b/images.jsonl --val-fraction 0.2 --out other");
+  // The same pictures in another order: as many, of the same tags.
+  output_of(folder.path(),
+            "tac images.jsonl > reversed.jsonl; moe-ingest reversed.jsonl --val-fraction 0.2 --out "
+            "reversed");
+  // Another base, and a partition by it.
+  output_of(folder.path(),
+            "moe-train-base data --config c.yaml --epochs 1 --seed 2 --out base2 && moe-embed data "
+            "--model base2 --out embedding2 && moe-partition embedding2 --experts 2 --out part2");
+  output_of(folder.path(),
+            "cp -r run/experts swapped; rm -r swapped/1; cp -r swapped/0 swapped/1; cp -r "
+            "run/experts missing; rm -r missing/1");
+  const std::string mixture = " --base run/base --partition run/partition";
+  const std::string expert = "moe-train-expert data" + mixture;
+  const std::vector<Mistake> table = {
+      {"moe-eval other --model run/base", 2, {"run/base", "other", "not the same", "train again"}},
+      {"moe-embed other --model run/base --out x", 2, {"run/base", "other", "6 tags"}},
+      {"moe-embed data --model data --out x", 1, {"data/model.yaml", "moe-train-base"}},
+      {"moe-embed data --model run/base --split vla --out x", 2, {"'vla'", "train, val"}},
+      {"moe-eval data --model run/base --split test", 2, {"'test'", "train, val"}},
+      {"moe-partition data --out x", 2, {"data", "moe-ingest", "moe-embed"}},
+      {"moe-partition nowhere --out x", 1, {"nowhere", "moe-embed"}},
+      {"moe-partition run/embedding --experts 1000 --out x", 2, {"1000 experts", "at most"}},
+      {"moe-partition run/embedding --method top-tag --out x", 2, {"--data"}},
+      {"moe-partition run/embedding --method top-tag --data other --out x",
+       2,
+       {"run/embedding", "another dataset than other"}},
+      {expert + " --expert 2 --out x", 2, {"--expert 2", "experts 0 to 1"}},
+      {expert + " --expert -1 --out x", 2, {"--expert", "from 0 or 'all'", "'-1'"}},
+      {expert + " --expert one --out x", 2, {"--expert", "'one'"}},
+      {expert + " --expert 0 --batch 100 --out x --quiet", 2, {"batch of 100", "set batch to"}},
+      {"moe-train-expert data --base run/base --expert 0 --out x", 2, {"--partition DIR"}},
+      {"moe-train-expert reversed" + mixture + " --expert 0 --out x",
+       2,
+       {"run/partition", "another dataset"}},
+      {"moe-train-expert data --base run/base --partition part2 --expert 0 --out x",
+       2,
+       {"part2", "another model than run/base"}},
+      {"moe-train-decoder data" + mixture + " --experts missing --out x",
+       1,
+       {"missing/1: no trained expert", "--expert 1"}},
+      {"moe-train-decoder data" + mixture + " --experts swapped --out x",
+       2,
+       {"swapped/1", "as another expert"}},
+      {"moe-train-decoder reversed" + mixture + " --experts run/experts --out x",
+       2,
+       {"run/partition", "another dataset"}},
+      {"moe-train-decoder data" + mixture + " --experts run/experts --batch 500 --out x",
+       2,
+       {"decoder.batch", "500"}},
+      {"moe-eval data --base base2 --partition part2 --experts run/experts",
+       2,
+       {"run/experts/0", "another base"}},
+      {"moe-eval data" + mixture + " --experts run/experts --top-experts 3",
+       2,
+       {"eval.top_experts: expected 1 to 2, found 3"}},
+      {"moe-eval data" + mixture + " --experts run/experts --decoder run/base",
+       1,
+       {"run/base/decoder.safetensors", "moe-train-decoder"}},
+      {"moe-eval data --model run/base --force --out run/decoder",
+       2,
+       {"run/decoder: holds the result of `moe-train-decoder`", "another --out"}},
+  };
+  for (const auto& mistake : table) expect(mistake);
+  EXPECT_FALSE(fs::exists(folder / "x/stage.json")) << "a refused command may not take the folder";
+}
+
+TEST_F(Mistakes, ChangedInputsAreRefusedUnlessForced) {
+  prepare(false);
+  const std::string train = "moe-train-base data --config c.yaml --quiet --epochs 0.2 --out base";
+  output_of(folder.path(), train);
+  const std::string weights = read_file(folder / "base/model.safetensors");
+  expect({train + " --lr 0.03",
+          2,
+          {"base: made from other inputs", "train.lr: was 0.05, is 0.03", "--force"}});
+  EXPECT_EQ(read_file(folder / "base/model.safetensors"), weights);
+  output_of(folder.path(), train + " --lr 0.03 --force");
+  EXPECT_NE(read_file(folder / "base/model.safetensors"), weights);
+  output_of(folder.path(), train + " --lr 0.03 --set base.log_every=7");  // shapes no result
+  fs::remove(folder / "base/model.safetensors");
+  expect({train + " --lr 0.03", 1, {"'model.safetensors' is gone"}});
+  write("full/notes.txt", "mine");
+  expect({"moe-train-base data --out full", 2, {"full: holds 'notes.txt'", "empty folder"}});
+}
+
+TEST_F(Mistakes, OfDamagedFiles) {
+  prepare(false);
+  const std::string train = "moe-train-base data --config c.yaml --epochs 0.2 --out x";
+  const auto with = [&](const std::string& file, const std::string& bytes, const Mistake& mistake) {
+    const std::string before = read_file(folder / file);
+    write(file, bytes);
+    expect(mistake);
+    write(file, before);
+  };
+  const std::string offsets = read_file(folder / "data/train/offset.npy");
+  with("data/train/offset.npy", offsets.substr(0, offsets.size() - 8), {train, 1, {"offset.npy"}});
+  with("data/train/tag_ids.npy", "", {train, 1, {"tag_ids.npy"}});
+  with("data/dataset.json", "{\"shards\": [", {train, 1, {"dataset.json", "JSON"}});
+  with("data/tags.tsv", "id\ttag\tcount\n0\tred\n", {train, 1, {"tags.tsv, line 2"}});
+  fs::path shard;
+  for (const auto& entry : fs::directory_iterator(folder / "data/shards")) shard = entry.path();
+  const std::string name = fs::relative(shard, folder.path()).string();
+  std::string bytes = read_file(shard);
+  with(name, bytes.substr(0, bytes.size() / 2), {train, 1, {name, "bytes"}});
+  for (size_t at = bytes.find("\x89PNG"); at != std::string::npos; at = bytes.find("\x89PNG", at)) {
+    bytes[at] = 'x';  // every picture
+  }
+  with(name, bytes, {train + " --quiet", 1, {name, "image"}});
+}
+
+TEST_F(Mistakes, ThatDiverge) {
+  prepare(false);
+  expect({"moe-train-base data --config c.yaml --lr 1e38 --set base.warmup=0 --out x --quiet",
+          1,
+          {"diverged", "step", "lower lr (now 1e+38)"}});
+  EXPECT_FALSE(fs::exists(folder / "x/model.safetensors"));
+}
+
+TEST_F(Mistakes, TwoProcessesOneFolder) {
+  prepare(false);
+  const std::string train =
+      "exec moe-train-base data --config c.yaml --set base.log_every=1 --epochs 2000 --out x "
+      "--quiet";
+  Running first(folder.path(), train);
+  ASSERT_TRUE(first.reaches([&] { return fs::exists(folder / "x/log.jsonl"); }));
+  expect({train, 1, {"x is being written by another process", "wait for it or stop it"}});
+  EXPECT_EQ(first.end(SIGTERM).status, 75);
+}
+
+TEST_F(Mistakes, NowhereToWrite) {
+  prepare(false);
+  const std::string small = " --config c.yaml --epochs 0.4 --quiet";
+  write("file", "");
+  expect({"moe-train-base data --out file/x" + small, 1, {"file/x", "Not a directory"}});
+  expect(
+      {"moe-train-base data --out file" + small, 1, {"creating folder file", "Not a directory"}});
+  expect({"moe-train-base data --out /proc/x" + small, 1, {"/proc/x"}});
+  // A limit on the size of files stands for a full disk: every write beyond it fails.
+  expect({"ulimit -f 40; moe-train-base data --out limited" + small,
+          1,
+          {"limited/model.safetensors", "File too large"}});
+  EXPECT_FALSE(fs::exists(folder / "limited/model.safetensors"));
+  output_of(folder.path(), "moe-train-base data --out limited" + small);
+}
+
+TEST_F(Mistakes, AFullDisk) {
+  prepare(false);
+  fs::create_directories(folder / "disk");
+  if (::mount("none", (folder / "disk").c_str(), "tmpfs", 0, "size=256k") != 0) {
+    GTEST_SKIP() << "needs the right to mount a small disk";
+  }
+  const std::string small = " --config c.yaml --epochs 0.4 --quiet";
+  expect({"moe-train-base data --out disk/x" + small,
+          1,
+          {"disk/x/model.safetensors", "No space left", "free some space", "same command"}});
+  EXPECT_FALSE(fs::exists(folder / "disk/x/model.safetensors"));
+  ::mount("none", (folder / "disk").c_str(), "tmpfs", MS_REMOUNT, "size=8m");
+  output_of(folder.path(), "moe-train-base data --out disk/x" + small);
+  ::umount((folder / "disk").c_str());
+}
+
+TEST_F(Mistakes, NobodyReads) {
+  prepare(false);
+  const std::string train = "moe-train-base data --config c.yaml --epochs 0.2 --quiet --out base";
+  // Whoever closes the pipe may be faster or slower than the result.
+  const Outcome piped = run(folder.path(), "(" + train + "; echo $? > status) | head -c 0");
+  const std::string status(trim(read_file(folder / "status")));
+  EXPECT_TRUE(status == "0" || status == "1") << status;
+  EXPECT_EQ(piped.err.empty(), status == "0") << piped.err;
+  expect({train + " > /dev/full", 1, {"writing standard output", "disk is full"}});
+  expect({"moe-eval data --model base --json > /dev/full", 1, {"writing standard output"}});
+  EXPECT_EQ(run(folder.path(), "moe-train-base 2>&-").status, 2);
+  EXPECT_EQ(run(folder.path(), "moe-train-base 2>/dev/full").status, 2);
+  // Closed streams are not written into the files that would otherwise take their places.
+  output_of(folder.path(), "moe-train-base data --config c.yaml --epochs 0.2 --out b <&- >&- 2>&-");
+  EXPECT_EQ(read_file(folder / "b/model.safetensors"),
+            read_file(folder / "base/model.safetensors"));
+  EXPECT_EQ(read_file(folder / "b/.lock"), "");
+}
+
+}  // namespace
+}  // namespace hardmoe
