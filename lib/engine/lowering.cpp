@@ -30,6 +30,18 @@ Node start_node(const Op& op, int output) {
   return node;
 }
 
+/// A linear layer reads float32 features: a feature input, a pooled feature, another linear's
+/// output.
+void check_linear(const Network& network, const Op& op) {
+  const int input = op.inputs[0];
+  const bool feature =
+      input == 0 ? network.input == InputKind::feature
+                 : network.ops[static_cast<size_t>(input) - 1].kind == OpKind::global_avg_pool ||
+                       network.ops[static_cast<size_t>(input) - 1].kind == OpKind::linear;
+  if (!feature)
+    fail("operator '{}': a linear layer follows a global average pool or a feature", op.name);
+}
+
 }  // namespace
 
 Lowered lower(const Network& network) {
@@ -43,6 +55,7 @@ Lowered lower(const Network& network) {
   for (size_t i = 0; i < network.ops.size(); ++i) {
     const Op& op = network.ops[i];
     const int output = static_cast<int>(i) + 1;
+    if (op.kind == OpKind::linear) check_linear(network, op);
     const auto mergeable = [&](int value) -> Node* {
       const int index = producer[static_cast<size_t>(value)];
       if (index < 0 || uses[static_cast<size_t>(value)] != 1) return nullptr;

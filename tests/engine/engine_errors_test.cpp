@@ -107,6 +107,18 @@ TEST_F(EngineErrors, TagsOutOfRange) {
   }
 }
 
+TEST_F(EngineErrors, TagsThatDoNotFitTheRows) {
+  Batch batch = case_batch(network, 4);
+  batch.tag_ptr.pop_back();
+  expect_refused(batch, {"4 rows"});
+  batch = case_batch(network, 4);
+  batch.tag_ids.pop_back();
+  expect_refused(batch, {"tag"});
+  batch = case_batch(network, 4);
+  batch.tag_ptr[1] = 100;
+  expect_refused(batch, {"tag"});
+}
+
 TEST_F(EngineErrors, WeightsThatDoNotFit) {
   const auto program = compile();
   const auto expect_refused_weights = [&](const StateDict& weights,
@@ -152,6 +164,10 @@ TEST_F(EngineErrors, WrongMode) {
   const auto training = compile(), inference = compile(Mode::infer);
   expect_error([&] { training->infer(case_batch(network, 4), {}, {}); }, {"training"});
   expect_error([&] { inference->train_step(case_batch(network, 4), 0); }, {"inference"});
+  expect_error([&] { inference->gradients(); }, {"inference"});
+  expect_error([&] { inference->optimizer_state(); }, {"inference"});
+  expect_error([&] { inference->load_optimizer_state(training->optimizer_state(), "state"); },
+               {"inference"});
 }
 
 TEST_F(EngineErrors, ResultsThatAreNotThere) {

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 
 #include "base/random.h"
 
@@ -147,6 +148,22 @@ TEST_P(Kernels, NormEqualsTheDefinition) {
           }
         }
       }
+    }
+  }
+}
+
+// A diverged activation must stay visible: hidden by the ReLU, the loss would look healthy.
+TEST_P(Kernels, NormKeepsWhatIsUndefined) {
+  const float undefined = std::numeric_limits<float>::quiet_NaN();
+  for (const int64_t channels : {3, 16, 40}) {
+    Floats values = draws(2 * channels, 10);
+    values[1] = undefined;
+    Array x(GetParam(), values), y(GetParam(), values);
+    const Floats scale(static_cast<size_t>(channels), 1), shift(static_cast<size_t>(channels), 0);
+    for (const bool relu : {false, true}) {
+      norm_apply(x.view(), {nullptr, GetParam()}, scale.data(), shift.data(), relu, 2, channels,
+                 y.view());
+      EXPECT_TRUE(std::isnan(y[1])) << channels << " channels";
     }
   }
 }

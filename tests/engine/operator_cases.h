@@ -197,18 +197,33 @@ inline std::vector<OperatorCase> joined_cases() {
 
 inline std::vector<OperatorCase> operator_cases() {
   std::vector<OperatorCase> cases = {
-      first_conv_case({5, 7}, 16, 1, 1, 3),  first_conv_case({5, 7}, 8, 3, 1, 1),
-      first_conv_case({5, 7}, 16, 3, 2, 3),  first_conv_case({9, 9}, 24, 7, 2, 2),
+      first_conv_case({5, 7}, 16, 1, 1, 3),
+      first_conv_case({5, 7}, 8, 3, 1, 1),
+      first_conv_case({5, 7}, 16, 3, 2, 3),
+      first_conv_case({9, 9}, 24, 7, 2, 2),
       first_conv_case({11, 9}, 64, 7, 2, 1),
 
-      conv_case({5, 7}, 3, 8, 3, 1, 2),      conv_case({5, 7}, 8, 16, 3, 1, 1),
-      conv_case({9, 9}, 8, 8, 3, 2, 3),      conv_case({6, 5}, 24, 10, 3, 1, 2),
-      conv_case({5, 7}, 10, 12, 3, 1, 3),    conv_case({5, 7}, 64, 64, 3, 1, 3),
-      conv_case({9, 9}, 64, 16, 3, 2, 1),    conv_case({1, 1}, 16, 16, 3, 1, 7),
-      conv_case({5, 7}, 16, 24, 1, 1, 5),    conv_case({4, 4}, 3, 16, 1, 1, 3),
-      conv_case({9, 9}, 16, 64, 1, 2, 1),    conv_case({5, 7}, 64, 24, 1, 2, 2),
-      conv_case({8, 6}, 8, 3, 1, 2, 3),      conv_case({7, 7}, 24, 16, 7, 1, 1),
+      conv_case({5, 7}, 3, 8, 3, 1, 2),
+      conv_case({5, 7}, 8, 16, 3, 1, 1),
+      conv_case({9, 9}, 8, 8, 3, 2, 3),
+      conv_case({6, 5}, 24, 10, 3, 1, 2),
+      conv_case({5, 7}, 10, 12, 3, 1, 3),
+      conv_case({5, 7}, 64, 64, 3, 1, 3),
+      conv_case({9, 9}, 64, 16, 3, 2, 1),
+      conv_case({1, 1}, 16, 16, 3, 1, 7),
+      conv_case({5, 7}, 16, 24, 1, 1, 5),
+      conv_case({4, 4}, 3, 16, 1, 1, 3),
+      conv_case({9, 9}, 16, 64, 1, 2, 1),
+      conv_case({5, 7}, 64, 24, 1, 2, 2),
+      conv_case({8, 6}, 8, 3, 1, 2, 3),
+      conv_case({7, 7}, 24, 16, 7, 1, 1),
       conv_case({9, 9}, 8, 24, 7, 2, 2),
+
+      // Maps smaller than the window, where an engine may do something else.
+      conv_case({2, 2}, 16, 24, 3, 1, 5),
+      conv_case({2, 2}, 10, 16, 3, 2, 3),
+      conv_case({3, 2}, 8, 16, 3, 1, 4),
+      conv_case({2, 2}, 8, 8, 7, 1, 3),
   };
   for (const NormForm form : {NormForm::plain, NormForm::relu, NormForm::add, NormForm::add_relu}) {
     for (const int64_t channels : {10, 24}) {

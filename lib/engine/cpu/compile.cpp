@@ -9,8 +9,6 @@
 namespace hardmoe::cpu {
 namespace {
 
-size_t index(int number) { return static_cast<size_t>(number); }
-
 /// oneDNN 2's fp32 backward-weights of a strided 1×1 NHWC convolution with fewer than 8 input
 /// channels overruns its buffers on the AVX2 path.
 void refuse_known_fault(const Op& op, const Extent& in) {
@@ -70,17 +68,25 @@ void CpuProgram::place_parameters() {
                                            : onednn::Needs::all_gradients;
       auto layer = std::make_unique<WeightedLayer>();
       if (node.kind == NodeKind::conv) {
-        refuse_known_fault(node.op, in);
-        layer->primitives =
-            onednn::convolution(node.op, in, out, options_.batch, options_.precision, needs);
+        if (suits_dense_conv(node.op, in, out, options_.precision)) {
+          layer->dense = dense_conv(node.op, in, out);
+          layer->primitives = onednn::matrix_product(in.elements(), out.elements(), options_.batch,
+                                                     options_.precision, needs);
+        } else {
+          refuse_known_fault(node.op, in);
+          layer->primitives =
+              onednn::convolution(node.op, in, out, options_.batch, options_.precision, needs);
+        }
       } else {
         layer->primitives = onednn::inner_product(in.elements(), out.channels, options_.batch,
                                                   options_.precision, needs);
       }
       const ParameterSpec& spec = spec_named(name + ".weight");
       const onednn::Desc plain = onednn::plain_weight(spec.shape);
-      layer->weight =
-          parameters_.add(spec, training_ ? &layer->primitives.weights_gradient : &plain);
+      const onednn::Desc& held = layer->dense ? layer->dense->weights
+                                 : training_  ? layer->primitives.weights_gradient
+                                              : plain;
+      layer->weight = parameters_.add(spec, &held);
       if (node.kind == NodeKind::linear) {
         layer->bias = parameters_.add(spec_named(name + ".bias"), nullptr);
       }
@@ -122,6 +128,11 @@ void CpuProgram::place_parameters() {
   for (auto& layer : layers_) {
     if (layer == nullptr) continue;
     layer->master = master(layer->weight);
+    if (layer->dense) {
+      const auto bytes = static_cast<int64_t>(layer->primitives.weights_forward.get_size());
+      layer->forward_copy = Tensor(DType::u8, {bytes});
+      continue;
+    }
     const onednn::Desc& held = parameters_.slot(layer->weight).layout;
     const auto copy_unless_same = [&](const onednn::Desc& wanted, Tensor& copy) {
       if (wanted == held) return std::unique_ptr<onednn::Reorder>();
@@ -136,8 +147,7 @@ void CpuProgram::place_parameters() {
   }
 }
 
-// ---- forward
-// --------------------------------------------------------------------------------------
+// ---- forward ----
 
 void CpuProgram::plan_forward(const Node& node) {
   const auto i = static_cast<size_t>(&node - lowered_.nodes.data());
@@ -270,183 +280,7 @@ void CpuProgram::plan_linear(const Node& node, WeightedLayer& layer) {
   });
 }
 
-// ---- backward
-// -------------------------------------------------------------------------------------
-
-void CpuProgram::plan_loss() {
-  const BufferId logits = use(value_buffers_[index(network_.logits)]);
-  const int64_t tags = network_.logits_size();
-  const int64_t n = options_.batch;
-  row_loss_.resize(static_cast<size_t>(n));
-  const BufferId slope = new_buffer(n * tags * 4);
-  plan("loss", [=, this] {
-    return Work([=, this, z = reinterpret_cast<const float*>(at(logits)),
-                 g = reinterpret_cast<float*>(at(slope))] {
-      loss_sum_ += tag_loss(options_.loss, options_.label_smoothing, z,
-                            {tag_ptr_.data(), tag_ids_.data()}, n, tags, row_loss_.data(), g);
-    });
-  });
-  BufferId gradient = slope;
-  if (options_.precision == Precision::bf16) {
-    use(slope);
-    gradient = new_buffer(n * tags * 2);
-    plan("loss", [=, this] {
-      return Work([=, from = reinterpret_cast<const float*>(at(slope)),
-                   to = activations(gradient)] { convert(from, n * tags, to); });
-    });
-  }
-  value_gradients_[index(network_.logits)] = {gradient};
-}
-
-void CpuProgram::plan_backward(const Node& node) {
-  const auto i = static_cast<size_t>(&node - lowered_.nodes.data());
-  if (value_gradients_[index(node.output)].empty()) return;  // nothing downstream is trained
-  switch (node.kind) {
-    case NodeKind::conv:
-      plan_conv_backward(node, *layers_[i]);
-      break;
-    case NodeKind::norm:
-      plan_norm_backward(node, *norms_[i]);
-      break;
-    case NodeKind::linear:
-      plan_linear_backward(node, *layers_[i]);
-      break;
-    case NodeKind::global_avg_pool: {
-      merge_gradients(node.output, 1);
-      const BufferId dy = use(value_gradients_[index(node.output)][0]);
-      const BufferId dx = new_buffer(activation_bytes(node.input));
-      value_gradients_[index(node.input)].push_back(dx);
-      const Extent in = extent(node.input);
-      plan("pooling", [=, this] {
-        return Work([=, from = activations(dy), to = activations(dx), n = options_.batch] {
-          average_pool_backward(from, n, in.height * in.width, in.channels, to);
-        });
-      });
-      break;
-    }
-    case NodeKind::max_pool: {
-      merge_gradients(node.output, 1);
-      const BufferId dy = use(value_gradients_[index(node.output)][0]);
-      const BufferId workspace = use(pool_workspaces_[i]);
-      const BufferId dx = new_buffer(activation_bytes(node.input));
-      value_gradients_[index(node.input)].push_back(dx);
-      const onednn::MaxPool& pool = pools_[i];
-      plan("pooling", [=, this, &pool] {
-        return call(pool.backward, {{DNNL_ARG_DIFF_DST, memory(pool.target, dy)},
-                                    {DNNL_ARG_WORKSPACE, memory(pool.workspace, workspace)},
-                                    {DNNL_ARG_DIFF_SRC, memory(pool.source, dx)}});
-      });
-      break;
-    }
-  }
-}
-
-/// Adds up the gradients of a value that more than `most` readers left.
-void CpuProgram::merge_gradients(int value, size_t most) {
-  auto& pieces = value_gradients_[index(value)];
-  while (pieces.size() > most) {
-    const BufferId extra = use(pieces.back());
-    pieces.pop_back();
-    const BufferId into = use(pieces.back());
-    const int64_t n = options_.batch * extent(value).elements();
-    plan("add", [=, this] {
-      return Work([=, a = activations(into), b = activations(extra)] { add_in_place(a, b, n); });
-    });
-  }
-}
-
-void CpuProgram::plan_conv_backward(const Node& node, WeightedLayer& layer) {
-  merge_gradients(node.output, 1);
-  const BufferId dy = value_gradients_[index(node.output)][0];
-  const BufferId x = use(value_buffers_[index(node.input)]);
-  use(dy);
-  plan("convolution backward weights", [=, this, &layer] {
-    const auto& p = layer.primitives;
-    return call(p.backward_weights, {{DNNL_ARG_SRC, memory(p.source, x)},
-                                     {DNNL_ARG_DIFF_DST, memory(p.target, dy)},
-                                     {DNNL_ARG_DIFF_WEIGHTS,
-                                      onednn::wrap(p.weights_gradient, gradient(layer.weight))}});
-  });
-  if (node.input == 0) return;
-  use(dy);
-  const BufferId dx = new_buffer(activation_bytes(node.input));
-  value_gradients_[index(node.input)].push_back(dx);
-  plan("convolution backward data", [=, this, &layer] {
-    const auto& p = layer.primitives;
-    return call(p.backward_data,
-                {{DNNL_ARG_DIFF_DST, memory(p.target, dy)},
-                 {DNNL_ARG_WEIGHTS, onednn::wrap(p.weights_backward, layer.backward_weights())},
-                 {DNNL_ARG_DIFF_SRC, memory(p.source, dx)}});
-  });
-}
-
-void CpuProgram::plan_norm_backward(const Node& node, Norm& norm) {
-  merge_gradients(node.output, 2);
-  const auto& pieces = value_gradients_[index(node.output)];
-  const BufferId dy = use(pieces[0]);
-  const BufferId dy2 = pieces.size() > 1 ? use(pieces[1]) : -1;
-  const BufferId x = use(value_buffers_[index(node.input)]);
-  const bool branches = node.residual >= 0;
-  const BufferId y = branches && node.relu ? use(value_buffers_[index(node.output)]) : -1;
-  const BufferId dx = branches ? new_buffer(activation_bytes(node.input)) : dy;
-  value_gradients_[index(node.input)].push_back(dx);
-  if (branches) value_gradients_[index(node.residual)].push_back(dy);  // holds g from here on
-
-  plan("norm backward", [=, this, &norm, relu = node.relu] {
-    NormBackward args;
-    args.x = activations(x);
-    if (y >= 0) args.y = activations(y);
-    args.dy = activations(dy);
-    if (dy2 >= 0) args.dy2 = activations(dy2);
-    args.dx = activations(dx);
-    NormState& s = norm.state;
-    args.gamma = master(norm.gamma);
-    args.mean = s.mean.data();
-    args.inverse_deviation = s.inverse.data();
-    args.scale = s.scale.data();
-    args.shift = s.shift.data();
-    args.d_gamma = gradient(norm.gamma);
-    args.d_beta = gradient(norm.beta);
-    args.relu = relu;
-    args.keep_g = branches || dy2 >= 0;
-    args.channels = extent(node.output).channels;
-    args.rows = options_.batch * extent(node.output).elements() / args.channels;
-    return Work([args, &s] { norm_backward(args, s.workspace); });
-  });
-}
-
-void CpuProgram::plan_linear_backward(const Node& node, WeightedLayer& layer) {
-  const auto i = static_cast<size_t>(&node - lowered_.nodes.data());
-  merge_gradients(node.output, 1);
-  const BufferId dy = use(value_gradients_[index(node.output)][0]);
-  const BufferId x = use(linear_inputs_[i]);
-  const onednn::Desc slope({options_.batch, network_.logits_size()},
-                           onednn::type_of(options_.precision), dnnl::memory::format_tag::nc);
-  plan("linear", [=, this, &layer] {
-    const auto& p = layer.primitives;
-    const onednn::Desc bias({parameters_.slot(layer.bias).length}, dnnl::memory::data_type::f32,
-                            dnnl::memory::format_tag::x);
-    return call(p.backward_weights,
-                {{DNNL_ARG_SRC, memory(p.source, x)},
-                 {DNNL_ARG_DIFF_DST, memory(slope, dy)},
-                 {DNNL_ARG_DIFF_WEIGHTS, onednn::wrap(p.weights_gradient, gradient(layer.weight))},
-                 {DNNL_ARG_DIFF_BIAS, onednn::wrap(bias, gradient(layer.bias))}});
-  });
-  if (node.input == 0) return;
-  use(dy);
-  const BufferId dx = new_buffer(activation_bytes(node.input));
-  value_gradients_[index(node.input)].push_back(dx);
-  plan("linear", [=, this, &layer] {
-    const auto& p = layer.primitives;
-    return call(p.backward_data,
-                {{DNNL_ARG_DIFF_DST, memory(slope, dy)},
-                 {DNNL_ARG_WEIGHTS, onednn::wrap(p.weights_backward, layer.backward_weights())},
-                 {DNNL_ARG_DIFF_SRC, memory(p.source, dx)}});
-  });
-}
-
-// ---- memory
-// ---------------------------------------------------------------------------------------
+// ---- memory ----
 
 int64_t CpuProgram::activation_bytes(int value) const {
   const int64_t width = options_.precision == Precision::bf16 ? 2 : 4;
@@ -498,10 +332,11 @@ CpuProgram::Work CpuProgram::call(const dnnl::primitive& primitive,
 }
 
 const void* CpuProgram::WeightedLayer::forward_weights() const {
-  return to_forward ? static_cast<const void*>(forward_copy.data()) : master;
+  return dense || to_forward ? static_cast<const void*>(forward_copy.data()) : master;
 }
 
 const void* CpuProgram::WeightedLayer::backward_weights() const {
+  if (dense) return forward_copy.data();
   return to_backward ? static_cast<const void*>(backward_copy.data()) : master;
 }
 

@@ -195,6 +195,10 @@ void convert(const float* in, int64_t n, Activations out) {
   });
 }
 
+void to_bf16(const float* in, int64_t n, BFloat16* out) { float_to_bf16(in, 0, n, out); }
+
+void add_to(float* sum, const float* term, int64_t n) { add_fp32(sum, term, 0, n); }
+
 void to_float(Activations in, int64_t n, float* out) {
   if (in.precision == Precision::bf16) {
     bf16_to_float(static_cast<const BFloat16*>(in.data), 0, n, out);

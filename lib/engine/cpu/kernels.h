@@ -97,6 +97,10 @@ void update_weights(const Update& update);
 /// average = decay·average + (1 − decay)·weights.
 void average_weights(float decay, const float* weights, float* average, int64_t n);
 
+/// One thread's share of a conversion or a sum: n elements.
+void to_bf16(const float* in, int64_t n, BFloat16* out);
+void add_to(float* sum, const float* term, int64_t n);
+
 /// float of an activation array, n elements.
 void to_float(Activations in, int64_t n, float* out);
 

@@ -170,6 +170,34 @@ Layer inner_product(int64_t in, int64_t out, int64_t batch, Precision precision,
   return layer;
 }
 
+Layer matrix_product(int64_t in, int64_t out, int64_t batch, Precision precision, Needs needs) {
+  const Type type = type_of(precision);
+  Layer layer;
+  layer.source = Desc({batch, in}, type, Tag::nc);
+  layer.target = Desc({batch, out}, type, Tag::nc);
+  layer.weights_forward = layer.weights_backward = Desc({out, in}, type, Tag::oi);
+  layer.weights_gradient = Desc({out, in}, Type::f32, Tag::oi);
+  try {
+    const auto forward = build<dnnl::inner_product_forward>(forward_kind(needs), layer.source,
+                                                            layer.weights_forward, layer.target);
+    layer.forward = dnnl::inner_product_forward(forward);
+    note_scratch(layer.scratch_bytes, forward);
+    if (needs == Needs::forward) return layer;
+    const auto backward_weights = build_backward<dnnl::inner_product_backward_weights>(
+        forward, layer.source, layer.weights_gradient, layer.target);
+    layer.backward_weights = dnnl::inner_product_backward_weights(backward_weights);
+    note_scratch(layer.scratch_bytes, backward_weights);
+    if (needs == Needs::weights_gradient) return layer;
+    const auto backward_data = build_backward<dnnl::inner_product_backward_data>(
+        forward, layer.source, layer.weights_backward, layer.target);
+    layer.backward_data = dnnl::inner_product_backward_data(backward_data);
+    note_scratch(layer.scratch_bytes, backward_data);
+  } catch (const dnnl::error& error) {
+    fail("oneDNN has no matrix product {}→{} here: {}", in, out, error.what());
+  }
+  return layer;
+}
+
 MaxPool max_pool(const Op& op, const Extent& in, const Extent& out, int64_t batch,
                  Precision precision, bool training) {
   const Type type = type_of(precision);

@@ -43,6 +43,10 @@ Layer convolution(const Op& op, const Extent& in, const Extent& out, int64_t bat
 /// Linear layer N×D → N×V with float32 outputs and a float32 bias.
 Layer inner_product(int64_t in, int64_t out, int64_t batch, Precision precision, Needs needs);
 
+/// A bias-free product with a plain row-major out×in matrix; inputs and outputs in working
+/// precision.
+Layer matrix_product(int64_t in, int64_t out, int64_t batch, Precision precision, Needs needs);
+
 struct MaxPool {
   Desc source, target, workspace;
   dnnl::primitive forward, backward;

@@ -35,6 +35,7 @@ StateDict CpuProgram::averaged_weights() const {
 }
 
 StateDict CpuProgram::optimizer_state() const {
+  require_training("optimizer_state()");
   StateDict state;
   parameters_.save(first_moment_, "first_moment.", true, state);
   if (second_moment_.elements() > 0)
@@ -45,6 +46,7 @@ StateDict CpuProgram::optimizer_state() const {
 }
 
 void CpuProgram::load_optimizer_state(const StateDict& state, const std::string& where) {
+  require_training("load_optimizer_state()");
   parameters_.load(state, "first_moment.", true, where, first_moment_);
   if (second_moment_.elements() > 0) {
     parameters_.load(state, "second_moment.", true, where, second_moment_);
@@ -54,6 +56,7 @@ void CpuProgram::load_optimizer_state(const StateDict& state, const std::string&
 }
 
 StateDict CpuProgram::gradients() const {
+  require_training("gradients()");
   StateDict state;
   parameters_.save(gradients_, "", true, state);
   return state;
@@ -73,6 +76,24 @@ void CpuProgram::check_batch(const Batch& batch) const {
     fail("the program takes {} {} rows, found {}", training_ ? "exactly" : "1 to", options_.batch,
          batch.size);
   }
+}
+
+void CpuProgram::check_tags(const Batch& batch) const {
+  const auto& ptr = batch.tag_ptr;
+  if (static_cast<int64_t>(ptr.size()) != batch.size + 1 || ptr.front() != 0 ||
+      ptr.back() != static_cast<int64_t>(batch.tag_ids.size()) ||
+      !std::is_sorted(ptr.begin(), ptr.end())) {
+    fail("a batch of {} rows has {} tag pointers that do not cover its {} tags in order",
+         batch.size, ptr.size(), batch.tag_ids.size());
+  }
+  const int64_t tags = network_.logits_size();
+  for (const int32_t id : batch.tag_ids) {
+    if (id < 0 || id >= tags) fail("a batch has tag {}, the network knows 0 to {}", id, tags - 1);
+  }
+}
+
+void CpuProgram::require_training(const char* call) const {
+  if (!training_) fail("{} on a program compiled for inference", call);
 }
 
 void CpuProgram::take_input(const Batch& batch) {
@@ -101,12 +122,9 @@ void CpuProgram::run_steps() {
 }
 
 void CpuProgram::train_step(const Batch& batch, float lr) {
-  if (!training_) fail("train_step() on a program compiled for inference");
+  require_training("train_step()");
   check_batch(batch);
-  const int64_t tags = network_.logits_size();
-  for (const int32_t id : batch.tag_ids) {
-    if (id < 0 || id >= tags) fail("a batch has tag {}, the network knows 0 to {}", id, tags - 1);
-  }
+  check_tags(batch);
   tag_ptr_ = batch.tag_ptr;
   tag_ids_ = batch.tag_ids;
   take_input(batch);
@@ -133,6 +151,8 @@ void CpuProgram::update(float lr) {
 void CpuProgram::refresh_working_weights() {
   for (const auto& layer : layers_) {
     if (layer == nullptr) continue;
+    if (layer->dense)
+      expand(*layer->dense, layer->master, {layer->forward_copy.data(), options_.precision});
     if (layer->to_forward) layer->to_forward->run(layer->master, layer->forward_copy.data());
     if (layer->to_backward) layer->to_backward->run(layer->master, layer->backward_copy.data());
   }

@@ -3,8 +3,10 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
+#include "engine/cpu/dense_conv.h"
 #include "engine/cpu/kernels.h"
 #include "engine/cpu/parameters.h"
 #include "engine/engine.h"
@@ -56,6 +58,8 @@ class CpuProgram final : public Program {
     int bias = -1;
     Tensor forward_copy, backward_copy;  // working weights; empty: the master serves
     std::unique_ptr<onednn::Reorder> to_forward, to_backward;
+    std::optional<DenseConv>
+        dense;  ///< a convolution done as one product: forward_copy is its matrix
     float* master = nullptr;
     const void* forward_weights() const;
     const void* backward_weights() const;
@@ -81,6 +85,7 @@ class CpuProgram final : public Program {
   void merge_gradients(int value, size_t most);
   void finish_plan();
 
+  static size_t index(int number) { return static_cast<size_t>(number); }
   BufferId new_buffer(int64_t bytes);
   BufferId use(BufferId buffer);
   void plan(const char* name, std::function<Work()> make);
@@ -103,6 +108,8 @@ class CpuProgram final : public Program {
   void refresh_working_weights();
   void update(float lr);
   void check_batch(const Batch& batch) const;
+  void check_tags(const Batch& batch) const;
+  void require_training(const char* call) const;
 
   Network network_;
   CompileOptions options_;

@@ -46,7 +46,8 @@ HARDMOE_INLINE Vec where_positive(Vec keep, Vec v) {
   return reinterpret_cast<Vec>(reinterpret_cast<IntVec>(v) & (keep > 0));
 }
 
-HARDMOE_INLINE Vec max(Vec a, Vec b) { return a > b ? a : b; }
+/// The larger; a NaN in `a` stays one.
+HARDMOE_INLINE Vec max(Vec a, Vec b) { return a < b ? b : a; }
 
 HARDMOE_INLINE float sum(Vec v) {
   float total = 0;
