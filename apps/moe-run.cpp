@@ -25,7 +25,8 @@ int main(int argc, char** argv) {
   auto& cli = command.cli();
   cli.add_option("CONFIG", config_file, "YAML configuration file")->required()->type_name("");
   cli.add_option("--out", out, "Folder of the run")->required()->type_name("DIR");
-  cli.add_flag("--dry-run", dry_run, "Print the commands, as one would type them, and stop");
+  cli.add_flag("--dry-run", dry_run,
+               "Write OUT/config.yaml, print the commands as one would type them, and stop");
   command.setting("--parallel", "run.parallel", "Experts trained at a time");
   command.setting("--seed", "seed", "Seed of every random choice");
   command.device_option(device);
@@ -35,6 +36,9 @@ int main(int argc, char** argv) {
     Config& config = command.config();
     const fs::path frozen = fs::path(out) / "config.yaml";
     const auto steps = plan_pipeline(config, out, program_folder(), frozen, device, force);
+    make_writable_folder(fs::path(out) / "logs");
+    const FileLock lock(fs::path(out) / ".lock", out);
+    write_file_atomic(frozen, config_yaml(fields_of(config)));
     if (dry_run) {
       for (const auto& step : steps) {
         for (const auto& process : step.processes)
@@ -42,9 +46,6 @@ int main(int argc, char** argv) {
       }
       return;
     }
-    make_writable_folder(fs::path(out) / "logs");
-    const FileLock lock(fs::path(out) / ".lock", out);
-    write_file_atomic(frozen, config_yaml(fields_of(config)));
     size_t total = 0, done = 0;
     for (const auto& step : steps) total += step.processes.size();
     const double start = now_seconds();
