@@ -1,0 +1,132 @@
+// Commands stopped in the middle: the same command goes on and ends with the same bytes as one that
+// was never stopped.
+#include <algorithm>
+
+#include "base/error.h"
+#include "engine/engine.h"
+#include "pipeline/commands.h"
+
+namespace hardmoe {
+namespace {
+
+class Resume : public testing::Test {
+ protected:
+  void SetUp() override {
+    write_pictures(folder.path(), 200);
+    std::ofstream(folder / "c.yaml")
+        << small_config << "run: {dataset: data, parallel: 2, controls: false}\n";
+    output_of(folder.path(), "moe-ingest images.jsonl --val-fraction 0.2 --out data");
+  }
+
+  int64_t log_lines(const std::string& stage) const {
+    const fs::path log = folder / stage / "log.jsonl";
+    if (!fs::exists(log)) return 0;
+    const std::string text = read_file(log);
+    return std::count(text.begin(), text.end(), '\n');
+  }
+
+  /// Starts a line, and sends `signal` once the log of `stage` has `lines`. Its status.
+  int stopped(const std::string& line, const std::string& stage, int64_t lines, int signal) const {
+    Running running(folder.path(), "exec " + line);
+    EXPECT_TRUE(running.reaches([&] { return log_lines(stage) >= lines; })) << line;
+    return running.end(signal).status;
+  }
+
+  /// Waits until nobody writes the stage.
+  void wait_for_lock(const std::string& stage) const {
+    for (int i = 0; i < 1000; ++i) {
+      try {
+        const FileLock lock(folder / stage / ".lock", stage);
+        return;
+      } catch (const Error&) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+      }
+    }
+    FAIL() << stage << " stays locked";
+  }
+
+  void expect_same(const std::string& name, const std::string& other) const {
+    EXPECT_EQ(sha256_of_file(folder / name), sha256_of_file(folder / other)) << name;
+  }
+  std::string sh(const std::string& line) const { return output_of(folder.path(), line); }
+
+  TemporaryFolder folder;
+};
+
+/// Every optimiser's state, and both arithmetics where the machine has them; bf16 with one thread,
+/// as oneDNN's threads spin there while they wait for one another: 30 times slower on a busy
+/// machine. 5 steps an epoch.
+std::vector<std::string> settings() {
+  std::vector<std::string> all = {"", " --set base.optimizer=adamw --set base.ema=0.9 --lr 0.002"};
+  if (make_engine("cpu")->supports(Precision::bf16)) all.push_back(" --precision bf16 --threads 1");
+  return all;
+}
+
+TEST_F(Resume, TheBaseAfterASignal) {
+  int number = 0;
+  for (const auto& setting : settings()) {
+    const std::string train = "moe-train-base data --config c.yaml --epochs 14 --quiet" + setting;
+    const std::string out = "stopped" + std::to_string(number),
+                      whole = "whole" + std::to_string(number);
+    ++number;
+    sh(train + " --out " + whole);
+    for (const int64_t lines : {13, 37}) {  // stopped twice, in the third epoch and the eighth
+      EXPECT_EQ(stopped(train + " --out " + out, out, lines, lines == 13 ? SIGTERM : SIGINT), 75);
+      EXPECT_TRUE(fs::exists(folder / out / "checkpoint.safetensors"));
+      EXPECT_FALSE(fs::exists(folder / out / "model.safetensors"));
+    }
+    sh(train + " --out " + out);
+    expect_same(out + "/model.safetensors", whole + "/model.safetensors");
+    EXPECT_FALSE(fs::exists(folder / out / "checkpoint.safetensors"));
+    EXPECT_EQ(log_lines(out), 70);  // a line a step, none twice
+  }
+}
+
+TEST_F(Resume, TheBaseAfterAKill) {
+  const std::string train =
+      "moe-train-base data --config c.yaml --epochs 14 --quiet --set "
+      "base.checkpoint_minutes=0.0005";
+  sh(train + " --out whole");
+  // Most steps come long after a checkpoint, so the kill loses some and they are done again.
+  EXPECT_EQ(stopped(train + " --out killed", "killed", 33, SIGKILL), 137);
+  EXPECT_TRUE(fs::exists(folder / "killed/checkpoint.safetensors"));
+  // What a kill in the middle of a write leaves behind is cleared away.
+  std::ofstream(folder / "killed/checkpoint.safetensors.4242.tmp") << "half a checkp";
+  sh(train + " --out killed");
+  expect_same("killed/model.safetensors", "whole/model.safetensors");
+  EXPECT_EQ(log_lines("killed"), 70);
+  EXPECT_FALSE(fs::exists(folder / "killed/checkpoint.safetensors.4242.tmp"));
+}
+
+TEST_F(Resume, AKillBeforeTheFirstCheckpointBeginsAnew) {
+  const std::string train = "moe-train-base data --config c.yaml --epochs 8 --quiet";
+  sh(train + " --out whole");
+  EXPECT_EQ(stopped(train + " --out killed", "killed", 7, SIGKILL), 137);
+  sh(train + " --out killed");
+  expect_same("killed/model.safetensors", "whole/model.safetensors");
+  EXPECT_EQ(log_lines("killed"), 40);
+}
+
+TEST_F(Resume, AWholeRun) {
+  const std::string run =
+      "moe-run c.yaml --quiet --set base.epochs=10 --set expert.epochs=30 --set expert.log_every=1"
+      " --set decoder.epochs=2000 --set decoder.log_every=100 --out ";
+  sh(run + "whole");
+  EXPECT_EQ(stopped(run + "run", "run/base", 13, SIGTERM), 75);
+  EXPECT_EQ(stopped(run + "run", "run/experts/1", 20, SIGTERM), 75);
+  EXPECT_EQ(stopped(run + "run", "run/experts/0", 40, SIGKILL), 137);
+  for (const char* stage : {"run/experts/0", "run/experts/1"}) wait_for_lock(stage);
+  EXPECT_EQ(stopped(run + "run", "run/decoder", 10, SIGTERM), 75);
+  EXPECT_TRUE(fs::exists(folder / "run/decoder/checkpoint.safetensors"));
+  sh(run + "run");
+  for (const char* name :
+       {"base/model.safetensors", "partition/assignment.npy", "experts/0/model.safetensors",
+        "experts/1/model.safetensors", "decoder/train.npy", "decoder/decoder.safetensors",
+        "eval/shared/metrics.json"}) {
+    expect_same(std::string("run/") + name, std::string("whole/") + name);
+  }
+  EXPECT_TRUE(fs::exists(folder / "run/summary.json"));
+}
+
+}  // namespace
+}  // namespace hardmoe

@@ -1,0 +1,75 @@
+// Trained models open in PyTorch under torchvision's names, and answer the same there.
+#include "data/augment.h"
+#include "data/dataset.h"
+#include "moe/metrics.h"
+#include "pipeline/commands.h"
+#include "tensor/npy.h"
+
+namespace hardmoe {
+namespace {
+
+/// A python3 that has torch, or "".
+std::string python_with_torch() {
+  for (const char* python : {"python3", "/usr/bin/python3"}) {
+    const TemporaryFolder folder;
+    if (run(folder.path(), std::string(python) + " -c 'import torch, numpy'").status == 0) {
+      return python;
+    }
+  }
+  return "";
+}
+
+/// The split's images, N×H×W×3; all of one size.
+Tensor images_of(const Split& split, int64_t size) {
+  Tensor images(DType::u8, {split.size(), size, size, 3});
+  auto* out = images.as<uint8_t>().data();
+  for (int64_t i = 0; i < split.size(); ++i, out += size * size * 3) {
+    center_crop(decode_image(split.image(i)), static_cast<int>(size), out);
+  }
+  return images;
+}
+
+TEST(Torchvision, AnswersTheSame) {
+  const std::string python = python_with_torch();
+  if (python.empty()) GTEST_SKIP() << "needs python3 with torch";
+  const TemporaryFolder folder;
+  write_pictures(folder.path(), 160);
+  std::ofstream(folder / "c.yaml") << small_config;
+  output_of(folder.path(), "moe-ingest images.jsonl --val-fraction 0.2 --out data");
+  const Dataset data = Dataset::open(folder / "data");
+  const Split& val = data.split("val");
+
+  struct Case {
+    std::string name, options;
+    int64_t size;
+  };
+  for (const Case& c :
+       {Case{"small", "--epochs 3", 16},
+        Case{"imagenet", "--epochs 0.5 --stem imagenet --width 64 --image-size 64", 64},
+        Case{"bottleneck", "--epochs 0.5 --depth 50 --width 16 --image-size 16", 16}}) {
+    SCOPED_TRACE(c.name);
+    output_of(folder.path(),
+              fmt::format("moe-train-base data --config c.yaml {1} --out {0} && moe-embed "
+                          "data --model {0} --split val --out {0}-features",
+                          c.name, c.options));
+    save_npy(folder / "images.npy", images_of(val, c.size));
+    const Outcome torch = run(
+        folder.path(), fmt::format("{0} -B '{1}/../pipeline/torchvision_check.py' {2} images.npy "
+                                   "{2}-features/val.npy",
+                                   python, HARDMOE_TEST_FILES, c.name));
+    ASSERT_EQ(torch.status, 0) << torch.err;
+    const auto logits = Json::parse(torch.out).get<std::vector<std::vector<float>>>();
+    ASSERT_EQ(static_cast<int64_t>(logits.size()), val.size());
+
+    MetricsAccumulator metrics;
+    for (int64_t i = 0; i < val.size(); ++i) {
+      metrics.add(logits[static_cast<size_t>(i)], val.tags(i));
+    }
+    const Json ours = Json::parse(
+        output_of(folder.path(), fmt::format("moe-eval data --model {} --json", c.name)));
+    EXPECT_EQ(ours["tags"], metrics_json(metrics.result()));
+  }
+}
+
+}  // namespace
+}  // namespace hardmoe

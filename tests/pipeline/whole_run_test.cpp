@@ -1,0 +1,136 @@
+// The whole method from one file, and each of its commands as a shell uses it.
+#include <algorithm>
+#include <map>
+
+#include "pipeline/commands.h"
+
+namespace hardmoe {
+namespace {
+
+class WholeRun : public testing::Test {
+ protected:
+  void SetUp() override {
+    write_pictures(folder.path(), 320);
+    std::ofstream(folder / "c.yaml") << small_config << R"(
+eval: {top_experts: 1}
+run: {sources: [images.jsonl], ingest_options: [--val-fraction, "0.25"], parallel: 2}
+)";
+  }
+  std::string sh(const std::string& line) const { return output_of(folder.path(), line); }
+
+  TemporaryFolder folder;
+};
+
+/// When each file of a finished run was last written.
+std::map<std::string, fs::file_time_type> times_under(const fs::path& folder) {
+  std::map<std::string, fs::file_time_type> times;
+  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+    const std::string name = fs::relative(entry.path(), folder).string();
+    const bool of_each_run = name.starts_with("logs/") || name.find('/') == std::string::npos;
+    if (entry.is_regular_file() && !of_each_run) times[name] = entry.last_write_time();
+  }
+  return times;
+}
+
+TEST_F(WholeRun, LearnsAndIsNotDoneTwice) {
+  const std::string table = sh("moe-run c.yaml --out run");
+  const auto lines = split(table, '\n');
+  EXPECT_TRUE(lines[0].starts_with("against tags")) << table;
+  EXPECT_EQ(std::count(table.begin(), table.end(), '\n'), 11);  // two tables of five, a gap
+
+  const Json summary = read_json(folder / "run/summary.json");
+  ASSERT_EQ(summary.size(), 4U);
+  for (const Json& row : summary) {
+    EXPECT_GT(row["truth"]["P@1"], 0.8) << row;  // always the same tag: 0.5
+    EXPECT_GT(row["tags"]["P@1"], 0.75) << row;
+    EXPECT_GE(row["truth"]["mAP"], row["tags"]["mAP"]) << row;
+    EXPECT_GT(row["training_seconds"], 0) << row;
+  }
+  EXPECT_EQ(summary[3]["name"], "mixture, shared decoder");
+  EXPECT_EQ(summary[0]["parameters"], summary[1]["parameters"]);
+  EXPECT_GT(summary[2]["parameters"], summary[3]["parameters"]);  // two decoders, one
+  const Json partition = read_json(folder / "run/partition/partition.json");
+  EXPECT_LE(partition["imbalance"], 1.06);
+
+  const auto before = times_under(folder / "run");
+  EXPECT_GT(before.size(), 60U);
+  EXPECT_EQ(before.count("base/checkpoint.safetensors"), 0U);
+  EXPECT_EQ(sh("moe-run c.yaml --out run"), table);
+  EXPECT_EQ(times_under(folder / "run"), before) << "a finished stage was done again";
+}
+
+TEST_F(WholeRun, PrintedCommandsDoTheSame) {
+  sh("moe-run c.yaml --out run --set run.controls=false");
+  sh("moe-run c.yaml --out typed --set run.controls=false --dry-run > commands && sh -e commands");
+  for (const char* name :
+       {"base/model.safetensors", "embedding/train.npy", "partition/assignment.npy",
+        "experts/0/model.safetensors", "experts/1/model.safetensors", "decoder/decoder.safetensors",
+        "eval/shared/metrics.json"}) {
+    EXPECT_EQ(sha256_of_file(folder / "run" / name), sha256_of_file(folder / "typed" / name))
+        << name;
+  }
+}
+
+TEST_F(WholeRun, ControlsAndTopExperts) {
+  sh("moe-run c.yaml --out run --set partition.method=random --set run.controls=false "
+     "--set eval.top_experts=2 --set expert.start=scratch --set base.precision=fp32 --seed 3");
+  const Json summary = read_json(folder / "run/summary.json");
+  EXPECT_EQ(summary.size(), 3U);
+  EXPECT_GT(summary[0]["truth"]["P@1"], 0.8);
+  EXPECT_GT(summary[1]["temperature"], 0);
+  sh("moe-run c.yaml --out tag --set partition.method=top-tag --set run.controls=false");
+}
+
+TEST_F(WholeRun, CommandsInPipes) {
+  sh("head -64 images.jsonl | moe-ingest - --out piped --quiet");
+  const auto data = read_json(folder / "piped/dataset.json");
+  EXPECT_EQ(data["splits"]["train"]["images"], 64);
+  const std::string table = sh(
+      R"(printf '{"image":"pictures/0001.png","tags":["one"]}\n' | moe-ingest - --out one --quiet)");
+  EXPECT_NE(table.find("vocabulary: 1 of 1 tags, first one 1"), std::string::npos) << table;
+
+  const std::string result =
+      sh("moe-train-base piped --config c.yaml --epochs 1 --out base 2>err | cat");
+  EXPECT_EQ(Json::parse(result)["images"], 64);
+  EXPECT_EQ(std::count(result.begin(), result.end(), '\n'), 1);
+  EXPECT_EQ(sh("moe-train-base piped --config c.yaml --epochs 1 --out base --quiet"), result);
+  EXPECT_EQ(Json::parse(sh("moe-embed piped --model base --half --out e"))["dimensions"], 64);
+  EXPECT_NE(sh("moe-partition e --experts 3 --out p | tail -3").find("imbalance"),
+            std::string::npos);
+  for (const char* expert : {"0", "1", "2"}) {
+    sh(fmt::format(
+        "moe-train-expert piped --base base --partition p --expert {0} --batch 8 --epochs 1 "
+        "--out experts/{0}",
+        expert));
+  }
+  const std::string mixture = " --base base --partition p --experts experts --split train";
+  const Json shared =
+      Json::parse(sh("moe-train-decoder piped --base base --partition p --experts experts --batch "
+                     "16 --out d >/dev/null"
+                     " && moe-eval piped --decoder d --top-experts 2 --temperature 1 --json" +
+                     mixture));
+  EXPECT_EQ(shared["tags"]["images"], 64);
+  EXPECT_EQ(shared["tags"]["experts"].size(), 3U);
+  EXPECT_EQ(shared["temperature"], 1.0);
+  const std::string metrics = sh("moe-eval piped" + mixture);
+  EXPECT_NE(metrics.find("expert 2"), std::string::npos);
+  EXPECT_EQ(sh("moe-eval piped --out m" + mixture), metrics);
+  EXPECT_EQ(sh("moe-eval piped --out m" + mixture), metrics);
+  EXPECT_EQ(Json::parse(sh("moe-eval piped --json --out m" + mixture)),
+            read_json(folder / "m/metrics.json"));
+}
+
+TEST_F(WholeRun, HelpAndVersion) {
+  for (const char* command : {"ingest", "train-base", "embed", "partition", "train-expert",
+                              "train-decoder", "eval", "run"}) {
+    const std::string name = fmt::format("moe-{}", command);
+    EXPECT_EQ(sh(name + " --version").find(name + " (hardmoe) "), 0U);
+    const std::string help = sh(name + " --help");
+    for (const char* word : {"--config", "--set", "--threads", "--quiet", "Exit status"}) {
+      EXPECT_NE(help.find(word), std::string::npos) << name << " --help: " << word;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace hardmoe
