@@ -24,9 +24,9 @@ Tensor::Tensor(DType dtype, Shape shape) : dtype_(dtype), shape_(std::move(shape
   const size_t count = std::max<size_t>(bytes(), 1);
   const bool large = count >= 2 * huge_page;
   const std::align_val_t alignment{large ? huge_page : 64};
-  data_ = std::shared_ptr<std::byte[]>(
-      static_cast<std::byte*>(::operator new(count, alignment)),
-      [alignment](std::byte* p) { ::operator delete(p, alignment); });
+  data_ =
+      std::shared_ptr<std::byte[]>(static_cast<std::byte*>(::operator new(count, alignment)),
+                                   [alignment](std::byte* p) { ::operator delete(p, alignment); });
   if (large) ::madvise(data_.get(), count, MADV_HUGEPAGE);
   std::memset(data_.get(), 0, count);
 }
