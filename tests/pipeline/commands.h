@@ -40,6 +40,8 @@ class Running {
     const std::string name = fmt::format("output-{}-", ++count);
     out_ = folder / (name + "1");
     err_ = folder / (name + "2");
+    for (const auto& file : {out_, err_})
+      std::ofstream(file).flush();  // there, however soon it ends
     pid_ = ::fork();
     if (pid_ != 0) return;
     const std::string path = std::string(HARDMOE_BIN) + ":" + ::getenv("PATH");
