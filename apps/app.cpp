@@ -77,11 +77,13 @@ void Command::device_option(std::string& device) {
       ->type_name("DEVICE");
 }
 
+void Command::config_from(const std::string& file) {
+  cli_.remove_option(cli_.get_option("--config"));
+  config_argument_ = &file;
+}
+
 void Command::read_config() {
   const Fields fields = fields_of(config_);
-  if (config_argument_ != nullptr && !config_file_.empty()) {
-    fail_usage("--config {}: the configuration is the command's argument", config_file_);
-  }
   const std::string& file = config_argument_ != nullptr ? *config_argument_ : config_file_;
   if (!file.empty()) load_yaml(file, fields);
   for (const auto& assignment : overrides_) apply_override(assignment, fields);

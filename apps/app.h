@@ -27,7 +27,7 @@ class Command {
 
   /// The configuration file is an argument of the command itself, not --config. `file` is read by
   /// run().
-  void config_from(const std::string& file) { config_argument_ = &file; }
+  void config_from(const std::string& file);
 
   /// Parses, reads the configuration, runs the body, and turns errors into a sentence on stderr and
   /// an exit status. Returns it.

@@ -8,6 +8,8 @@ namespace hardmoe {
 
 int compute_threads() { return omp_get_max_threads(); }
 
+int available_processors() { return omp_get_num_procs(); }
+
 void set_compute_threads(int count) {
   if (count < 1 || count > 1024) fail_usage("--threads: expected 1 to 1024, found {}", count);
   omp_set_num_threads(count);

@@ -9,6 +9,8 @@ namespace hardmoe {
 
 /// Threads a parallel loop uses: the processors this process may run on, unless set.
 int compute_threads();
+/// Processors this process may run on.
+int available_processors();
 /// Throws Error(usage) unless 1 ≤ count ≤ 1024.
 void set_compute_threads(int count);
 

@@ -68,7 +68,15 @@ std::vector<PipelineStep> plan_pipeline(const Config& config, const fs::path& ou
     for (char& c : file) c = c == ' ' ? '-' : c;
     return ProcessSpec{name, std::move(arguments), out / "logs" / (file + ".txt")};
   };
-  const auto alone = [&](ProcessSpec process) { steps.push_back({{std::move(process)}, 1}); };
+  const auto with_threads = [](ProcessSpec process, int threads) {
+    if (threads != available_processors()) {
+      process.arguments.insert(process.arguments.end(), {"--threads", std::to_string(threads)});
+    }
+    return process;
+  };
+  const auto alone = [&](ProcessSpec process) {
+    steps.push_back({{with_threads(std::move(process), compute_threads())}, 1});
+  };
 
   if (!config.run.sources.empty()) {
     std::vector<std::string> arguments = config.run.sources;
@@ -90,14 +98,12 @@ std::vector<PipelineStep> plan_pipeline(const Config& config, const fs::path& ou
   const int threads = std::max(1, compute_threads() / training.parallel);
   for (int k = 0; k < config.partition.experts; ++k) {
     const std::string number = std::to_string(k);
-    auto process = command("expert " + number, "moe-train-expert",
-                           {data, "--base", base, "--partition", partition, "--expert", number,
-                            "--out", out / "experts" / number},
-                           true);
-    if (training.parallel > 1) {
-      process.arguments.insert(process.arguments.end(), {"--threads", std::to_string(threads)});
-    }
-    training.processes.push_back(std::move(process));
+    training.processes.push_back(
+        with_threads(command("expert " + number, "moe-train-expert",
+                             {data, "--base", base, "--partition", partition, "--expert", number,
+                              "--out", out / "experts" / number},
+                             true),
+                     threads));
   }
   steps.push_back(std::move(training));
   if (config.run.controls) {
