@@ -126,7 +126,7 @@ TEST_F(WholeRun, HelpAndVersion) {
     const std::string name = fmt::format("moe-{}", command);
     EXPECT_EQ(sh(name + " --version").find(name + " (hardmoe) "), 0U);
     const std::string help = sh(name + " --help");
-    for (const char* word : {"--config", "--set", "--threads", "--quiet", "Exit status"}) {
+    for (const char* word : {"--set", "--threads", "--quiet", "Exit status"}) {
       EXPECT_NE(help.find(word), std::string::npos) << name << " --help: " << word;
     }
   }
