@@ -161,7 +161,7 @@ void CpuProgram::plan_linear_backward(const Node& node, WeightedLayer& layer) {
   merge_gradients(node.output, 1);
   const BufferId dy = use(value_gradients_[index(node.output)][0]);
   const BufferId x = use(linear_inputs_[i]);
-  const onednn::Desc slope({options_.batch, network_.logits_size()},
+  const onednn::Desc slope({options_.batch, extent(node.output).channels},
                            onednn::type_of(options_.precision), dnnl::memory::format_tag::nc);
   plan("linear", [=, this, &layer] {
     const auto& p = layer.primitives;

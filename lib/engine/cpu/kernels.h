@@ -43,7 +43,7 @@ struct NormBackward {
   Activations y;    ///< the forward output; read only where there was a residual and a ReLU
   Activations dy;   ///< gradient of the output; holds g afterwards if `keep_g`
   Activations dy2;  ///< a second gradient to add; may be empty
-  Activations dx;   ///< may be dy unless keep_g
+  Activations dx;   ///< may be dy, unless g is read again afterwards
   const float* gamma;
   const float* mean;
   const float* inverse_deviation;

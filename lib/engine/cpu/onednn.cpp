@@ -63,6 +63,12 @@ dnnl::prop_kind forward_kind(Needs needs) {
                                  : dnnl::prop_kind::forward_training;
 }
 
+/// An instruction set includes another if it has all of its bits.
+bool has(dnnl::cpu_isa wanted) {
+  const auto here = static_cast<unsigned>(dnnl::get_effective_cpu_isa());
+  return (here & static_cast<unsigned>(wanted)) == static_cast<unsigned>(wanted);
+}
+
 }  // namespace
 
 dnnl::engine& engine() {
@@ -77,22 +83,10 @@ dnnl::stream& stream() {
 
 Type type_of(Precision precision) { return precision == Precision::bf16 ? Type::bf16 : Type::f32; }
 
-bool has_bf16() {
-  const auto isa = dnnl::get_effective_cpu_isa();
-  const auto at_least = [&](dnnl::cpu_isa wanted) {
-    return (static_cast<unsigned>(isa) & static_cast<unsigned>(wanted)) ==
-           static_cast<unsigned>(wanted);
-  };
-  return at_least(dnnl::cpu_isa::avx512_core_bf16);
-}
+bool has_bf16() { return has(dnnl::cpu_isa::avx512_core_bf16); }
 
 std::string describe() {
   const auto version = dnnl_version();
-  const auto isa = dnnl::get_effective_cpu_isa();
-  const auto has = [&](dnnl::cpu_isa wanted) {
-    return (static_cast<unsigned>(isa) & static_cast<unsigned>(wanted)) ==
-           static_cast<unsigned>(wanted);
-  };
   const char* name = has_bf16()                        ? "AVX-512 with bf16"
                      : has(dnnl::cpu_isa::avx512_core) ? "AVX-512"
                      : has(dnnl::cpu_isa::avx2)        ? "AVX2"
