@@ -3,13 +3,13 @@
 
 Needs python3-numpy and python3-faiss.  make_cluster.py [FILE]
 """
-import json
 import pathlib
-import struct
 import sys
 
 import faiss
 import numpy as np
+
+import safetensors_file
 
 here = pathlib.Path(__file__).resolve().parent
 target = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else here.parent / "files/cluster.safetensors"
@@ -49,14 +49,5 @@ tensors = {
     "kmeans.assignment": label[:, 0].astype(np.int32),
     "kmeans.inertia": np.array(stats + [float(distance.astype(np.float64).sum())]),
 }
-names = {"float32": "F32", "float64": "F64", "int32": "I32"}
-header, body = {}, b""
-for name, value in tensors.items():
-    raw = np.ascontiguousarray(value).tobytes()
-    header[name] = {"dtype": names[str(value.dtype)], "shape": list(value.shape),
-                    "data_offsets": [len(body), len(body) + len(raw)]}
-    body += raw
-text = json.dumps(header).encode()
-text += b" " * (-len(text) % 8)
-target.write_bytes(struct.pack("<Q", len(text)) + text + body)
+safetensors_file.save(target, tensors)
 print(target, target.stat().st_size, "bytes")

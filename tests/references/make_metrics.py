@@ -4,12 +4,12 @@
 mean average precision follows scikit-learn's label_ranking_average_precision_score, except that equal
 scores rank by tag id.  make_metrics.py [FILE]
 """
-import json
 import pathlib
-import struct
 import sys
 
 import numpy as np
+
+import safetensors_file
 
 here = pathlib.Path(__file__).resolve().parent
 target = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else here.parent / "files/metrics.safetensors"
@@ -37,14 +37,5 @@ tensors = {
     "expected": table,  # P, R macro, R micro, hit × k
     "map": np.array([np.mean(precisions)]),
 }
-names = {"float32": "F32", "float64": "F64", "int32": "I32"}
-header, body = {}, b""
-for name, value in tensors.items():
-    raw = np.ascontiguousarray(value).tobytes()
-    header[name] = {"dtype": names[str(value.dtype)], "shape": list(value.shape),
-                    "data_offsets": [len(body), len(body) + len(raw)]}
-    body += raw
-text = json.dumps(header).encode()
-text += b" " * (-len(text) % 8)
-target.write_bytes(struct.pack("<Q", len(text)) + text + body)
+safetensors_file.save(target, tensors)
 print(target, target.stat().st_size, "bytes")
