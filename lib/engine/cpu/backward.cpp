@@ -30,17 +30,17 @@ void CpuProgram::plan_loss() {
 }
 
 void CpuProgram::plan_backward(const Node& node) {
-  const auto i = static_cast<size_t>(&node - lowered_.nodes.data());
+  const size_t i = place_of(node);
   if (value_gradients_[index(node.output)].empty()) return;  // nothing downstream is trained
   switch (node.kind) {
     case NodeKind::conv:
-      plan_conv_backward(node, *layers_[i]);
+      plan_conv_backward(node, *convs_[i]);
       break;
     case NodeKind::norm:
       plan_norm_backward(node, *norms_[i]);
       break;
     case NodeKind::linear:
-      plan_linear_backward(node, *layers_[i]);
+      plan_linear_backward(node, *linears_[i]);
       break;
     case NodeKind::global_avg_pool: {
       merge_gradients(node.output, 1);
@@ -86,39 +86,20 @@ void CpuProgram::merge_gradients(int value, size_t most) {
   }
 }
 
-void CpuProgram::plan_conv_backward(const Node& node, WeightedLayer& layer) {
+void CpuProgram::plan_conv_backward(const Node& node, const ConvLayer& layer) {
   merge_gradients(node.output, 1);
   const BufferId dy = value_gradients_[index(node.output)][0];
   const BufferId x = use(value_buffers_[index(node.input)]);
   use(dy);
-  const auto matrix_bytes = static_cast<int64_t>(layer.primitives.weights_gradient.get_size());
-  const BufferId matrix = layer.dense ? new_buffer(matrix_bytes) : -1;
   plan("convolution backward weights", [=, this, &layer] {
-    const auto& p = layer.primitives;
-    const void* target = layer.dense ? static_cast<void*>(at(matrix)) : gradient(layer.weight);
-    return call(p.backward_weights,
-                {{DNNL_ARG_SRC, memory(p.source, x)},
-                 {DNNL_ARG_DIFF_DST, memory(p.target, dy)},
-                 {DNNL_ARG_DIFF_WEIGHTS, onednn::wrap(p.weights_gradient, target)}});
+    return layer.convolution->backward_weights(at(x), at(dy), gradient(layer.weight), scratch());
   });
-  if (layer.dense) {
-    use(matrix);
-    plan("convolution backward weights", [=, this, &layer] {
-      return Work([&conv = *layer.dense, from = reinterpret_cast<const float*>(at(matrix)),
-                   to = gradient(layer.weight)] { fold(conv, from, to); });
-    });
-  }
   if (node.input == 0) return;
   use(dy);
   const BufferId dx = new_buffer(activation_bytes(node.input));
   value_gradients_[index(node.input)].push_back(dx);
-  plan("convolution backward data", [=, this, &layer] {
-    const auto& p = layer.primitives;
-    return call(p.backward_data,
-                {{DNNL_ARG_DIFF_DST, memory(p.target, dy)},
-                 {DNNL_ARG_WEIGHTS, onednn::wrap(p.weights_backward, layer.backward_weights())},
-                 {DNNL_ARG_DIFF_SRC, memory(p.source, dx)}});
-  });
+  plan("convolution backward data",
+       [=, this, &layer] { return layer.convolution->backward_data(at(dy), at(dx), scratch()); });
 }
 
 void CpuProgram::plan_norm_backward(const Node& node, Norm& norm) {
@@ -156,8 +137,8 @@ void CpuProgram::plan_norm_backward(const Node& node, Norm& norm) {
   });
 }
 
-void CpuProgram::plan_linear_backward(const Node& node, WeightedLayer& layer) {
-  const auto i = static_cast<size_t>(&node - lowered_.nodes.data());
+void CpuProgram::plan_linear_backward(const Node& node, const LinearLayer& layer) {
+  const size_t i = place_of(node);
   merge_gradients(node.output, 1);
   const BufferId dy = use(value_gradients_[index(node.output)][0]);
   const BufferId x = use(linear_inputs_[i]);
@@ -181,7 +162,7 @@ void CpuProgram::plan_linear_backward(const Node& node, WeightedLayer& layer) {
     const auto& p = layer.primitives;
     return call(p.backward_data,
                 {{DNNL_ARG_DIFF_DST, memory(slope, dy)},
-                 {DNNL_ARG_WEIGHTS, onednn::wrap(p.weights_backward, layer.backward_weights())},
+                 {DNNL_ARG_WEIGHTS, onednn::wrap(p.weights_backward, layer.weights.backward())},
                  {DNNL_ARG_DIFF_SRC, memory(p.source, dx)}});
   });
 }

@@ -7,21 +7,6 @@
 #include "engine/cpu/program.h"
 
 namespace hardmoe::cpu {
-namespace {
-
-/// oneDNN 2's fp32 backward-weights of a strided 1×1 NHWC convolution with fewer than 8 input
-/// channels overruns its buffers on the AVX2 path.
-void refuse_known_fault(const Op& op, const Extent& in) {
-  if (op.kernel == 1 && op.stride > 1 && in.channels < 8) {
-    fail_usage(
-        "layer '{}': strided 1×1 convolutions need at least 8 input channels, found {}; use "
-        "model.width 8 or more",
-        op.name, in.channels);
-  }
-}
-
-}  // namespace
-
 CpuProgram::CpuProgram(const Network& network, const CompileOptions& options)
     : network_(network),
       options_(options),
@@ -49,71 +34,83 @@ CpuProgram::CpuProgram(const Network& network, const CompileOptions& options)
   finish_plan();
 }
 
+// ---- parameters ----
+
+onednn::Needs CpuProgram::needs_of(const Node& node) const {
+  return !training_        ? onednn::Needs::forward
+         : node.input == 0 ? onednn::Needs::weights_gradient
+                           : onednn::Needs::all_gradients;
+}
+
+void CpuProgram::place_conv(const Node& node) {
+  const Extent& in = extent(node.input);
+  const Extent& out = extent(node.output);
+  auto convolution =
+      make_convolution({node.op, in, out, options_.batch, options_.precision, needs_of(node)});
+  need_scratch(convolution->scratch_bytes());
+  const int weight = parameters_.add(parameter(node, ".weight"), &convolution->layout());
+  convs_[place_of(node)] = std::make_unique<ConvLayer>(ConvLayer{std::move(convolution), weight});
+}
+
+void CpuProgram::place_linear(const Node& node) {
+  auto layer = std::make_unique<LinearLayer>();
+  layer->primitives =
+      onednn::inner_product(extent(node.input).elements(), extent(node.output).channels,
+                            options_.batch, options_.precision, needs_of(node));
+  need_scratch(layer->primitives.scratch_bytes);
+  const ParameterSpec spec = parameter(node, ".weight");
+  const onednn::Desc held =
+      training_ ? layer->primitives.weights_gradient : onednn::plain_weight(spec.shape);
+  layer->weight = parameters_.add(spec, &held);
+  layer->bias = parameters_.add(parameter(node, ".bias"), nullptr);
+  linears_[place_of(node)] = std::move(layer);
+}
+
+void CpuProgram::place_norm(const Node& node) {
+  auto norm = std::make_unique<Norm>();
+  norm->gamma = parameters_.add(parameter(node, ".weight"), nullptr);
+  norm->beta = parameters_.add(parameter(node, ".bias"), nullptr);
+  const int64_t channels = extent(node.output).channels;
+  NormState& state = norm->state;
+  for (auto* v : {&state.mean, &state.variance, &state.inverse, &state.scale, &state.shift}) {
+    v->resize(static_cast<size_t>(channels));
+  }
+  state.workspace = norm_workspace(channels);
+  norms_[place_of(node)] = std::move(norm);
+}
+
 void CpuProgram::place_parameters() {
-  layers_.resize(lowered_.nodes.size());
+  convs_.resize(lowered_.nodes.size());
+  linears_.resize(lowered_.nodes.size());
   norms_.resize(lowered_.nodes.size());
   pools_.resize(lowered_.nodes.size());
-  const auto specs = parameters_of(network_);
-  const auto spec_named = [&](const std::string& name) -> const ParameterSpec& {
-    return *std::find_if(specs.begin(), specs.end(), [&](const auto& s) { return s.name == name; });
-  };
-  for (size_t i = 0; i < lowered_.nodes.size(); ++i) {
-    const Node& node = lowered_.nodes[i];
-    const Extent& in = extent(node.input);
-    const Extent& out = extent(node.output);
-    const std::string& name = node.op.name;
-    if (node.kind == NodeKind::conv || node.kind == NodeKind::linear) {
-      const auto needs = !training_        ? onednn::Needs::forward
-                         : node.input == 0 ? onednn::Needs::weights_gradient
-                                           : onednn::Needs::all_gradients;
-      auto layer = std::make_unique<WeightedLayer>();
-      if (node.kind == NodeKind::conv) {
-        if (suits_dense_conv(node.op, in, out, options_.precision)) {
-          layer->dense = dense_conv(node.op, in, out);
-          layer->primitives = onednn::matrix_product(in.elements(), out.elements(), options_.batch,
-                                                     options_.precision, needs);
-        } else {
-          refuse_known_fault(node.op, in);
-          layer->primitives =
-              onednn::convolution(node.op, in, out, options_.batch, options_.precision, needs);
-        }
-      } else {
-        layer->primitives = onednn::inner_product(in.elements(), out.channels, options_.batch,
-                                                  options_.precision, needs);
+  for (const Node& node : lowered_.nodes) {
+    switch (node.kind) {
+      case NodeKind::conv:
+        place_conv(node);
+        break;
+      case NodeKind::linear:
+        place_linear(node);
+        break;
+      case NodeKind::norm:
+        place_norm(node);
+        break;
+      case NodeKind::max_pool: {
+        onednn::MaxPool& pool = pools_[place_of(node)];
+        pool = onednn::max_pool(node.op, extent(node.input), extent(node.output), options_.batch,
+                                options_.precision, training_);
+        need_scratch(pool.scratch_bytes);
+        break;
       }
-      const ParameterSpec& spec = spec_named(name + ".weight");
-      const onednn::Desc plain = onednn::plain_weight(spec.shape);
-      const onednn::Desc& held = layer->dense ? layer->dense->weights
-                                 : training_  ? layer->primitives.weights_gradient
-                                              : plain;
-      layer->weight = parameters_.add(spec, &held);
-      if (node.kind == NodeKind::linear) {
-        layer->bias = parameters_.add(spec_named(name + ".bias"), nullptr);
-      }
-      scratch_bytes_ = std::max(scratch_bytes_, layer->primitives.scratch_bytes);
-      layers_[i] = std::move(layer);
-    } else if (node.kind == NodeKind::norm) {
-      auto norm = std::make_unique<Norm>();
-      norm->gamma = parameters_.add(spec_named(name + ".weight"), nullptr);
-      norm->beta = parameters_.add(spec_named(name + ".bias"), nullptr);
-      const auto channels = static_cast<size_t>(out.channels);
-      NormState& state = norm->state;
-      for (auto* v : {&state.mean, &state.variance, &state.inverse, &state.scale, &state.shift}) {
-        v->resize(channels);
-      }
-      state.workspace = norm_workspace(out.channels);
-      norms_[i] = std::move(norm);
-    } else if (node.kind == NodeKind::max_pool) {
-      pools_[i] = onednn::max_pool(node.op, in, out, options_.batch, options_.precision, training_);
-      scratch_bytes_ = std::max(scratch_bytes_, pools_[i].scratch_bytes);
+      case NodeKind::global_avg_pool:
+        break;
     }
   }
-  for (size_t i = 0; i < lowered_.nodes.size();
-       ++i) {  // running statistics behind all learned ones
-    if (norms_[i] == nullptr) continue;
-    const std::string& name = lowered_.nodes[i].op.name;
-    norms_[i]->running_mean = parameters_.add(spec_named(name + ".running_mean"), nullptr);
-    norms_[i]->running_var = parameters_.add(spec_named(name + ".running_var"), nullptr);
+  for (const Node& node : lowered_.nodes) {  // running statistics behind all learned ones
+    if (node.kind != NodeKind::norm) continue;
+    Norm& norm = *norms_[place_of(node)];
+    norm.running_mean = parameters_.add(parameter(node, ".running_mean"), nullptr);
+    norm.running_var = parameters_.add(parameter(node, ".running_var"), nullptr);
   }
 
   const auto array = [&](bool wanted) {
@@ -125,41 +122,36 @@ void CpuProgram::place_parameters() {
   second_moment_ = array(training_ && options_.optimizer.kind == OptimizerKind::adamw);
   average_ = array(training_ && options_.optimizer.ema_decay > 0);
 
-  for (auto& layer : layers_) {
-    if (layer == nullptr) continue;
-    layer->master = master(layer->weight);
-    if (layer->dense) {
-      const auto bytes = static_cast<int64_t>(layer->primitives.weights_forward.get_size());
-      layer->forward_copy = Tensor(DType::u8, {bytes});
-      continue;
-    }
-    const onednn::Desc& held = parameters_.slot(layer->weight).layout;
-    const auto copy_unless_same = [&](const onednn::Desc& wanted, Tensor& copy) {
-      if (wanted == held) return std::unique_ptr<onednn::Reorder>();
-      copy = Tensor(DType::u8, {static_cast<int64_t>(wanted.get_size())});
-      return std::make_unique<onednn::Reorder>(held, wanted);
-    };
-    layer->to_forward = copy_unless_same(layer->primitives.weights_forward, layer->forward_copy);
-    if (layer->primitives.backward_data) {
-      layer->to_backward =
-          copy_unless_same(layer->primitives.weights_backward, layer->backward_copy);
-    }
+  for (const auto& layer : convs_) {
+    if (layer) layer->convolution->place(master(layer->weight));
   }
+  for (const auto& layer : linears_) {
+    if (!layer) continue;
+    layer->weights.place(master(layer->weight), parameters_.slot(layer->weight).layout,
+                         layer->primitives);
+  }
+}
+
+ParameterSpec CpuProgram::parameter(const Node& node, const char* suffix) const {
+  const auto specs = parameters_of(network_);
+  return *std::find_if(specs.begin(), specs.end(), [&](const ParameterSpec& spec) {
+    return spec.name == node.op.name + suffix;
+  });
 }
 
 // ---- forward ----
 
 void CpuProgram::plan_forward(const Node& node) {
-  const auto i = static_cast<size_t>(&node - lowered_.nodes.data());
+  const size_t i = place_of(node);
   switch (node.kind) {
     case NodeKind::conv:
-      plan_conv(node, *layers_[i]);
+      plan_conv(node, *convs_[i]);
       break;
     case NodeKind::norm:
       plan_norm(node, *norms_[i]);
       break;
     case NodeKind::linear:
-      plan_linear(node, *layers_[i]);
+      plan_linear(node, *linears_[i]);
       break;
     case NodeKind::max_pool:
     case NodeKind::global_avg_pool:
@@ -168,16 +160,11 @@ void CpuProgram::plan_forward(const Node& node) {
   }
 }
 
-void CpuProgram::plan_conv(const Node& node, WeightedLayer& layer) {
+void CpuProgram::plan_conv(const Node& node, const ConvLayer& layer) {
   const BufferId x = use(value_buffers_[index(node.input)]);
   const BufferId y = value_buffers_[index(node.output)] = new_buffer(activation_bytes(node.output));
-  plan("convolution forward", [this, x, y, &layer] {
-    const auto& p = layer.primitives;
-    return call(p.forward,
-                {{DNNL_ARG_SRC, memory(p.source, x)},
-                 {DNNL_ARG_WEIGHTS, onednn::wrap(p.weights_forward, layer.forward_weights())},
-                 {DNNL_ARG_DST, memory(p.target, y)}});
-  });
+  plan("convolution forward",
+       [=, this, &layer] { return layer.convolution->forward(at(x), at(y), scratch()); });
 }
 
 void CpuProgram::plan_norm(const Node& node, Norm& norm) {
@@ -224,7 +211,7 @@ void CpuProgram::plan_norm(const Node& node, Norm& norm) {
 }
 
 void CpuProgram::plan_pools(const Node& node) {
-  const auto i = static_cast<size_t>(&node - lowered_.nodes.data());
+  const size_t i = place_of(node);
   const BufferId x = use(value_buffers_[index(node.input)]);
   if (node.kind == NodeKind::global_avg_pool) {
     const Extent in = extent(node.input);
@@ -248,12 +235,12 @@ void CpuProgram::plan_pools(const Node& node) {
                                                            {DNNL_ARG_DST, memory(pool.target, y)}};
     if (workspace >= 0)
       arguments.emplace_back(DNNL_ARG_WORKSPACE, memory(pool.workspace, workspace));
-    return call(pool.forward, std::move(arguments));
+    return call(pool.forward, arguments);
   });
 }
 
-void CpuProgram::plan_linear(const Node& node, WeightedLayer& layer) {
-  const auto i = static_cast<size_t>(&node - lowered_.nodes.data());
+void CpuProgram::plan_linear(const Node& node, const LinearLayer& layer) {
+  const size_t i = place_of(node);
   BufferId x = use(value_buffers_[index(node.input)]);
   const int64_t elements = options_.batch * extent(node.input).elements();
   if (options_.precision == Precision::bf16) {  // features are float32; the product is not
@@ -274,7 +261,7 @@ void CpuProgram::plan_linear(const Node& node, WeightedLayer& layer) {
                             dnnl::memory::format_tag::x);
     return call(p.forward,
                 {{DNNL_ARG_SRC, memory(p.source, x)},
-                 {DNNL_ARG_WEIGHTS, onednn::wrap(p.weights_forward, layer.forward_weights())},
+                 {DNNL_ARG_WEIGHTS, onednn::wrap(p.weights_forward, layer.weights.forward())},
                  {DNNL_ARG_BIAS, onednn::wrap(bias, master(layer.bias))},
                  {DNNL_ARG_DST, memory(p.target, y)}});
   });
@@ -322,22 +309,13 @@ dnnl::memory CpuProgram::memory(const onednn::Desc& desc, BufferId buffer) const
   return onednn::wrap(desc, at(buffer));
 }
 
-CpuProgram::Work CpuProgram::call(const dnnl::primitive& primitive,
-                                  std::vector<std::pair<int, dnnl::memory>> arguments) const {
-  std::unordered_map<int, dnnl::memory> map(arguments.begin(), arguments.end());
-  const onednn::Desc scratch({static_cast<int64_t>(scratch_bytes_)}, dnnl::memory::data_type::u8,
-                             dnnl::memory::format_tag::x);
-  if (scratch_bytes_ > 0) map.emplace(DNNL_ARG_SCRATCHPAD, onednn::wrap(scratch, scratch_.data()));
-  return [primitive, map = std::move(map)] { primitive.execute(onednn::stream(), map); };
+Scratch CpuProgram::scratch() const {
+  return {const_cast<std::byte*>(scratch_.data()), scratch_.bytes()};
 }
 
-const void* CpuProgram::WeightedLayer::forward_weights() const {
-  return dense || to_forward ? static_cast<const void*>(forward_copy.data()) : master;
-}
-
-const void* CpuProgram::WeightedLayer::backward_weights() const {
-  if (dense) return forward_copy.data();
-  return to_backward ? static_cast<const void*>(backward_copy.data()) : master;
+Work CpuProgram::call(const dnnl::primitive& primitive,
+                      const std::vector<std::pair<int, dnnl::memory>>& arguments) const {
+  return onednn::bind(primitive, arguments, scratch());
 }
 
 }  // namespace hardmoe::cpu

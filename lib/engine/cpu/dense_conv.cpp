@@ -3,78 +3,117 @@
 #include <algorithm>
 
 #include "base/threads.h"
+#include "engine/cpu/kernels.h"
+#include "engine/cpu/taps.h"
+#include "tensor/tensor.h"
 
 namespace hardmoe::cpu {
+namespace {
 
-bool suits_dense_conv(const Op& op, const Extent& in, const Extent& out, Precision precision) {
-  const int64_t taps = static_cast<int64_t>(op.kernel) * op.kernel;
-  const int64_t places = in.height * in.width * out.height * out.width;
-  return in.height * in.width < taps && (precision == Precision::bf16 || places <= taps);
-}
+class DenseConvolution final : public Convolution {
+ public:
+  explicit DenseConvolution(const ConvolutionSpec& spec)
+      : in_(spec.in.channels),
+        out_(spec.out.channels),
+        window_(int64_t{spec.op.kernel} * spec.op.kernel),
+        rows_(spec.out.elements()),
+        columns_(spec.in.elements()),
+        taps_(joined_places(spec.op, spec.in, spec.out)),
+        product_(onednn::matrix_product(columns_, rows_, spec.batch, spec.precision, spec.needs)),
+        // Tap by tap, each O×I.
+        layout_({out_, in_, spec.op.kernel, spec.op.kernel}, dnnl::memory::data_type::f32,
+                dnnl::memory::dims{in_, 1, spec.op.kernel * out_ * in_, out_ * in_}),
+        matrix_(DType::u8, {static_cast<int64_t>(product_.weights_forward.get_size())}) {}
 
-DenseConv dense_conv(const Op& op, const Extent& in, const Extent& out) {
-  DenseConv conv{in.channels, out.channels, in.height * in.width, out.height * out.width, {}, {}};
-  for (int64_t y = 0; y < out.height; ++y) {
-    for (int64_t x = 0; x < out.width; ++x) {
-      for (int64_t v = 0; v < in.height; ++v) {
-        for (int64_t u = 0; u < in.width; ++u) {
-          const int64_t row = v - y * op.stride + op.padding;
-          const int64_t column = u - x * op.stride + op.padding;
-          const bool seen = row >= 0 && row < op.kernel && column >= 0 && column < op.kernel;
-          conv.taps.push_back(seen ? static_cast<int>(row * op.kernel + column) : -1);
+  const onednn::Desc& layout() const override { return layout_; }
+  size_t scratch_bytes() const override { return product_.scratch_bytes + gradient_bytes(); }
+  size_t copy_bytes() const override { return matrix_.bytes(); }
+  void place(const float* weights) override { weights_ = weights; }
+
+  /// Fills the matrix, rows (output place, o) × columns (input place, i). Blocks without a tap stay
+  /// zero.
+  void refresh() override {
+    parallel_for(out_, 4, [&](int64_t begin, int64_t end) {
+      for (const Tap& tap : taps_) {
+        for (int64_t o = begin; o < end; ++o) {
+          to_bf16(weights_ + (tap.tap * out_ + o) * in_, in_,
+                  reinterpret_cast<BFloat16*>(matrix_.data()) + place_of(tap, o));
         }
       }
-    }
+    });
   }
-  const int64_t plane = out.channels * in.channels;
-  conv.weights =
-      onednn::Desc({out.channels, in.channels, op.kernel, op.kernel}, dnnl::memory::data_type::f32,
-                   dnnl::memory::dims{in.channels, 1, op.kernel * plane, plane});
-  return conv;
-}
 
-void expand(const DenseConv& conv, const float* weights, Activations matrix) {
-  const int64_t width = conv.in_channels;
-  const int64_t plane = conv.out_channels * width;
-  parallel_for(conv.matrix_rows(), 16, [&](int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; ++row) {
-      const int64_t p = row / conv.out_channels;
-      const int64_t o = row % conv.out_channels;
-      for (int64_t q = 0; q < conv.in_positions; ++q) {
-        const int tap = conv.taps[static_cast<size_t>(p * conv.in_positions + q)];
-        if (tap < 0) continue;
-        const float* from = weights + tap * plane + o * width;
-        const int64_t at = row * conv.matrix_columns() + q * width;
-        if (matrix.precision == Precision::bf16) {
-          to_bf16(from, width, static_cast<BFloat16*>(matrix.data) + at);
-        } else {
-          std::copy_n(from, width, static_cast<float*>(matrix.data) + at);
+  Work forward(const void* x, void* y, Scratch scratch) const override {
+    return onednn::bind(product_.forward,
+                        {{DNNL_ARG_SRC, onednn::wrap(product_.source, x)},
+                         {DNNL_ARG_WEIGHTS, onednn::wrap(product_.weights_forward, matrix_.data())},
+                         {DNNL_ARG_DST, onednn::wrap(product_.target, y)}},
+                        scratch);
+  }
+  Work backward_data(const void* dy, void* dx, Scratch scratch) const override {
+    return onednn::bind(
+        product_.backward_data,
+        {{DNNL_ARG_DIFF_DST, onednn::wrap(product_.target, dy)},
+         {DNNL_ARG_WEIGHTS, onednn::wrap(product_.weights_backward, matrix_.data())},
+         {DNNL_ARG_DIFF_SRC, onednn::wrap(product_.source, dx)}},
+        scratch);
+  }
+  Work backward_weights(const void* x, const void* dy, float* gradient,
+                        Scratch scratch) const override {
+    auto* matrix = static_cast<float*>(scratch.data);
+    const Scratch rest = {static_cast<std::byte*>(scratch.data) + gradient_bytes(),
+                          scratch.bytes - gradient_bytes()};
+    const Work product =
+        onednn::bind(product_.backward_weights,
+                     {{DNNL_ARG_SRC, onednn::wrap(product_.source, x)},
+                      {DNNL_ARG_DIFF_DST, onednn::wrap(product_.target, dy)},
+                      {DNNL_ARG_DIFF_WEIGHTS, onednn::wrap(product_.weights_gradient, matrix)}},
+                     rest);
+    return [=, this] {
+      product();
+      fold(matrix, gradient);
+    };
+  }
+
+ private:
+  /// Rounded up to where the next thing may begin.
+  size_t gradient_bytes() const {
+    return (static_cast<size_t>(rows_ * columns_) * sizeof(float) + 63) / 64 * 64;
+  }
+  int64_t place_of(const Tap& tap, int64_t o) const {
+    return (tap.output * out_ + o) * columns_ + tap.input * in_;
+  }
+  /// Adds up the matrix's gradient over all places of each tap; one that joins nothing gets 0.
+  void fold(const float* matrix, float* gradient) const {
+    parallel_for(out_, 4, [&](int64_t begin, int64_t end) {
+      for (int64_t tap = 0; tap < window_; ++tap) {
+        std::fill(gradient + (tap * out_ + begin) * in_, gradient + (tap * out_ + end) * in_, 0.0F);
+      }
+      for (const Tap& tap : taps_) {
+        for (int64_t o = begin; o < end; ++o) {
+          add_to(gradient + (tap.tap * out_ + o) * in_, matrix + place_of(tap, o), in_);
         }
       }
-    }
-  });
+    });
+  }
+
+  int64_t in_, out_, window_, rows_, columns_;
+  std::vector<Tap> taps_;
+  onednn::Layer product_;
+  onednn::Desc layout_;
+  Tensor matrix_;  ///< bf16
+  const float* weights_ = nullptr;
+};
+
+}  // namespace
+
+bool suits_dense_convolution(const ConvolutionSpec& spec) {
+  return spec.precision == Precision::bf16 &&
+         spec.in.height * spec.in.width < int64_t{spec.op.kernel} * spec.op.kernel;
 }
 
-void fold(const DenseConv& conv, const float* matrix_gradient, float* weight_gradient) {
-  const int64_t width = conv.in_channels;
-  const int64_t plane = conv.out_channels * width;
-  const int64_t taps = static_cast<int64_t>(conv.weights.get_size() / sizeof(float)) / plane;
-  parallel_for(conv.out_channels, 4, [&](int64_t begin, int64_t end) {
-    for (int64_t tap = 0; tap < taps; ++tap) {
-      for (int64_t o = begin; o < end; ++o) {
-        float* sum = weight_gradient + tap * plane + o * width;
-        std::fill_n(sum, width, 0.0F);
-        for (size_t place = 0; place < conv.taps.size(); ++place) {
-          if (conv.taps[place] != tap) continue;
-          const int64_t p = static_cast<int64_t>(place) / conv.in_positions;
-          const int64_t q = static_cast<int64_t>(place) % conv.in_positions;
-          add_to(sum,
-                 matrix_gradient + (p * conv.out_channels + o) * conv.matrix_columns() + q * width,
-                 width);
-        }
-      }
-    }
-  });
+std::unique_ptr<Convolution> make_dense_convolution(const ConvolutionSpec& spec) {
+  return std::make_unique<DenseConvolution>(spec);
 }
 
 }  // namespace hardmoe::cpu

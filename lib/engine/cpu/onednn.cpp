@@ -1,6 +1,7 @@
 #include "engine/cpu/onednn.h"
 
 #include <algorithm>
+#include <unordered_map>
 
 #include "base/error.h"
 
@@ -244,6 +245,16 @@ Desc plain_weight(const Shape& shape) {
 
 memory wrap(const Desc& desc, const void* data) {
   return {desc, engine(), data == nullptr ? DNNL_MEMORY_NONE : const_cast<void*>(data)};
+}
+
+cpu::Work bind(const dnnl::primitive& primitive,
+               const std::vector<std::pair<int, memory>>& arguments, cpu::Scratch scratch) {
+  std::unordered_map<int, memory> map(arguments.begin(), arguments.end());
+  if (scratch.bytes > 0) {
+    const Desc room({static_cast<memory::dim>(scratch.bytes)}, Type::u8, Tag::x);
+    map.emplace(DNNL_ARG_SCRATCHPAD, wrap(room, scratch.data));
+  }
+  return [primitive, map = std::move(map)] { primitive.execute(stream(), map); };
 }
 
 }  // namespace hardmoe::onednn

@@ -4,11 +4,27 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "engine/lowering.h"
 #include "engine/spec.h"
+
+namespace hardmoe::cpu {
+
+/// A piece of a step, bound to its arguments.
+using Work = std::function<void()>;
+
+/// Room for the temporaries of one piece of work at a time.
+struct Scratch {
+  void* data = nullptr;
+  size_t bytes = 0;
+};
+
+}  // namespace hardmoe::cpu
 
 namespace hardmoe::onednn {
 
@@ -70,5 +86,9 @@ class Reorder {
 Desc plain_weight(const Shape& shape);
 
 dnnl::memory wrap(const Desc& desc, const void* data);
+
+/// A primitive with its arguments: made once, run often.
+cpu::Work bind(const dnnl::primitive& primitive,
+               const std::vector<std::pair<int, dnnl::memory>>& arguments, cpu::Scratch scratch);
 
 }  // namespace hardmoe::onednn

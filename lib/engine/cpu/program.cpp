@@ -149,12 +149,11 @@ void CpuProgram::update(float lr) {
 }
 
 void CpuProgram::refresh_working_weights() {
-  for (const auto& layer : layers_) {
-    if (layer == nullptr) continue;
-    if (layer->dense)
-      expand(*layer->dense, layer->master, {layer->forward_copy.data(), options_.precision});
-    if (layer->to_forward) layer->to_forward->run(layer->master, layer->forward_copy.data());
-    if (layer->to_backward) layer->to_backward->run(layer->master, layer->backward_copy.data());
+  for (const auto& layer : convs_) {
+    if (layer) layer->convolution->refresh();
+  }
+  for (const auto& layer : linears_) {
+    if (layer) layer->weights.refresh();
   }
 }
 
@@ -198,8 +197,11 @@ int64_t CpuProgram::memory_bytes() const {
   for (const Tensor* t : {&weights_, &gradients_, &first_moment_, &second_moment_, &average_}) {
     bytes += t->bytes();
   }
-  for (const auto& layer : layers_) {
-    if (layer != nullptr) bytes += layer->forward_copy.bytes() + layer->backward_copy.bytes();
+  for (const auto& layer : convs_) {
+    if (layer) bytes += layer->convolution->copy_bytes();
+  }
+  for (const auto& layer : linears_) {
+    if (layer) bytes += layer->weights.bytes();
   }
   return static_cast<int64_t>(bytes);
 }

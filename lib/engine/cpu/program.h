@@ -1,14 +1,16 @@
 // A network compiled for the CPU. See engine/engine.h for what a Program promises.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
 
-#include "engine/cpu/dense_conv.h"
+#include "engine/cpu/convolution.h"
 #include "engine/cpu/kernels.h"
 #include "engine/cpu/parameters.h"
+#include "engine/cpu/working_weights.h"
 #include "engine/engine.h"
 #include "engine/memory_plan.h"
 
@@ -32,7 +34,6 @@ class CpuProgram final : public Program {
   int64_t memory_bytes() const override;
 
  private:
-  using Work = std::function<void()>;
   using BufferId = int;
 
   /// What a step will do is known when it is planned; where its data lie, only once all are. `make`
@@ -51,18 +52,14 @@ class CpuProgram final : public Program {
     std::vector<float> mean, variance, inverse, scale, shift;
     std::vector<double> workspace;
   };
-  /// A layer with weights: its primitives and where its parameters are.
-  struct WeightedLayer {
+  struct ConvLayer {
+    std::unique_ptr<Convolution> convolution;
+    int weight;  // slot
+  };
+  struct LinearLayer {
     onednn::Layer primitives;
-    int weight = -1;  // slots
-    int bias = -1;
-    Tensor forward_copy, backward_copy;  // working weights; empty: the master serves
-    std::unique_ptr<onednn::Reorder> to_forward, to_backward;
-    std::optional<DenseConv>
-        dense;  ///< a convolution done as one product: forward_copy is its matrix
-    float* master = nullptr;
-    const void* forward_weights() const;
-    const void* backward_weights() const;
+    int weight, bias;  // slots
+    WorkingWeights weights;
   };
   struct Norm {
     int gamma, beta, running_mean, running_var;
@@ -71,30 +68,38 @@ class CpuProgram final : public Program {
 
   // Compiling.
   void place_parameters();
-  void place_layer(const Node& node);
+  void place_conv(const Node& node);
+  void place_linear(const Node& node);
+  void place_norm(const Node& node);
+  onednn::Needs needs_of(const Node& node) const;
   void plan_forward(const Node& node);
-  void plan_conv(const Node& node, WeightedLayer& layer);
+  void plan_conv(const Node& node, const ConvLayer& layer);
   void plan_norm(const Node& node, Norm& norm);
   void plan_pools(const Node& node);
-  void plan_linear(const Node& node, WeightedLayer& layer);
+  void plan_linear(const Node& node, const LinearLayer& layer);
   void plan_loss();
   void plan_backward(const Node& node);
-  void plan_conv_backward(const Node& node, WeightedLayer& layer);
+  void plan_conv_backward(const Node& node, const ConvLayer& layer);
   void plan_norm_backward(const Node& node, Norm& norm);
-  void plan_linear_backward(const Node& node, WeightedLayer& layer);
+  void plan_linear_backward(const Node& node, const LinearLayer& layer);
   void merge_gradients(int value, size_t most);
   void finish_plan();
 
+  size_t place_of(const Node& node) const {
+    return static_cast<size_t>(&node - lowered_.nodes.data());
+  }
+  ParameterSpec parameter(const Node& node, const char* suffix) const;
   static size_t index(int number) { return static_cast<size_t>(number); }
   BufferId new_buffer(int64_t bytes);
   BufferId use(BufferId buffer);
   void plan(const char* name, std::function<Work()> make);
   Work call(const dnnl::primitive& primitive,
-            std::vector<std::pair<int, dnnl::memory>> arguments) const;
+            const std::vector<std::pair<int, dnnl::memory>>& arguments) const;
   std::byte* at(BufferId buffer) const;
   Activations activations(BufferId buffer) const;
   dnnl::memory memory(const onednn::Desc& desc, BufferId buffer) const;
-  dnnl::memory scratch() const;
+  Scratch scratch() const;
+  void need_scratch(size_t bytes) { scratch_bytes_ = std::max(scratch_bytes_, bytes); }
   float* master(int slot) { return weights_.as<float>().data() + parameters_.slot(slot).offset; }
   float* gradient(int slot) {
     return gradients_.as<float>().data() + parameters_.slot(slot).offset;
@@ -119,9 +124,10 @@ class CpuProgram final : public Program {
   Parameters parameters_;
   Tensor weights_, gradients_, first_moment_, second_moment_, average_;
   int64_t step_ = 0;
-  std::vector<std::unique_ptr<WeightedLayer>> layers_;  // by node; null for others
-  std::vector<std::unique_ptr<Norm>> norms_;            // by node; null for others
-  std::vector<onednn::MaxPool> pools_;                  // by node
+  std::vector<std::unique_ptr<ConvLayer>> convs_;      // by node; null for others
+  std::vector<std::unique_ptr<LinearLayer>> linears_;  // by node; null for others
+  std::vector<std::unique_ptr<Norm>> norms_;           // by node; null for others
+  std::vector<onednn::MaxPool> pools_;                 // by node
 
   std::vector<PlannedStep> planned_;
   std::vector<Lifetime> lifetimes_;

@@ -1,0 +1,82 @@
+#include "engine/cpu/convolution.h"
+
+#include "base/error.h"
+#include "engine/cpu/dense_conv.h"
+#include "engine/cpu/tap_conv.h"
+#include "engine/cpu/winograd_conv.h"
+#include "engine/cpu/working_weights.h"
+
+namespace hardmoe::cpu {
+namespace {
+
+/// oneDNN 2's fp32 backward-weights of a strided 1×1 NHWC convolution with fewer than 8 input
+/// channels overruns its buffers on the AVX2 path.
+void refuse_known_fault(const Op& op, const Extent& in) {
+  if (op.kernel == 1 && op.stride > 1 && in.channels < 8) {
+    fail_usage(
+        "layer '{}': strided 1×1 convolutions need at least 8 input channels, found {}; use "
+        "model.width 8 or more",
+        op.name, in.channels);
+  }
+}
+
+/// oneDNN's own.
+class DirectConvolution final : public Convolution {
+ public:
+  explicit DirectConvolution(const ConvolutionSpec& spec)
+      : primitives_(onednn::convolution(spec.op, spec.in, spec.out, spec.batch, spec.precision,
+                                        spec.needs)),
+        layout_(spec.needs == onednn::Needs::forward
+                    ? onednn::plain_weight(
+                          {spec.out.channels, spec.in.channels, spec.op.kernel, spec.op.kernel})
+                    : primitives_.weights_gradient) {}
+
+  const onednn::Desc& layout() const override { return layout_; }
+  size_t scratch_bytes() const override { return primitives_.scratch_bytes; }
+  size_t copy_bytes() const override { return weights_.bytes(); }
+  void place(const float* weights) override { weights_.place(weights, layout_, primitives_); }
+  void refresh() override { weights_.refresh(); }
+
+  Work forward(const void* x, void* y, Scratch scratch) const override {
+    const auto& p = primitives_;
+    return onednn::bind(p.forward,
+                        {{DNNL_ARG_SRC, onednn::wrap(p.source, x)},
+                         {DNNL_ARG_WEIGHTS, onednn::wrap(p.weights_forward, weights_.forward())},
+                         {DNNL_ARG_DST, onednn::wrap(p.target, y)}},
+                        scratch);
+  }
+  Work backward_data(const void* dy, void* dx, Scratch scratch) const override {
+    const auto& p = primitives_;
+    return onednn::bind(p.backward_data,
+                        {{DNNL_ARG_DIFF_DST, onednn::wrap(p.target, dy)},
+                         {DNNL_ARG_WEIGHTS, onednn::wrap(p.weights_backward, weights_.backward())},
+                         {DNNL_ARG_DIFF_SRC, onednn::wrap(p.source, dx)}},
+                        scratch);
+  }
+  Work backward_weights(const void* x, const void* dy, float* gradient,
+                        Scratch scratch) const override {
+    const auto& p = primitives_;
+    return onednn::bind(p.backward_weights,
+                        {{DNNL_ARG_SRC, onednn::wrap(p.source, x)},
+                         {DNNL_ARG_DIFF_DST, onednn::wrap(p.target, dy)},
+                         {DNNL_ARG_DIFF_WEIGHTS, onednn::wrap(p.weights_gradient, gradient)}},
+                        scratch);
+  }
+
+ private:
+  onednn::Layer primitives_;
+  onednn::Desc layout_;
+  WorkingWeights weights_;
+};
+
+}  // namespace
+
+std::unique_ptr<Convolution> make_convolution(const ConvolutionSpec& spec) {
+  if (suits_winograd_convolution(spec)) return make_winograd_convolution(spec);
+  if (suits_tap_convolution(spec)) return make_tap_convolution(spec);
+  if (suits_dense_convolution(spec)) return make_dense_convolution(spec);
+  refuse_known_fault(spec.op, spec.in);
+  return std::make_unique<DirectConvolution>(spec);
+}
+
+}  // namespace hardmoe::cpu
