@@ -1,37 +1,22 @@
-// The inner loops that this room spends its time in: matrix products by register tiles over packed
-// panels, the nearest column of a row of scores, squared distances. One set of them a vector
-// extension, the best chosen when the program starts. Not a BLAS: only what clustering needs.
+// The inner loops that this room spends its time in, besides the matrix products of
+// tensor/tile_product.h: the nearest column of a row of scores, squared distances. One set of them
+// a vector extension, the best chosen when the program starts.
 #pragma once
 
 #include <cstdint>
 #include <span>
 
 #include "tensor/tensor.h"
+#include "tensor/tile_product.h"
 
 namespace hardmoe {
-
-/// out[r·out_stride + c] = bias[c] + Σ_d a[r·row_stride + d·depth_stride] · panel[d·columns + c]
-/// for r < rows, d < depth, c < columns. `columns` is a multiple of the kernels' lanes, at most
-/// panel_lanes.
-struct PanelProduct {
-  const float* a;
-  int64_t row_stride, depth_stride, rows, depth;
-  const float* panel;
-  int64_t columns;
-  const float* bias;
-  float* out;
-  int64_t out_stride;
-};
 
 /// One vector extension's loops. Each result is a sum in one fixed order, whatever tile it fell in,
 /// so answers do not depend on how rows are cut into blocks.
 struct Kernels {
-  const char* name;     ///< "x86-64-v4", …
-  int64_t lanes;        ///< floats in a vector
-  int64_t panel_lanes;  ///< columns of a full panel
-  void (*product)(const PanelProduct& p);
-  /// index[r] = the first column with the least of scores[r·columns …], `columns` a multiple of
-  /// `lanes`.
+  TileLevel level;
+  /// index[r] = the first column with the least of scores[r·columns …], `columns` a multiple of the
+  /// level's lanes.
   void (*nearest)(const float* scores, int64_t rows, int64_t columns, int32_t* index);
   /// Σ_d (a[d] − b[d])².
   float (*squared_distance)(const float* a, const float* b, int64_t depth);

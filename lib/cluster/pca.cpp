@@ -36,9 +36,9 @@ std::vector<double> mean_of(MatrixView rows) {
 /// Adds Σ (x − mean)(x − mean)ᵀ over rows [begin, end) to the blocks of `scatter` (D×D) on and
 /// above the diagonal.
 void add_scatter(MatrixView rows, const float* mean, int64_t begin, int64_t end, double* scatter) {
-  const Kernels& kernels = supported_kernels()[0];
-  const int64_t depth = rows.cols, panel = kernels.panel_lanes;
-  const int64_t padded = (depth + kernels.lanes - 1) / kernels.lanes * kernels.lanes;
+  const TileLevel& level = tile_levels()[0];
+  const int64_t depth = rows.cols, panel = level.columns;
+  const int64_t padded = (depth + level.lanes - 1) / level.lanes * level.lanes;
   const auto width = [&](int64_t first) { return std::min(panel, padded - first); };
   // Centred rows in panels of columns, each chunk×width: both sides of the product.
   std::vector<float> centred(static_cast<size_t>(chunk_rows * padded));
@@ -57,16 +57,18 @@ void add_scatter(MatrixView rows, const float* mean, int64_t begin, int64_t end,
     }
     for (int64_t left = 0; left < depth; left += panel) {
       for (int64_t right = left; right < depth; right += panel) {
-        kernels.product({.a = centred.data() + left * count,
-                         .row_stride = 1,
-                         .depth_stride = width(left),
-                         .rows = width(left),
-                         .depth = count,
-                         .panel = centred.data() + right * count,
-                         .columns = width(right),
-                         .bias = zeros.data(),
-                         .out = products.data(),
-                         .out_stride = panel});
+        level.product({.a = centred.data() + left * count,
+                       .row_stride = 1,
+                       .depth_stride = width(left),
+                       .b = centred.data() + right * count,
+                       .b_stride = width(right),
+                       .start = zeros.data(),
+                       .start_stride = 0,
+                       .out = products.data(),
+                       .out_stride = panel,
+                       .rows = width(left),
+                       .columns = width(right),
+                       .depth = count});
         for (int64_t i = 0; i < std::min(panel, depth - left); ++i) {
           add_to_sums(products.data() + i * panel, std::min(panel, depth - right),
                       scatter + (left + i) * depth + right);

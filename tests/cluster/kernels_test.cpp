@@ -36,7 +36,7 @@ TEST(Kernels, ProductMatchesTheSumsWrittenOut) {
                      double{b[static_cast<size_t>(c * depth + d)]};
             }
             EXPECT_NEAR(out[static_cast<size_t>(r * packed.padded_columns() + c)], sum, 2e-5)
-                << kernels.name << " rows " << rows << " columns " << columns;
+                << kernels.level.name << " rows " << rows << " columns " << columns;
           }
         }
       }
@@ -54,7 +54,7 @@ TEST(Kernels, NearestIsTheFirstLeastColumn) {
     for (int64_t r = 0; r < rows; ++r) {
       const auto row = scores.begin() + r * columns;
       EXPECT_EQ(index[static_cast<size_t>(r)], std::min_element(row, row + columns) - row)
-          << kernels.name << " row " << r;
+          << kernels.level.name << " row " << r;
     }
   }
 }
@@ -66,7 +66,7 @@ TEST(Kernels, SquaredDistanceMatchesTheSumWrittenOut) {
       double sum = 0;
       for (size_t d = 0; d < a.size(); ++d) sum += std::pow(double{a[d]} - double{b[d]}, 2);
       EXPECT_NEAR(kernels.squared_distance(a.data(), b.data(), depth), sum, 1e-5 * (1 + sum))
-          << kernels.name << " depth " << depth;
+          << kernels.level.name << " depth " << depth;
     }
   }
 }

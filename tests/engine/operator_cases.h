@@ -211,6 +211,12 @@ inline std::vector<OperatorCase> operator_cases() {
       conv_case({5, 7}, 64, 64, 3, 1, 3),
       conv_case({9, 9}, 64, 16, 3, 2, 1),
       conv_case({1, 1}, 16, 16, 3, 1, 7),
+      conv_case({2, 2}, 16, 80, 3, 1, 5),  // small maps, whole vectors of channels
+      conv_case({3, 2}, 64, 128, 3, 1, 17),
+      conv_case({3, 3}, 16, 64, 3, 2, 3),
+      conv_case({4, 4}, 80, 16, 3, 2, 2),
+      conv_case({5, 7}, 16, 80, 3, 1, 2),
+      conv_case({8, 4}, 80, 64, 3, 1, 1),
       conv_case({5, 7}, 16, 24, 1, 1, 5),
       conv_case({4, 4}, 3, 16, 1, 1, 3),
       conv_case({9, 9}, 16, 64, 1, 2, 1),

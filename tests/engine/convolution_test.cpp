@@ -1,0 +1,134 @@
+// Every way the CPU engine has to compute a convolution, against the sums that define it.
+#include "engine/cpu/convolution.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <vector>
+
+#include "base/error.h"
+#include "base/random.h"
+#include "base/threads.h"
+#include "tensor/tensor.h"
+
+namespace hardmoe::cpu {
+namespace {
+
+Tensor normal_values(const Shape& shape, uint64_t stream) {
+  Tensor tensor(DType::f32, shape);
+  Random random(11, RandomUse::test, stream);
+  for (float& value : tensor.as<float>()) value = random.normal();
+  return tensor;
+}
+
+/// The three passes by definition, in double precision: x, dy in NHWC, weights O×I×K×K.
+struct Sums {
+  std::vector<double> y, dx, dw;
+};
+Sums sums_of(const ConvolutionSpec& s, const Tensor& x, const Tensor& w, const Tensor& dy) {
+  Sums sums;
+  sums.y.resize(static_cast<size_t>(dy.elements()));
+  sums.dx.resize(static_cast<size_t>(x.elements()));
+  sums.dw.resize(static_cast<size_t>(w.elements()));
+  const float *xs = x.as<float>().data(), *ws = w.as<float>().data(), *gs = dy.as<float>().data();
+  const int64_t in = s.in.channels, out = s.out.channels, k = s.op.kernel;
+  for (int64_t n = 0; n < s.batch; ++n) {
+    for (int64_t at = 0; at < s.out.height * s.out.width; ++at) {
+      for (int64_t tap = 0; tap < k * k; ++tap) {
+        const int64_t row = at / s.out.width * s.op.stride + tap / k - s.op.padding;
+        const int64_t column = at % s.out.width * s.op.stride + tap % k - s.op.padding;
+        if (row < 0 || row >= s.in.height || column < 0 || column >= s.in.width) continue;
+        const int64_t from = ((n * s.in.height + row) * s.in.width + column) * in;
+        const int64_t to = (n * s.out.height * s.out.width + at) * out;
+        for (int64_t o = 0; o < out; ++o) {
+          for (int64_t i = 0; i < in; ++i) {
+            const int64_t weight = (o * in + i) * k * k + tap;
+            sums.y[static_cast<size_t>(to + o)] += double{xs[from + i]} * double{ws[weight]};
+            sums.dx[static_cast<size_t>(from + i)] += double{gs[to + o]} * double{ws[weight]};
+            sums.dw[static_cast<size_t>(weight)] += double{gs[to + o]} * double{xs[from + i]};
+          }
+        }
+      }
+    }
+  }
+  return sums;
+}
+
+/// Largest difference as a share of the largest value.
+double error_of(const Tensor& found, const std::vector<double>& expected) {
+  double error = 0, largest = 0;
+  for (size_t i = 0; i < expected.size(); ++i) {
+    error = std::max(error, std::abs(double{found.as<float>()[i]} - expected[i]));
+    largest = std::max(largest, std::abs(expected[i]));
+  }
+  return error / largest;
+}
+
+/// The right answers, over whatever was in the outputs and the scratch before.
+void expect_three_passes(const ConvolutionSpec& spec) {
+  const Shape shape = {spec.out.channels, spec.in.channels, spec.op.kernel, spec.op.kernel};
+  const Tensor x = normal_values({spec.batch, spec.in.height, spec.in.width, spec.in.channels}, 1);
+  const Tensor dy =
+      normal_values({spec.batch, spec.out.height, spec.out.width, spec.out.channels}, 2);
+  const Tensor w = normal_values(shape, 3);
+  const Sums expected = sums_of(spec, x, w, dy);
+
+  const auto convolution = make_convolution(spec);
+  const auto floats = static_cast<int64_t>(convolution->layout().get_size() / sizeof(float));
+  Tensor held = normal_values({floats}, 4), gradient = normal_values({floats}, 5);
+  const onednn::Desc plain = onednn::plain_weight(shape);
+  onednn::Reorder(plain, convolution->layout()).run(w.data(), held.data());
+  convolution->place(held.as<float>().data());
+  convolution->refresh();
+
+  Tensor room = normal_values({static_cast<int64_t>(convolution->scratch_bytes() / 4) + 1}, 6);
+  const Scratch scratch = {room.data(), convolution->scratch_bytes()};
+  Tensor y = normal_values(dy.shape(), 7), dx = normal_values(x.shape(), 8);
+  convolution->forward(x.data(), y.data(), scratch)();
+  convolution->backward_data(dy.data(), dx.data(), scratch)();
+  convolution->backward_weights(x.data(), dy.data(), gradient.as<float>().data(), scratch)();
+  Tensor dw(DType::f32, shape);
+  onednn::Reorder(convolution->layout(), plain).run(gradient.data(), dw.data());
+  EXPECT_LT(error_of(y, expected.y), 2e-6);
+  EXPECT_LT(error_of(dx, expected.dx), 2e-6);
+  EXPECT_LT(error_of(dw, expected.dw), 2e-6);
+}
+
+ConvolutionSpec convolution_of(Extent in, int64_t out, int kernel, int stride, int64_t batch) {
+  const int padding = kernel / 2;
+  const auto side = [&](int64_t n) { return (n + 2 * padding - kernel) / stride + 1; };
+  return {{OpKind::conv, "tested", {0}, kernel, stride, padding},
+          in,
+          {side(in.height), side(in.width), out},
+          batch,
+          Precision::fp32,
+          onednn::Needs::all_gradients};
+}
+
+TEST(Convolution, EveryWayGivesTheSumsThatDefineIt) {
+  const int threads_before = compute_threads();
+  for (const int threads : {1, 2, 7}) {
+    set_compute_threads(threads);
+    for (const ConvolutionSpec& spec :
+         {convolution_of({8, 8, 16}, 16, 3, 1, 3),    // 2×2 tiles
+          convolution_of({5, 7, 48}, 80, 3, 1, 2),    // tiles over the edge, panels of two widths
+          convolution_of({4, 4, 64}, 128, 3, 1, 64),  // several blocks of tiles
+          convolution_of({12, 4, 16}, 144, 3, 1, 1),  // fewer tiles than threads
+          convolution_of({2, 2, 64}, 64, 3, 1, 33),   // small maps, tap by tap
+          convolution_of({3, 2, 112}, 48, 3, 1, 5),   //
+          convolution_of({4, 4, 32}, 64, 3, 2, 18),   //
+          convolution_of({1, 1, 32}, 16, 3, 1, 100),  // eight taps that join nothing
+          convolution_of({4, 4, 16}, 32, 7, 2, 3),    //
+          convolution_of({6, 6, 16}, 32, 1, 2, 4),    // the library's own
+          convolution_of({6, 6, 12}, 20, 3, 1, 2)}) {
+      SCOPED_TRACE(fmt::format("{} threads, {}×{}×{} to {}, kernel {}, stride {}", threads,
+                               spec.in.height, spec.in.width, spec.in.channels, spec.out.channels,
+                               spec.op.kernel, spec.op.stride));
+      expect_three_passes(spec);
+    }
+  }
+  set_compute_threads(threads_before);
+}
+
+}  // namespace
+}  // namespace hardmoe::cpu
