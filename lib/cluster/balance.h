@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <span>
 
-#include "cluster/matrix_view.h"
+#include "cluster/backend.h"
 
 namespace hardmoe {
 
@@ -24,6 +24,9 @@ struct PriceFit {
 
 /// Finds prices from those given (zeros at first), in place; their mean is made zero. Ends early
 /// where no progress is made, as with many equal points, which no price can part.
+PriceFit fit_prices(const Points& points, MatrixView centroids, const PriceParams& params,
+                    std::span<float> prices, ClusterBackend& backend);
+/// On the CPU.
 PriceFit fit_prices(MatrixView points, MatrixView centroids, const PriceParams& params,
                     std::span<float> prices);
 

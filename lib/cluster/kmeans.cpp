@@ -6,73 +6,11 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/random.h"
-#include "base/threads.h"
 #include "cluster/balance.h"
-#include "cluster/nearest.h"
 #include "cluster/sample.h"
 
 namespace hardmoe {
 namespace {
-
-/// What one pass over the points found, in one segment or in all.
-struct PassTotals {
-  std::vector<double> sums;    ///< K×D: the sum of each part's points; empty if not wanted
-  std::vector<int64_t> sizes;  ///< K
-  double inertia = 0;
-  int64_t moved = 0;
-
-  PassTotals(int64_t clusters, int64_t depth)
-      : sums(static_cast<size_t>(clusters * depth)), sizes(static_cast<size_t>(clusters)) {}
-
-  void add(const PassTotals& other) {
-    for (size_t i = 0; i < sums.size(); ++i) sums[i] += other.sums[i];
-    for (size_t i = 0; i < sizes.size(); ++i) sizes[i] += other.sizes[i];
-    inertia += other.inertia;
-    moved += other.moved;
-  }
-};
-
-/// Assigns points [begin, end) and adds them to `totals` while they are in the cache.
-void pass_segment(MatrixView points, MatrixView centroids, const CentroidTable& table,
-                  int64_t begin, int64_t end, std::span<uint16_t> assignment, PassTotals& totals) {
-  const Kernels& kernels = supported_kernels()[0];
-  const int64_t block = table.block_rows();
-  std::vector<float> scores(static_cast<size_t>(block * table.stride()));
-  std::vector<int32_t> index(static_cast<size_t>(block));
-  for (int64_t first = begin; first < end; first += block) {
-    const int64_t rows = std::min(block, end - first);
-    table.score(points.slice(first, first + rows), scores.data());
-    table.nearest(scores.data(), rows, index.data());
-    for (int64_t r = 0; r < rows; ++r) {
-      const float* point = points.row(first + r);
-      const int32_t c = index[static_cast<size_t>(r)];
-      uint16_t& part = assignment[static_cast<size_t>(first + r)];
-      totals.moved += part != c;
-      part = static_cast<uint16_t>(c);
-      ++totals.sizes[static_cast<size_t>(c)];
-      // From the difference itself: the score has lost digits to ‖z‖².
-      totals.inertia += double{kernels.squared_distance(point, centroids.row(c), points.cols)};
-      add_to_sums(point, points.cols, totals.sums.data() + c * points.cols);
-    }
-  }
-}
-
-PassTotals pass(MatrixView points, MatrixView centroids, std::span<const float> prices,
-                std::span<uint16_t> assignment) {
-  const CentroidTable table(centroids, prices);
-  const int64_t bytes = centroids.rows * centroids.cols * static_cast<int64_t>(sizeof(double));
-  const int64_t segments = segment_count(points.rows, bytes);
-  std::vector<PassTotals> partial(static_cast<size_t>(segments),
-                                  PassTotals(centroids.rows, centroids.cols));
-  parallel_for(segments, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t s = begin; s < end; ++s) {
-      pass_segment(points, centroids, table, points.rows * s / segments,
-                   points.rows * (s + 1) / segments, assignment, partial[static_cast<size_t>(s)]);
-    }
-  });
-  for (size_t s = 1; s < partial.size(); ++s) partial[0].add(partial[s]);
-  return std::move(partial[0]);
-}
 
 /// The `nth` point of part `part`.
 int64_t member(std::span<const uint16_t> assignment, int64_t part, int64_t nth) {
@@ -135,7 +73,8 @@ void check(MatrixView points, const KMeansParams& params) {
 }  // namespace
 
 KMeansResult kmeans(MatrixView points, const KMeansParams& params,
-                    const std::function<void(const KMeansIteration&)>& observe) {
+                    const std::function<void(const KMeansIteration&)>& observe,
+                    ClusterBackend& backend) {
   check(points, params);
   const double start_seconds = now_seconds();
   const bool balanced = params.tolerance > 0;
@@ -147,19 +86,26 @@ KMeansResult kmeans(MatrixView points, const KMeansParams& params,
   result.prices.assign(clusters, 0);
   result.assignment.assign(static_cast<size_t>(points.rows), UINT16_MAX);
 
+  const auto all = backend.load(points);
   Tensor sample;
-  MatrixView priced = points;
+  std::unique_ptr<Points> loaded_sample;
   if (balanced && params.price_sample < points.rows) {
     sample = sample_rows(points, params.price_sample, Random(params.seed, RandomUse::kmeans, 3));
-    priced = matrix_view(sample);
+    loaded_sample = backend.load(matrix_view(sample));
   }
+  const Points& priced = loaded_sample ? *loaded_sample : *all;
+  const auto pass = [&] {
+    PassTotals totals(params.clusters, points.cols);
+    backend.assign(*all, {matrix_view(result.centroids), result.prices}, result.assignment, totals);
+    return totals;
+  };
   for (int iteration = 0; iteration < params.iterations; ++iteration) {
-    const MatrixView centroids = matrix_view(result.centroids);
     if (balanced) {
-      fit_prices(priced, centroids, {.tolerance = params.tolerance / 2, .rounds = 60, .passes = 16},
-                 result.prices);
+      fit_prices(priced, matrix_view(result.centroids),
+                 {.tolerance = params.tolerance / 2, .rounds = 60, .passes = 16}, result.prices,
+                 backend);
     }
-    const PassTotals totals = pass(points, centroids, result.prices, result.assignment);
+    const PassTotals totals = pass();
     float* rows = result.centroids.as<float>().data();
     for (size_t c = 0; c < clusters; ++c) {
       if (totals.sizes[c] == 0) continue;
@@ -182,9 +128,11 @@ KMeansResult kmeans(MatrixView points, const KMeansParams& params,
     if (report.moved == 0 && report.reseeded == 0) break;
   }
 
-  const MatrixView centroids = matrix_view(result.centroids);
-  if (balanced) fit_prices(points, centroids, {.tolerance = params.tolerance}, result.prices);
-  PassTotals totals = pass(points, centroids, result.prices, result.assignment);
+  if (balanced) {
+    fit_prices(*all, matrix_view(result.centroids), {.tolerance = params.tolerance}, result.prices,
+               backend);
+  }
+  PassTotals totals = pass();
   result.inertia = totals.inertia;
   result.sizes = std::move(totals.sizes);
   result.balanced = !balanced || sizes_within(result.sizes, params.tolerance);

@@ -7,7 +7,7 @@
 #include <functional>
 #include <vector>
 
-#include "cluster/matrix_view.h"
+#include "cluster/backend.h"
 
 namespace hardmoe {
 
@@ -42,10 +42,12 @@ struct KMeansResult {
 };
 
 /// Clusters `points` (N×D, finite). The result depends on the seed and not on the number of
-/// threads. `observe` is called after each iteration, and may throw to stop. Throws Error(usage)
-/// for N < K, K outside 1 … 65,535, or starting centroids of another shape.
+/// threads; another backend differs by float32 rounding. `observe` is called after each iteration,
+/// and may throw to stop. Throws Error(usage) for N < K, K outside 1 … 65,535, or starting
+/// centroids of another shape.
 KMeansResult kmeans(MatrixView points, const KMeansParams& params,
-                    const std::function<void(const KMeansIteration&)>& observe = {});
+                    const std::function<void(const KMeansIteration&)>& observe = {},
+                    ClusterBackend& backend = cpu_cluster_backend());
 
 /// K rows of `points` drawn by greedy k-means++ (the best of 2 + ln K draws each) from a sample of
 /// them: K×D float32.

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "cluster/matrix_view.h"
+#include "cluster/backend.h"
 
 namespace hardmoe {
 
@@ -24,10 +24,11 @@ struct Pca {
 /// Fits `components` (P ≤ D) directions to `rows` (N×D, finite). Each direction's entry of largest
 /// magnitude is positive, so that equal data give equal signs. Whitened, directions without
 /// variance are given weight 0. Throws Error(usage) for P outside 1 … D or N < 2.
-Pca fit_pca(MatrixView rows, int64_t components, bool whiten);
+Pca fit_pca(MatrixView rows, int64_t components, bool whiten,
+            ClusterBackend& backend = cpu_cluster_backend());
 
 /// N×P float32. A row's result depends on that row alone. Throws Error if the rows are not of D
 /// columns.
-Tensor transform(const Pca& pca, MatrixView rows);
+Tensor transform(const Pca& pca, MatrixView rows, ClusterBackend& backend = cpu_cluster_backend());
 
 }  // namespace hardmoe

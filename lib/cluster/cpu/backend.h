@@ -1,0 +1,24 @@
+// The CPU's loops, by segments of rows whose partial results are added in order, so that they do
+// not depend on the number of threads.
+#pragma once
+
+#include "cluster/backend.h"
+
+namespace hardmoe::cpu {
+
+class ClusterCpu final : public ClusterBackend {
+ public:
+  std::string describe() const override;
+  std::unique_ptr<Points> load(MatrixView rows) override;
+  void assign(const Points& points, const PricedCentroids& rule, std::span<uint16_t> assignment,
+              PassTotals& totals) override;
+  float mean_gap(const Points& points, const PricedCentroids& rule) override;
+  std::unique_ptr<Boundary> find_boundary(const Points& points, const PricedCentroids& rule,
+                                          float slack) override;
+  void add_column_sums(const Points& points, std::span<double> sums) override;
+  void add_scatter(const Points& points, std::span<const float> mean,
+                   std::span<double> scatter) override;
+  void project(const Points& points, const Pca& pca, float* out) override;
+};
+
+}  // namespace hardmoe::cpu
