@@ -68,6 +68,12 @@ void Command::setting(const std::string& option, const std::string& key, const s
       ->type_name("VALUE");
 }
 
+void Command::flag(const std::string& option, const std::string& key, const std::string& help) {
+  cli_.add_flag_callback(
+      option, [this, key] { overrides_.push_back(key + "=true"); },
+      fmt::format("{} (--set {}=true)", help, key));
+}
+
 void Command::stage_options(bool& force) {
   cli_.add_flag("--force", force, "Redo the work even where --out was made from other inputs");
 }

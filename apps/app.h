@@ -20,6 +20,8 @@ class Command {
 
   /// A long option that is short for `--set KEY=VALUE`.
   void setting(const std::string& option, const std::string& key, const std::string& help);
+  /// A switch that is short for `--set KEY=true`.
+  void flag(const std::string& option, const std::string& key, const std::string& help);
   /// `--force`, for commands that write a stage.
   void stage_options(bool& force);
   /// `--device`, for commands that run networks.

@@ -22,7 +22,7 @@ int main(int argc, char** argv) {
   cli.add_option("--out", out, "Folder of the embedding")->required()->type_name("DIR");
   cli.add_option("--split", splits, "Splits to embed (default: train)")->type_name("NAME");
   cli.add_flag("--half", half, "Store float16");
-  command.setting("--precision", "base.precision", "fp32 or bf16");
+  command.setting("--precision", "base.precision", "fp32, tf32 or bf16");
   command.device_option(device);
   command.stage_options(force);
   return command.run(argc, argv, [&] {
@@ -41,7 +41,7 @@ int main(int argc, char** argv) {
           {"model", sha256_of_file(std::filesystem::path(model_folder) / "model.safetensors")},
           {"splits", splits},
           {"half", half},
-          {"precision", precision == Precision::bf16 ? "bf16" : "fp32"}},
+          {"precision", name_of(precision)}},
          force});
     if (stage.done()) {
       log_info("{}: already done", out);

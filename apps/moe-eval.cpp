@@ -47,7 +47,7 @@ int main(int argc, char** argv) {
     require_precision(*engine, precision);
     Json inputs = {{"dataset", dataset.fingerprint()},
                    {"split", config.eval.split},
-                   {"precision", precision == Precision::bf16 ? "bf16" : "fp32"}};
+                   {"precision", name_of(precision)}};
     std::optional<Model> model;
     std::optional<Mixture> mixture;
     if (!model_folder.empty()) {

@@ -25,7 +25,8 @@ int main(int argc, char** argv) {
   command.setting("--epochs", "base.epochs", "Passes over the images");
   command.setting("--batch", "base.batch", "Images a step");
   command.setting("--lr", "base.lr", "Peak learning rate");
-  command.setting("--precision", "base.precision", "fp32 or bf16");
+  command.setting("--precision", "base.precision", "fp32, tf32 or bf16");
+  command.flag("--deterministic", "base.deterministic", "On a GPU: the same bytes from every run");
   command.setting("--seed", "seed", "Seed of every random choice");
   command.device_option(device);
   command.stage_options(force);

@@ -57,7 +57,7 @@ int main(int argc, char** argv) {
                    {"base", stage_fingerprint(base, "moe-train-base")},
                    {"partition", stage_fingerprint(partition, "moe-partition")},
                    {"seed", config.seed},
-                   {"precision", config.expert.precision == Precision::bf16 ? "bf16" : "fp32"},
+                   {"precision", name_of(config.expert.precision)},
                    {"train", training_inputs(config.decoder)}};
     for (const auto& folder : mixture.experts) {
       inputs["experts"].push_back(stage_fingerprint(folder, "moe-train-expert"));

@@ -30,7 +30,9 @@ int main(int argc, char** argv) {
   command.setting("--epochs", "expert.epochs", "Passes over the part");
   command.setting("--batch", "expert.batch", "Images a step");
   command.setting("--lr", "expert.lr", "Peak learning rate");
-  command.setting("--precision", "expert.precision", "fp32 or bf16");
+  command.setting("--precision", "expert.precision", "fp32, tf32 or bf16");
+  command.flag("--deterministic", "expert.deterministic",
+               "On a GPU: the same bytes from every run");
   command.setting("--start", "expert.start", "base or scratch");
   command.setting("--seed", "seed", "Seed of every random choice");
   command.device_option(device);

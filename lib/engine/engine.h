@@ -29,6 +29,8 @@ struct CompileOptions {
   LossKind loss = LossKind::softmax;
   float label_smoothing = 0;  ///< ε: (1-ε) of the target on the tags, ε spread over the vocabulary
   OptimizerSpec optimizer = {};
+  /// The same bytes from the same steps, every time: also where a faster way would not give them.
+  bool deterministic = false;
 };
 
 /// One line of a profile: seconds spent in steps of this name since compile.

@@ -6,8 +6,14 @@ namespace hardmoe {
 
 enum class Precision {
   fp32,
+  tf32,  ///< fp32 in memory; products of inputs rounded to 10 bits on tensor cores (NVIDIA GPUs)
   bf16,  ///< bf16 activations and products; fp32 master weights, gradients, statistics, sums
 };
+
+/// "fp32", "tf32" or "bf16", as configurations write it.
+constexpr const char* name_of(Precision precision) {
+  return precision == Precision::fp32 ? "fp32" : precision == Precision::tf32 ? "tf32" : "bf16";
+}
 
 enum class LossKind {
   softmax,  ///< cross-entropy against 1/k on each of an image's k tags (Mahajan et al. 2018, §2)

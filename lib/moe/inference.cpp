@@ -12,7 +12,8 @@ namespace hardmoe {
 
 void require_precision(const Engine& engine, Precision precision) {
   if (engine.supports(precision)) return;
-  fail_usage("precision: bf16 is more than this device can ({}); use fp32", engine.describe());
+  fail_usage("precision: {} is more than this device can ({}); use fp32", name_of(precision),
+             engine.describe());
 }
 
 Inference::Inference(Engine& engine, Network network, int image_size, Precision precision,

@@ -43,7 +43,7 @@ Json train_stage(Stage& stage, Engine& engine, const ImageTraining& job) {
   Loader loader(job.split, job.items, loading);
   log_info("{}: {} parameters, {} images, {} on {}", stage.folder().string(),
            human_count(static_cast<double>(parameter_count(network))), loader.items(),
-           job.config.precision == Precision::bf16 ? "bf16" : "fp32", engine.describe());
+           name_of(job.config.precision), engine.describe());
   TrainResult trained =
       train(engine, network, job.start.weights, loader, job.config, stage.folder());
   save_model(stage.folder(), {card, std::move(trained.weights)});

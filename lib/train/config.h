@@ -30,6 +30,7 @@ struct TrainConfig {
   LossKind loss = LossKind::softmax;
   double ema = 0;  ///< decay of averaged weights, e.g. 0.999; 0: off
   Precision precision = Precision::fp32;
+  bool deterministic = false;  ///< GPUs: only algorithms that give the same bytes every time
   AugmentConfig augment;
   double checkpoint_minutes = 5;
   int log_every = 50;  ///< steps between lines of log.jsonl

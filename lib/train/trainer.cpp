@@ -35,6 +35,7 @@ CompileOptions training_options(const TrainConfig& config) {
   CompileOptions options;
   options.batch = config.batch;
   options.precision = config.precision;
+  options.deterministic = config.deterministic;
   options.loss = config.loss;
   options.label_smoothing = static_cast<float>(config.label_smoothing);
   options.optimizer.kind = config.optimizer;

@@ -14,10 +14,13 @@ class CpuEngine final : public Engine {
   }
 
   bool supports(Precision precision) const override {
-    return precision == Precision::fp32 || onednn::has_bf16();
+    return precision == Precision::fp32 || (precision == Precision::bf16 && onednn::has_bf16());
   }
 
   std::unique_ptr<Program> compile(const Network& network, const CompileOptions& options) override {
+    if (options.precision == Precision::tf32) {
+      fail_usage("precision: tf32 is arithmetic of NVIDIA GPUs; on the CPU use fp32");
+    }
     if (!supports(options.precision)) {
       fail_usage("precision: bf16 needs a processor with AVX-512 BF16, this one has {}; use fp32",
                  onednn::describe());
