@@ -20,7 +20,7 @@ report base tensor data nn cluster engine train moe
 apps base tensor data nn cluster engine train moe run report
 '
 
-# Folder that may include it, and the header's beginning (extended regular expression).
+# Folder that may include it, and the header's beginning (extended regular expressions).
 vendors='
 lib/base yaml-cpp/
 lib/base nlohmann/
@@ -33,7 +33,7 @@ lib/data png\.h
 lib/data webp/
 lib/cluster Eigen/
 lib/engine/cpu (oneapi/|dnnl)
-lib/engine/cuda (cuda|cudnn|cublas|nccl|nvrtc)
+lib/(engine|cluster)/cuda (cuda|cudnn|cublas|nccl|nvrtc|cub/)
 apps CLI/
 tests (gtest|gmock)/
 '
@@ -73,8 +73,11 @@ includes lib apps | awk -v allowed="$allowed" -v vendors="$vendors" '
     if (header ~ /^engine\/(cpu|cuda|no_cuda)\// && room != "engine") {
       complain(header " is inside an engine; include engine/engine.h")
     }
+    if (header ~ /^cluster\/(cpu|cuda|no_cuda)\// && room != "cluster") {
+      complain(header " is inside a backend; include cluster/backend.h")
+    }
     for (i = 1; i <= owners; ++i) {
-      if (header ~ pattern[i] && index($1, folder[i] "/") != 1) {
+      if (header ~ pattern[i] && $1 !~ "^" folder[i] "/") {
         complain(header " belongs into " folder[i] " only")
       }
     }
