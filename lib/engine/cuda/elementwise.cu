@@ -81,7 +81,7 @@ void run_pixels(const PixelArgs& args, T* out, Stream stream) {
   }
 }
 
-// ---- conversions and sums: n elements, the last few one by one ----
+// ---- conversions and sums: accesses in batches, then one by one, then the last few elements ----
 
 template <class From, class To>
 __global__ void __launch_bounds__(threads)
@@ -89,20 +89,20 @@ __global__ void __launch_bounds__(threads)
   constexpr int width = 4;
   const int64_t whole = n / width;
   const int64_t step = index_step();
-  for (int64_t first = first_index(); first < whole; first += batch * step) {
+  const auto put = [&](int64_t i, const Pack<From, width>& words) {
+    float v[width];
+    words.unpack(v);
+    store(out + i * width, v);
+  };
+  int64_t i = first_index();
+  for (; i + (batch - 1) * step < whole; i += batch * step) {
     Pack<From, width> words[batch];
 #pragma unroll
-    for (int u = 0; u < batch; ++u) {
-      if (first + u * step < whole) words[u] = load_pack<width>(in + (first + u * step) * width);
-    }
+    for (int u = 0; u < batch; ++u) words[u] = load_pack<width>(in + (i + u * step) * width);
 #pragma unroll
-    for (int u = 0; u < batch; ++u) {
-      if (first + u * step >= whole) break;
-      float v[width];
-      words[u].unpack(v);
-      store(out + (first + u * step) * width, v);
-    }
+    for (int u = 0; u < batch; ++u) put(i + u * step, words[u]);
   }
+  for (; i < whole; i += step) put(i, load_pack<width>(in + i * width));
   const int64_t rest = whole * width + first_index();
   if (rest < n) {
     float v[1];
@@ -113,40 +113,32 @@ __global__ void __launch_bounds__(threads)
 
 /// out may be a or b: each element is read before it is written, by the same thread.
 template <class T, int V>
+__device__ __forceinline__ void put_sum(const Pack<T, V>& a, const Pack<T, V>& b, T* out) {
+  float sum[V], term[V];
+  a.unpack(sum);
+  b.unpack(term);
+#pragma unroll
+  for (int v = 0; v < V; ++v) sum[v] += term[v];
+  store(out, sum);
+}
+
+template <class T, int V>
 __global__ void __launch_bounds__(threads) add_kernel(const T* a, const T* b, int64_t n, T* out) {
-  constexpr int two = 2;
   const int64_t whole = n / V;
   const int64_t step = index_step();
-  for (int64_t first = first_index(); first < whole; first += two * step) {
-    Pack<T, V> left[two], right[two];
-#pragma unroll
-    for (int u = 0; u < two; ++u) {
-      const int64_t i = first + u * step;
-      if (i < whole) {
-        left[u] = load_pack<V>(a + i * V);
-        right[u] = load_pack<V>(b + i * V);
-      }
-    }
-#pragma unroll
-    for (int u = 0; u < two; ++u) {
-      const int64_t i = first + u * step;
-      if (i >= whole) break;
-      float sum[V], term[V];
-      left[u].unpack(sum);
-      right[u].unpack(term);
-#pragma unroll
-      for (int v = 0; v < V; ++v) sum[v] += term[v];
-      store(out + i * V, sum);
-    }
+  int64_t i = first_index();
+  for (; i + step < whole; i += 2 * step) {
+    const int64_t first = i * V, second = (i + step) * V;
+    const Pack<T, V> left[2] = {load_pack<V>(a + first), load_pack<V>(a + second)};
+    const Pack<T, V> right[2] = {load_pack<V>(b + first), load_pack<V>(b + second)};
+    put_sum(left[0], right[0], out + first);
+    put_sum(left[1], right[1], out + second);
+  }
+  for (; i < whole; i += step) {
+    put_sum(load_pack<V>(a + i * V), load_pack<V>(b + i * V), out + i * V);
   }
   const int64_t rest = whole * V + first_index();
-  if (rest < n) {
-    float sum[1], term[1];
-    load(a + rest, sum);
-    load(b + rest, term);
-    sum[0] += term[0];
-    store(out + rest, sum);
-  }
+  if (rest < n) put_sum(load_pack<1>(a + rest), load_pack<1>(b + rest), out + rest);
 }
 
 // ---- sums over rows: dy read once ----
