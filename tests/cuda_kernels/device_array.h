@@ -4,6 +4,8 @@
 #include <cuda_runtime_api.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <vector>
@@ -153,10 +155,14 @@ auto same_every_time(const Work& work) {
   const auto third = other;
 #endif
   auto result = work();
+  const auto same = [](const Floats& a, const Floats& b) {
+    return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](float x, float y) {
+      return std::bit_cast<uint32_t>(x) == std::bit_cast<uint32_t>(y);
+    });
+  };
   for (size_t i = 0; i < result.size(); ++i) {
-    const size_t bytes = result[i].size() * sizeof(float);
-    EXPECT_EQ(std::memcmp(result[i].data(), other[i].data(), bytes), 0) << "result " << i;
-    EXPECT_EQ(std::memcmp(result[i].data(), third[i].data(), bytes), 0) << "result " << i;
+    EXPECT_TRUE(same(result[i], other[i])) << "result " << i;
+    EXPECT_TRUE(same(result[i], third[i])) << "result " << i;
   }
   return result;
 }
