@@ -55,6 +55,7 @@ void run_grid(dim3 grid, dim3 block, size_t shared_bytes, const std::function<vo
 }  // namespace cuda_emulation
 
 inline void __syncthreads() { cuda_emulation::barrier(); }
+inline int atomicAdd(int* p, int value) { return (*p += value) - value; }  // one thread at a time
 
 // ---- the host's side ----
 
