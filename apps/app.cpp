@@ -79,7 +79,7 @@ void Command::stage_options(bool& force) {
 }
 
 void Command::device_option(std::string& device) {
-  cli_.add_option("--device", device, "Where networks run: cpu, cuda or cuda:N (default cpu)")
+  cli_.add_option("--device", device, "Where to compute: cpu, cuda or cuda:N (default cpu)")
       ->type_name("DEVICE");
 }
 

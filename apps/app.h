@@ -24,7 +24,7 @@ class Command {
   void flag(const std::string& option, const std::string& key, const std::string& help);
   /// `--force`, for commands that write a stage.
   void stage_options(bool& force);
-  /// `--device`, for commands that run networks.
+  /// `--device`, for commands that compute.
   void device_option(std::string& device);
 
   /// The configuration file is an argument of the command itself, not --config. `file` is read by

@@ -16,6 +16,7 @@ namespace fs = std::filesystem;
 
 struct Options {
   fs::path embedding, out, dataset;
+  std::string device = "cpu";
   bool force = false;
 };
 
@@ -62,7 +63,8 @@ void print_result(const Partition& partition) {
   }
 }
 
-Partition make_partition(MatrixView features, std::span<const int32_t> tags, const Config& config) {
+Partition make_partition(MatrixView features, std::span<const int32_t> tags, const Config& config,
+                         ClusterBackend& backend) {
   int iteration = 0;
   const auto observe = [&](const KMeansIteration& i) {
     const auto images = static_cast<double>(features.rows);
@@ -75,10 +77,11 @@ Partition make_partition(MatrixView features, std::span<const int32_t> tags, con
              i.reseeded > 0 ? fmt::format("  re-seeded {}", i.reseeded) : "", i.seconds);
     throw_if_interrupted();
   };
-  return partition_images(features, tags, config.partition, config.seed, observe);
+  return partition_images(features, tags, config.partition, config.seed, observe, backend);
 }
 
 void run(const Options& options, Config& config) {
+  const auto backend = make_cluster_backend(options.device);
   const bool by_tag = config.partition.method == PartitionMethod::top_tag;
   if (by_tag && options.dataset.empty()) {
     fail_usage("--method top-tag needs the images' tags; give the dataset with --data");
@@ -108,7 +111,7 @@ void run(const Options& options, Config& config) {
     print_result(load_partition(options.out));
     return;
   }
-  const Partition partition = make_partition(embedding.view(), tags, config);
+  const Partition partition = make_partition(embedding.view(), tags, config, *backend);
   if (!partition.balanced) {
     log_warning("the largest part is {:.2f} × the mean, beyond the tolerance of {}: {}",
                 partition.imbalance, config.partition.tolerance,
@@ -142,6 +145,7 @@ int main(int argc, char** argv) {
   command.setting("--pca", "partition.pca", "Dimensions of the embedding kept; 0: no PCA");
   command.setting("--iterations", "partition.iterations", "k-means iterations at most");
   command.setting("--seed", "seed", "Seed of everything random");
+  command.device_option(options.device);
   command.stage_options(options.force);
   return command.run(argc, argv, [&] { run(options, command.config()); });
 }

@@ -87,13 +87,13 @@ double inertia_about(MatrixView points, MatrixView means, std::span<const uint16
 
 void partition_by_kmeans(MatrixView points,
                          const std::function<void(const KMeansIteration&)>& observe,
-                         Partition& partition) {
+                         ClusterBackend& backend, Partition& partition) {
   KMeansResult found = kmeans(points,
                               {.clusters = partition.config.experts,
                                .iterations = partition.config.iterations,
                                .seed = partition.seed,
                                .tolerance = partition.config.tolerance},
-                              observe);
+                              observe, backend);
   partition.assignment = std::move(found.assignment);
   partition.inertia = found.inertia;
   partition.balanced = found.balanced;
@@ -138,7 +138,8 @@ void check_partition(MatrixView features, std::span<const int32_t> top_tags,
 
 Partition partition_images(MatrixView features, std::span<const int32_t> top_tags,
                            const PartitionConfig& config, uint64_t seed,
-                           const std::function<void(const KMeansIteration&)>& observe) {
+                           const std::function<void(const KMeansIteration&)>& observe,
+                           ClusterBackend& backend) {
   check_partition(features, top_tags, config);
   if (const int64_t row = first_row_not_finite(features); row >= 0) {
     fail("the feature of image {} holds a NaN or an infinity; embed the images again", row);
@@ -154,16 +155,17 @@ Partition partition_images(MatrixView features, std::span<const int32_t> top_tag
   Tensor projected;
   MatrixView points = features;
   if (config.pca > 0) {
-    Pca pca = fit_pca(features, std::min<int64_t>(config.pca, features.cols), config.whiten);
+    Pca pca =
+        fit_pca(features, std::min<int64_t>(config.pca, features.cols), config.whiten, backend);
     const double kept = std::accumulate(pca.variance.begin(), pca.variance.end(), 0.0);
     partition.explained_variance = pca.total_variance > 0 ? kept / pca.total_variance : 1;
-    projected = transform(pca, features);
+    projected = transform(pca, features, backend);
     points = matrix_view(projected);
     partition.gater.pca = std::move(pca);
   }
   switch (config.method) {
     case PartitionMethod::kmeans:
-      partition_by_kmeans(points, observe, partition);
+      partition_by_kmeans(points, observe, backend, partition);
       break;
     case PartitionMethod::random:
       partition_by_control(points, random_parts(features.rows, config.experts, seed), partition);

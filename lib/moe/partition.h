@@ -39,7 +39,8 @@ struct Partition {
 /// iteration and may throw. Throws Error(usage) for impossible settings.
 Partition partition_images(MatrixView features, std::span<const int32_t> top_tags,
                            const PartitionConfig& config, uint64_t seed,
-                           const std::function<void(const KMeansIteration&)>& observe = {});
+                           const std::function<void(const KMeansIteration&)>& observe = {},
+                           ClusterBackend& backend = cpu_cluster_backend());
 
 /// Throws Error(usage) naming the setting that cannot be met with these images; partition_images
 /// asks it first.

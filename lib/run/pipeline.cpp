@@ -91,7 +91,7 @@ std::vector<PipelineStep> plan_pipeline(const Config& config, const fs::path& ou
   if (config.partition.method == PartitionMethod::top_tag) {
     partition_arguments.insert(partition_arguments.end(), {"--data", data});
   }
-  alone(command("partition", "moe-partition", partition_arguments, false));
+  alone(command("partition", "moe-partition", partition_arguments, true));
 
   PipelineStep training;
   training.parallel = std::min(config.run.parallel, config.partition.experts);

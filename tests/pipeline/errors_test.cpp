@@ -116,6 +116,7 @@ TEST_F(Mistakes, OfDevices) {
   }
   if (!cuda) {
     expect({"moe-train-base data --out x --device cuda", 2, {"cuda", "--device cpu"}});
+    expect({"moe-partition e.npy --out p --device cuda:7", 2, {"cuda:7", "--device cpu"}});
     expect({"moe-run c.yaml --out r --device cuda", 2, {"cuda", "--device cpu"}});
   }
 }

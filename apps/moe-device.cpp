@@ -1,0 +1,113 @@
+// moe-device: what --device may name on this machine, and in which precisions each can train.
+#include "app.h"
+#include "base/device_name.h"
+#include "base/files.h"
+#include "base/text.h"
+#include "engine/cuda_engine.h"
+
+namespace {
+
+using namespace hardmoe;
+
+/// The GPUs here, or why there are none.
+struct Gpus {
+  std::vector<CudaDevice> devices;
+  std::string reason;
+};
+
+Gpus find_gpus() {
+  try {
+    return {cuda_devices(), ""};
+  } catch (const Error& error) {
+    return {{}, error.what()};
+  }
+}
+
+std::vector<std::string> list_of(const std::vector<Precision>& precisions) {
+  std::vector<std::string> names;
+  for (const Precision precision : precisions) names.emplace_back(name_of(precision));
+  return names;
+}
+
+std::string names_of(const std::vector<Precision>& precisions) {
+  return join(list_of(precisions), ", ");
+}
+
+std::vector<Precision> precisions_of(const Engine& engine) {
+  std::vector<Precision> found;
+  for (const Precision precision : {Precision::fp32, Precision::tf32, Precision::bf16}) {
+    if (engine.supports(precision)) found.push_back(precision);
+  }
+  return found;
+}
+
+std::string gibibytes(int64_t bytes) {
+  return fmt::format("{:.1f} GiB", static_cast<double>(bytes) / (1 << 30));
+}
+
+std::string capability(int number) { return fmt::format("{}.{}", number / 10, number % 10); }
+
+void print_json(const Engine& cpu, const Gpus& gpus) {
+  Json json = {{"devices", Json::array()}, {"versions", Json::object()}};
+  json["devices"].push_back(
+      {{"device", "cpu"}, {"name", cpu.describe()}, {"precisions", list_of(precisions_of(cpu))}});
+  for (const CudaDevice& gpu : gpus.devices) {
+    Json line = {{"device", fmt::format("cuda:{}", gpu.number)},
+                 {"name", gpu.name},
+                 {"compute_capability", capability(gpu.capability)},
+                 {"multiprocessors", gpu.multiprocessors},
+                 {"memory_bytes", gpu.memory_bytes},
+                 {"free_bytes", nullptr},
+                 {"precisions", list_of(gpu.precisions)}};
+    if (gpu.free_bytes >= 0) line["free_bytes"] = gpu.free_bytes;
+    json["devices"].push_back(std::move(line));
+  }
+  for (const auto& [name, version] : cuda_versions()) json["versions"][name] = version;
+  if (!gpus.reason.empty()) json["no_gpu"] = gpus.reason;
+  fmt::print("{}\n", json.dump(2));
+}
+
+void print_table(const Engine& cpu, const Gpus& gpus) {
+  std::vector<std::vector<std::string>> rows = {
+      {"device", "trains in", "memory", "free", "compute capability", "name"}};
+  rows.push_back({"cpu", names_of(precisions_of(cpu)), "", "", "", cpu.describe()});
+  for (const CudaDevice& gpu : gpus.devices) {
+    rows.push_back({fmt::format("cuda:{}", gpu.number), names_of(gpu.precisions),
+                    gibibytes(gpu.memory_bytes),
+                    gpu.free_bytes < 0 ? "busy" : gibibytes(gpu.free_bytes),
+                    capability(gpu.capability), gpu.name});
+  }
+  fmt::print("{}", format_table(rows));
+  for (const auto& [name, version] : cuda_versions()) fmt::print("{}: {}\n", name, version);
+  if (!gpus.reason.empty()) fmt::print("no GPU: {}\n", gpus.reason);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Command command("moe-device",
+                  "Print what --device may name here: the processor, each NVIDIA GPU with its "
+                  "memory, and the precisions each can train in; and the versions of driver and "
+                  "libraries.");
+  bool json = false;
+  std::string description, device = "cuda";
+  command.cli().add_flag("--json", json, "As JSON");
+  command.cli()
+      .add_option("--save-description", description,
+                  "Write cuDNN's description of the GPU --device, with which plans for it are made "
+                  "on machines without one")
+      ->type_name("FILE");
+  command.cli()
+      .add_option("--device", device, "The GPU to describe: cuda or cuda:N (default cuda)")
+      ->type_name("DEVICE");
+  return command.run(argc, argv, [&] {
+    if (!description.empty()) {
+      const auto number = parse_device_name(device);
+      if (!number) fail_usage("--save-description: only GPUs are described; give --device cuda:N");
+      write_file_atomic(description, describe_cuda_device(*number));
+    }
+    const auto cpu = make_engine("cpu");
+    const Gpus gpus = find_gpus();
+    json ? print_json(*cpu, gpus) : print_table(*cpu, gpus);
+  });
+}
