@@ -78,9 +78,8 @@ void Command::stage_options(bool& force) {
   cli_.add_flag("--force", force, "Redo the work even where --out was made from other inputs");
 }
 
-void Command::device_option(std::string& device) {
-  cli_.add_option("--device", device, "Where to compute: cpu, cuda or cuda:N (default cpu)")
-      ->type_name("DEVICE");
+void Command::device_option() {
+  setting("--device", "device", "Where to compute: cpu (default), cuda or cuda:N");
 }
 
 void Command::config_from(const std::string& file) {

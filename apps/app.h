@@ -25,7 +25,7 @@ class Command {
   /// `--force`, for commands that write a stage.
   void stage_options(bool& force);
   /// `--device`, for commands that compute.
-  void device_option(std::string& device);
+  void device_option();
 
   /// The configuration file is an argument of the command itself, not --config. `file` is read by
   /// run().

@@ -11,7 +11,7 @@ int main(int argc, char** argv) {
       "moe-embed",
       "Write a model's pooled features of a dataset's images: OUT/SPLIT.npy, float32 N×D "
       "(float16 with --half), row i for image i.");
-  std::string data, model_folder, out, device = "cpu";
+  std::string data, model_folder, out;
   std::vector<std::string> splits;
   bool force = false, half = false;
   auto& cli = command.cli();
@@ -23,12 +23,12 @@ int main(int argc, char** argv) {
   cli.add_option("--split", splits, "Splits to embed (default: train)")->type_name("NAME");
   cli.add_flag("--half", half, "Store float16");
   command.setting("--precision", "base.precision", "fp32, tf32 or bf16");
-  command.device_option(device);
+  command.device_option();
   command.stage_options(force);
   return command.run(argc, argv, [&] {
     const Precision precision = command.config().base.precision;
     if (splits.empty()) splits = {"train"};
-    const auto engine = make_engine(device);
+    const auto engine = make_engine(command.config().device);
     require_precision(*engine, precision);
     const Dataset dataset = Dataset::open(data);
     for (const auto& name : splits) dataset.split(name);

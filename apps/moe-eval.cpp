@@ -13,7 +13,7 @@ int main(int argc, char** argv) {
       "Evaluate a single network (--model) or a mixture (--base --partition --experts, and "
       "--decoder for the shared one): P@k, R@k, hit@k and mAP against the images' tags, and "
       "against their truth where the dataset has it; for each expert and in all.");
-  std::string data, model_folder, base, partition, experts, decoder, out, device = "cpu";
+  std::string data, model_folder, base, partition, experts, decoder, out;
   bool force = false, as_json = false;
   auto& cli = command.cli();
   const auto folder = [&](const char* name, std::string& value, const char* help) {
@@ -33,14 +33,14 @@ int main(int argc, char** argv) {
                   "T of their weights softmax(-d²/T); 0: fitted");
   command.setting("--use-prices", "eval.use_prices",
                   "Route by d² + price (true) or distance (false)");
-  command.device_option(device);
+  command.device_option();
   command.stage_options(force);
   return command.run(argc, argv, [&] {
     Config& config = command.config();
     if (model_folder.empty() && (base.empty() || partition.empty() || experts.empty())) {
       fail_usage("give --model DIR, or --base, --partition and --experts");
     }
-    const auto engine = make_engine(device);
+    const auto engine = make_engine(config.device);
     const Dataset dataset = Dataset::open(data);
     const Split& split = dataset.split(config.eval.split);
     const Precision precision = config.expert.precision;

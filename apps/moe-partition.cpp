@@ -16,7 +16,6 @@ namespace fs = std::filesystem;
 
 struct Options {
   fs::path embedding, out, dataset;
-  std::string device = "cpu";
   bool force = false;
 };
 
@@ -81,7 +80,7 @@ Partition make_partition(MatrixView features, std::span<const int32_t> tags, con
 }
 
 void run(const Options& options, Config& config) {
-  const auto backend = make_cluster_backend(options.device);
+  const auto backend = make_cluster_backend(config.device);
   const bool by_tag = config.partition.method == PartitionMethod::top_tag;
   if (by_tag && options.dataset.empty()) {
     fail_usage("--method top-tag needs the images' tags; give the dataset with --data");
@@ -145,7 +144,7 @@ int main(int argc, char** argv) {
   command.setting("--pca", "partition.pca", "Dimensions of the embedding kept; 0: no PCA");
   command.setting("--iterations", "partition.iterations", "k-means iterations at most");
   command.setting("--seed", "seed", "Seed of everything random");
-  command.device_option(options.device);
+  command.device_option();
   command.stage_options(options.force);
   return command.run(argc, argv, [&] { run(options, command.config()); });
 }

@@ -20,22 +20,23 @@ int main(int argc, char** argv) {
       "experts, decoder, evaluation. Each stage is one of the other commands in a process of "
       "its own; those that are done are skipped, so the same command resumes. Ends with a "
       "table.");
-  std::string config_file, out, device = "cpu";
+  std::string config_file, out;
   bool force = false, dry_run = false;
   auto& cli = command.cli();
   cli.add_option("CONFIG", config_file, "YAML configuration file")->required()->type_name("");
   cli.add_option("--out", out, "Folder of the run")->required()->type_name("DIR");
   cli.add_flag("--dry-run", dry_run,
                "Write OUT/config.yaml, print the commands as one would type them, and stop");
-  command.setting("--parallel", "run.parallel", "Experts trained at a time");
+  command.setting("--parallel", "run.parallel", "Experts trained at a time, on each GPU of --gpus");
   command.setting("--seed", "seed", "Seed of every random choice");
-  command.device_option(device);
+  command.setting("--gpus", "run.gpus", "GPUs that experts are spread over");
+  command.device_option();
   command.stage_options(force);
   command.config_from(config_file);
   return command.run(argc, argv, [&] {
     Config& config = command.config();
     const fs::path frozen = fs::path(out) / "config.yaml";
-    const auto steps = plan_pipeline(config, out, program_folder(), frozen, device, force);
+    const auto steps = plan_pipeline(config, out, program_folder(), frozen, force);
     make_writable_folder(fs::path(out) / "logs");
     const FileLock lock(fs::path(out) / ".lock", out);
     write_file_atomic(frozen, config_yaml(fields_of(config)));

@@ -11,7 +11,7 @@ int main(int argc, char** argv) {
       "Train the base CNN on all images of a dataset: the baseline, the source of the "
       "embedding, and the experts' starting point.\n\nWrites model.safetensors and "
       "model.yaml, log.jsonl, TensorBoard events; interrupted, the same command resumes.");
-  std::string data, out, device = "cpu";
+  std::string data, out;
   bool force = false;
   command.cli()
       .add_option("DATASET", data, "Folder written by moe-ingest")
@@ -28,12 +28,12 @@ int main(int argc, char** argv) {
   command.setting("--precision", "base.precision", "fp32, tf32 or bf16");
   command.flag("--deterministic", "base.deterministic", "On a GPU: the same bytes from every run");
   command.setting("--seed", "seed", "Seed of every random choice");
-  command.device_option(device);
+  command.device_option();
   command.stage_options(force);
   return command.run(argc, argv, [&] {
     Config& config = command.config();
     check_train_config(config.base, "base");
-    const auto engine = make_engine(device);
+    const auto engine = make_engine(config.device);
     const Dataset dataset = Dataset::open(data);
     const ModelCard card{config.model, dataset.vocabulary().size(),
                          vocabulary_hash(dataset.vocabulary())};

@@ -19,7 +19,7 @@ int main(int argc, char** argv) {
                   "base's.\n\nWrites "
                   "train.npy, the unified embedding (float32 N×D), and decoder.safetensors "
                   "(fc.weight, fc.bias).");
-  std::string data, base, partition, experts, out, device = "cpu";
+  std::string data, base, partition, experts, out;
   bool force = false;
   auto& cli = command.cli();
   cli.add_option("DATASET", data, "Folder written by moe-ingest")->required()->type_name("");
@@ -35,12 +35,12 @@ int main(int argc, char** argv) {
   command.setting("--batch", "decoder.batch", "Images a step");
   command.setting("--lr", "decoder.lr", "Peak learning rate");
   command.setting("--seed", "seed", "Seed of every random choice");
-  command.device_option(device);
+  command.device_option();
   command.stage_options(force);
   return command.run(argc, argv, [&] {
     Config& config = command.config();
     check_train_config(config.decoder, "decoder");
-    const auto engine = make_engine(device);
+    const auto engine = make_engine(config.device);
     const Dataset dataset = Dataset::open(data);
     const Split& split = dataset.split("train");
     const Mixture mixture = open_mixture(base, partition, experts, "");

@@ -14,7 +14,7 @@ int main(int argc, char** argv) {
       "Train one expert on the images the partition gave it. Experts never communicate: "
       "run as many of these at once as there are machines, GPUs or cores.\n\n`--expert "
       "all` trains on every image instead: the control \"base trained as long\".");
-  std::string data, base_folder, partition_folder, expert, out, device = "cpu";
+  std::string data, base_folder, partition_folder, expert, out;
   bool force = false;
   auto& cli = command.cli();
   cli.add_option("DATASET", data, "Folder written by moe-ingest")->required()->type_name("");
@@ -35,12 +35,12 @@ int main(int argc, char** argv) {
                "On a GPU: the same bytes from every run");
   command.setting("--start", "expert.start", "base or scratch");
   command.setting("--seed", "seed", "Seed of every random choice");
-  command.device_option(device);
+  command.device_option();
   command.stage_options(force);
   return command.run(argc, argv, [&] {
     Config& config = command.config();
     check_train_config(config.expert, "expert");
-    const auto engine = make_engine(device);
+    const auto engine = make_engine(config.device);
     const Dataset dataset = Dataset::open(data);
     Model start = load_model(base_folder);
     require_vocabulary(start.card, base_folder, dataset);

@@ -15,7 +15,7 @@ std::optional<int> parse_device_name(const std::string& name) {
     const auto [rest, error] = std::from_chars(name.data() + 5, end, number);
     if (error == std::errc() && rest == end && number >= 0) return number;
   }
-  fail_usage("--device: expected cpu, cuda or cuda:N, found '{}'", name);
+  fail_usage("device: expected cpu, cuda or cuda:N, found '{}'", name);
 }
 
 }  // namespace hardmoe

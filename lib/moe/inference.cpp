@@ -23,6 +23,7 @@ Inference::Inference(Engine& engine, Network network, int image_size, Precision 
   options.batch = batch;
   options.precision = precision;
   options.mode = Mode::infer;
+  options.deterministic = true;  // what is measured or kept does not change when it is done again
   program_ = engine.compile(network_, options);
   features_.resize(static_cast<size_t>(batch * network_.feature_size()));
   logits_.resize(static_cast<size_t>(batch * network_.logits_size()));

@@ -12,7 +12,9 @@ void RunConfig::describe(Fields& f) {
   f.add("ingest_options", ingest_options, "further options of moe-ingest");
   f.add("dataset", dataset, "an existing dataset");
   f.add("controls", controls, "also train the base as long as base and expert together");
-  f.add("parallel", parallel, "experts trained at a time, each in a process of its own");
+  f.add("parallel", parallel,
+        "experts trained at a time, each in a process of its own; on each of gpus");
+  f.add("gpus", gpus, "experts are spread over so many GPUs, from cuda:0; 0: all use device");
 }
 
 Config::Config() {
@@ -27,6 +29,7 @@ Config::Config() {
 
 void Config::describe(Fields& f) {
   f.add("seed", seed, "every random choice follows from it");
+  f.add("device", device, "where to compute: cpu, cuda or cuda:N");
   f.add_section("model", model, "the CNN");
   f.add_section("base", base, "training the base");
   f.add_section("partition", partition, "dividing the images");

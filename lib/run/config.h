@@ -26,12 +26,14 @@ struct RunConfig {
       ingest_options;    ///< further options for moe-ingest, as on its command line
   std::string dataset;   ///< an existing dataset, where it does not
   bool controls = true;  ///< also train the base as long as base and expert together
-  int parallel = 1;      ///< experts trained at a time, each in its own process
+  int parallel = 1;      ///< experts trained at a time, each in its own process; on each of `gpus`
+  int gpus = 0;  ///< experts are spread over cuda:0 … cuda:gpus-1; 0: all use Config::device
   void describe(Fields& f);
 };
 
 struct Config {
   uint64_t seed = 1;
+  std::string device = "cpu";
   ModelConfig model;
   TrainConfig base;
   PartitionConfig partition;

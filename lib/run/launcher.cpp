@@ -6,10 +6,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <deque>
 #include <map>
+#include <numeric>
 #include <optional>
+#include <set>
 #include <thread>
 
 #include "base/error.h"
@@ -75,16 +79,24 @@ void run_processes(const std::vector<ProcessSpec>& processes, int parallel,
   int failed_status = 0;
   bool stopped = false;
   bool told = false;
-  size_t next = 0;
-  while (next < processes.size() || !running.empty()) {
+  std::deque<size_t> waiting(processes.size());
+  std::iota(waiting.begin(), waiting.end(), size_t{0});
+  std::set<int> busy;  // lanes
+  while (!waiting.empty() || !running.empty()) {
     if (interrupted() && !told) {
       told = true;
       for (const auto& [pid, child] : running) ::kill(pid, SIGTERM);
     }
-    const bool may_start = !failed && !stopped && !interrupted() && next < processes.size();
-    if (may_start && running.size() < static_cast<size_t>(parallel)) {
-      running.emplace(start(processes[next]), Child{next, now_seconds()});
-      ++next;
+    const bool may_start =
+        !failed && !stopped && !interrupted() && running.size() < static_cast<size_t>(parallel);
+    const auto next = std::find_if(waiting.begin(), waiting.end(), [&](size_t i) {
+      return processes[i].lane < 0 || !busy.contains(processes[i].lane);
+    });
+    if (may_start && next != waiting.end()) {
+      const ProcessSpec& process = processes[*next];
+      running.emplace(start(process), Child{*next, now_seconds()});
+      if (process.lane >= 0) busy.insert(process.lane);
+      waiting.erase(next);
       continue;
     }
     if (running.empty()) break;
@@ -99,6 +111,7 @@ void run_processes(const std::vector<ProcessSpec>& processes, int parallel,
                                now_seconds() - child->second.start};
     const size_t index = child->second.process;
     running.erase(child);
+    busy.erase(processes[index].lane);
     // A child that the signal found before its handlers were in place dies of it.
     const bool stopped_by_us = told && result.exit_status == 128 + SIGTERM;
     if (stopped_by_us || result.exit_status == static_cast<int>(ExitStatus::interrupted)) {

@@ -13,6 +13,7 @@ struct ProcessSpec {
   std::string name;                    ///< for people: "expert 2"
   std::vector<std::string> arguments;  ///< program first
   std::filesystem::path log;           ///< standard output and error are appended to it
+  int lane = -1;                       ///< those of one lane run one after another; -1: of none
 };
 
 struct ProcessResult {

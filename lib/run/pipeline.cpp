@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/device_name.h"
 #include "base/stage.h"
 #include "base/text.h"
 #include "base/threads.h"
@@ -40,12 +41,19 @@ constexpr Row rows[] = {{"base", "base"},
 
 std::vector<PipelineStep> plan_pipeline(const Config& config, const fs::path& out,
                                         const fs::path& programs, const fs::path& frozen,
-                                        const std::string& device, bool force) {
+                                        bool force) {
   if (config.run.sources.empty() == config.run.dataset.empty()) {
     fail_usage("run: give either sources (images to ingest) or dataset (a folder of moe-ingest)");
   }
   if (config.run.parallel < 1 || config.run.parallel > 1024) {
     fail_usage("run.parallel: expected 1 to 1024, found {}", config.run.parallel);
+  }
+  if (config.run.gpus < 0 || config.run.gpus > 1024) {
+    fail_usage("run.gpus: expected 0 to 1024, found {}", config.run.gpus);
+  }
+  if (!parse_device_name(config.device) && config.run.gpus > 0) {
+    fail_usage("run.gpus: {} GPUs are asked for, but device is cpu; use --device cuda",
+               config.run.gpus);
   }
   check_config(config);
   std::vector<PipelineStep> steps;
@@ -55,11 +63,11 @@ std::vector<PipelineStep> plan_pipeline(const Config& config, const fs::path& ou
   const std::string longer = out / "longer", decoder = out / "decoder";
 
   const auto command = [&](const std::string& name, const std::string& program,
-                           std::vector<std::string> arguments, bool on_device) {
+                           std::vector<std::string> arguments, const std::string& device) {
     arguments.insert(arguments.begin(), (programs / program).string());
     for (const std::string& word : {std::string("--config"), frozen.string()})
       arguments.push_back(word);
-    if (on_device && device != "cpu") {
+    if (device != "cpu") {
       arguments.push_back("--device");
       arguments.push_back(device);
     }
@@ -83,42 +91,45 @@ std::vector<PipelineStep> plan_pipeline(const Config& config, const fs::path& ou
     arguments.insert(arguments.end(), {"--out", data});
     arguments.insert(arguments.end(), config.run.ingest_options.begin(),
                      config.run.ingest_options.end());
-    alone(command("ingest", "moe-ingest", arguments, false));
+    alone(command("ingest", "moe-ingest", arguments, "cpu"));
   }
-  alone(command("base", "moe-train-base", {data, "--out", base}, true));
-  alone(command("embedding", "moe-embed", {data, "--model", base, "--out", embedding}, true));
+  alone(command("base", "moe-train-base", {data, "--out", base}, config.device));
+  alone(command("embedding", "moe-embed", {data, "--model", base, "--out", embedding},
+                config.device));
   std::vector<std::string> partition_arguments = {embedding, "--out", partition};
   if (config.partition.method == PartitionMethod::top_tag) {
     partition_arguments.insert(partition_arguments.end(), {"--data", data});
   }
-  alone(command("partition", "moe-partition", partition_arguments, true));
+  alone(command("partition", "moe-partition", partition_arguments, config.device));
 
   PipelineStep training;
-  training.parallel = std::min(config.run.parallel, config.partition.experts);
+  const int slots = config.run.parallel * std::max(config.run.gpus, 1);
+  training.parallel = std::min(slots, config.partition.experts);
   const int threads = std::max(1, compute_threads() / training.parallel);
   for (int k = 0; k < config.partition.experts; ++k) {
     const std::string number = std::to_string(k);
-    training.processes.push_back(
-        with_threads(command("expert " + number, "moe-train-expert",
-                             {data, "--base", base, "--partition", partition, "--expert", number,
-                              "--out", out / "experts" / number},
-                             true),
-                     threads));
+    const int gpus = config.run.gpus;
+    ProcessSpec process = command("expert " + number, "moe-train-expert",
+                                  {data, "--base", base, "--partition", partition, "--expert",
+                                   number, "--out", out / "experts" / number},
+                                  gpus > 0 ? fmt::format("cuda:{}", k % gpus) : config.device);
+    if (gpus > 0) process.lane = k % slots;
+    training.processes.push_back(with_threads(std::move(process), threads));
   }
   steps.push_back(std::move(training));
   if (config.run.controls) {
     alone(command("longer", "moe-train-expert",
-                  {data, "--base", base, "--expert", "all", "--out", longer}, true));
+                  {data, "--base", base, "--expert", "all", "--out", longer}, config.device));
   }
   const std::vector<std::string> mixture = {"--base",  base,        "--partition",
                                             partition, "--experts", experts};
   std::vector<std::string> arguments = {data, "--out", decoder};
   arguments.insert(arguments.end(), mixture.begin(), mixture.end());
-  alone(command("decoder", "moe-train-decoder", arguments, true));
+  alone(command("decoder", "moe-train-decoder", arguments, config.device));
 
   const auto evaluate = [&](const std::string& name, std::vector<std::string> what) {
     what.insert(what.begin(), {data, "--out", out / "eval" / name});
-    alone(command("evaluation " + name, "moe-eval", std::move(what), true));
+    alone(command("evaluation " + name, "moe-eval", std::move(what), config.device));
   };
   evaluate("base", {"--model", base});
   if (config.run.controls) evaluate("longer", {"--model", longer});

@@ -18,12 +18,13 @@ struct PipelineStep {
 
 /// Commands under `out`: dataset/ base/ embedding/ partition/ experts/K/ longer/ decoder/ eval/*/
 /// logs/. `programs`: the folder of the commands. `frozen`: the configuration file they are given.
-/// `device`, `force`: handed on. Throws Error(usage) if run.sources and run.dataset do not say
-/// which data, or for a setting of any section that no data could meet.
+/// The device and `force` are handed on. With run.gpus, expert k is trained on GPU k mod gpus:
+/// parts are equal, so that it matters little which GPU is free first. Throws Error(usage) if
+/// run.sources and run.dataset do not say which data, or for a setting of any section that no data
+/// could meet.
 std::vector<PipelineStep> plan_pipeline(const Config& config, const std::filesystem::path& out,
                                         const std::filesystem::path& programs,
-                                        const std::filesystem::path& frozen,
-                                        const std::string& device, bool force);
+                                        const std::filesystem::path& frozen, bool force);
 
 /// What the finished run under `out` came to: one row for each of base, base trained longer (if
 /// run), mixture with local decoders, mixture with the shared decoder.

@@ -82,7 +82,7 @@ TEST_F(Mistakes, OfUsageAndConfiguration) {
       {"moe-train-base data --out x --width 0", 2, {"model.width", "found 0"}},
       {"moe-train-base data --out x --threads -3", 2, {"--threads: expected 1 to 1024"}},
       {"moe-train-base data --out x --batch 400 --quiet", 2, {"images", "400", "batch"}},
-      {"moe-train-base data --out x --device gpu", 2, {"--device", "cuda", "'gpu'"}},
+      {"moe-train-base data --out x --device gpu", 2, {"device", "cpu, cuda or cuda:N", "'gpu'"}},
       {"moe-train-base data --out x --set base.augment.min_area=2", 2, {"min_area"}},
       {"moe-train-base nowhere --out x", 1, {"nowhere/dataset.json", "moe-ingest"}},
       {"moe-ingest nowhere.tar --out x", 2, {"nowhere.tar"}},
@@ -108,6 +108,8 @@ TEST_F(Mistakes, OfDevices) {
   if (!engine->supports(Precision::bf16)) {
     expect({"moe-train-base data --out x --precision bf16 --quiet", 2, {"bf16", "use fp32"}});
   }
+  expect({"moe-train-base data --out x --precision tf32 --quiet", 2, {"tf32", "CPU", "use fp32"}});
+  expect({"moe-run c.yaml --out r --gpus 2", 2, {"run.gpus", "device is cpu", "--device cuda"}});
   bool cuda = true;
   try {
     make_engine("cuda");

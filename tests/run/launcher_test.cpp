@@ -88,6 +88,19 @@ TEST_F(Launcher, AFailureIsToldAndNothingNewStarted) {
   EXPECT_FALSE(fs::exists(folder / "started"));
 }
 
+TEST_F(Launcher, ALaneHasOneAtATime) {
+  // c, of a's lane, is passed over while a runs, for d, of b's: a waits for d.
+  auto a = shell("a", "until [ -e " + path("d") + " ]; do sleep 0.01; done; touch " + path("over"));
+  auto b = shell("b", "true");
+  auto c = shell("c", "test -e " + path("over"));
+  auto d = shell("d", "touch " + path("d"));
+  a.lane = c.lane = 0;
+  b.lane = d.lane = 1;
+  run({a, b, c, d}, 3);
+  EXPECT_EQ(finished.size(), 4U);
+  EXPECT_EQ(finished.back(), "c");
+}
+
 TEST_F(Launcher, OthersFinishWhenOneFails) {
   expect_error(
       [&] {

@@ -14,9 +14,8 @@ namespace hardmoe {
 namespace {
 namespace fs = std::filesystem;
 
-std::vector<PipelineStep> plan(const Config& config, const std::string& device = "cpu",
-                               bool force = false) {
-  return plan_pipeline(config, "/out", "/bin", "/out/config.yaml", device, force);
+std::vector<PipelineStep> plan(const Config& config, bool force = false) {
+  return plan_pipeline(config, "/out", "/bin", "/out/config.yaml", force);
 }
 
 std::vector<std::string> lines_of(const std::vector<PipelineStep>& steps) {
@@ -75,7 +74,8 @@ TEST(Pipeline, OptionsAreHandedOn) {
   config.run.sources.clear();
   config.run.dataset = "/data";
   config.partition.method = PartitionMethod::top_tag;
-  const auto lines = lines_of(plan(config, "cuda:1", true));
+  config.device = "cuda:1";
+  const auto lines = lines_of(plan(config, true));
   ASSERT_EQ(lines.size(), 9U);  // no ingest, no longer, no evaluation of it
   EXPECT_EQ(lines[2],
             "/bin/moe-partition /out/embedding --out /out/partition --data /data"
@@ -102,6 +102,38 @@ TEST(Pipeline, ParallelExpertsShareTheThreads) {
   }
 }
 
+TEST(Pipeline, ExpertsAreSpreadOverGpus) {
+  Config config = small();
+  config.device = "cuda";
+  config.partition.experts = 7;
+  config.run.gpus = 3;
+  config.run.parallel = 2;
+  const int each = available_processors() + 1;  // named, as it is not what a command takes
+  set_compute_threads(6 * each);
+  const auto steps = plan(config);
+  const PipelineStep& training = steps[4];
+  EXPECT_EQ(training.parallel, 6);
+  ASSERT_EQ(training.processes.size(), 7U);
+  for (int k = 0; k < 7; ++k) {
+    const ProcessSpec& process = training.processes[static_cast<size_t>(k)];
+    const auto line = shell_line(process.arguments);
+    EXPECT_NE(line.find(fmt::format("--expert {} ", k)), std::string::npos) << line;
+    EXPECT_NE(line.find(fmt::format("--device cuda:{} ", k % 3)), std::string::npos) << line;
+    EXPECT_NE(line.find(fmt::format("--threads {}", each)), std::string::npos) << line;
+    EXPECT_EQ(process.lane, k % 6);
+  }
+  // Everything else has one GPU.
+  for (const size_t step : {1U, 2U, 3U, 5U, 6U, 7U}) {
+    const auto& arguments = steps[step].processes[0].arguments;
+    const auto device = std::find(arguments.begin(), arguments.end(), "--device");
+    ASSERT_NE(device, arguments.end());
+    EXPECT_EQ(*std::next(device), "cuda");
+  }
+  config.run.gpus = 1;
+  config.run.parallel = 1;
+  EXPECT_EQ(plan(config)[4].parallel, 1);
+}
+
 TEST(Pipeline, RefusesWhatIsNotOneDataset) {
   Config config = small();
   config.run.dataset = "/data";
@@ -112,6 +144,15 @@ TEST(Pipeline, RefusesWhatIsNotOneDataset) {
   config = small();
   config.run.parallel = 0;
   expect_error([&] { plan(config); }, {"run.parallel", "found 0"}, ExitStatus::usage);
+  config = small();
+  config.run.gpus = 2;
+  expect_error([&] { plan(config); }, {"run.gpus", "--device cuda"}, ExitStatus::usage);
+  config.device = "cuda";
+  config.run.gpus = -1;
+  expect_error([&] { plan(config); }, {"run.gpus", "found -1"}, ExitStatus::usage);
+  config = small();
+  config.device = "gpu";
+  expect_error([&] { plan(config); }, {"cpu, cuda or cuda:N", "'gpu'"}, ExitStatus::usage);
   config = small();
   config.partition.experts = 0;
   expect_error([&] { plan(config); }, {"partition.experts", "found 0"}, ExitStatus::usage);
