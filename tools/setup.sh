@@ -5,8 +5,9 @@ set -euo pipefail
 
 usage() {
   cat <<'TEXT'
-usage: tools/setup.sh [--quickstart] [--bench] [--dev]
+usage: tools/setup.sh [--cuda] [--quickstart] [--bench] [--dev]
   (always)      compiler and libraries to build and test the commands
+  --cuda        for the GPU engine: cudnn-frontend's headers; says what else of CUDA is missing
   --quickstart  the clip art collection of tools/quickstart.sh
   --bench       PyTorch, for the side-by-side runs of tools/bench
   --dev         clang-format and clang-tidy
@@ -20,8 +21,14 @@ packages=(
   libeigen3-dev libgtest-dev
   libdnnl-dev ocl-icd-opencl-dev # Debian's oneDNN package asks CMake for OpenCL, and only recommends it
 )
+cuda=no
 for option in "$@"; do
   case $option in
+    --cuda)
+      cuda=yes
+      [[ -d $(dirname "$0")/../.cache/cudnn-frontend ]] || python3 -m pip --version > /dev/null 2>&1 ||
+        packages+=(python3-pip)
+      ;;
     --quickstart) packages+=(openclipart-png openclipart-svg python3) ;;
     --bench) packages+=(python3 python3-numpy python3-torch python3-torchvision) ;;
     --dev) packages+=(clang-format clang-tidy) ;;
@@ -29,6 +36,13 @@ for option in "$@"; do
     *) echo "setup.sh: unknown option '$option'" >&2; usage >&2; exit 2 ;;
   esac
 done
+
+finish() {
+  if [[ $cuda == yes ]]; then
+    exec "$(dirname "$0")/setup_cuda.sh"
+  fi
+  exit 0
+}
 
 if ! command -v dpkg-query > /dev/null || ! command -v apt-get > /dev/null; then
   echo "setup.sh: this machine has no apt. Install what corresponds to these Debian packages, then" \
@@ -46,7 +60,7 @@ missing_packages() {
 
 mapfile -t missing < <(missing_packages)
 if ((${#missing[@]} == 0)); then
-  exit 0
+  finish
 fi
 
 as_root=()
@@ -75,3 +89,4 @@ if ! "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
     "later with 'universe' enabled, and a network connection this once" >&2
   exit 1
 fi
+finish
