@@ -9,7 +9,7 @@ usage: tools/setup.sh [--cuda] [--quickstart] [--bench] [--dev]
   (always)      compiler and libraries to build and test the commands
   --cuda        for the GPU engine: cudnn-frontend's headers; says what else of CUDA is missing
   --quickstart  the clip art collection of tools/quickstart.sh
-  --bench       PyTorch, for the side-by-side runs of tools/bench
+  --bench       PyTorch and photographs, for the side-by-side runs of tools/bench
   --dev         clang-format and clang-tidy
 TEXT
 }
@@ -30,7 +30,7 @@ for option in "$@"; do
         packages+=(python3-pip)
       ;;
     --quickstart) packages+=(openclipart-png openclipart-svg python3) ;;
-    --bench) packages+=(python3 python3-numpy python3-torch python3-torchvision) ;;
+    --bench) packages+=(python3 python3-numpy python3-torch python3-torchvision mate-backgrounds) ;;
     --dev) packages+=(clang-format clang-tidy) ;;
     --help | -h) usage; exit 0 ;;
     *) echo "setup.sh: unknown option '$option'" >&2; usage >&2; exit 2 ;;

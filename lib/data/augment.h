@@ -7,6 +7,7 @@
 
 #include "base/config.h"
 #include "base/random.h"
+#include "data/resize.h"
 #include "tensor/tensor.h"
 
 namespace hardmoe {
@@ -35,13 +36,21 @@ void check_augment(const AugmentConfig& config, int image_size);
 /// caller adds which file).
 Tensor decode_image(std::span<const std::byte> bytes);
 
-/// Evaluation's view: short side resized to `size`, centre size×size×3 written to `out`.
+/// The largest square in the middle.
+Region center_region(int64_t height, int64_t width);
+/// A region of random area and aspect ratio 3/4 … 4/3, as torchvision's RandomResizedCrop draws it:
+/// draws area, ratio, top, left.
+Region random_region(int64_t height, int64_t width, const AugmentConfig& config, Random& random);
+
+/// Evaluation's view of a decoded image: the middle square resized, size×size×3 written to `out`.
+/// (data/view_maker.h makes views of files, and decodes no more than they need.)
 void center_crop(const Tensor& image, int size, uint8_t* out);
 
-/// Training's view: size×size×3 written to `out`, every choice drawn from `random`: for pad the row
-/// and column of the square; for random_resized area, ratio and place; at last whether to mirror.
-/// An image that is size×size already is cut by crop: pad without resampling.
-void augment(const Tensor& image, int size, const AugmentConfig& config, Random random,
+/// Training's view of a decoded image: size×size×3 written to `out`, every choice drawn from
+/// `random`: for pad the row and column of the square; for random_resized area, ratio and place; at
+/// last whether to mirror. An image that is size×size already is cut by crop: pad without
+/// resampling.
+void augment(const Tensor& image, int size, const AugmentConfig& config, const Random& random,
              uint8_t* out);
 
 }  // namespace hardmoe

@@ -22,6 +22,18 @@ struct TiffReader {
   }
 };
 
+/// The upright image's pixel (y, x) is the stored image's, after counting y or x from the other end
+/// and then swapping them, where so said. (Where row 0 and column 0 lie: EXIF 2.32, §4.6.4 A.)
+struct Turn {
+  bool transposed, flip_rows, flip_columns;
+};
+
+Turn turn_of(int orientation) {
+  return {orientation >= 5,
+          orientation == 3 || orientation == 4 || orientation == 7 || orientation == 8,
+          orientation == 2 || orientation == 3 || orientation == 6 || orientation == 7};
+}
+
 }  // namespace
 
 ImageFormat image_format(std::span<const std::byte> bytes) {
@@ -61,19 +73,23 @@ int exif_orientation(std::span<const std::byte> tiff) {
   return 1;
 }
 
+Region stored_region(const Region& upright, int orientation, int64_t height, int64_t width) {
+  const auto [transposed, flip_rows, flip_columns] = turn_of(orientation);
+  Region region = upright;
+  if (flip_rows) region.top = (transposed ? width : height) - region.top - region.height;
+  if (flip_columns) region.left = (transposed ? height : width) - region.left - region.width;
+  if (!transposed) return region;
+  return {region.left, region.top, region.width, region.height};
+}
+
 Tensor turn_upright(Tensor image, int orientation) {
   if (orientation <= 1 || orientation > 8) return image;
   const int64_t height = image.size(0);
   const int64_t width = image.size(1);
-  const bool transposed = orientation >= 5;
+  const auto [transposed, flip_rows, flip_columns] = turn_of(orientation);
   Tensor upright(DType::u8, {transposed ? width : height, transposed ? height : width, 3});
   const auto from = image.as<uint8_t>();
   const auto to = upright.as<uint8_t>();
-  // Where row 0 and column 0 of the stored pixels lie on the upright image (EXIF 2.32, §4.6.4 A).
-  const bool flip_rows =
-      orientation == 3 || orientation == 4 || orientation == 7 || orientation == 8;
-  const bool flip_columns =
-      orientation == 2 || orientation == 3 || orientation == 6 || orientation == 7;
   for (int64_t y = 0; y < upright.size(0); ++y) {
     for (int64_t x = 0; x < upright.size(1); ++x) {
       const int64_t v = flip_rows ? upright.size(0) - 1 - y : y;

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "data/resize.h"
 #include "tensor/tensor.h"
 
 namespace hardmoe {
@@ -45,6 +46,8 @@ inline uint8_t over_white(int value, int alpha) {
 int exif_orientation(std::span<const std::byte> tiff);
 /// The H×W×3 image turned upright from EXIF orientation 1 … 8.
 Tensor turn_upright(Tensor image, int orientation);
+/// Where in the stored pixels, height×width, the region of the upright image lies.
+Region stored_region(const Region& upright, int orientation, int64_t height, int64_t width);
 
 /// An H×W×3 uint8 image as a file. Throws Error if the codec fails.
 std::string encode_jpeg(const Tensor& image, int quality);

@@ -6,8 +6,11 @@
 
 #include <jerror.h>
 
+#include "data/codec_jpeg.h"
+
+#include <algorithm>
+#include <cmath>
 #include <cstdlib>
-#include <vector>
 
 #include "base/error.h"
 #include "data/codec.h"
@@ -52,14 +55,45 @@ struct JpegReader {
 };
 
 bool begin(JpegReader& reader, std::span<const std::byte> bytes) {
+  reader.errors.truncated = false;
   if (setjmp(reader.errors.leave) != 0) return false;
   auto& info = reader.info;
-  jpeg_create_decompress(&info);
+  if (info.mem == nullptr) {
+    jpeg_create_decompress(&info);
+    jpeg_save_markers(&info, JPEG_APP0 + 1, 0xFFFF);
+  } else {
+    jpeg_abort_decompress(&info);
+  }
   jpeg_mem_src(&info, reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size());
-  jpeg_save_markers(&info, JPEG_APP0 + 1, 0xFFFF);
   jpeg_read_header(&info, TRUE);
   const bool four = info.jpeg_color_space == JCS_CMYK || info.jpeg_color_space == JCS_YCCK;
   info.out_color_space = four ? JCS_CMYK : JCS_RGB;
+  return true;
+}
+
+int orientation_of(const jpeg_decompress_struct& info) {
+  for (auto marker = info.marker_list; marker != nullptr; marker = marker->next) {
+    constexpr size_t lead = 6;  // "Exif\0\0", then a TIFF structure
+    if (marker->data_length <= lead || std::memcmp(marker->data, "Exif\0\0", lead) != 0) continue;
+    return exif_orientation(
+        std::as_bytes(std::span(marker->data + lead, marker->data_length - lead)));
+  }
+  return 1;
+}
+
+/// Gets ready to read the output columns [left, left + width) at 1/reduction; widened here to whole
+/// blocks.
+bool start(JpegReader& reader, unsigned reduction, JDIMENSION& left, JDIMENSION& width) {
+  if (setjmp(reader.errors.leave) != 0) return false;
+  auto& info = reader.info;
+  info.scale_num = 1;
+  info.scale_denom = reduction;
+  jpeg_start_decompress(&info);
+  // Chroma is interpolated between neighbours, and beside the cut there are none: two columns more.
+  const JDIMENSION end = std::min(left + width + 2, info.output_width);
+  left = std::max(left, JDIMENSION{2}) - 2;
+  width = end - left;
+  if (width < info.output_width) jpeg_crop_scanline(&info, &left, &width);
   return true;
 }
 
@@ -74,19 +108,26 @@ void cmyk_to_rgb(const uint8_t* cmyk, int64_t width, bool inverted, uint8_t* rgb
   }
 }
 
-/// `scratch`: one row of CMYK, or null for RGB.
-bool read_rows(JpegReader& reader, uint8_t* pixels, uint8_t* scratch) {
+/// Reads `height` rows from row `top` on. `scratch`: one row of CMYK, or null for RGB.
+bool read_rows(JpegReader& reader, JDIMENSION top, JDIMENSION height, uint8_t* pixels,
+               uint8_t* scratch) {
   if (setjmp(reader.errors.leave) != 0) return false;
   auto& info = reader.info;
-  jpeg_start_decompress(&info);
-  const int64_t width = info.output_width;
-  while (info.output_scanline < info.output_height) {
-    uint8_t* row = pixels + 3 * width * static_cast<int64_t>(info.output_scanline);
-    JSAMPROW target = scratch != nullptr ? scratch : row;
-    jpeg_read_scanlines(&info, &target, 1);
-    if (scratch != nullptr) cmyk_to_rgb(scratch, width, info.saw_Adobe_marker != 0, row);
+  const size_t stride = size_t{3} * info.output_width;
+  if (top > 0) jpeg_skip_scanlines(&info, top);
+  while (info.output_scanline < top + height) {
+    constexpr JDIMENSION most = 16;
+    JSAMPROW rows[most];
+    const JDIMENSION wanted =
+        scratch != nullptr ? 1 : std::min(most, top + height - info.output_scanline);
+    uint8_t* row = pixels + stride * (info.output_scanline - top);
+    for (JDIMENSION i = 0; i < wanted; ++i) rows[i] = row + stride * i;
+    if (scratch != nullptr) rows[0] = scratch;
+    jpeg_read_scanlines(&info, rows, wanted);
+    if (scratch != nullptr)
+      cmyk_to_rgb(scratch, info.output_width, info.saw_Adobe_marker != 0, row);
   }
-  jpeg_finish_decompress(&info);
+  if (info.output_scanline == info.output_height) jpeg_finish_decompress(&info);
   return true;
 }
 
@@ -127,28 +168,67 @@ bool write_rows(JpegWriter& writer, const uint8_t* pixels, JDIMENSION width, JDI
 
 }  // namespace
 
-StoredImage decode_jpeg(std::span<const std::byte> bytes) {
+struct JpegDecoder::State {
   JpegReader reader;
-  if (!begin(reader, bytes)) fail("damaged JPEG: {}", reader.errors.message);
-  const auto& info = reader.info;
-  check_pixels(info.image_width, info.image_height);
-  StoredImage image;
-  for (auto marker = info.marker_list; marker != nullptr; marker = marker->next) {
-    constexpr size_t lead = 6;  // "Exif\0\0", then a TIFF structure
-    if (marker->data_length <= lead || std::memcmp(marker->data, "Exif\0\0", lead) != 0) continue;
-    image.orientation =
-        exif_orientation(std::as_bytes(std::span(marker->data + lead, marker->data_length - lead)));
-    break;
-  }
-  image.pixels = Tensor(DType::u8, {info.image_height, info.image_width, 3});
   std::vector<uint8_t> scratch;
-  if (info.out_color_space == JCS_CMYK) scratch.resize(size_t{4} * info.image_width);
-  if (!read_rows(reader, image.pixels.as<uint8_t>().data(),
-                 scratch.empty() ? nullptr : scratch.data())) {
-    fail("damaged JPEG: {}", reader.errors.message);
+
+  [[noreturn]] void refuse() const { fail("damaged JPEG: {}", reader.errors.message); }
+
+  void read(JDIMENSION top, JDIMENSION height, uint8_t* pixels) {
+    const auto& info = reader.info;
+    const bool four = info.out_color_space == JCS_CMYK;
+    if (four) scratch.resize(size_t{4} * info.output_width);
+    if (!read_rows(reader, top, height, pixels, four ? scratch.data() : nullptr)) refuse();
+    if (reader.errors.truncated) fail("truncated JPEG: part of the picture is missing");
   }
-  if (reader.errors.truncated) fail("truncated JPEG: part of the picture is missing");
-  return image;
+};
+
+JpegDecoder::JpegDecoder() : state_(std::make_unique<State>()) {}
+JpegDecoder::~JpegDecoder() = default;
+
+ImageHeader JpegDecoder::open(std::span<const std::byte> bytes) {
+  if (!begin(state_->reader, bytes)) state_->refuse();
+  const auto& info = state_->reader.info;
+  check_pixels(info.image_width, info.image_height);
+  return {info.image_height, info.image_width, orientation_of(info)};
+}
+
+DecodedPart JpegDecoder::read(const Region& region, int reduction, std::vector<uint8_t>& memory) {
+  State& s = *state_;
+  const auto& info = s.reader.info;
+  const auto ceiling = [&](int64_t length) { return (length + reduction - 1) / reduction; };
+  const auto top = static_cast<JDIMENSION>(region.top / reduction);
+  const auto height = static_cast<JDIMENSION>(ceiling(region.top + region.height)) - top;
+  const auto first = static_cast<JDIMENSION>(region.left / reduction);
+  const auto columns = static_cast<JDIMENSION>(ceiling(region.left + region.width)) - first;
+  JDIMENSION left = first;
+  JDIMENSION width = columns;
+  if (!start(s.reader, static_cast<unsigned>(reduction), left, width)) s.refuse();
+  memory.resize(size_t{3} * info.output_width * height);
+  s.read(top, height, memory.data());
+  const double unit = reduction;
+  return {
+      {memory.data() + size_t{3} * (first - left), height, columns, int64_t{3} * info.output_width},
+      {static_cast<double>(region.top) / unit - top,
+       static_cast<double>(region.left) / unit - first, static_cast<double>(region.height) / unit,
+       static_cast<double>(region.width) / unit}};
+}
+
+Tensor JpegDecoder::read_whole() {
+  State& s = *state_;
+  const auto& info = s.reader.info;
+  JDIMENSION left = 0;
+  JDIMENSION width = info.image_width;
+  if (!start(s.reader, 1, left, width)) s.refuse();
+  Tensor pixels(DType::u8, {info.image_height, info.image_width, 3});
+  s.read(0, info.image_height, pixels.as<uint8_t>().data());
+  return pixels;
+}
+
+StoredImage decode_jpeg(std::span<const std::byte> bytes) {
+  JpegDecoder decoder;
+  const ImageHeader header = decoder.open(bytes);
+  return {decoder.read_whole(), header.orientation};
 }
 
 std::string encode_jpeg(const Tensor& image, int quality) {

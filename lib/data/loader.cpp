@@ -2,20 +2,22 @@
 
 #include <algorithm>
 #include <atomic>
-#include <condition_variable>
 #include <cstring>
 #include <functional>
+#include <limits>
 #include <mutex>
 #include <thread>
 #include <unordered_map>
 
 #include "base/error.h"
 #include "base/log.h"
+#include "data/image_cache.h"
+#include "data/view_maker.h"
 
 namespace hardmoe {
 namespace {
 
-constexpr const char* dropped = "the epoch was dropped";  // never seen: the slot is discarded
+constexpr int64_t page = 4096;
 
 /// An image's stream of draws: a function of (epoch, image, which of its copies in the list).
 uint64_t stream_of(int64_t epoch, int64_t item, int64_t copy) {
@@ -30,55 +32,45 @@ uint64_t stream_of(int64_t epoch, int64_t item, int64_t copy) {
   return stream;
 }
 
-/// Decoded images, one place each, filled by whoever comes first, up to a budget in bytes.
-class ImageCache {
- public:
-  ImageCache(int64_t places, int64_t budget)
-      : images_(static_cast<size_t>(budget > 0 ? places : 0)),
-        states_(images_.size()),
-        budget_(budget) {}
+/// Waits until the value is `wanted`; whoever stores that must notify.
+template <class T>
+void wait_for(const std::atomic<T>& value, T wanted) {
+  for (T seen = value.load(); seen != wanted; seen = value.load()) value.wait(seen);
+}
 
-  /// Null where the image is not (yet) kept.
-  const Tensor* find(int64_t place) const {
-    const auto at = static_cast<size_t>(place);
-    if (at >= images_.size()) return nullptr;
-    return states_[at].load(std::memory_order_acquire) == State::ready ? &images_[at] : nullptr;
+/// Touches the bytes, so that waiting for the disk is not mistaken for decoding.
+void read_in(std::span<const std::byte> bytes) {
+  for (size_t at = 0; at < bytes.size(); at += page) {
+    static_cast<void>(*static_cast<const volatile std::byte*>(&bytes[at]));
   }
-
-  void offer(int64_t place, const Tensor& image) {
-    const auto at = static_cast<size_t>(place);
-    const auto bytes = static_cast<int64_t>(image.bytes());
-    if (at >= images_.size()) return;
-    if (used_.fetch_add(bytes) + bytes > budget_) {
-      used_.fetch_sub(bytes);
-      return;
-    }
-    State expected = State::empty;
-    if (!states_[at].compare_exchange_strong(expected, State::filling)) {
-      used_.fetch_sub(bytes);
-      return;
-    }
-    images_[at] = image;
-    states_[at].store(State::ready, std::memory_order_release);
-  }
-
- private:
-  enum class State : uint8_t { empty, filling, ready };
-  std::vector<Tensor> images_;
-  std::vector<std::atomic<State>> states_;
-  std::atomic<int64_t> used_{0};
-  int64_t budget_;
-};
+}
 
 /// A batch being prepared or handed out. Slots go round, so that their memory is taken once.
 struct Slot {
   Batch batch;
-  bool ready = false;
+  std::atomic<int64_t> missing{0};  ///< images still to be written
+  std::atomic<int64_t> ready{-1};   ///< number of the batch that is complete
+  std::mutex failing;
+  int64_t failed = std::numeric_limits<int64_t>::max();  ///< position of the first that failed
   std::exception_ptr error;
 };
 
+/// One thread's, written by it alone.
+struct alignas(64) Times {
+  std::atomic<int64_t> images{0};
+  std::atomic<double> read{0}, decode{0}, resize{0}, assemble{0};
+};
+
+template <class T>
+void add(std::atomic<T>& sum, T value) {
+  sum.store(sum.load(std::memory_order_relaxed) + value, std::memory_order_relaxed);
+}
+
 }  // namespace
 
+// Threads claim runs of images off one counter, and sleep where it has reached the end of the
+// batches that have a slot; there is no lock. An image's place in its batch is its position in the
+// epoch's order, so that it does not matter who made it or when.
 struct Loader::State {
   const Split& split;
   const LoaderOptions options;
@@ -88,43 +80,47 @@ struct Loader::State {
   std::vector<int64_t> copies, firsts;
   ImageCache cache;  ///< by position in `items`, of the first copy
 
-  std::mutex mutex;
-  std::condition_variable work;   ///< something to prepare, or to stop for
-  std::condition_variable ready;  ///< a slot was filled, or a worker became idle
-  std::vector<Slot> slots;        ///< batch number n is in slot n mod slots
-  std::vector<int64_t> order;     ///< positions in `items`, as this epoch visits them
+  const int64_t slot_count;
+  const std::unique_ptr<Slot[]> slots;  ///< batch number n is in slot n mod slot_count
+  std::vector<int64_t> order;           ///< positions in `items`, as this epoch visits them
   int64_t epoch = 0;
-  int64_t next_prepared = 0;
-  int64_t next_delivered = 0;
-  int64_t end = 0;
-  int busy = 0;
-  bool stopping = false;
-  std::atomic<int64_t> generation{0};  ///< counts start(); work of an older one is abandoned
+  int64_t end = 0;        ///< batches, of this epoch
+  int64_t delivered = 0;  ///< number of the batch that next() gives next
+  int64_t opened = 0;     ///< batches before this one have, or had, a slot
   double waited = 0;
+
+  std::atomic<int64_t> claimed{0};    ///< images before this one have been claimed
+  std::atomic<int64_t> claimable{0};  ///< images before this one may be
+  std::atomic<int> busy{0};           ///< threads that look for work, or do it
+  std::atomic<int> changes{0};        ///< counts what sleeping threads must look at
+  std::atomic<bool> dropped{false};   ///< what is being prepared is not wanted any more
+  std::atomic<bool> stopping{false};
+  const std::unique_ptr<Times[]> times;
   std::vector<std::thread> workers;
 
   State(const Split& s, std::vector<int64_t> list, const LoaderOptions& o)
       : split(s),
         options(o),
         items(std::move(list)),
-        cache(static_cast<int64_t>(items.size()), o.cache_bytes) {
+        cache(static_cast<int64_t>(items.size()), o.cache_bytes),
+        slot_count(3 + o.threads * run_length() / o.batch),
+        slots(std::make_unique<Slot[]>(static_cast<size_t>(slot_count))),
+        times(std::make_unique<Times[]>(static_cast<size_t>(o.threads))) {
     check_items();
     count_copies();
-    slots.resize(static_cast<size_t>(options.threads) + 2);
-    for (auto& slot : slots) {
-      slot.batch.input =
+    for (int64_t i = 0; i < slot_count; ++i) {
+      slots[static_cast<size_t>(i)].batch.input =
           Tensor(DType::u8, {options.batch, options.image_size, options.image_size, 3});
     }
-    for (int i = 0; i < options.threads; ++i) workers.emplace_back([this] { serve(); });
+    for (int i = 0; i < options.threads; ++i) {
+      workers.emplace_back([this, i] { serve(times[static_cast<size_t>(i)]); });
+    }
   }
 
   ~State() {
-    {
-      const std::lock_guard lock(mutex);
-      stopping = true;
-      ++generation;
-    }
-    work.notify_all();
+    stopping = true;
+    drop();
+    wake();
     for (auto& worker : workers) worker.join();
   }
 
@@ -157,93 +153,142 @@ struct Loader::State {
     return options.training ? count / options.batch : (count + options.batch - 1) / options.batch;
   }
 
-  /// The image as `write_view` takes it: whole, or the square that evaluation sees where the crop
-  /// starts from that, which is what the cache then holds.
-  Tensor prepare(int64_t item) const {
-    Tensor image;
-    try {
-      image = decode_image(split.image(item));
-    } catch (const Error& error) {
-      fail("{}: {}", split.where(item), error.what());
+  /// Images claimed at once: few enough to share out a batch, enough to be worth the claim.
+  int64_t run_length() const {
+    return std::clamp<int64_t>(options.batch / (4 * options.threads), 1, 16);
+  }
+
+  Slot& slot_of(int64_t batch) const { return slots[static_cast<size_t>(batch % slot_count)]; }
+
+  int64_t first_of(int64_t batch) const {
+    return std::min(batch * options.batch, static_cast<int64_t>(order.size()));
+  }
+
+  /// Batches up to `last` may be prepared: their slots are free.
+  void open(int64_t last) {
+    for (last = std::min(last, end); opened < last; ++opened) {
+      Slot& slot = slot_of(opened);
+      slot.batch.size = first_of(opened + 1) - first_of(opened);
+      slot.error = nullptr;
+      slot.failed = std::numeric_limits<int64_t>::max();
+      slot.ready = -1;
+      slot.missing = slot.batch.size;
     }
-    const int64_t size = options.image_size;
-    const bool whole = options.training && options.augment.crop == Crop::random_resized;
-    if (whole || image.shape() == Shape{size, size, 3}) return image;
-    Tensor square(DType::u8, {size, size, 3});
-    center_crop(image, options.image_size, square.as<uint8_t>().data());
-    return square;
+    claimable = first_of(opened);
+    wake();
   }
 
-  void write_view(const Tensor& image, int64_t position, uint8_t* out) const {
-    if (!options.training) return center_crop(image, options.image_size, out);
-    const auto at = static_cast<size_t>(position);
-    const int64_t copy = copies.empty() ? 0 : copies[at];
-    const Random random(options.seed, RandomUse::augment, stream_of(epoch, items[at], copy));
-    augment(image, options.image_size, options.augment, random, out);
+  /// Nothing more may be claimed, and what is being prepared is given up.
+  void drop() {
+    dropped = true;
+    claimable = 0;
+    end = 0;
+    wait_for(busy, 0);
+    dropped = false;
   }
 
-  void fill(Batch& batch, int64_t number, int64_t for_generation) {
-    const int64_t begin = number * options.batch;
-    batch.size = std::min<int64_t>(options.batch, static_cast<int64_t>(order.size()) - begin);
+  void wake() {
+    ++changes;
+    changes.notify_all();
+  }
+
+  void serve(Times& spent) {
+    ViewMaker maker(options.image_size, options.training ? Purpose::training : Purpose::evaluation,
+                    options.augment);
+    while (true) {
+      const int seen = changes;
+      if (stopping) return;
+      ++busy;
+      prepare_all(maker, spent);
+      if (--busy == 0) busy.notify_all();
+      changes.wait(seen);
+    }
+  }
+
+  void prepare_all(ViewMaker& maker, Times& spent) {
+    int64_t begin = claimed;
+    while (true) {
+      const int64_t limit = claimable;
+      if (begin >= limit) return;
+      const int64_t batch = begin / options.batch;
+      const int64_t last = std::min({begin + run_length(), first_of(batch + 1), limit});
+      if (!claimed.compare_exchange_weak(begin, last)) continue;
+      Slot& slot = slot_of(batch);
+      for (int64_t at = begin; at < last; ++at) {
+        if (dropped) return;
+        try {
+          write_image(maker, at, spent);
+        } catch (...) {
+          const std::lock_guard lock(slot.failing);
+          if (at < slot.failed) {
+            slot.failed = at;
+            slot.error = std::current_exception();
+          }
+        }
+      }
+      if (slot.missing.fetch_sub(last - begin) == last - begin) {
+        finish(slot, batch, spent);
+        slot.ready = batch;
+        slot.ready.notify_all();
+      }
+      begin = claimed;
+    }
+  }
+
+  void write_image(ViewMaker& maker, int64_t at, Times& spent) {
+    const int64_t position = order[static_cast<size_t>(at)];
+    const int64_t item = items[static_cast<size_t>(position)];
+    const int64_t place = firsts.empty() ? position : firsts[static_cast<size_t>(position)];
+    const int64_t copy = copies.empty() ? 0 : copies[static_cast<size_t>(position)];
+    const Random random(options.seed, RandomUse::augment, stream_of(epoch, item, copy));
+    const int64_t row = at % options.batch * 3 * options.image_size * options.image_size;
+    uint8_t* out = slot_of(at / options.batch).batch.input.as<uint8_t>().data() + row;
+    const double decoded = maker.decode_seconds();
+    const double resized = maker.resize_seconds();
+    if (const StoredImage* kept = cache.find(place)) {
+      maker.write(*kept, random, out);
+    } else {
+      const double begin = now_seconds();
+      const auto bytes = split.image(item);
+      read_in(bytes);
+      add(spent.read, now_seconds() - begin);
+      try {
+        maker.open(bytes);
+        const int64_t size = maker.kept_bytes();
+        if (size > 0 && cache.reserve(place, size)) {
+          maker.write(cache.put(place, maker.decode_kept()), random, out);
+        } else {
+          maker.write(random, out);
+        }
+      } catch (const Error& error) {
+        fail("{}: {}", split.where(item), error.what());
+      }
+    }
+    add(spent.decode, maker.decode_seconds() - decoded);
+    add(spent.resize, maker.resize_seconds() - resized);
+    add(spent.images, int64_t{1});
+  }
+
+  /// Tags, and black images where the last batch is not full.
+  void finish(Slot& slot, int64_t number, Times& spent) const {
+    const double begin = now_seconds();
+    Batch& batch = slot.batch;
     batch.tag_ptr.assign(1, 0);
     batch.tag_ids.clear();
+    try {
+      for (int64_t i = 0; i < batch.size; ++i) {
+        const int64_t position = order[static_cast<size_t>(first_of(number) + i)];
+        const auto tags = split.tags(items[static_cast<size_t>(position)]);
+        batch.tag_ids.insert(batch.tag_ids.end(), tags.begin(), tags.end());
+        batch.tag_ptr.push_back(static_cast<int32_t>(batch.tag_ids.size()));
+      }
+    } catch (...) {
+      if (slot.error == nullptr) slot.error = std::current_exception();
+    }
     const auto pixels = batch.input.as<uint8_t>();
-    const auto row = static_cast<size_t>(3 * options.image_size * options.image_size);
-    for (int64_t i = 0; i < batch.size; ++i) {
-      if (generation.load(std::memory_order_relaxed) != for_generation) throw Error(dropped);
-      const int64_t position = order[static_cast<size_t>(begin + i)];
-      const int64_t item = items[static_cast<size_t>(position)];
-      uint8_t* out = pixels.data() + static_cast<size_t>(i) * row;
-      const int64_t place = firsts.empty() ? position : firsts[static_cast<size_t>(position)];
-      if (const Tensor* kept = cache.find(place)) {
-        write_view(*kept, position, out);
-      } else {
-        const Tensor image = prepare(item);
-        write_view(image, position, out);
-        cache.offer(place, image);
-      }
-      const auto tags = split.tags(item);
-      batch.tag_ids.insert(batch.tag_ids.end(), tags.begin(), tags.end());
-      batch.tag_ptr.push_back(static_cast<int32_t>(batch.tag_ids.size()));
-    }
-    const auto used = static_cast<size_t>(batch.size) * row;
+    const auto used = static_cast<size_t>(batch.size * 3 * options.image_size * options.image_size);
     std::memset(pixels.data() + used, 0, pixels.size() - used);
-  }
-
-  /// May batch `next_prepared` be written? The slot handed out last is still being read.
-  bool has_work() const {
-    return next_prepared < end &&
-           next_prepared < next_delivered + static_cast<int64_t>(slots.size()) - 1;
-  }
-
-  Slot& slot_of(int64_t number) {
-    return slots[static_cast<size_t>(number % static_cast<int64_t>(slots.size()))];
-  }
-
-  void serve() {
-    std::unique_lock lock(mutex);
-    while (true) {
-      work.wait(lock, [&] { return stopping || has_work(); });
-      if (stopping) return;
-      const int64_t number = next_prepared++;
-      const int64_t for_generation = generation;
-      Slot& slot = slot_of(number);
-      slot.ready = false;
-      slot.error = nullptr;
-      ++busy;
-      lock.unlock();
-      std::exception_ptr error;
-      try {
-        fill(slot.batch, number, for_generation);
-      } catch (...) {
-        error = std::current_exception();
-      }
-      lock.lock();
-      --busy;
-      slot.error = error;
-      slot.ready = true;
-      ready.notify_all();
-    }
+    add(spent.assemble, now_seconds() - begin);
   }
 };
 
@@ -278,10 +323,12 @@ int64_t Loader::batches_per_epoch() const { return state_->batches(); }
 
 void Loader::start(int64_t epoch, int64_t first_batch) {
   State& s = *state_;
-  std::unique_lock lock(s.mutex);
-  ++s.generation;
-  s.end = 0;
-  s.ready.wait(lock, [&] { return s.busy == 0; });
+  s.drop();
+  const int64_t batches = s.batches();
+  if (first_batch < 0 || first_batch > batches) {
+    fail("loading images: epoch {} has {} batches, asked to begin at batch {}", epoch, batches,
+         first_batch);
+  }
   s.epoch = epoch;
   const auto count = static_cast<int64_t>(s.items.size());
   if (s.options.training) {
@@ -291,39 +338,45 @@ void Loader::start(int64_t epoch, int64_t first_batch) {
     s.order.resize(s.items.size());
     for (int64_t i = 0; i < count; ++i) s.order[static_cast<size_t>(i)] = i;
   }
-  for (auto& slot : s.slots) slot.ready = false;
-  s.end = s.batches();
-  if (first_batch < 0 || first_batch > s.end) {
-    s.end = 0;
-    fail("loading images: epoch {} has {} batches, asked to begin at batch {}", epoch, s.batches(),
-         first_batch);
-  }
-  s.next_prepared = s.next_delivered = first_batch;
-  s.work.notify_all();
+  s.end = batches;
+  s.delivered = s.opened = first_batch;
+  s.claimed = s.first_of(first_batch);
+  s.open(first_batch + s.slot_count);
 }
 
 const Batch* Loader::next() {
   State& s = *state_;
-  std::unique_lock lock(s.mutex);
-  if (s.next_delivered >= s.end) return nullptr;
-  Slot& slot = s.slot_of(s.next_delivered);
-  if (!slot.ready || s.next_prepared <= s.next_delivered) {
+  if (s.delivered >= s.end) return nullptr;
+  // The slot handed out last is free now.
+  if (s.opened < s.end && s.opened == s.delivered - 1 + s.slot_count) s.open(s.opened + 1);
+  Slot& slot = s.slot_of(s.delivered);
+  if (slot.ready != s.delivered) {
     const double begin = now_seconds();
-    s.ready.wait(lock, [&] { return s.next_prepared > s.next_delivered && slot.ready; });
+    wait_for(slot.ready, s.delivered);
     s.waited += now_seconds() - begin;
   }
-  ++s.next_delivered;
-  s.work.notify_all();
+  ++s.delivered;
   if (slot.error != nullptr) {
-    s.end = 0;  // the epoch cannot go on
-    std::rethrow_exception(slot.error);
+    const std::exception_ptr error = slot.error;
+    s.drop();  // the epoch cannot go on
+    std::rethrow_exception(error);
   }
   return &slot.batch;
 }
 
-double Loader::waited_seconds() const {
-  const std::lock_guard lock(state_->mutex);
-  return state_->waited;
+double Loader::waited_seconds() const { return state_->waited; }
+
+LoaderTimes Loader::times() const {
+  LoaderTimes sum;
+  for (int i = 0; i < state_->options.threads; ++i) {
+    const Times& one = state_->times[static_cast<size_t>(i)];
+    sum.images += one.images;
+    sum.read += one.read;
+    sum.decode += one.decode;
+    sum.resize += one.resize;
+    sum.assemble += one.assemble;
+  }
+  return sum;
 }
 
 }  // namespace hardmoe

@@ -1,5 +1,6 @@
 // Minibatches of decoded, augmented images, prepared ahead by background threads. The contents are
-// a pure function of (items, options, epoch, position): threads and resumption do not change them.
+// a pure function of (items, options, epoch, position): threads, cache and resumption do not change
+// them.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +20,16 @@ struct LoaderOptions {
   AugmentConfig augment;
   uint64_t seed = 1;
   int threads = 2;
-  int64_t cache_bytes = int64_t{1} << 30;  ///< decoded images are kept in memory if all fit in this
+  int64_t cache_bytes = int64_t{1} << 30;  ///< decoded images are kept in memory up to this
+};
+
+/// Where the threads' time went since construction, seconds summed over the threads.
+struct LoaderTimes {
+  int64_t images = 0;
+  double read = 0;      ///< getting the file's bytes into memory
+  double decode = 0;    ///< as much of them as the crop needs
+  double resize = 0;    ///< and mirror, into the batch
+  double assemble = 0;  ///< tags
 };
 
 class Loader final : public BatchSource {
@@ -32,11 +42,12 @@ class Loader final : public BatchSource {
   int64_t items() const override;
   int64_t batches_per_epoch() const override;
   void start(int64_t epoch, int64_t first_batch = 0) override;
-  /// Throws Error naming the shard and key of an image that cannot be decoded.
+  /// Throws Error naming the shard and key of the batch's first image that cannot be decoded.
   const Batch* next() override;
 
   /// Seconds next() has waited for data since construction.
   double waited_seconds() const;
+  LoaderTimes times() const;
 
  private:
   struct State;

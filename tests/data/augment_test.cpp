@@ -82,16 +82,6 @@ TEST(Augment, CenterCropTakesTheMiddle) {
   EXPECT_EQ(plane_of(out), (Plane{0, 1, 2, 3}));
 }
 
-TEST(Augment, CenterCropAveragesWhenShrinking) {
-  // The middle 4×4 of 4×6, in blocks of four.
-  const Tensor image = gray_image({99, 0,  4,  8, 8, 99, 99, 8,  4,  8, 8, 99,  //
-                                   99, 10, 20, 1, 2, 99, 99, 30, 40, 3, 6, 99},
-                                  4, 6);
-  std::vector<uint8_t> out(12);
-  center_crop(image, 2, out.data());
-  EXPECT_EQ(plane_of(out), (Plane{4, 8, 25, 3}));
-}
-
 TEST(Augment, HalfOfTheImagesAreMirrored) {
   const Tensor image = gray_image({1, 2, 3, 4}, 2, 2);
   AugmentConfig config;
@@ -109,24 +99,22 @@ TEST(Augment, HalfOfTheImagesAreMirrored) {
   EXPECT_NEAR(mirrored, 1000, 4 * 22.4);  // four standard deviations
 }
 
-TEST(Augment, RandomResizedCropsHaveTheAreasAsked) {
-  // Green is the row, blue the column: of a crop's 4×4 averages, neighbours differ by a quarter of
-  // it.
-  const Tensor image = numbered_image(0, 200, 200);
+TEST(Augment, RandomRegionsHaveTheAreasAsked) {
   AugmentConfig config;
   config.min_area = 0.25;
   config.max_area = 0.5;
-  config.flip = false;
   double sum = 0;
   double least = 1;
   double most = 0;
   double flattest = 1;
   constexpr int draws = 2000;
   for (uint64_t stream = 0; stream < draws; ++stream) {
-    std::vector<uint8_t> out(48);
-    augment(image, 4, config, Random(5, RandomUse::augment, stream), out.data());
-    const double height = (out[3 * 12 + 1] - out[1]) / 3.0 * 4;
-    const double width = (out[3 * 3 + 2] - out[2]) / 3.0 * 4;
+    Random random(5, RandomUse::augment, stream);
+    const Region region = random_region(200, 200, config, random);
+    EXPECT_GE(std::min(region.top, region.left), 0);
+    EXPECT_LE(std::max(region.top + region.height, region.left + region.width), 200);
+    const auto height = static_cast<double>(region.height);
+    const auto width = static_cast<double>(region.width);
     const double area = height * width / 40000;
     sum += area;
     least = std::min(least, area);
@@ -134,9 +122,29 @@ TEST(Augment, RandomResizedCropsHaveTheAreasAsked) {
     flattest = std::min(flattest, std::min(height / width, width / height));
   }
   EXPECT_NEAR(sum / draws, 0.375, 0.006);  // uniform: mean 0.375, standard error 0.0016
-  EXPECT_GT(least, 0.23);
-  EXPECT_LT(most, 0.53);
-  EXPECT_NEAR(flattest, 0.75, 0.03);
+  EXPECT_GT(least, 0.245);
+  EXPECT_LT(most, 0.505);
+  EXPECT_NEAR(flattest, 0.75, 0.01);
+}
+
+TEST(Augment, ARandomResizedCropShowsItsRegion) {
+  // Green is the row, blue the column. Enlarged, a corner shows the corner pixel of the region, and
+  // one end of a row the other end of its mirror image.
+  const Tensor image = numbered_image(0, 200, 200);
+  AugmentConfig config;
+  for (uint64_t stream = 0; stream < 50; ++stream) {
+    const Random random(5, RandomUse::augment, stream);
+    std::vector<uint8_t> out(3 * 400 * 400);
+    augment(image, 400, config, random, out.data());
+    Random draws = random;
+    const Region region = random_region(200, 200, config, draws);
+    const bool flip = (draws.next_u32() & 1) != 0;
+    const int64_t right = region.left + region.width - 1;
+    EXPECT_EQ(out[1], region.top);
+    EXPECT_EQ(out[2], flip ? right : region.left);
+    EXPECT_EQ(out[out.size() - 2], region.top + region.height - 1);
+    EXPECT_EQ(out[out.size() - 1], flip ? region.left : right);
+  }
 }
 
 TEST(Augment, AnImageNoRegionFitsGivesItsCentre) {

@@ -7,7 +7,6 @@
 #include "base/random.h"
 #include "data/augment.h"
 #include "data/codec.h"
-#include "data/resize.h"
 #include "data/small_dataset.h"
 #include "expect_error.h"
 #include "tensor/npy.h"
@@ -102,27 +101,6 @@ TEST(Encode, PngComesBackExactlyAndJpegNearly) {
   EXPECT_EQ(largest_difference(decode_image(std::as_bytes(std::span(png))), image), 0);
   const std::string jpeg = encode_jpeg(image, 95);
   EXPECT_LE(largest_difference(decode_image(std::as_bytes(std::span(jpeg))), image), 24);
-}
-
-TEST(Resize, HalvingAveragesFourPixels) {
-  // Two blocks of four: (0 + 10 + 20 + 50)/4 = 20, (100 + 104 + 96 + 100)/4 = 100, in all channels.
-  std::vector<uint8_t> pixels;
-  for (const int value : {0, 10, 100, 104, 20, 50, 96, 100}) {
-    for (int c = 0; c < 3; ++c) pixels.push_back(static_cast<uint8_t>(value + c));
-  }
-  const Tensor image = Tensor::from(pixels, {2, 4, 3});
-  const Tensor small = shrink_short_side(image, 1);
-  ASSERT_EQ(small.shape(), (Shape{1, 2, 3}));
-  const auto values = small.as<uint8_t>();
-  EXPECT_EQ(std::vector<int>(values.begin(), values.end()),
-            (std::vector<int>{20, 21, 22, 100, 101, 102}));
-}
-
-TEST(Resize, NothingIsEnlarged) {
-  const Tensor image(DType::u8, {10, 30, 3});
-  EXPECT_EQ(shrink_short_side(image, 10).shape(), image.shape());
-  EXPECT_EQ(shrink_short_side(image, 64).shape(), image.shape());
-  EXPECT_EQ(shrink_short_side(image, 5).shape(), (Shape{5, 15, 3}));
 }
 
 }  // namespace
