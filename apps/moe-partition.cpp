@@ -6,8 +6,9 @@
 #include "base/stage.h"
 #include "base/text.h"
 #include "data/dataset.h"
-#include "moe/embedding_file.h"
+#include "moe/embedding.h"
 #include "moe/partition.h"
+#include "moe/partition_grow.h"
 
 namespace {
 
@@ -15,115 +16,135 @@ using namespace hardmoe;
 namespace fs = std::filesystem;
 
 struct Options {
-  fs::path embedding, out, dataset;
+  std::vector<fs::path> embedding;
+  fs::path out, dataset, extend, split;
   bool force = false;
 };
 
-/// The training split's features and their identity: a stage of moe-embed, or a bare .npy file.
-struct Input {
-  fs::path file;
-  Json identity;
+/// Says how each iteration went, and saves the fit where it is time.
+class Observer {
+ public:
+  Observer(const Config& config, int64_t images, const fs::path& folder)
+      : config_(config.partition), images_(static_cast<double>(images)), folder_(folder) {}
+
+  void operator()(const PartitionState& state) {
+    const KMeansIteration& i = state.kmeans.iterations.back();
+    const auto parts = static_cast<double>(state.kmeans.prices.size());
+    const auto share = [&](int64_t size) { return static_cast<double>(size) * parts / images_; };
+    log_info("iteration {:3}  inertia {:.6g}  parts {:.3f} to {:.3f} of mean  moved {}{}  {:.1f} s",
+             state.kmeans.iterations.size(), i.inertia / images_, share(i.smallest),
+             share(i.largest), fmt::format("{:.1f}%", 100 * static_cast<double>(i.moved) / images_),
+             i.reseeded > 0 ? fmt::format("  re-seeded {}", i.reseeded) : "", i.seconds);
+    if (interrupted() || now_seconds() - saved_ >= config_.checkpoint_seconds) {
+      save_partition_state(folder_, state);
+      saved_ = now_seconds();
+    }
+    throw_if_interrupted();
+  }
+
+ private:
+  const PartitionConfig& config_;
+  double images_;
+  fs::path folder_;
+  double saved_ = now_seconds();
 };
 
-Input find_input(const fs::path& embedding) {
-  if (fs::is_directory(embedding)) {
-    const Json made_from = stage_inputs(embedding, "moe-embed");
-    const std::string where = embedding.string();
-    const Json identity = {{"embedding", stage_fingerprint(embedding, "moe-embed")},
-                           {"dataset", json_get<std::string>(made_from, "dataset", where)},
-                           {"model", json_get<std::string>(made_from, "model", where)}};
-    const fs::path file = embedding / "train.npy";
-    require_file(file, "moe-embed writes it for the split `train`");
-    return {file, identity};
-  }
-  require_file(embedding,
-               "expected a folder made by moe-embed, or an .npy file of images × dimensions");
-  return {embedding, {{"embedding", sha256_of_file(embedding)}}};
+Partition make_partition(const RowSource& features, std::span<const int32_t> tags,
+                         const Config& config, const fs::path& folder, ClusterBackend& backend) {
+  Observer observer(config, features.rows(), folder);
+  const auto resume = load_partition_state(folder);
+  if (resume) log_info("resuming after iteration {}", resume->kmeans.iterations.size());
+  return partition_images(
+      features, tags, config.partition, config.seed,
+      {.observe = std::ref(observer), .resume = resume ? &*resume : nullptr, .backend = &backend});
 }
 
-std::string percent(double share) { return fmt::format("{:.1f}%", 100 * share); }
-
-void print_result(const Partition& partition) {
-  const auto images = static_cast<double>(partition.assignment.size());
-  const auto experts = static_cast<double>(partition.sizes.size());
-  std::vector<std::vector<std::string>> rows = {{"expert", "images", "of mean"}};
-  for (size_t c = 0; c < partition.sizes.size(); ++c) {
-    const auto size = static_cast<double>(partition.sizes[c]);
-    rows.push_back(
-        {std::to_string(c), std::to_string(partition.sizes[c]), percent(size * experts / images)});
+/// The partition that --extend or --split starts from, or "".
+fs::path base_of(const Options& options) {
+  if (!options.extend.empty() && !options.split.empty()) {
+    fail_usage("--extend and --split each make a new partition; give one of them");
   }
-  rows.push_back({"all", std::to_string(partition.assignment.size()), ""});
-  fmt::print("{}imbalance {:.4f} (largest part / mean)\ninertia an image {:.6g}\n",
-             format_table(rows), partition.imbalance, partition.inertia / images);
-  if (partition.gater.pca) {
-    fmt::print("PCA keeps {} of {} dimensions, {} of the variance\n",
-               partition.gater.pca->outputs(), partition.gater.inputs,
-               percent(partition.explained_variance));
-  }
+  return options.extend.empty() ? options.split : options.extend;
 }
 
-Partition make_partition(MatrixView features, std::span<const int32_t> tags, const Config& config,
-                         ClusterBackend& backend) {
-  int iteration = 0;
-  const auto observe = [&](const KMeansIteration& i) {
-    const auto images = static_cast<double>(features.rows);
-    const auto share = [&](int64_t size) {
-      return static_cast<double>(size) * config.partition.experts / images;
-    };
-    log_info("iteration {:3}  inertia {:.6g}  parts {:.3f} to {:.3f} of mean  moved {}{}  {:.1f} s",
-             ++iteration, i.inertia / images, share(i.smallest), share(i.largest),
-             percent(static_cast<double>(i.moved) / images),
-             i.reseeded > 0 ? fmt::format("  re-seeded {}", i.reseeded) : "", i.seconds);
-    throw_if_interrupted();
-  };
-  return partition_images(features, tags, config.partition, config.seed, observe, backend);
+/// Throws unless `base` was made of this embedding.
+void check_base(const fs::path& base, const Json& inputs) {
+  const Json was = stage_inputs(base, "moe-partition");
+  const auto made_of = json_get<std::string>(was, "embedding", base.string());
+  if (made_of == inputs["embedding"].get<std::string>()) return;
+  fail_usage("{}: is a partition of another embedding than this", base.string());
+}
+
+/// One expert more than `base` has.
+Partition grow(const RowSource& features, const Options& options, const Config& config,
+               ClusterBackend& backend) {
+  const PartitionRun run{.backend = &backend};
+  return options.extend.empty()
+             ? split_largest_expert(features, load_partition(options.split), config.seed, run)
+             : add_expert(features, load_partition(options.extend), config.seed, run);
+}
+
+void warn_if_unequal(const Partition& partition) {
+  if (partition.balanced) return;
+  const bool by_tag = partition.config.method == PartitionMethod::top_tag;
+  log_warning("the largest part is {:.2f} × the mean, beyond the tolerance of {}: {}",
+              partition.imbalance, partition.config.tolerance,
+              by_tag ? "tags are not split" : "too many images have nearly equal embeddings");
 }
 
 void run(const Options& options, Config& config) {
+  const fs::path base = base_of(options);
   const auto backend = make_cluster_backend(config.device);
   const bool by_tag = config.partition.method == PartitionMethod::top_tag;
   if (by_tag && options.dataset.empty()) {
     fail_usage("--method top-tag needs the images' tags; give the dataset with --data");
   }
-  const Input input = find_input(options.embedding);
+  const EmbeddingInput input = find_embedding(options.embedding);
   Json inputs = input.identity;
   inputs["seed"] = config.seed;
-  inputs["partition"] = config_json(fields_of(config.partition));
+  if (base.empty()) {
+    inputs["partition"] = partition_identity(config.partition);
+  } else {
+    check_base(base, inputs);
+    inputs[options.extend.empty() ? "split" : "extend"] = stage_fingerprint(base, "moe-partition");
+  }
   std::vector<int32_t> tags;
   if (by_tag) {
     const Dataset dataset = Dataset::open(options.dataset);
     if (inputs.value("dataset", dataset.fingerprint()) != dataset.fingerprint()) {
-      fail_usage("{}: is the embedding of another dataset than {}", options.embedding.string(),
+      fail_usage("{}: is the embedding of another dataset than {}", options.embedding[0].string(),
                  options.dataset.string());
     }
     inputs["dataset"] = dataset.fingerprint();
     tags = most_frequent_tags(dataset.split("train"));
   }
-  const EmbeddingFile embedding(input.file);
-  check_partition(embedding.view(), tags, config.partition);  // before --out is touched
+  const Embedding embedding(input.files);
+  check_partition(embedding, tags, config.partition, *backend);  // before --out is touched
   Stage stage({.folder = options.out,
                .command = "moe-partition",
                .inputs = std::move(inputs),
                .force = options.force});
   if (stage.done()) {
     log_info("{}: done already", options.out.string());
-    print_result(load_partition(options.out));
+    fmt::print("{}", describe(load_partition(options.out)));
     return;
   }
-  const Partition partition = make_partition(embedding.view(), tags, config, *backend);
-  if (!partition.balanced) {
-    log_warning("the largest part is {:.2f} × the mean, beyond the tolerance of {}: {}",
-                partition.imbalance, config.partition.tolerance,
-                by_tag ? "tags are not split" : "too many images have nearly equal embeddings");
+  Partition partition;
+  if (base.empty()) {
+    partition = make_partition(embedding, tags, config, options.out, *backend);
+    warn_if_unequal(partition);
+  } else {
+    partition = grow(embedding, options, config, *backend);
   }
   const auto outputs = save_partition(options.out, partition);
-  stage.finish(outputs, {{"method", partition_method_name(config.partition.method)},
-                         {"experts", config.partition.experts},
+  remove_partition_state(options.out);
+  stage.finish(outputs, {{"method", partition_method_name(partition.config.method)},
+                         {"experts", partition.config.experts},
                          {"images", partition.assignment.size()},
                          {"sizes", partition.sizes},
                          {"imbalance", partition.imbalance},
                          {"inertia", partition.inertia}});
-  print_result(partition);
+  fmt::print("{}", describe(partition));
 }
 
 }  // namespace
@@ -133,15 +154,26 @@ int main(int argc, char** argv) {
   Options options;
   command.cli()
       .add_option("embedding", options.embedding,
-                  "Folder made by moe-embed, or an .npy file (images × dimensions)")
+                  "Folder made by moe-embed, or .npy files (images × dimensions), or a folder of\n"
+                  "such parts, in the order of their names")
       ->required();
   command.cli().add_option("--out", options.out, "Folder for the partition")->required();
   command.cli().add_option("--data", options.dataset, "Dataset, for --method top-tag");
+  command.cli()
+      .add_option("--extend", options.extend,
+                  "Partition to add an expert to; every other image stays where it is")
+      ->type_name("DIR");
+  command.cli()
+      .add_option("--split", options.split,
+                  "Partition whose largest expert to halve; every other image stays")
+      ->type_name("DIR");
   command.setting("--method", "partition.method", "kmeans, random or top-tag");
   command.setting("--experts", "partition.experts", "Parts");
   command.setting("--tolerance", "partition.tolerance",
                   "Parts within (1 ± this) of the mean; 0: any");
   command.setting("--pca", "partition.pca", "Dimensions of the embedding kept; 0: no PCA");
+  command.setting("--fine", "partition.fine", "Centroids of k-means, grouped into experts");
+  command.setting("--memory", "partition.memory", "What the fit may take, such as 1G");
   command.setting("--iterations", "partition.iterations", "k-means iterations at most");
   command.setting("--seed", "seed", "Seed of everything random");
   command.device_option();

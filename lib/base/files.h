@@ -40,6 +40,25 @@ class AtomicFile {
   int descriptor_ = -1;
 };
 
+/// A file read piece by piece, by several threads at once, for files larger than memory.
+class InputFile {
+ public:
+  explicit InputFile(const std::filesystem::path& file);
+  ~InputFile();
+  InputFile(const InputFile&) = delete;
+  InputFile& operator=(const InputFile&) = delete;
+  size_t size() const { return size_; }
+  /// Throws Error where the file ends before.
+  void read_at(size_t offset, void* bytes, size_t count) const;
+  /// These bytes are read soon: the system may fetch them meanwhile.
+  void expect(size_t offset, size_t count) const;
+
+ private:
+  std::filesystem::path file_;
+  size_t size_ = 0;
+  int descriptor_ = -1;
+};
+
 /// Read-only memory map of a whole file; an empty file maps to an empty span.
 class MappedFile {
  public:
@@ -89,5 +108,9 @@ class Sha256 {
 };
 std::string sha256_hex(std::string_view bytes);
 std::string sha256_of_file(const std::filesystem::path& file);
+/// The same for files of up to 64 MiB. Beyond, of the size and of 256 pieces of 64 KiB evenly
+/// apart, so that naming the input of a long computation does not read it whole: another file is
+/// told apart, an edit of a few bytes may not be.
+std::string fingerprint_of_file(const std::filesystem::path& file);
 
 }  // namespace hardmoe

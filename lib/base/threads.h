@@ -11,6 +11,8 @@ namespace hardmoe {
 int compute_threads();
 /// Processors this process may run on.
 int available_processors();
+/// Bytes of the machine's memory.
+int64_t machine_memory();
 /// Throws Error(usage) unless 1 ≤ count ≤ 1024.
 void set_compute_threads(int count);
 

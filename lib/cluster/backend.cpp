@@ -5,11 +5,11 @@
 
 namespace hardmoe {
 
-void PassTotals::add(const PassTotals& other) {
-  for (size_t i = 0; i < sums.size(); ++i) sums[i] += other.sums[i];
-  for (size_t i = 0; i < sizes.size(); ++i) sizes[i] += other.sizes[i];
-  inertia += other.inertia;
-  moved += other.moved;
+std::unique_ptr<Boundary> ClusterBackend::find_boundary(const Points& points,
+                                                        const PricedCentroids& rule, float slack) {
+  std::unique_ptr<Boundary> boundary;
+  add_boundary(points, rule, slack, boundary);
+  return boundary;
 }
 
 ClusterBackend& cpu_cluster_backend() {

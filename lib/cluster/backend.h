@@ -46,10 +46,9 @@ struct PassTotals {
 
   PassTotals(int64_t clusters, int64_t depth)
       : sums(static_cast<size_t>(clusters * depth)), sizes(static_cast<size_t>(clusters)) {}
-  void add(const PassTotals& other);
 };
 
-/// What is left to decide about a block of points while no price moves further than slack/2: only
+/// What is left to decide about blocks of points while no price moves further than slack/2: only
 /// centroids within `slack` of a point's best can win it. Most points have one and are counted once
 /// and for all; the others' candidates are kept.
 class Boundary {
@@ -57,6 +56,8 @@ class Boundary {
   virtual ~Boundary() = default;
   /// Adds the parts' sizes at these prices, K.
   virtual void add_sizes(std::span<const float> prices, std::span<int64_t> sizes) const = 0;
+  /// Of host memory, about.
+  virtual int64_t bytes() const = 0;
 };
 
 class ClusterBackend {
@@ -65,6 +66,8 @@ class ClusterBackend {
   /// "CPU, 2 threads".
   virtual std::string describe() const = 0;
 
+  /// Rows of `cols` values to load at a time, of a matrix that is streamed.
+  virtual int64_t block_rows(int64_t cols) const = 0;
   virtual std::unique_ptr<Points> load(MatrixView rows) = 0;
 
   /// Gives each point its part, in place: `assignment` (N) holds the parts before, any value at
@@ -74,8 +77,12 @@ class ClusterBackend {
   /// The mean distance from best to second-best score, over about 4,096 points evenly apart;
   /// infinite for one centroid.
   virtual float mean_gap(const Points& points, const PricedCentroids& rule) = 0;
-  virtual std::unique_ptr<Boundary> find_boundary(const Points& points, const PricedCentroids& rule,
-                                                  float slack) = 0;
+  /// Adds these points to `boundary` (null: makes it), of blocks under the same rule and slack.
+  virtual void add_boundary(const Points& points, const PricedCentroids& rule, float slack,
+                            std::unique_ptr<Boundary>& boundary) = 0;
+  /// Of one block.
+  std::unique_ptr<Boundary> find_boundary(const Points& points, const PricedCentroids& rule,
+                                          float slack);
 
   /// sums[d] += Σ x_d, D values.
   virtual void add_column_sums(const Points& points, std::span<double> sums) = 0;

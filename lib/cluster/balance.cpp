@@ -24,6 +24,30 @@ double excess(std::span<const int64_t> sizes, double target) {
   return sum;
 }
 
+/// The parts' sizes and the prices of their centroids.
+class Parts {
+ public:
+  Parts(const PriceParams& params, size_t centroids)
+      : part_of_(params.part_of),
+        count_(part_of_.empty() ? centroids : static_cast<size_t>(params.parts)) {}
+  size_t count() const { return count_; }
+  size_t of(size_t centroid) const { return part_of_.empty() ? centroid : part_of_[centroid]; }
+
+  /// Under `prices` of the centroids.
+  std::vector<int64_t> sizes(const Boundary& boundary, std::span<const float> prices) const {
+    std::vector<int64_t> of_centroids(prices.size());
+    boundary.add_sizes(prices, of_centroids);
+    if (part_of_.empty()) return of_centroids;
+    std::vector<int64_t> sizes(count_);
+    for (size_t c = 0; c < prices.size(); ++c) sizes[of(c)] += of_centroids[c];
+    return sizes;
+  }
+
+ private:
+  std::span<const uint16_t> part_of_;
+  size_t count_;
+};
+
 struct Rounds {
   bool within = false;
   bool held_back = false;  ///< a price wanted to go further than this pass allows
@@ -34,18 +58,17 @@ struct Rounds {
 /// Each price by steps of its own, longer while the sign of its part's error stays and shorter when
 /// it turns (Riedmiller & Braun's Rprop, 1993): the dual's gradient has cliffs where a dense group
 /// of points changes sides, so its size says little and its sign is what counts.
-Rounds improve_prices(const Boundary& boundary, double target, double tolerance, float slack,
-                      int max_rounds, std::span<float> prices) {
+Rounds improve_prices(const Boundary& boundary, const Parts& parts, double target, double tolerance,
+                      float slack, int max_rounds, std::span<float> prices) {
   const SizeRange wanted(target, tolerance);
   const SizeRange dead_zone(target, tolerance / 2);
   const std::vector<float> start(prices.begin(), prices.end());
   std::vector<float> current = start;
-  std::vector<float> step(prices.size(), slack / 16);
-  std::vector<int> sign(prices.size());
+  std::vector<float> change(parts.count()), step(parts.count(), slack / 16);
+  std::vector<int> sign(parts.count());
   Rounds result;
   for (; result.rounds < max_rounds; ++result.rounds) {
-    std::vector<int64_t> sizes(current.size());
-    boundary.add_sizes(current, sizes);
+    const std::vector<int64_t> sizes = parts.sizes(boundary, current);
     if (const double now = excess(sizes, target); now < result.excess) {
       result.excess = now;
       std::copy(current.begin(), current.end(), prices.begin());
@@ -57,42 +80,65 @@ Rounds improve_prices(const Boundary& boundary, double target, double tolerance,
     }
     bool moving = false;
     result.held_back = false;
-    for (size_t c = 0; c < current.size(); ++c) {
+    for (size_t c = 0; c < parts.count(); ++c) {
       if (dead_zone.holds(sizes[c])) continue;
       const int direction = static_cast<double>(sizes[c]) > target ? 1 : -1;
       if (sign[c] == direction) step[c] = std::min(step[c] * 1.3F, slack / 4);
       if (sign[c] == -direction) step[c] *= 0.5F;
       sign[c] = direction;
-      const float was = current[c];
+      const float was = change[c];
       const float next = was + static_cast<float>(direction) * step[c];
-      current[c] = std::clamp(next, start[c] - slack / 2, start[c] + slack / 2);
+      change[c] = std::clamp(next, -slack / 2, slack / 2);
       if (!wanted.holds(sizes[c])) {
-        result.held_back |= current[c] != next;
-        moving |= current[c] != was && step[c] > slack * 1e-6F;
+        result.held_back |= change[c] != next;
+        moving |= change[c] != was && step[c] > slack * 1e-6F;
       }
     }
+    for (size_t c = 0; c < current.size(); ++c) current[c] = start[c] + change[parts.of(c)];
     if (!moving) break;
   }
   return result;
 }
 
+/// What is contested within `slack`; less of it, and `slack` less, where it would take more than
+/// `budget` bytes.
+std::unique_ptr<Boundary> find_boundary(PointStream& points, const PricedCentroids& rule,
+                                        int64_t budget, float& slack) {
+  while (true) {
+    std::unique_ptr<Boundary> boundary;
+    double share = 0;  // of the budget, going on like this
+    points.for_each([&](const Points& block, int64_t first) {
+      points.backend().add_boundary(block, rule, slack, boundary);
+      const auto seen = static_cast<double>(first + block.view().rows);
+      share = static_cast<double>(boundary->bytes()) / static_cast<double>(budget) *
+              static_cast<double>(points.rows()) / seen;
+      return share <= 1;
+    });
+    if (share <= 1) return boundary;
+    slack *= static_cast<float>(std::clamp(0.8 / share, 0.1, 0.8));
+  }
+}
+
 }  // namespace
 
-PriceFit fit_prices(const Points& points, MatrixView centroids, const PriceParams& params,
-                    std::span<float> prices, ClusterBackend& backend) {
+int64_t boundary_bytes(int64_t rows) { return std::max(int64_t{64} << 20, 4 * rows); }
+
+PriceFit fit_prices(PointStream& points, MatrixView centroids, const PriceParams& params,
+                    std::span<float> prices) {
   constexpr double margin = 0.9;  // kept for the rounding of the final scores
   constexpr int patience = 3;     // passes without progress
-  const double target =
-      static_cast<double>(points.view().rows) / static_cast<double>(centroids.rows);
+  const Parts parts(params, prices.size());
+  const double target = static_cast<double>(points.rows()) / static_cast<double>(parts.count());
   PriceFit fit;
   double least_excess = INFINITY;
   float reach = 0.5F;  // slack of a pass, in mean gaps
   for (int idle = 0; fit.passes < params.passes && !fit.within && idle < patience; ++fit.passes) {
-    const float slack = reach * backend.mean_gap(points, {centroids, prices});
+    const PricedCentroids rule{centroids, prices};
+    float slack = reach * points.backend().mean_gap(points.probes(), rule);
     if (!(slack > 0) || !std::isfinite(slack)) break;  // one centroid, or equal points only
-    const auto boundary = backend.find_boundary(points, {centroids, prices}, slack);
-    const Rounds rounds =
-        improve_prices(*boundary, target, params.tolerance * margin, slack, params.rounds, prices);
+    const auto boundary = find_boundary(points, rule, boundary_bytes(points.rows()), slack);
+    const Rounds rounds = improve_prices(*boundary, parts, target, params.tolerance * margin, slack,
+                                         params.rounds, prices);
     fit.rounds += rounds.rounds;
     fit.within = rounds.within;
     if (rounds.held_back) reach = std::min(reach * 2, 8.0F);
@@ -107,8 +153,9 @@ PriceFit fit_prices(const Points& points, MatrixView centroids, const PriceParam
 
 PriceFit fit_prices(MatrixView points, MatrixView centroids, const PriceParams& params,
                     std::span<float> prices) {
-  ClusterBackend& backend = cpu_cluster_backend();
-  return fit_prices(*backend.load(points), centroids, params, prices, backend);
+  const MatrixSource source(points);
+  PointStream stream(source, cpu_cluster_backend());
+  return fit_prices(stream, centroids, params, prices);
 }
 
 bool sizes_within(std::span<const int64_t> sizes, double tolerance) {

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <span>
 
-#include "cluster/backend.h"
+#include "cluster/point_stream.h"
 
 namespace hardmoe {
 
@@ -14,6 +14,10 @@ struct PriceParams {
   double tolerance = 0.05;  ///< wanted: sizes within (1 ± tolerance)·N/K, rounded outwards
   int rounds = 100;         ///< price changes tried a pass over the points
   int passes = 16;          ///< passes over the points at most
+  /// Parts made of several centroids each: the part of each centroid, below `parts`. Their
+  /// centroids' prices move together. Empty: each centroid is a part.
+  std::span<const uint16_t> part_of = {};
+  int64_t parts = 0;
 };
 
 struct PriceFit {
@@ -24,11 +28,15 @@ struct PriceFit {
 
 /// Finds prices from those given (zeros at first), in place; their mean is made zero. Ends early
 /// where no progress is made, as with many equal points, which no price can part.
-PriceFit fit_prices(const Points& points, MatrixView centroids, const PriceParams& params,
-                    std::span<float> prices, ClusterBackend& backend);
-/// On the CPU.
+PriceFit fit_prices(PointStream& points, MatrixView centroids, const PriceParams& params,
+                    std::span<float> prices);
+/// In memory, on the CPU.
 PriceFit fit_prices(MatrixView points, MatrixView centroids, const PriceParams& params,
                     std::span<float> prices);
+
+/// Host memory that contested points of `rows` may take in fit_prices: of their number alone, so
+/// that results do not depend on what a machine has.
+int64_t boundary_bytes(int64_t rows);
 
 /// Whether each size is within (1 ± tolerance)·N/K, rounded outwards to whole points.
 bool sizes_within(std::span<const int64_t> sizes, double tolerance);

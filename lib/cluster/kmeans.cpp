@@ -7,7 +7,6 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "cluster/balance.h"
-#include "cluster/sample.h"
 
 namespace hardmoe {
 namespace {
@@ -22,10 +21,12 @@ int64_t member(std::span<const uint16_t> assignment, int64_t part, int64_t nth) 
 
 /// Gives each empty part half of the largest: the two centroids are set apart on either side of the
 /// old one, along the line to one of its points, and share its price. Returns how many.
-int64_t split_largest(MatrixView points, std::span<const uint16_t> assignment,
+int64_t split_largest(const PointStream& points, std::span<const uint16_t> assignment,
                       const std::vector<int64_t>& sizes, Random random, Tensor& centroids,
                       std::span<float> prices) {
   float* rows = centroids.as<float>().data();
+  const int64_t depth = points.cols();
+  std::vector<float> point(static_cast<size_t>(depth));
   std::vector<int64_t> left = sizes;  // halved with each split; 0 for parts that are given a half
   int64_t count = 0;
   for (size_t empty = 0; empty < sizes.size(); ++empty) {
@@ -34,11 +35,11 @@ int64_t split_largest(MatrixView points, std::span<const uint16_t> assignment,
     if (*found < 2) break;
     const auto largest = static_cast<size_t>(found - left.begin());
     const auto nth = static_cast<int64_t>(random.below(static_cast<uint64_t>(sizes[largest])));
-    const float* point = points.row(member(assignment, static_cast<int64_t>(largest), nth));
-    float* from = rows + static_cast<int64_t>(largest) * points.cols;
-    float* to = rows + static_cast<int64_t>(empty) * points.cols;
-    for (int64_t d = 0; d < points.cols; ++d) {
-      const float half = (point[d] - from[d]) / 2;
+    points.read(member(assignment, static_cast<int64_t>(largest), nth), 1, point.data());
+    float* from = rows + static_cast<int64_t>(largest) * depth;
+    float* to = rows + static_cast<int64_t>(empty) * depth;
+    for (int64_t d = 0; d < depth; ++d) {
+      const float half = (point[static_cast<size_t>(d)] - from[d]) / 2;
       to[d] = from[d] + half;
       from[d] -= half;
     }
@@ -49,13 +50,13 @@ int64_t split_largest(MatrixView points, std::span<const uint16_t> assignment,
   return count;
 }
 
-void check(MatrixView points, const KMeansParams& params) {
+void check(const PointStream& points, const KMeansParams& params) {
   if (params.clusters < 1 || params.clusters > 65535) {
     fail_usage("k-means: expected 1 to 65535 clusters, found {}", params.clusters);
   }
-  if (points.rows < params.clusters) {
-    fail_usage("k-means: {} points cannot make {} clusters; ask for at most {}", points.rows,
-               params.clusters, points.rows);
+  if (points.rows() < params.clusters) {
+    fail_usage("k-means: {} points cannot make {} clusters; ask for at most {}", points.rows(),
+               params.clusters, points.rows());
   }
   if (params.iterations < 0) {
     fail_usage("k-means: expected 0 or more iterations, found {}", params.iterations);
@@ -63,80 +64,151 @@ void check(MatrixView points, const KMeansParams& params) {
   if (!(params.tolerance >= 0)) {
     fail_usage("k-means: expected a tolerance of 0 or more, found {}", params.tolerance);
   }
-  const Shape wanted = {params.clusters, points.cols};
+  const Shape wanted = {params.clusters, points.cols()};
   if (params.start != nullptr && params.start->shape() != wanted) {
     fail_usage("k-means: starting centroids of shape {}, expected {}",
                to_string(params.start->shape()), to_string(wanted));
   }
 }
 
+int64_t price_points(int64_t rows, const KMeansParams& params) {
+  return std::min(rows, std::max(params.price_sample, 16 * params.clusters));
+}
+
+/// Moves centroids to the means of their parts; those of empty ones stay.
+void move_to_means(const PassTotals& totals, Tensor& centroids) {
+  float* rows = centroids.as<float>().data();
+  const size_t depth = totals.sums.size() / totals.sizes.size();
+  for (size_t c = 0; c < totals.sizes.size(); ++c) {
+    if (totals.sizes[c] == 0) continue;
+    const double scale = 1.0 / static_cast<double>(totals.sizes[c]);
+    for (size_t i = c * depth; i < (c + 1) * depth; ++i) {
+      rows[i] = static_cast<float>(totals.sums[i] * scale);
+    }
+  }
+}
+
 }  // namespace
 
-KMeansResult kmeans(MatrixView points, const KMeansParams& params,
-                    const std::function<void(const KMeansIteration&)>& observe,
-                    ClusterBackend& backend) {
+PassTotals assign_all(PointStream& points, const PricedCentroids& rule,
+                      std::span<uint16_t> assignment) {
+  PassTotals totals(rule.centroids.rows, rule.centroids.cols);
+  points.for_each([&](const Points& block, int64_t first) {
+    const auto rows = static_cast<size_t>(block.view().rows);
+    points.backend().assign(block, rule, assignment.subspan(static_cast<size_t>(first), rows),
+                            totals);
+    return true;
+  });
+  return totals;
+}
+
+KMeansState fit_centroids(PointStream& points, const KMeansParams& params,
+                          const std::function<void(const KMeansState&)>& observe,
+                          const KMeansState* resume) {
   check(points, params);
   const double start_seconds = now_seconds();
   const bool balanced = params.tolerance > 0;
-  const auto clusters = static_cast<size_t>(params.clusters);
-  const auto depth = static_cast<size_t>(points.cols);
-  KMeansResult result;
-  result.centroids =
-      params.start != nullptr ? params.start->clone() : kmeans_plus_plus(points, params);
-  result.prices.assign(clusters, 0);
-  result.assignment.assign(static_cast<size_t>(points.rows), UINT16_MAX);
-
-  const auto all = backend.load(points);
-  Tensor sample;
-  std::unique_ptr<Points> loaded_sample;
-  if (balanced && params.price_sample < points.rows) {
-    sample = sample_rows(points, params.price_sample, Random(params.seed, RandomUse::kmeans, 3));
-    loaded_sample = backend.load(matrix_view(sample));
+  std::vector<uint16_t> assignment(static_cast<size_t>(points.rows()), UINT16_MAX);
+  KMeansState state;
+  if (resume != nullptr) {
+    state = *resume;
+    assign_all(points, {matrix_view(state.last_centroids), state.last_prices}, assignment);
+  } else {
+    state.centroids =
+        params.start != nullptr ? params.start->clone() : starting_centroids(points, params);
+    state.prices.assign(static_cast<size_t>(params.clusters), 0);
   }
-  const Points& priced = loaded_sample ? *loaded_sample : *all;
-  const auto pass = [&] {
-    PassTotals totals(params.clusters, points.cols);
-    backend.assign(*all, {matrix_view(result.centroids), result.prices}, result.assignment, totals);
-    return totals;
+  const auto settled = [&] {
+    return !state.iterations.empty() && state.iterations.back().moved == 0 &&
+           state.iterations.back().reseeded == 0;
   };
-  for (int iteration = 0; iteration < params.iterations; ++iteration) {
+
+  std::unique_ptr<MatrixSource> sample_source;
+  std::unique_ptr<PointStream> sample_stream;
+  Tensor sample;
+  if (const int64_t count = price_points(points.rows(), params);
+      balanced && count < points.rows()) {
+    sample = points.sample(count, Random(params.seed, RandomUse::kmeans, 3));
+    sample_source = std::make_unique<MatrixSource>(matrix_view(sample));
+    sample_stream = std::make_unique<PointStream>(*sample_source, points.backend());
+  }
+  PointStream& priced = sample_stream ? *sample_stream : points;
+  while (static_cast<int>(state.iterations.size()) < params.iterations && !settled()) {
     if (balanced) {
-      fit_prices(priced, matrix_view(result.centroids),
-                 {.tolerance = params.tolerance / 2, .rounds = 60, .passes = 16}, result.prices,
-                 backend);
+      fit_prices(priced, matrix_view(state.centroids),
+                 {.tolerance = params.tolerance / 2, .rounds = 60, .passes = 16}, state.prices);
     }
-    const PassTotals totals = pass();
-    float* rows = result.centroids.as<float>().data();
-    for (size_t c = 0; c < clusters; ++c) {
-      if (totals.sizes[c] == 0) continue;
-      const double scale = 1.0 / static_cast<double>(totals.sizes[c]);
-      const size_t first = c * depth;
-      for (size_t i = first; i < first + depth; ++i) {
-        rows[i] = static_cast<float>(totals.sums[i] * scale);
-      }
-    }
+    state.last_centroids = state.centroids.clone();
+    state.last_prices = state.prices;
+    const PassTotals totals =
+        assign_all(points, {matrix_view(state.centroids), state.prices}, assignment);
+    move_to_means(totals, state.centroids);
     const auto [least, most] = std::minmax_element(totals.sizes.begin(), totals.sizes.end());
     KMeansIteration report{
         .inertia = totals.inertia, .smallest = *least, .largest = *most, .moved = totals.moved};
-    report.reseeded =
-        split_largest(points, result.assignment, totals.sizes,
-                      Random(params.seed, RandomUse::kmeans, 16 + static_cast<uint64_t>(iteration)),
-                      result.centroids, result.prices);
+    report.reseeded = split_largest(
+        points, assignment, totals.sizes,
+        Random(params.seed, RandomUse::kmeans, 16 + static_cast<uint64_t>(state.iterations.size())),
+        state.centroids, state.prices);
     report.seconds = now_seconds() - start_seconds;
-    result.iterations.push_back(report);
-    if (observe) observe(report);
-    if (report.moved == 0 && report.reseeded == 0) break;
+    state.iterations.push_back(report);
+    if (observe) observe(state);
   }
 
-  if (balanced) {
-    fit_prices(*all, matrix_view(result.centroids), {.tolerance = params.tolerance}, result.prices,
-               backend);
+  return state;
+}
+
+KMeansResult assign_parts(PointStream& points, KMeansState state, double tolerance,
+                          std::span<const uint16_t> part_of, int64_t parts) {
+  const MatrixView centroids = matrix_view(state.centroids);
+  if (tolerance > 0) {
+    fit_prices(points, centroids, {.tolerance = tolerance, .part_of = part_of, .parts = parts},
+               state.prices);
   }
-  PassTotals totals = pass();
+  KMeansResult result;
+  result.assignment.assign(static_cast<size_t>(points.rows()), UINT16_MAX);
+  PassTotals totals = assign_all(points, {centroids, state.prices}, result.assignment);
   result.inertia = totals.inertia;
-  result.sizes = std::move(totals.sizes);
-  result.balanced = !balanced || sizes_within(result.sizes, params.tolerance);
+  if (part_of.empty()) {
+    result.sizes = std::move(totals.sizes);
+  } else {
+    result.sizes.assign(static_cast<size_t>(parts), 0);
+    for (size_t c = 0; c < part_of.size(); ++c) result.sizes[part_of[c]] += totals.sizes[c];
+  }
+  result.balanced = tolerance == 0 || sizes_within(result.sizes, tolerance);
+  result.centroids = std::move(state.centroids);
+  result.prices = std::move(state.prices);
+  result.iterations = std::move(state.iterations);
   return result;
+}
+
+KMeansResult kmeans(PointStream& points, const KMeansParams& params,
+                    const std::function<void(const KMeansState&)>& observe,
+                    const KMeansState* resume) {
+  return assign_parts(points, fit_centroids(points, params, observe, resume), params.tolerance);
+}
+
+KMeansResult kmeans(MatrixView points, const KMeansParams& params,
+                    const std::function<void(const KMeansState&)>& observe,
+                    ClusterBackend& backend) {
+  const MatrixSource source(points);
+  PointStream stream(source, backend);
+  return kmeans(stream, params, observe);
+}
+
+int64_t kmeans_bytes(int64_t rows, int64_t cols, int64_t block_rows, const KMeansParams& params) {
+  const int64_t clusters = params.clusters;
+  const int64_t assignment = 2 * rows;
+  // Centroids thrice (now, last, made ready), their sums in float64 twice (total, one block's).
+  const int64_t tables = clusters * cols * (3 * 4 + 2 * 8) + clusters * 64;
+  const int64_t block = block_rows * (16 + cols * 8 / 512);  // parts, order, waiting sums
+  const int64_t start_points = std::max(params.start_sample, 16 * clusters);
+  const int64_t start = std::min(rows, start_points) * (cols + 16) * 4;
+  int64_t prices = 0;
+  if (params.tolerance > 0) {
+    prices = boundary_bytes(rows) + price_points(rows, params) * cols * 4;
+  }
+  return assignment + tables + block + std::max(start, prices);
 }
 
 }  // namespace hardmoe

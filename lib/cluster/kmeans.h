@@ -1,24 +1,32 @@
 // Lloyd's k-means (Lloyd 1982) with a k-means++ start (Arthur & Vassilvitskii 2007), and optionally
-// with prices that keep the parts equal (balance.h). Exact and in memory: every point is compared
-// with every centroid in every iteration. Not for more than 65,535 clusters.
+// with prices that keep the parts equal (balance.h). Exact: every iteration answers for every point
+// and every centroid. Points are streamed, so they may be more than memory holds. Not for more than
+// 65,535 clusters.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <vector>
 
-#include "cluster/backend.h"
+#include "cluster/point_stream.h"
 
 namespace hardmoe {
 
+enum class KMeansStart {
+  automatic,  ///< plus_plus up to 4,096 clusters, random beyond
+  plus_plus,  ///< greedy k-means++ on a sample
+  random,     ///< different points by chance
+};
+
 struct KMeansParams {
-  int64_t clusters = 8;           ///< K
-  int iterations = 25;            ///< at most; fewer where no point moves any more
-  uint64_t seed = 1;              ///< of the start and of re-seeding
-  double tolerance = 0;           ///< 0: plain k-means; else parts within (1 ± tolerance)·N/K
-  int64_t price_sample = 65536;   ///< points that set the prices between iterations
-  int64_t start_sample = 16384;   ///< points k-means++ draws from, or 64 a cluster if that is more
-  const Tensor* start = nullptr;  ///< centroids to begin from, K×D float32; null: k-means++
+  int64_t clusters = 8;          ///< K
+  int iterations = 25;           ///< at most; fewer where no point moves any more
+  uint64_t seed = 1;             ///< of the start and of re-seeding
+  double tolerance = 0;          ///< 0: plain k-means; else parts within (1 ± tolerance)·N/K
+  int64_t price_sample = 65536;  ///< points that set the prices between iterations, or 16 a cluster
+  int64_t start_sample = 16384;  ///< points k-means++ draws from, or 16 a cluster
+  KMeansStart start_rule = KMeansStart::automatic;
+  const Tensor* start = nullptr;  ///< centroids to begin from, K×D float32; null: by start_rule
 };
 
 /// One pass over all points, under the centroids it began with.
@@ -28,29 +36,61 @@ struct KMeansIteration {
   int64_t largest = 0;   ///< and of the largest
   int64_t moved = 0;     ///< points whose part changed; all of them in the first iteration
   int64_t reseeded = 0;  ///< empty parts given half of a large one
-  double seconds = 0;    ///< since the start
+  double seconds = 0;    ///< since the start, or since it was resumed
+};
+
+/// Where the fit stands after some iterations: enough to go on from.
+struct KMeansState {
+  std::vector<KMeansIteration> iterations;
+  Tensor centroids;           ///< K×D float32
+  std::vector<float> prices;  ///< K
+  /// The rule that the last iteration assigned by, from which its assignment can be made again.
+  Tensor last_centroids;
+  std::vector<float> last_prices;
 };
 
 struct KMeansResult {
   Tensor centroids;                  ///< K×D float32
   std::vector<float> prices;         ///< K; zeros for plain k-means
   std::vector<uint16_t> assignment;  ///< N: argmin ‖z − c‖² + p_c under these centroids and prices
-  std::vector<int64_t> sizes;        ///< K, of that assignment
+  std::vector<int64_t> sizes;        ///< K (or the parts), of that assignment
   double inertia = 0;                ///< of that assignment
   bool balanced = true;              ///< sizes are within the tolerance; true for plain k-means
   std::vector<KMeansIteration> iterations;
 };
 
-/// Clusters `points` (N×D, finite). The result depends on the seed and not on the number of
-/// threads; another backend differs by float32 rounding. `observe` is called after each iteration,
-/// and may throw to stop. Throws Error(usage) for N < K, K outside 1 … 65,535, or starting
+/// Centroids and prices of `points` (N×D, finite). They depend on the seed and not on the number of
+/// threads, on which blocks are kept, or on where the fit was interrupted; another backend differs
+/// by float32 rounding. `observe` is called after each iteration, and may throw to stop; `resume`
+/// goes on from a state it saw. Throws Error(usage) for N < K, K outside 1 … 65,535, or starting
 /// centroids of another shape.
+KMeansState fit_centroids(PointStream& points, const KMeansParams& params,
+                          const std::function<void(const KMeansState&)>& observe = {},
+                          const KMeansState* resume = nullptr);
+
+/// The assignment by fitted centroids, their prices fitted to all points first where a tolerance is
+/// asked for. `part_of` and `parts` as in PriceParams: it is the parts that are made equal then.
+KMeansResult assign_parts(PointStream& points, KMeansState state, double tolerance,
+                          std::span<const uint16_t> part_of = {}, int64_t parts = 0);
+
+/// Both.
+KMeansResult kmeans(PointStream& points, const KMeansParams& params,
+                    const std::function<void(const KMeansState&)>& observe = {},
+                    const KMeansState* resume = nullptr);
+/// Points in memory.
 KMeansResult kmeans(MatrixView points, const KMeansParams& params,
-                    const std::function<void(const KMeansIteration&)>& observe = {},
+                    const std::function<void(const KMeansState&)>& observe = {},
                     ClusterBackend& backend = cpu_cluster_backend());
 
-/// K rows of `points` drawn by greedy k-means++ (the best of 2 + ln K draws each) from a sample of
-/// them: K×D float32.
-Tensor kmeans_plus_plus(MatrixView points, const KMeansParams& params);
+/// Bytes the fit needs at most besides the stream's own, its blocks' rows being `block_rows`.
+int64_t kmeans_bytes(int64_t rows, int64_t cols, int64_t block_rows, const KMeansParams& params);
+
+/// K different points to begin from, by params.start_rule: K×D float32. k-means++ takes the best of
+/// 2 + ln K draws each.
+Tensor starting_centroids(const PointStream& points, const KMeansParams& params);
+
+/// One pass: gives each point its part under `rule`, in place.
+PassTotals assign_all(PointStream& points, const PricedCentroids& rule,
+                      std::span<uint16_t> assignment);
 
 }  // namespace hardmoe

@@ -8,7 +8,6 @@
 #include "cluster/kernels.h"
 #include "cluster/kmeans.h"
 #include "cluster/nearest.h"
-#include "cluster/sample.h"
 
 namespace hardmoe {
 namespace {
@@ -63,16 +62,11 @@ int64_t take_best(MatrixView rows, std::span<const float> norms, MatrixView cand
   return best;
 }
 
-}  // namespace
-
-Tensor kmeans_plus_plus(MatrixView points, const KMeansParams& params) {
-  constexpr int64_t sample_a_cluster = 64;
-  const Tensor sample =
-      sample_rows(points, std::max(params.start_sample, sample_a_cluster * params.clusters),
-                  Random(params.seed, RandomUse::kmeans, 1));
+/// K of the sample's rows by greedy k-means++.
+Tensor plus_plus(const Tensor& sample, const KMeansParams& params) {
   const MatrixView rows = matrix_view(sample);
   Random random(params.seed, RandomUse::kmeans, 2);
-  Tensor centroids(DType::f32, {params.clusters, points.cols});
+  Tensor centroids(DType::f32, {params.clusters, rows.cols});
   float* target = centroids.as<float>().data();
   const Kernels& kernels = supported_kernels()[0];
 
@@ -96,6 +90,21 @@ Tensor kmeans_plus_plus(MatrixView points, const KMeansParams& params) {
     std::copy_n(matrix_view(candidates).row(best), rows.cols, target + k * rows.cols);
   }
   return centroids;
+}
+
+}  // namespace
+
+Tensor starting_centroids(const PointStream& points, const KMeansParams& params) {
+  constexpr int64_t most_clusters = 4096;  // k-means++ looks at the sample K times
+  const bool plus =
+      params.start_rule == KMeansStart::plus_plus ||
+      (params.start_rule == KMeansStart::automatic && params.clusters <= most_clusters);
+  const Random random(params.seed, RandomUse::kmeans, 1);
+  if (!plus) return points.sample(params.clusters, random);
+  constexpr int64_t sample_a_cluster = 16;
+  return plus_plus(
+      points.sample(std::max(params.start_sample, sample_a_cluster * params.clusters), random),
+      params);
 }
 
 }  // namespace hardmoe

@@ -26,6 +26,8 @@ bool any_not_finite(const float* values, int64_t count) {
 
 }  // namespace
 
+bool all_finite(const float* values, int64_t count) { return !any_not_finite(values, count); }
+
 MatrixView matrix_view(const Tensor& tensor) {
   if (tensor.shape().size() != 2) {
     fail("expected a matrix (rows × columns), found shape {}", to_string(tensor.shape()));

@@ -21,6 +21,8 @@ struct MatrixView {
 /// float32.
 MatrixView matrix_view(const Tensor& tensor);
 
+/// Whether none of `count` values is a NaN or an infinity.
+bool all_finite(const float* values, int64_t count);
 /// The first row with a NaN or an infinity, or -1.
 int64_t first_row_not_finite(MatrixView matrix);
 

@@ -33,6 +33,55 @@ CentroidTable centroid_table(const Gater& gater, bool use_prices) {
                                                          : std::span<const float>());
 }
 
+struct Choice {
+  uint16_t expert;
+  float score, distance;
+};
+
+/// The `count` best experts of point z, whose scores under the centroids are given: by each
+/// expert's best centroid, the lower one of equals; a split's halves one after the other, the
+/// chosen one first.
+void rank_experts(const Gater& gater, const float* z, const float* scores, bool use_prices,
+                  int64_t count, std::vector<Choice>& order) {
+  const auto squared_distance = supported_kernels()[0].squared_distance;
+  const MatrixView centroids = matrix_view(gater.centroids);
+  std::vector<int32_t> best(static_cast<size_t>(gater.experts), -1);
+  for (int64_t c = 0; c < centroids.rows; ++c) {
+    const auto expert =
+        gater.expert_of.empty() ? static_cast<size_t>(c) : gater.expert_of[static_cast<size_t>(c)];
+    if (best[expert] < 0 || scores[c] < scores[best[expert]])
+      best[expert] = static_cast<int32_t>(c);
+  }
+  order.clear();
+  for (size_t e = 0; e < best.size(); ++e) {  // a split's child has no centroid here
+    if (best[e] >= 0) order.push_back({static_cast<uint16_t>(e), scores[best[e]], 0});
+  }
+  const auto sorted = std::min<int64_t>(count, static_cast<int64_t>(order.size()));
+  std::partial_sort(
+      order.begin(), order.begin() + sorted, order.end(), [&](const Choice& a, const Choice& b) {
+        return a.score < b.score || (a.score == b.score && best[a.expert] < best[b.expert]);
+      });
+  order.resize(static_cast<size_t>(sorted));
+  for (Choice& choice : order) {
+    choice.distance = squared_distance(z, centroids.row(best[choice.expert]), centroids.cols);
+  }
+  for (const ExpertSplit& split : gater.splits) {
+    const auto parent = std::find_if(order.begin(), order.end(), [&](const Choice& choice) {
+      return choice.expert == split.parent;
+    });
+    if (parent == order.end()) continue;
+    const MatrixView pair = matrix_view(split.centroids);
+    const bool child_first = split.choose(z, use_prices) == split.child;
+    Choice halves[2];
+    for (int h = 0; h < 2; ++h) {
+      halves[h] = {h == 0 ? split.parent : split.child, parent->score,
+                   squared_distance(z, pair.row(h), pair.cols)};
+    }
+    *parent = halves[child_first ? 1 : 0];
+    order.insert(parent + 1, halves[child_first ? 0 : 1]);
+  }
+}
+
 template <class Integer>
 Integer metadata_number(const Metadata& metadata, const std::string& key,
                         const std::string& where) {
@@ -56,7 +105,99 @@ const Tensor& require_float(const StateDict& tensors, const std::string& name,
   return tensor;
 }
 
+/// splits.experts: S×2, each split's parent and child; splits.centroids: 2S×P; splits.prices: S×2.
+void add_splits(const Gater& gater, StateDict& tensors) {
+  const auto count = static_cast<int64_t>(gater.splits.size());
+  std::vector<int32_t> experts;
+  std::vector<float> prices, centroids;
+  for (const ExpertSplit& split : gater.splits) {
+    experts.insert(experts.end(), {split.parent, split.child});
+    prices.insert(prices.end(), split.prices, split.prices + 2);
+    const auto pair = split.centroids.as<float>();
+    centroids.insert(centroids.end(), pair.begin(), pair.end());
+  }
+  tensors["splits.experts"] = Tensor::from(experts, {count, 2});
+  tensors["splits.prices"] = Tensor::from(prices, {count, 2});
+  tensors["splits.centroids"] =
+      Tensor::from(centroids, {2 * count, static_cast<int64_t>(centroids.size()) / (2 * count)});
+}
+
+void load_splits(const StateDict& tensors, const std::string& where, int64_t dimensions,
+                 Gater& gater) {
+  if (!tensors.contains("splits.experts")) return;
+  const int64_t count = require_tensor(tensors, "splits.experts", where).shape().at(0);
+  const Shape pairs = {count, 2};
+  const auto experts = require_tensor(tensors, "splits.experts", where, &pairs).as<int32_t>();
+  const auto prices = require_float(tensors, "splits.prices", where, pairs).as<float>();
+  const auto centroids =
+      require_float(tensors, "splits.centroids", where, {2 * count, dimensions}).as<float>();
+  for (size_t s = 0; s < static_cast<size_t>(count); ++s) {
+    for (const int32_t expert : {experts[2 * s], experts[2 * s + 1]}) {
+      if (expert >= 0 && expert < gater.experts) continue;
+      fail("{}: tensor 'splits.experts' names expert {} of {}", where, expert, gater.experts);
+    }
+    const auto pair = centroids.subspan(2 * s * static_cast<size_t>(dimensions),
+                                        2 * static_cast<size_t>(dimensions));
+    gater.splits.push_back(
+        {static_cast<uint16_t>(experts[2 * s]),
+         static_cast<uint16_t>(experts[2 * s + 1]),
+         Tensor::from(std::vector<float>(pair.begin(), pair.end()), {2, dimensions}),
+         {prices[2 * s], prices[2 * s + 1]}});
+  }
+}
+
+std::vector<uint16_t> load_expert_of(const StateDict& tensors, const std::string& where,
+                                     int64_t centroids, int64_t experts) {
+  const Shape shape = {centroids};
+  std::vector<uint16_t> expert_of;
+  for (const int32_t expert : require_tensor(tensors, "expert_of", where, &shape).as<int32_t>()) {
+    if (expert < 0 || expert >= experts) {
+      fail("{}: tensor 'expert_of' names expert {} of {}", where, expert, experts);
+    }
+    expert_of.push_back(static_cast<uint16_t>(expert));
+  }
+  return expert_of;
+}
+
+/// Every expert has a centroid or is a split's child: otherwise no image could reach it.
+void check_reachable(const Gater& gater, const std::string& where) {
+  std::vector<bool> found(static_cast<size_t>(gater.experts));
+  if (gater.expert_of.empty()) std::fill_n(found.begin(), gater.centroids.size(0), true);
+  for (const uint16_t expert : gater.expert_of) found[expert] = true;
+  for (const ExpertSplit& split : gater.splits) found[split.child] = true;
+  if (const auto none = std::find(found.begin(), found.end(), false); none != found.end()) {
+    fail("{}: gives expert {} no centroid", where, none - found.begin());
+  }
+}
+
 }  // namespace
+
+uint16_t ExpertSplit::choose(const float* z, bool use_prices) const {
+  const auto squared_distance = supported_kernels()[0].squared_distance;
+  const MatrixView pair = matrix_view(centroids);
+  float scores[2];
+  for (int h = 0; h < 2; ++h) {
+    scores[h] = squared_distance(z, pair.row(h), pair.cols) + (use_prices ? prices[h] : 0);
+  }
+  return scores[1] < scores[0] ? child : parent;
+}
+
+float Gater::distance_to(const float* z, uint16_t expert) const {
+  const auto squared_distance = supported_kernels()[0].squared_distance;
+  for (auto split = splits.rbegin(); split != splits.rend(); ++split) {
+    const MatrixView pair = matrix_view(split->centroids);
+    if (split->child == expert) return squared_distance(z, pair.row(1), pair.cols);
+    if (split->parent == expert) return squared_distance(z, pair.row(0), pair.cols);
+  }
+  const MatrixView rows = matrix_view(centroids);
+  if (expert_of.empty()) return squared_distance(z, rows.row(expert), rows.cols);
+  float least = INFINITY;
+  for (size_t c = 0; c < expert_of.size(); ++c) {
+    if (expert_of[c] != expert) continue;
+    least = std::min(least, squared_distance(z, rows.row(static_cast<int64_t>(c)), rows.cols));
+  }
+  return least;
+}
 
 Tensor Gater::project(MatrixView features) const {
   check_inputs(*this, features);
@@ -77,12 +218,17 @@ std::vector<uint16_t> Gater::route(MatrixView features, bool use_prices,
     return result;
   }
   const CentroidTable table = centroid_table(*this, use_prices);
-  if (!pca) {
-    assign(features, table, result);
-    return result;
+  Tensor projected;
+  if (pca) projected = project(features);
+  const MatrixView points = pca ? matrix_view(projected) : features;
+  assign(points, table, result);
+  for (int64_t i = 0; i < points.rows; ++i) {
+    uint16_t& choice = result[static_cast<size_t>(i)];
+    if (!expert_of.empty()) choice = expert_of[choice];
+    for (const ExpertSplit& split : splits) {
+      if (choice == split.parent) choice = split.choose(points.row(i), use_prices);
+    }
   }
-  const Tensor projected = project(features);
-  assign(matrix_view(projected), table, result);
   return result;
 }
 
@@ -107,28 +253,22 @@ ExpertChoices Gater::nearest_experts(MatrixView features, int64_t count, bool us
     return choices;
   }
   const Tensor projected = project(features);
-  const MatrixView points = matrix_view(projected), rows = matrix_view(centroids);
+  const MatrixView points = matrix_view(projected);
   const CentroidTable table = centroid_table(*this, use_prices);
-  const Kernels& kernels = supported_kernels()[0];
   const int64_t block = table.block_rows();
   parallel_for(points.rows, block, [&](int64_t begin, int64_t end) {
     std::vector<float> scores(static_cast<size_t>(block * table.stride()));
-    std::vector<uint16_t> order(static_cast<size_t>(experts));
+    std::vector<Choice> order;
     for (int64_t first = begin; first < end; first += block) {
       const int64_t last = std::min(end, first + block);
       table.score(points.slice(first, last), scores.data());
       for (int64_t i = first; i < last; ++i) {
-        const float* score = scores.data() + (i - first) * table.stride();
-        std::iota(order.begin(), order.end(), uint16_t{0});
-        std::partial_sort(order.begin(), order.begin() + count, order.end(),
-                          [score](uint16_t a, uint16_t b) {
-                            return score[a] < score[b] || (score[a] == score[b] && a < b);
-                          });
+        rank_experts(*this, points.row(i), scores.data() + (i - first) * table.stride(), use_prices,
+                     count, order);
         for (int64_t j = 0; j < count; ++j) {
           const auto at = static_cast<size_t>(i * count + j);
-          choices.expert[at] = order[static_cast<size_t>(j)];
-          choices.squared_distance[at] =
-              kernels.squared_distance(points.row(i), rows.row(choices.expert[at]), points.cols);
+          choices.expert[at] = order[static_cast<size_t>(j)].expert;
+          choices.squared_distance[at] = order[static_cast<size_t>(j)].distance;
         }
       }
     }
@@ -143,7 +283,12 @@ void save_gater(const std::filesystem::path& file, const Gater& gater) {
     tensors["pca.components"] = gater.pca->components;
   }
   if (gater.centroids.elements() > 0) tensors["centroids"] = gater.centroids;
-  tensors["prices"] = Tensor::from(gater.prices, {gater.experts});
+  tensors["prices"] = Tensor::from(gater.prices, {static_cast<int64_t>(gater.prices.size())});
+  if (!gater.expert_of.empty()) {
+    const std::vector<int32_t> expert_of(gater.expert_of.begin(), gater.expert_of.end());
+    tensors["expert_of"] = Tensor::from(expert_of, {static_cast<int64_t>(expert_of.size())});
+  }
+  if (!gater.splits.empty()) add_splits(gater, tensors);
   save_safetensors(file, tensors,
                    {{"kind", partition_method_name(gater.kind)},
                     {"experts", std::to_string(gater.experts)},
@@ -165,14 +310,24 @@ Gater load_gater(const std::filesystem::path& file) {
   if (gater.experts < 1 || gater.experts > 65535) {
     fail("{}: metadata 'experts' is {}, expected 1 to 65535", where, gater.experts);
   }
-  const auto prices = require_float(tensors, "prices", where, {gater.experts}).as<float>();
-  gater.prices.assign(prices.begin(), prices.end());
-  if (gater.kind == PartitionMethod::random) return gater;
+  if (gater.kind == PartitionMethod::random) {
+    const auto prices = require_float(tensors, "prices", where, {gater.experts}).as<float>();
+    gater.prices.assign(prices.begin(), prices.end());
+    return gater;
+  }
 
   const Tensor& centroids = require_tensor(tensors, "centroids", where);
   if (centroids.shape().size() != 2) {
-    fail("{}: tensor 'centroids' has shape {}, expected experts × dimensions", where,
+    fail("{}: tensor 'centroids' has shape {}, expected centroids × dimensions", where,
          to_string(centroids.shape()));
+  }
+  int64_t count = gater.experts;
+  if (tensors.contains("splits.experts")) {
+    count -= require_tensor(tensors, "splits.experts", where).shape().at(0);
+  }
+  if (tensors.contains("expert_of")) {
+    count = centroids.size(0);
+    gater.expert_of = load_expert_of(tensors, where, count, gater.experts);
   }
   int64_t dimensions = gater.inputs;
   if (tensors.contains("pca.components")) {
@@ -183,7 +338,11 @@ Gater load_gater(const std::filesystem::path& file) {
         require_float(tensors, "pca.components", where, {dimensions, gater.inputs});
     gater.pca->whitened = metadata["whitened"] == "true";
   }
-  gater.centroids = require_float(tensors, "centroids", where, {gater.experts, dimensions});
+  gater.centroids = require_float(tensors, "centroids", where, {count, dimensions});
+  const auto prices = require_float(tensors, "prices", where, {count}).as<float>();
+  gater.prices.assign(prices.begin(), prices.end());
+  load_splits(tensors, where, dimensions, gater);
+  check_reachable(gater, where);
   return gater;
 }
 

@@ -1,7 +1,7 @@
 // The gater: which expert an image goes to, from its feature in the base's embedding.
 //
-//   z = (x − mean)·Wᵀ          T(x) = argmin_c ‖z − c‖² + p_c        (Gross et al. 2017, §3; prices
-//   ours)
+//   z = (x − mean)·Wᵀ     T(x) = expert of argmin_c ‖z − c‖² + p_c     (Gross et al. 2017, §3;
+//   prices, and several centroids an expert, ours)
 //
 // The controls need a rule for unseen images too: `random` draws uniformly by the image's number,
 // and `top_tag`, which cannot know the tags of an unseen image, takes the nearest of the parts'
@@ -26,17 +26,33 @@ struct ExpertChoices {
   std::vector<float> squared_distance;  ///< N×n: d² = ‖z − c‖², not its root, and without the price
 };
 
+/// An expert halved after the fit: of what the gater gave to `parent`, some is `child`'s now.
+struct ExpertSplit {
+  uint16_t parent = 0, child = 0;
+  Tensor centroids;  ///< 2×P: the parent's half, the child's
+  float prices[2] = {0, 0};
+
+  /// The parent or the child, for a projected feature z.
+  uint16_t choose(const float* z, bool use_prices) const;
+};
+
 struct Gater {
   PartitionMethod kind = PartitionMethod::kmeans;
   int64_t experts = 0;
   uint64_t seed = 0;          ///< of random's draws
   int64_t inputs = 0;         ///< D: values of a feature
   std::optional<Pca> pca;     ///< absent: z = x
-  Tensor centroids;           ///< K×P float32; of no elements for random
-  std::vector<float> prices;  ///< K
+  Tensor centroids;           ///< F×P float32; of no elements for random
+  std::vector<float> prices;  ///< F (K for random)
+  /// F: each centroid's expert; empty: F = K, and each centroid is an expert's own.
+  std::vector<uint16_t> expert_of;
+  std::vector<ExpertSplit> splits;  ///< applied one after another
 
   /// z (N×P) of features (N×D). Throws Error if they are not of D values.
   Tensor project(MatrixView features) const;
+
+  /// d² from z to what stands for expert `expert` there: its nearest centroid, or the last split's.
+  float distance_to(const float* z, uint16_t expert) const;
 
   /// The expert of each of N features. Without prices: plain nearest centroid, the published habit.
   /// Row i is image number first_image + i, which only `random` asks. Throws Error if the features
@@ -51,8 +67,8 @@ struct Gater {
                                 int64_t first_image = 0) const;
 };
 
-/// As .safetensors: pca.mean, pca.components, centroids, prices; metadata kind, experts, seed,
-/// inputs.
+/// As .safetensors: pca.mean, pca.components, centroids, prices, expert_of, splits.*; metadata
+/// kind, experts, seed, inputs.
 void save_gater(const std::filesystem::path& file, const Gater& gater);
 /// Throws Error naming the file and what is missing or of another shape than the rest.
 Gater load_gater(const std::filesystem::path& file);

@@ -4,8 +4,9 @@
 #include <numeric>
 
 #include "base/error.h"
-#include "base/log.h"
 #include "base/random.h"
+#include "base/text.h"
+#include "base/threads.h"
 #include "cluster/balance.h"
 #include "cluster/kernels.h"
 #include "data/dataset.h"
@@ -58,52 +59,91 @@ std::vector<uint16_t> top_tag_parts(std::span<const int32_t> top_tags, int64_t e
 }
 
 /// K×P: the mean of each part's points; zeros for an empty one.
-Tensor part_means(MatrixView points, std::span<const uint16_t> assignment, int64_t experts) {
-  std::vector<double> sums(static_cast<size_t>(experts * points.cols));
+Tensor part_means(PointStream& points, std::span<const uint16_t> assignment, int64_t experts) {
+  const auto depth = static_cast<size_t>(points.cols());
+  std::vector<double> sums(static_cast<size_t>(experts) * depth);
   std::vector<int64_t> counts(static_cast<size_t>(experts));
-  for (int64_t i = 0; i < points.rows; ++i) {
-    const uint16_t part = assignment[static_cast<size_t>(i)];
-    ++counts[part];
-    add_to_sums(points.row(i), points.cols, sums.data() + part * points.cols);
-  }
-  Tensor means(DType::f32, {experts, points.cols});
+  points.for_each([&](const Points& block, int64_t first) {
+    const MatrixView rows = block.view();
+    for (int64_t i = 0; i < rows.rows; ++i) {
+      const uint16_t part = assignment[static_cast<size_t>(first + i)];
+      ++counts[part];
+      add_to_sums(rows.row(i), rows.cols, sums.data() + part * depth);
+    }
+    return true;
+  });
+  Tensor means(DType::f32, {experts, points.cols()});
   const auto values = means.as<float>();
   for (size_t i = 0; i < sums.size(); ++i) {
-    const int64_t count = counts[i / static_cast<size_t>(points.cols)];
+    const int64_t count = counts[i / depth];
     values[i] = static_cast<float>(sums[i] / static_cast<double>(std::max<int64_t>(count, 1)));
   }
   return means;
 }
 
-double inertia_about(MatrixView points, MatrixView means, std::span<const uint16_t> assignment) {
+double inertia_about(PointStream& points, MatrixView means, std::span<const uint16_t> assignment) {
   const Kernels& kernels = supported_kernels()[0];
   double sum = 0;
-  for (int64_t i = 0; i < points.rows; ++i) {
-    const float* mean = means.row(assignment[static_cast<size_t>(i)]);
-    sum += double{kernels.squared_distance(points.row(i), mean, points.cols)};
-  }
+  points.for_each([&](const Points& block, int64_t first) {
+    const MatrixView rows = block.view();
+    for (int64_t i = 0; i < rows.rows; ++i) {
+      const float* mean = means.row(assignment[static_cast<size_t>(first + i)]);
+      sum += double{kernels.squared_distance(rows.row(i), mean, rows.cols)};
+    }
+    return true;
+  });
   return sum;
 }
 
-void partition_by_kmeans(MatrixView points,
-                         const std::function<void(const KMeansIteration&)>& observe,
-                         ClusterBackend& backend, Partition& partition) {
-  KMeansResult found = kmeans(points,
-                              {.clusters = partition.config.experts,
-                               .iterations = partition.config.iterations,
-                               .seed = partition.seed,
-                               .tolerance = partition.config.tolerance},
-                              observe, backend);
+KMeansParams kmeans_params(const PartitionConfig& config, uint64_t seed) {
+  const bool two_level = config.fine > 0;
+  // Fine parts need not be equal, as their experts' prices make the experts equal; but none should
+  // be too large to be grouped.
+  constexpr double fine_tolerance = 0.5;
+  const double tolerance = two_level && config.tolerance > 0
+                               ? std::max(config.tolerance, fine_tolerance)
+                               : config.tolerance;
+  return {.clusters = two_level ? config.fine : config.experts,
+          .iterations = config.iterations,
+          .seed = seed,
+          .tolerance = tolerance};
+}
+
+/// The expert of each fine centroid: near ones together, each expert as many.
+std::vector<uint16_t> group_centroids(const Tensor& centroids, int64_t experts, uint64_t seed) {
+  constexpr double tolerance = 0.05;
+  return kmeans(matrix_view(centroids),
+                {.clusters = experts, .iterations = 50, .seed = seed, .tolerance = tolerance})
+      .assignment;
+}
+
+void partition_by_kmeans(PointStream& points, const PartitionRun& run, Partition& partition) {
+  const PartitionConfig& config = partition.config;
+  PartitionState state{.pca = partition.gater.pca, .kmeans = {}};
+  const auto observe = [&](const KMeansState& now) {
+    if (!run.observe) return;
+    state.kmeans = now;
+    run.observe(state);
+  };
+  KMeansState fitted = fit_centroids(points, kmeans_params(config, partition.seed), observe,
+                                     run.resume != nullptr ? &run.resume->kmeans : nullptr);
+  if (config.fine > 0) {
+    partition.gater.expert_of = group_centroids(fitted.centroids, config.experts, partition.seed);
+  }
+  KMeansResult found = assign_parts(points, std::move(fitted), config.tolerance,
+                                    partition.gater.expert_of, config.experts);
+  for (uint16_t& part : found.assignment) {
+    if (config.fine > 0) part = partition.gater.expert_of[part];
+  }
   partition.assignment = std::move(found.assignment);
   partition.inertia = found.inertia;
-  partition.balanced = found.balanced;
   partition.iterations = std::move(found.iterations);
   partition.gater.centroids = std::move(found.centroids);
   partition.gater.prices = std::move(found.prices);
 }
 
 /// The controls' parts are given; their means stand in for centroids.
-void partition_by_control(MatrixView points, std::vector<uint16_t> assignment,
+void partition_by_control(PointStream& points, std::vector<uint16_t> assignment,
                           Partition& partition) {
   const Tensor means = part_means(points, assignment, partition.config.experts);
   partition.inertia = inertia_about(points, matrix_view(means), assignment);
@@ -116,71 +156,123 @@ void partition_by_control(MatrixView points, std::vector<uint16_t> assignment,
   }
 }
 
-}  // namespace
-
-void check_partition(MatrixView features, std::span<const int32_t> top_tags,
-                     const PartitionConfig& config) {
-  check_partition_config(config);
-  if (features.rows < config.experts) {
-    fail_usage("partition.experts: {} images cannot be given to {} experts; ask for at most {}",
-               features.rows, config.experts, features.rows);
-  }
-  if (features.cols < 1) fail_usage("the embedding has rows of no values");
-  if (config.pca > 0 && features.rows < 2) {
-    fail_usage("partition.pca: PCA needs at least 2 images; set it to 0");
-  }
-  if (config.method == PartitionMethod::top_tag &&
-      static_cast<int64_t>(top_tags.size()) != features.rows) {
-    fail_usage("partition by top-tag: tags of {} images, features of {}; they must be of one split",
-               top_tags.size(), features.rows);
-  }
+/// What a partition takes at most, without any block that is kept.
+int64_t needed_bytes(const RowSource& features, const PartitionConfig& config,
+                     const ClusterBackend& backend) {
+  constexpr int64_t program = int64_t{40} << 20;  // itself, its libraries, its threads
+  const int64_t cols = features.cols();
+  const int64_t dimensions = config.pca > 0 ? std::min<int64_t>(config.pca, cols) : cols;
+  const int64_t block = std::min(features.rows(), backend.block_rows(cols));
+  const int64_t fit =
+      config.method == PartitionMethod::kmeans
+          ? kmeans_bytes(features.rows(), dimensions, block, kmeans_params(config, 0))
+          : 10 * features.rows();  // an order of all images, the assignment
+  const int64_t pca = config.pca > 0 ? pca_bytes(cols, block) : 0;
+  return program + PointStream::buffer_bytes(block, cols, dimensions, config.pca > 0) +
+         std::max(fit, pca);
 }
 
-Partition partition_images(MatrixView features, std::span<const int32_t> top_tags,
-                           const PartitionConfig& config, uint64_t seed,
-                           const std::function<void(const KMeansIteration&)>& observe,
-                           ClusterBackend& backend) {
-  check_partition(features, top_tags, config);
-  if (const int64_t row = first_row_not_finite(features); row >= 0) {
-    fail("the feature of image {} holds a NaN or an infinity; embed the images again", row);
-  }
+int64_t memory_limit(const PartitionConfig& config) {
+  return config.memory.empty() ? machine_memory() / 2
+                               : parse_bytes(config.memory, "partition.memory");
+}
+
+Partition partition_checked(const RowSource& features, std::span<const int32_t> top_tags,
+                            const PartitionConfig& config, uint64_t seed, const PartitionRun& run) {
+  const int64_t spare =
+      std::max<int64_t>(0, memory_limit(config) - needed_bytes(features, config, *run.backend));
   Partition partition;
   partition.config = config;
   partition.seed = seed;
   partition.gater.kind = config.method;
   partition.gater.experts = config.experts;
   partition.gater.seed = seed;
-  partition.gater.inputs = features.cols;
+  partition.gater.inputs = features.cols();
 
-  Tensor projected;
-  MatrixView points = features;
-  if (config.pca > 0) {
-    Pca pca =
-        fit_pca(features, std::min<int64_t>(config.pca, features.cols), config.whiten, backend);
-    const double kept = std::accumulate(pca.variance.begin(), pca.variance.end(), 0.0);
-    partition.explained_variance = pca.total_variance > 0 ? kept / pca.total_variance : 1;
-    projected = transform(pca, features, backend);
-    points = matrix_view(projected);
-    partition.gater.pca = std::move(pca);
+  if (config.pca > 0 && run.resume != nullptr) {
+    partition.gater.pca = run.resume->pca;
+  } else if (config.pca > 0) {
+    PointStream rows(features, *run.backend);
+    partition.gater.pca =
+        fit_pca(rows, std::min<int64_t>(config.pca, features.cols()), config.whiten);
   }
+  PointStream::Options options{.keep_bytes = spare};
+  std::optional<Pca> pca = partition.gater.pca;  // partition_by_control takes the gater's away
+  if (pca) {
+    const double kept = std::accumulate(pca->variance.begin(), pca->variance.end(), 0.0);
+    partition.explained_variance = pca->total_variance > 0 ? kept / pca->total_variance : 1;
+    options.pca = &*pca;
+  }
+  PointStream points(features, *run.backend, options);
   switch (config.method) {
     case PartitionMethod::kmeans:
-      partition_by_kmeans(points, observe, backend, partition);
+      partition_by_kmeans(points, run, partition);
       break;
     case PartitionMethod::random:
-      partition_by_control(points, random_parts(features.rows, config.experts, seed), partition);
+      partition_by_control(points, random_parts(features.rows(), config.experts, seed), partition);
       break;
     case PartitionMethod::top_tag:
       partition_by_control(points, top_tag_parts(top_tags, config.experts), partition);
       break;
   }
-  partition.sizes.assign(static_cast<size_t>(config.experts), 0);
+  count_sizes(partition);
+  return partition;
+}
+
+}  // namespace
+
+void count_sizes(Partition& partition) {
+  const auto experts = static_cast<size_t>(partition.gater.experts);
+  partition.sizes.assign(experts, 0);
   for (const uint16_t part : partition.assignment) ++partition.sizes[part];
   partition.imbalance =
       static_cast<double>(*std::max_element(partition.sizes.begin(), partition.sizes.end())) *
-      static_cast<double>(config.experts) / static_cast<double>(features.rows);
-  partition.balanced = config.tolerance == 0 || sizes_within(partition.sizes, config.tolerance);
-  return partition;
+      static_cast<double>(experts) / static_cast<double>(partition.assignment.size());
+  const double tolerance = partition.config.tolerance;
+  partition.balanced = tolerance == 0 || sizes_within(partition.sizes, tolerance);
+}
+
+void check_partition(const RowSource& features, std::span<const int32_t> top_tags,
+                     const PartitionConfig& config, const ClusterBackend& backend) {
+  check_partition_config(config);
+  const int64_t centroids = std::max(config.experts, config.fine);
+  if (features.rows() < centroids) {
+    fail_usage("partition.{}: {} images cannot be given to {} {}; ask for at most {}",
+               config.fine > 0 ? "fine" : "experts", features.rows(), centroids,
+               config.fine > 0 ? "parts" : "experts", features.rows());
+  }
+  if (features.cols() < 1) fail_usage("the embedding has rows of no values");
+  if (config.pca > 0 && features.rows() < 2) {
+    fail_usage("partition.pca: PCA needs at least 2 images; set it to 0");
+  }
+  if (config.method == PartitionMethod::top_tag &&
+      static_cast<int64_t>(top_tags.size()) != features.rows()) {
+    fail_usage("partition by top-tag: tags of {} images, features of {}; they must be of one split",
+               top_tags.size(), features.rows());
+  }
+  constexpr int64_t mebi = int64_t{1} << 20;
+  const int64_t needed = (needed_bytes(features, config, backend) + mebi - 1) / mebi;
+  if (memory_limit(config) < needed * mebi) {
+    fail_usage("partition.memory: {} × {} values in {} parts take at least {}M, found {}",
+               features.rows(), features.cols(), centroids, needed,
+               config.memory.empty() ? "half of the machine's memory to be less" : config.memory);
+  }
+}
+
+Partition partition_images(const RowSource& features, std::span<const int32_t> top_tags,
+                           const PartitionConfig& config, uint64_t seed, const PartitionRun& run) {
+  check_partition(features, top_tags, config, *run.backend);
+  return partition_checked(features, top_tags, config, seed, run);
+}
+
+Partition partition_images(MatrixView features, std::span<const int32_t> top_tags,
+                           const PartitionConfig& config, uint64_t seed, const PartitionRun& run) {
+  const MatrixSource source(features);
+  check_partition(source, top_tags, config, *run.backend);
+  if (const int64_t row = first_row_not_finite(features); row >= 0) {
+    fail("the feature of image {} holds a NaN or an infinity; embed the images again", row);
+  }
+  return partition_checked(source, top_tags, config, seed, run);
 }
 
 std::vector<int32_t> most_frequent_tags(const Split& split) {

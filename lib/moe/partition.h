@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -33,19 +34,38 @@ struct Partition {
   std::vector<KMeansIteration> iterations;  ///< k-means only
 };
 
+/// An unfinished fit by k-means, enough to go on from.
+struct PartitionState {
+  std::optional<Pca> pca;
+  KMeansState kmeans;
+};
+
+struct PartitionRun {
+  /// Sees each k-means iteration, and may throw to stop.
+  std::function<void(const PartitionState&)> observe = {};
+  const PartitionState* resume = nullptr;  ///< a state that `observe` saw
+  ClusterBackend* backend = &cpu_cluster_backend();
+};
+
 /// Partitions N images by their features (N×D, finite). `top_tags` (for method top_tag only): each
 /// image's most frequent tag, or -1 for none; tags are packed whole, largest first, into the part
-/// with the fewest images, then images without tags fill the smallest. `observe` sees each k-means
-/// iteration and may throw. Throws Error(usage) for impossible settings.
+/// with the fewest images, then images without tags fill the smallest. Throws Error(usage) for
+/// impossible settings, less memory than it takes among them.
+Partition partition_images(const RowSource& features, std::span<const int32_t> top_tags,
+                           const PartitionConfig& config, uint64_t seed,
+                           const PartitionRun& run = {});
+/// Features in memory.
 Partition partition_images(MatrixView features, std::span<const int32_t> top_tags,
                            const PartitionConfig& config, uint64_t seed,
-                           const std::function<void(const KMeansIteration&)>& observe = {},
-                           ClusterBackend& backend = cpu_cluster_backend());
+                           const PartitionRun& run = {});
+
+/// Sets sizes, imbalance and balanced by the assignment.
+void count_sizes(Partition& partition);
 
 /// Throws Error(usage) naming the setting that cannot be met with these images; partition_images
 /// asks it first.
-void check_partition(MatrixView features, std::span<const int32_t> top_tags,
-                     const PartitionConfig& config);
+void check_partition(const RowSource& features, std::span<const int32_t> top_tags,
+                     const PartitionConfig& config, const ClusterBackend& backend);
 
 /// For each image of a split its most frequent tag (the lowest id), or -1.
 std::vector<int32_t> most_frequent_tags(const Split& split);
@@ -56,6 +76,15 @@ std::vector<std::string> save_partition(const std::filesystem::path& folder,
 
 /// Throws Error naming the file where something is missing or the files contradict each other.
 Partition load_partition(const std::filesystem::path& folder);
+
+/// `state` as FOLDER/checkpoint.safetensors.
+void save_partition_state(const std::filesystem::path& folder, const PartitionState& state);
+/// None where there is no such file. Throws Error naming it where it is damaged.
+std::optional<PartitionState> load_partition_state(const std::filesystem::path& folder);
+void remove_partition_state(const std::filesystem::path& folder);
+
+/// For people: the experts' sizes, imbalance, inertia, what PCA keeps.
+std::string describe(const Partition& partition);
 
 /// partition.json's content.
 Json partition_json(const Partition& partition);

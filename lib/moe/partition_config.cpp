@@ -23,6 +23,16 @@ void PartitionConfig::describe(Fields& f) {
   f.add("whiten", whiten, "scale each kept dimension to unit variance");
   f.add("tolerance", tolerance, "parts within (1 ± this)·images/experts; 0: plain k-means");
   f.add("iterations", iterations, "k-means iterations at most");
+  f.add("fine", fine, "centroids of k-means, grouped into experts; 0: one an expert");
+  f.add("memory", memory, "what the fit may take, such as 1G; empty: half of the machine's");
+  f.add("checkpoint_seconds", checkpoint_seconds, "between saves of an unfinished fit");
+}
+
+Json partition_identity(PartitionConfig& config) {
+  Json identity = config_json(fields_of(config));
+  identity.erase("memory");
+  identity.erase("checkpoint_seconds");
+  return identity;
 }
 
 void check_partition_config(const PartitionConfig& config) {
@@ -35,6 +45,15 @@ void check_partition_config(const PartitionConfig& config) {
   if (!(config.tolerance >= 0)) {
     fail_usage("partition.tolerance: expected 0 or more, found {}", config.tolerance);
   }
+  if (config.fine != 0 && (config.fine < config.experts || config.fine > 65535)) {
+    fail_usage("partition.fine: expected 0 or from {} (the experts) to 65535, found {}",
+               config.experts, config.fine);
+  }
+  if (config.fine != 0 && config.method != PartitionMethod::kmeans) {
+    fail_usage("partition.fine: is for method kmeans, found method {}",
+               partition_method_name(config.method));
+  }
+  if (!config.memory.empty()) parse_bytes(config.memory, "partition.memory");
   if (config.iterations < 1) {
     fail_usage("partition.iterations: expected 1 or more, found {}", config.iterations);
   }

@@ -20,8 +20,15 @@ struct PartitionConfig {
   bool whiten = true;       ///< scale each kept dimension to unit variance
   double tolerance = 0.05;  ///< parts within (1 ± tolerance)·N/experts; 0: plain k-means
   int iterations = 25;
+  int fine = 0;  ///< centroids of k-means, grouped into experts; 0: one an expert
+  /// What the fit may take, "" for half of the machine's; the result does not depend on it.
+  std::string memory = {};
+  double checkpoint_seconds = 10;  ///< the fit is saved this often, and when interrupted
   void describe(Fields& f);
 };
+
+/// The settings that shape the result.
+Json partition_identity(PartitionConfig& config);
 
 /// Throws Error(usage) naming a setting that no embedding could meet.
 void check_partition_config(const PartitionConfig& config);

@@ -2,7 +2,9 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/text.h"
 #include "moe/partition.h"
+#include "moe/partition_json.h"
 #include "tensor/npy.h"
 
 namespace hardmoe {
@@ -12,8 +14,8 @@ constexpr const char* assignment_name = "assignment.npy";
 constexpr const char* gater_name = "gater.safetensors";
 constexpr const char* record_name = "partition.json";
 
-/// Without the seconds: the file's checksum is the partition's identity, the same wherever it is
-/// made.
+}  // namespace
+
 Json iteration_json(const KMeansIteration& iteration) {
   return {{"inertia", iteration.inertia},
           {"smallest", iteration.smallest},
@@ -30,8 +32,6 @@ KMeansIteration parse_iteration(const Json& json, const std::string& where) {
           .reseeded = json_get<int64_t>(json, "reseeded", where)};
 }
 
-}  // namespace
-
 Json partition_json(const Partition& partition) {
   Json iterations = Json::array();
   for (const auto& iteration : partition.iterations)
@@ -46,10 +46,41 @@ Json partition_json(const Partition& partition) {
           {"inertia", partition.inertia},
           {"pca", partition.config.pca},
           {"whiten", partition.config.whiten},
+          {"fine", partition.config.fine},
           {"explained_variance", partition.explained_variance},
           {"seed", partition.seed},
           {"max_iterations", partition.config.iterations},
           {"iterations", iterations}};
+}
+
+std::string describe(const Partition& partition) {
+  constexpr size_t most_listed = 64;
+  const auto images = static_cast<double>(partition.assignment.size());
+  const auto experts = static_cast<double>(partition.sizes.size());
+  std::vector<std::vector<std::string>> rows = {{"expert", "images", "of mean"}};
+  const auto add = [&](const std::string& name, int64_t size) {
+    const double share = static_cast<double>(size) * experts / images;
+    rows.push_back({name, std::to_string(size), fmt::format("{:.1f}%", 100 * share)});
+  };
+  if (partition.sizes.size() <= most_listed) {
+    for (size_t c = 0; c < partition.sizes.size(); ++c) add(std::to_string(c), partition.sizes[c]);
+  } else {  // all of them are in partition.json
+    auto sorted = partition.sizes;
+    std::sort(sorted.begin(), sorted.end());
+    add("smallest", sorted.front());
+    add("median", sorted[sorted.size() / 2]);
+    add("largest", sorted.back());
+  }
+  rows.push_back({"all", std::to_string(partition.assignment.size()), ""});
+  std::string text =
+      fmt::format("{}imbalance {:.4f} (largest part / mean)\ninertia an image {:.6g}\n",
+                  format_table(rows), partition.imbalance, partition.inertia / images);
+  if (partition.gater.pca) {
+    text += fmt::format("PCA keeps {} of {} dimensions, {:.1f}% of the variance\n",
+                        partition.gater.pca->outputs(), partition.gater.inputs,
+                        100 * partition.explained_variance);
+  }
+  return text;
 }
 
 std::vector<std::string> save_partition(const std::filesystem::path& folder,
@@ -71,6 +102,7 @@ Partition load_partition(const std::filesystem::path& folder) {
   partition.config.experts = json_get<int>(record, "experts", where);
   partition.config.pca = json_get<int>(record, "pca", where);
   partition.config.whiten = json_get<bool>(record, "whiten", where);
+  partition.config.fine = record.contains("fine") ? json_get<int>(record, "fine", where) : 0;
   partition.config.tolerance = json_get<double>(record, "tolerance", where);
   partition.config.iterations = json_get<int>(record, "max_iterations", where);
   partition.seed = json_get<uint64_t>(record, "seed", where);

@@ -1,6 +1,14 @@
 #include "tensor/dtype.h"
 
 #include <array>
+#include <cstring>
+
+#include "base/error.h"
+
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#include <immintrin.h>
+#define HARDMOE_HAS_F16C 1
+#endif
 
 namespace hardmoe {
 namespace {
@@ -16,7 +24,54 @@ constexpr std::array<Info, 8> infos = {{{"float32", 4},
                                         {"int32", 4},
                                         {"uint16", 2},
                                         {"uint8", 1}}};
+
+template <class T>
+void convert(const T* values, int64_t count, float* out) {
+  for (int64_t i = 0; i < count; ++i) {
+    if constexpr (std::is_arithmetic_v<T>) {
+      out[i] = static_cast<float>(values[i]);
+    } else {
+      out[i] = to_float(values[i]);
+    }
+  }
+}
+
+#ifdef HARDMOE_HAS_F16C
+[[gnu::target("avx,f16c")]] int64_t convert_half(const Float16* values, int64_t count, float* out) {
+  int64_t i = 0;
+  for (; i + 8 <= count; i += 8) {
+    const __m128i half = _mm_loadu_si128(reinterpret_cast<const __m128i*>(values + i));
+    _mm256_storeu_ps(out + i, _mm256_cvtph_ps(half));
+  }
+  return i;
+}
+#endif
 }  // namespace
+
+void convert_to_float(DType dtype, const void* values, int64_t count, float* out) {
+  switch (dtype) {
+    case DType::f32:
+      std::memcpy(out, values, static_cast<size_t>(count) * sizeof(float));
+      return;
+    case DType::f64:
+      convert(static_cast<const double*>(values), count, out);
+      return;
+    case DType::bf16:
+      convert(static_cast<const BFloat16*>(values), count, out);
+      return;
+    case DType::f16: {
+      const auto* half = static_cast<const Float16*>(values);
+      int64_t done = 0;
+#ifdef HARDMOE_HAS_F16C
+      if (__builtin_cpu_supports("f16c")) done = convert_half(half, count, out);
+#endif
+      convert(half + done, count - done, out + done);
+      return;
+    }
+    default:
+      fail("expected a floating tensor, found {}", name_of(dtype));
+  }
+}
 
 size_t size_of(DType dtype) { return infos[static_cast<size_t>(dtype)].size; }
 std::string_view name_of(DType dtype) { return infos[static_cast<size_t>(dtype)].name; }

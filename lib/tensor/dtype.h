@@ -34,6 +34,10 @@ inline BFloat16 to_bfloat16(float value) {
 float to_float(Float16 value);
 Float16 to_float16(float value);
 
+/// `count` values of a floating type (f16, bf16, f32, f64) as float, by the processor's own
+/// instruction where it has one. Throws Error for integers.
+void convert_to_float(DType dtype, const void* values, int64_t count, float* out);
+
 template <class T>
 struct DTypeOf;
 template <>

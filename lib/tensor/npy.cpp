@@ -1,5 +1,6 @@
 #include "tensor/npy.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstring>
@@ -61,7 +62,8 @@ std::string_view value_after(std::string_view text, std::string_view key) {
   return rest.starts_with(':') ? trim(rest.substr(1)) : std::string_view{};
 }
 
-Header parse_header(std::string_view bytes, const std::string& file) {
+/// `bytes`: the file's beginning; `file_bytes`: its size.
+Header parse_header(std::string_view bytes, size_t file_bytes, const std::string& file) {
   if (bytes.size() < 12 || !bytes.starts_with(magic)) {
     fail("{}: not a .npy file (it does not begin with \\x93NUMPY)", file);
   }
@@ -103,7 +105,7 @@ Header parse_header(std::string_view bytes, const std::string& file) {
     }
     header.shape.push_back(extent);
   }
-  const size_t available = (bytes.size() - header.offset) / size_of(header.dtype);
+  const size_t available = (file_bytes - header.offset) / size_of(header.dtype);
   size_t wanted = 1;
   for (const int64_t extent : header.shape) {
     if (extent != 0 && wanted > available / static_cast<size_t>(extent)) {
@@ -112,7 +114,7 @@ Header parse_header(std::string_view bytes, const std::string& file) {
     }
     wanted *= static_cast<size_t>(extent);
   }
-  const size_t surplus = bytes.size() - header.offset - wanted * size_of(header.dtype);
+  const size_t surplus = file_bytes - header.offset - wanted * size_of(header.dtype);
   if (surplus > 0) {
     fail("{}: .npy of shape {} is followed by {} bytes that do not belong to it", file,
          to_string(header.shape), surplus);
@@ -138,14 +140,14 @@ void save_npy(const std::filesystem::path& file, const Tensor& tensor) {
 
 Tensor load_npy(const std::filesystem::path& file) {
   const MappedFile map(file);
-  const Header header = parse_header(text_of(map), file.string());
+  const Header header = parse_header(text_of(map), map.bytes().size(), file.string());
   Tensor tensor(header.dtype, header.shape);
   std::memcpy(tensor.data(), map.bytes().data() + header.offset, tensor.bytes());
   return tensor;
 }
 
 MappedNpy::MappedNpy(const std::filesystem::path& file) : file_(file), map_(file) {
-  Header header = parse_header(text_of(map_), file.string());
+  Header header = parse_header(text_of(map_), map_.bytes().size(), file.string());
   dtype_ = header.dtype;
   shape_ = std::move(header.shape);
   data_ = map_.bytes().data() + header.offset;
@@ -155,6 +157,29 @@ void MappedNpy::check_type(DType wanted) const {
   if (wanted != dtype_) {
     fail("{}: holds {}, expected {}", file_.string(), name_of(dtype_), name_of(wanted));
   }
+}
+
+NpyReader::NpyReader(const std::filesystem::path& file) : file_(file) {
+  constexpr size_t most = 65536;  // of a header; version 1.0 cannot have more
+  const InputFile input(file);
+  std::string begin(std::min(most, input.size()), '\0');
+  input.read_at(0, begin.data(), begin.size());
+  Header header = parse_header(begin, input.size(), file.string());
+  dtype_ = header.dtype;
+  shape_ = std::move(header.shape);
+  offset_ = header.offset;
+}
+
+void NpyReader::read(int64_t first, int64_t count, void* out) const {
+  const size_t size = size_of(dtype_);
+  InputFile(file_).read_at(offset_ + static_cast<size_t>(first) * size, out,
+                           static_cast<size_t>(count) * size);
+}
+
+void NpyReader::expect(int64_t first, int64_t count) const {
+  const size_t size = size_of(dtype_);
+  InputFile(file_).expect(offset_ + static_cast<size_t>(first) * size,
+                          static_cast<size_t>(count) * size);
 }
 
 NpyWriter::NpyWriter(const std::filesystem::path& file, DType dtype, Shape row_shape)

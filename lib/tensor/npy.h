@@ -39,6 +39,27 @@ class MappedNpy {
   const std::byte* data_ = nullptr;
 };
 
+/// An array read in pieces, by threads side by side, for files larger than memory: nothing is
+/// mapped and no file stays open.
+class NpyReader {
+ public:
+  /// Throws Error as load_npy does.
+  explicit NpyReader(const std::filesystem::path& file);
+  const std::filesystem::path& file() const { return file_; }
+  DType dtype() const { return dtype_; }
+  const Shape& shape() const { return shape_; }
+  /// Copies `count` elements from element `first` on. Throws Error where the file has changed.
+  void read(int64_t first, int64_t count, void* out) const;
+  /// These elements are read soon: the system may fetch them meanwhile.
+  void expect(int64_t first, int64_t count) const;
+
+ private:
+  std::filesystem::path file_;
+  DType dtype_ = DType::f32;
+  Shape shape_;
+  size_t offset_ = 0;
+};
+
 /// Writes rows one block after another, for arrays larger than memory. The file appears at
 /// finish().
 class NpyWriter {

@@ -53,31 +53,8 @@ Tensor Tensor::reshaped(Shape shape) const {
 }
 
 Tensor to_float32(const Tensor& tensor) {
-  if (tensor.dtype() == DType::f32) return tensor.clone();
   Tensor result(DType::f32, tensor.shape());
-  const auto out = result.as<float>();
-  const auto convert = [&](auto in) {
-    for (size_t i = 0; i < in.size(); ++i) {
-      if constexpr (std::is_arithmetic_v<std::remove_cvref_t<decltype(in[i])>>) {
-        out[i] = static_cast<float>(in[i]);
-      } else {
-        out[i] = to_float(in[i]);
-      }
-    }
-  };
-  switch (tensor.dtype()) {
-    case DType::f64:
-      convert(tensor.as<double>());
-      break;
-    case DType::f16:
-      convert(tensor.as<Float16>());
-      break;
-    case DType::bf16:
-      convert(tensor.as<BFloat16>());
-      break;
-    default:
-      fail("expected a floating tensor, found {}", name_of(tensor.dtype()));
-  }
+  convert_to_float(tensor.dtype(), tensor.data(), tensor.elements(), result.as<float>().data());
   return result;
 }
 

@@ -153,5 +153,21 @@ TEST(Sha256, KnownAnswers) {
             "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
 }
 
+TEST(Fingerprint, TellsLargeFilesApart) {
+  const TemporaryFolder folder;
+  const fs::path file = folder / "large";
+  write_file_atomic(file, "abc");
+  EXPECT_EQ(fingerprint_of_file(file), sha256_hex("abc"));
+  fs::resize_file(file, size_t{100} << 20);  // zeros beyond
+  const std::string before = fingerprint_of_file(file);
+  EXPECT_EQ(fingerprint_of_file(file), before);
+  fs::resize_file(file, (size_t{100} << 20) + 1);
+  EXPECT_NE(fingerprint_of_file(file), before);
+  fs::resize_file(file, size_t{100} << 20);
+  EXPECT_EQ(fingerprint_of_file(file), before);
+  std::fstream(file, std::ios::in | std::ios::out | std::ios::binary) << "abd";
+  EXPECT_NE(fingerprint_of_file(file), before);
+}
+
 }  // namespace
 }  // namespace hardmoe

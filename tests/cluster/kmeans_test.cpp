@@ -209,17 +209,57 @@ TEST(Balance, TwoCentroidsOnALineMatchTheClosedForm) {
 
 TEST(KMeansStart, DrawsDifferentPointsOfTheData) {
   const Tensor points = uneven_clusters(500, 6, 10);
-  const Tensor start = kmeans_plus_plus(matrix_view(points), {.clusters = 20, .seed = 4});
-  const MatrixView rows = matrix_view(points), chosen = matrix_view(start);
-  std::vector<int64_t> found;
-  for (int64_t k = 0; k < 20; ++k) {
-    for (int64_t i = 0; i < rows.rows; ++i) {
-      if (std::equal(rows.row(i), rows.row(i) + 6, chosen.row(k))) found.push_back(i);
+  const MatrixView rows = matrix_view(points);
+  const MatrixSource source(rows);
+  const PointStream stream(source, cpu_cluster_backend());
+  for (const auto rule : {KMeansStart::plus_plus, KMeansStart::random}) {
+    const Tensor start =
+        starting_centroids(stream, {.clusters = 20, .seed = 4, .start_rule = rule});
+    const MatrixView chosen = matrix_view(start);
+    std::vector<int64_t> found;
+    for (int64_t k = 0; k < 20; ++k) {
+      for (int64_t i = 0; i < rows.rows; ++i) {
+        if (std::equal(rows.row(i), rows.row(i) + 6, chosen.row(k))) found.push_back(i);
+      }
     }
+    std::sort(found.begin(), found.end());
+    EXPECT_EQ(found.size(), 20U);
+    EXPECT_EQ(std::unique(found.begin(), found.end()), found.end());
   }
-  std::sort(found.begin(), found.end());
-  EXPECT_EQ(found.size(), 20U);
-  EXPECT_EQ(std::unique(found.begin(), found.end()), found.end());
+}
+
+/// Cut into 13 blocks, of which one stays in memory, the result is one function of the blocks
+/// alone.
+TEST(KMeans, DoesNotDependOnWhatIsKept) {
+  const Tensor points = uneven_clusters(9000, 16, 50);
+  const MatrixView rows = matrix_view(points);
+  /// The same rows, never to be had in place.
+  class Reading final : public RowSource {
+   public:
+    explicit Reading(MatrixView matrix) : source_(matrix) {}
+    int64_t rows() const override { return source_.rows(); }
+    int64_t cols() const override { return source_.cols(); }
+    void read(int64_t first, int64_t count, float* out) const override {
+      source_.read(first, count, out);
+    }
+
+   private:
+    MatrixSource source_;
+  };
+  const MatrixSource memory(rows);
+  const Reading reading(rows);
+  const KMeansParams params{
+      .clusters = 24, .iterations = 5, .tolerance = 0.1, .price_sample = 2000};
+  PointStream in_place(memory, cpu_cluster_backend(), {.block_rows = 700});
+  const KMeansResult whole = kmeans(in_place, params);
+  for (const int64_t keep : {int64_t{0}, int64_t{700 * 16 * 4}, int64_t{1} << 30}) {
+    PointStream stream(reading, cpu_cluster_backend(), {.keep_bytes = keep, .block_rows = 700});
+    EXPECT_EQ(stream.blocks(), 13);
+    const KMeansResult result = kmeans(stream, params);
+    EXPECT_EQ(result.assignment, whole.assignment);
+    EXPECT_EQ(result.prices, whole.prices);
+    EXPECT_EQ(result.inertia, whole.inertia);
+  }
 }
 
 TEST(MatrixView, FindsTheFirstRowThatIsNotFinite) {

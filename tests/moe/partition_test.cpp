@@ -2,12 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/files.h"
 #include "base/random.h"
 #include "expect_error.h"
-#include "moe/embedding_file.h"
+#include "moe/embedding.h"
 #include "temporary_folder.h"
 #include "tensor/npy.h"
 
@@ -93,6 +94,9 @@ TEST(Partition, SaysWhatIsImpossible) {
   fails({.pca = -1}, "partition.pca");
   fails({.tolerance = -0.1}, "partition.tolerance");
   fails({.iterations = 0}, "partition.iterations");
+  fails({.fine = 3}, "partition.fine: expected 0 or from 4");
+  fails({.memory = "lots"}, "partition.memory: expected a size such as 512M");
+  fails({.memory = "3M"}, "take at least");
   fails({.method = PartitionMethod::top_tag}, "tags of 0 images, features of 10");
   features.as<float>()[13] = NAN;
   expect_error([&] { partition_images(matrix_view(features), {}, {.experts = 2}, 1); },
@@ -107,21 +111,138 @@ TEST(Partition, ConfigurationNamesItsMethods) {
                ExitStatus::usage);
 }
 
-TEST(EmbeddingFile, ReadsHalfPrecisionAndRefusesTheRest) {
+std::vector<float> rows_of(const Embedding& embedding, int64_t first, int64_t count) {
+  std::vector<float> rows(static_cast<size_t>(count * embedding.cols()));
+  embedding.read(first, count, rows.data());
+  return rows;
+}
+
+TEST(Embedding, ReadsHalfPrecisionAndRefusesTheRest) {
   const TemporaryFolder folder;
   const auto file = folder / "train.npy";
   save_npy(file, Tensor::from(std::vector<Float16>{to_float16(1.5F), to_float16(-2)}, {1, 2}));
-  const EmbeddingFile half(file);
-  EXPECT_EQ(half.view().cols, 2);
-  EXPECT_EQ(half.view().row(0)[0], 1.5F);
-  EXPECT_EQ(half.view().row(0)[1], -2.0F);
+  const Embedding half({file});
+  EXPECT_EQ(half.cols(), 2);
+  EXPECT_EQ(rows_of(half, 0, 1), (std::vector<float>{1.5F, -2}));
 
   save_npy(file, std::vector<float>{1, 2, 3});
-  expect_error([&] { EmbeddingFile{file}; }, {"train.npy", "expected images × dimensions"});
+  expect_error([&] { Embedding({file}); }, {"train.npy", "expected images × dimensions"});
   save_npy(file, Tensor(DType::i32, {2, 2}));
-  expect_error([&] { EmbeddingFile{file}; }, {"train.npy", "int32", "float16"});
+  expect_error([&] { Embedding({file}); }, {"train.npy", "int32", "float16"});
   save_npy(file, Tensor::from(std::vector<float>{1, 2, INFINITY, 4}, {2, 2}));
-  expect_error([&] { EmbeddingFile{file}; }, {"train.npy: row 1", "NaN or an infinity"});
+  const Embedding infinite({file});
+  expect_error([&] { rows_of(infinite, 0, 2); }, {"train.npy: row 1", "NaN or an infinity"});
+  std::filesystem::resize_file(file, 140);
+  expect_error([&] { rows_of(infinite, 0, 2); }, {"train.npy", "ends at byte 140"});
+}
+
+TEST(Embedding, PartsFollowOneAnotherInTheOrderOfTheirNames) {
+  const TemporaryFolder folder;
+  save_npy(folder / "b.npy", Tensor::from(std::vector<double>{5, 6}, {1, 2}));
+  save_npy(folder / "a.npy", Tensor::from(std::vector<float>{1, 2, 3, 4}, {2, 2}));
+  save_npy(folder / "c.npy",
+           Tensor::from(std::vector<Float16>{to_float16(7), to_float16(8)}, {1, 2}));
+  const auto files = find_embedding({folder.path()}).files;
+  const Embedding parts(files);
+  EXPECT_EQ(parts.rows(), 4);
+  EXPECT_EQ(rows_of(parts, 0, 4), (std::vector<float>{1, 2, 3, 4, 5, 6, 7, 8}));
+  EXPECT_EQ(rows_of(parts, 1, 2), (std::vector<float>{3, 4, 5, 6}));
+  EXPECT_EQ(rows_of(parts, 3, 1), (std::vector<float>{7, 8}));
+  save_npy(folder / "d.npy", Tensor(DType::f32, {2, 3}));
+  expect_error([&] { Embedding{find_embedding({folder.path()}).files}; },
+               {"d.npy", "rows of 3 values", "has 2"});
+  std::filesystem::create_directory(folder / "empty");
+  expect_error([&] { find_embedding({folder / "empty"}); }, {"holds no .npy files"},
+               ExitStatus::usage);
+}
+
+/// The same rows as parts of float32 on disk, under the least memory.
+TEST(Partition, StreamedIsTheSameAsInMemory) {
+  const TemporaryFolder folder;
+  const Tensor features = features_of(40000, 64);
+  const MatrixView rows = matrix_view(features);
+  std::vector<std::filesystem::path> files;
+  for (const auto& [begin, end] : {std::pair{0, 1}, {1, 17000}, {17000, 40000}}) {
+    Tensor part(DType::f32, {end - begin, 64});
+    std::copy(rows.row(begin), rows.row(end), part.as<float>().begin());
+    files.push_back(folder / fmt::format("part-{}.npy", files.size()));
+    save_npy(files.back(), part);
+  }
+  const Embedding streamed(files);
+  for (const auto method :
+       {PartitionMethod::kmeans, PartitionMethod::random, PartitionMethod::top_tag}) {
+    PartitionConfig config{.method = method, .experts = 20, .pca = 24, .iterations = 4};
+    std::vector<int32_t> tags(40000);
+    for (size_t i = 0; i < tags.size(); ++i) tags[i] = static_cast<int32_t>(i % 97);
+    const Partition whole = partition_images(rows, tags, config, 5);
+    config.memory = "1M";
+    std::string least;
+    try {
+      partition_images(streamed, tags, config, 5);
+      FAIL() << "1M is too little";
+    } catch (const Error& error) {
+      const std::string words = error.what();
+      const size_t at = words.find("at least ") + 9;
+      least = words.substr(at, words.find(',', at) - at);
+    }
+    config.memory = least;
+    Partition partition = partition_images(streamed, tags, config, 5);
+    EXPECT_EQ(partition.assignment, whole.assignment);
+    EXPECT_EQ(partition_json(partition).dump(), partition_json(whole).dump());
+    EXPECT_EQ(partition.gater.prices, whole.gater.prices);
+  }
+}
+
+TEST(Partition, ResumedIsTheSameAsUninterrupted) {
+  const TemporaryFolder folder;
+  const Tensor features = features_of(5000, 12);
+  const MatrixSource source(matrix_view(features));
+  const PartitionConfig config{.experts = 8, .pca = 6, .iterations = 7};
+  const Partition whole = partition_images(source, {}, config, 5);
+  int iterations = 0;
+  const auto stop = [&](const PartitionState& state) {
+    save_partition_state(folder.path(), state);
+    if (++iterations % 3 == 0) throw Error("stop", ExitStatus::interrupted);
+  };
+  EXPECT_FALSE(load_partition_state(folder.path()).has_value());
+  Partition resumed;
+  for (int run = 0; run < 3; ++run) {
+    const auto state = load_partition_state(folder.path());
+    const PartitionRun from{.observe = stop, .resume = state ? &*state : nullptr};
+    if (run < 2) {
+      EXPECT_THROW(partition_images(source, {}, config, 5, from), Error);
+    } else {
+      resumed = partition_images(source, {}, config, 5, from);
+    }
+  }
+  EXPECT_EQ(iterations, 7);
+  EXPECT_EQ(resumed.assignment, whole.assignment);
+  EXPECT_EQ(partition_json(resumed).dump(), partition_json(whole).dump());
+  EXPECT_EQ(resumed.gater.prices, whole.gater.prices);
+}
+
+TEST(Partition, FineCentroidsAreGroupedIntoEqualExperts) {
+  const TemporaryFolder folder;
+  const Tensor features = features_of(9000, 10);
+  const PartitionConfig config{.experts = 5, .pca = 0, .iterations = 6, .fine = 40};
+  const Partition partition = partition_images(matrix_view(features), {}, config, 3);
+  EXPECT_TRUE(partition.balanced);
+  EXPECT_LE(partition.imbalance, 1.0501);
+  EXPECT_EQ(partition.sizes.size(), 5U);
+  EXPECT_EQ(partition.gater.centroids.shape(), (Shape{40, 10}));
+  EXPECT_EQ(partition.gater.route(matrix_view(features)), partition.assignment);
+  save_partition(folder.path(), partition);
+  const Partition back = load_partition(folder.path());
+  EXPECT_EQ(back.gater.expert_of, partition.gater.expert_of);
+  EXPECT_EQ(back.gater.route(matrix_view(features)), partition.assignment);
+  const ExpertChoices choices = back.gater.nearest_experts(matrix_view(features), 5);
+  for (size_t i = 0; i < 9000; ++i) {
+    ASSERT_EQ(choices.expert[5 * i], partition.assignment[i]);
+    std::vector<uint16_t> all(choices.expert.begin() + static_cast<int64_t>(5 * i),
+                              choices.expert.begin() + static_cast<int64_t>(5 * i + 5));
+    std::sort(all.begin(), all.end());
+    ASSERT_EQ(all, (std::vector<uint16_t>{0, 1, 2, 3, 4}));
+  }
 }
 
 }  // namespace

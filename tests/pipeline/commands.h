@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -30,6 +31,7 @@ namespace fs = std::filesystem;
 struct Outcome {
   int status = 0;  ///< 128 + signal if one killed it
   std::string out, err;
+  int64_t peak_bytes = 0;  ///< of memory, of a line that is `exec COMMAND …`
 };
 
 /// A shell line running in `folder`, with the built commands on its path and two threads each.
@@ -62,10 +64,11 @@ class Running {
 
   Outcome wait() {
     int status = 0;
-    ::waitpid(pid_, &status, 0);
+    struct rusage usage = {};
+    ::wait4(pid_, &status, 0, &usage);
     pid_ = 0;
     return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), read_file(out_),
-            read_file(err_)};
+            read_file(err_), int64_t{usage.ru_maxrss} * 1024};
   }
   Outcome end(int signal) {
     ::kill(pid_, signal);

@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <limits>
+#include <vector>
 
 namespace hardmoe {
 namespace {
@@ -78,6 +79,25 @@ TEST(DType, SizesAndNames) {
   EXPECT_EQ(size_of(DType::u8), 1U);
   EXPECT_EQ(name_of(DType::bf16), "bfloat16");
   EXPECT_EQ(name_of(DType::u16), "uint16");
+}
+
+/// Each of the 65,536 patterns, at every alignment: by vectors and, at the end, one by one.
+TEST(Convert, ManyHalvesAsOneByOne) {
+  std::vector<Float16> halves(0x10000);
+  for (size_t i = 0; i < halves.size(); ++i) halves[i] = {static_cast<uint16_t>(i)};
+  for (size_t skip = 0; skip < 9; ++skip) {
+    std::vector<float> out(halves.size() - skip);
+    convert_to_float(DType::f16, halves.data() + skip, static_cast<int64_t>(out.size()),
+                     out.data());
+    for (size_t i = 0; i < out.size(); ++i) {
+      const double expected = value_of(halves[i + skip].bits, 5, 10);
+      if (std::isnan(expected)) {
+        ASSERT_TRUE(std::isnan(out[i]));
+      } else {
+        ASSERT_EQ(static_cast<double>(out[i]), expected) << halves[i + skip].bits;
+      }
+    }
+  }
 }
 
 }  // namespace

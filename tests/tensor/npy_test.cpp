@@ -129,5 +129,20 @@ TEST(Npy, LyingHeadersAreNoticed) {
   with_shape("(2, x)");
 }
 
+TEST(NpyReader, ReadsPiecesOfFilesFromNumPy) {
+  for (const auto* name : {"f4.npy", "version2.npy"}) {
+    const NpyReader reader(stored(name));
+    const Tensor whole = load_npy(stored(name));
+    EXPECT_EQ(reader.shape(), whole.shape());
+    EXPECT_EQ(reader.dtype(), whole.dtype());
+    std::vector<std::byte> piece(3 * size_of(whole.dtype()));
+    reader.expect(2, 3);
+    reader.read(2, 3, piece.data());
+    EXPECT_TRUE(std::equal(piece.begin(), piece.end(), whole.data() + 2 * size_of(whole.dtype())));
+  }
+  expect_error([&] { NpyReader{stored("fortran.npy")}; }, {"fortran.npy", "Fortran order"});
+  expect_error([&] { NpyReader{stored("none.npy")}; }, {"none.npy", "No such file"});
+}
+
 }  // namespace
 }  // namespace hardmoe

@@ -1,9 +1,12 @@
 #include <algorithm>
 #include <cmath>
+#include <mutex>
+#include <numeric>
 
 #include "base/simd.h"
 #include "base/threads.h"
 #include "cluster/cpu/backend.h"
+#include "cluster/cpu/screen.h"
 #include "cluster/nearest.h"
 
 namespace hardmoe::cpu {
@@ -78,29 +81,96 @@ std::vector<Segment> find_candidates(MatrixView points, const CentroidTable& tab
   return found_segments;
 }
 
+/// The same by integers; scores are squared distances, which differ by what is one point's own.
+std::vector<Segment> screen_candidates(MatrixView points, const PricedCentroids& rule, float slack,
+                                       const IntegerLevel& level) {
+  const Screen screen(rule.centroids, rule.prices, level);
+  const auto squared_distance = supported_kernels()[0].squared_distance;
+  const int64_t segments = segment_count(points.rows, 1), block = screen.block_rows();
+  std::vector<Segment> found_segments(static_cast<size_t>(segments));
+  parallel_for(segments, 1, [&](int64_t first, int64_t end) {
+    Candidates found;
+    std::vector<float> distances;
+    for (int64_t s = first; s < end; ++s) {
+      Segment& segment = found_segments[static_cast<size_t>(s)];
+      segment.settled.assign(rule.prices.size(), 0);
+      const int64_t end_row = points.rows * (s + 1) / segments;
+      for (int64_t row = points.rows * s / segments; row < end_row; row += block) {
+        const int64_t last_row = std::min(end_row, row + block);
+        screen.find(points.slice(row, last_row), slack, found);
+        size_t from = 0;
+        for (int64_t i = row; i < last_row; ++i) {
+          const auto to = static_cast<size_t>(found.last[static_cast<size_t>(i - row)]);
+          float best = INFINITY;
+          distances.clear();
+          for (size_t j = from; to - from > 1 && j < to; ++j) {
+            const uint16_t c = found.centroid[j];
+            distances.push_back(
+                squared_distance(points.row(i), rule.centroids.row(c), points.cols));
+            best = std::min(best, distances.back() + rule.prices[c]);
+          }
+          const size_t before = segment.cluster.size();
+          for (size_t j = 0; j < distances.size(); ++j) {
+            const uint16_t c = found.centroid[from + j];
+            if (distances[j] + rule.prices[c] > best + slack) continue;
+            segment.cluster.push_back(c);
+            segment.score.push_back(distances[j]);
+          }
+          const size_t count = segment.cluster.size() - before;
+          if (count > 1) {
+            segment.last.push_back(static_cast<int32_t>(segment.cluster.size()));
+          } else {
+            ++segment.settled[count == 1 ? segment.cluster.back() : found.centroid[from]];
+            segment.cluster.resize(before);
+            segment.score.resize(before);
+          }
+          from = to;
+        }
+      }
+    }
+  });
+  return found_segments;
+}
+
 class CpuBoundary final : public Boundary {
  public:
-  explicit CpuBoundary(std::vector<Segment> segments) : segments_(std::move(segments)) {}
+  explicit CpuBoundary(size_t clusters) : settled_(clusters) {}
 
-  void add_sizes(std::span<const float> prices, std::span<int64_t> sizes) const override {
-    constexpr size_t candidates_a_thread = 100000;  // fewer are counted sooner than a thread starts
-    size_t candidates = 1;
-    for (const Segment& segment : segments_) candidates += segment.cluster.size();
-    const auto grain = static_cast<int64_t>(segments_.size() * candidates_a_thread / candidates);
-    std::vector<std::vector<int64_t>> partial(segments_.size());
-    parallel_for(static_cast<int64_t>(segments_.size()), grain, [&](int64_t first, int64_t end) {
-      for (auto s = static_cast<size_t>(first); s < static_cast<size_t>(end); ++s) {
-        partial[s] = segment_sizes(segments_[s], prices);
-      }
-    });
-    for (const auto& part : partial) {
-      for (size_t c = 0; c < sizes.size(); ++c) sizes[c] += part[c];
+  void add(std::vector<Segment> segments) {
+    for (Segment& segment : segments) {
+      for (size_t c = 0; c < settled_.size(); ++c) settled_[c] += segment.settled[c];
+      segment.settled = {};
+      segment.last.shrink_to_fit();
+      segment.cluster.shrink_to_fit();
+      segment.score.shrink_to_fit();
+      candidates_ += segment.cluster.size();
+      bytes_ += static_cast<int64_t>(segment.last.size() * sizeof(int32_t) +
+                                     segment.cluster.size() * (sizeof(uint16_t) + sizeof(float)));
+      segments_.push_back(std::move(segment));
     }
   }
 
+  int64_t bytes() const override { return bytes_; }
+
+  void add_sizes(std::span<const float> prices, std::span<int64_t> sizes) const override {
+    constexpr size_t candidates_a_thread = 100000;  // fewer are counted sooner than a thread starts
+    const auto grain =
+        static_cast<int64_t>(segments_.size() * candidates_a_thread / (candidates_ + 1));
+    for (size_t c = 0; c < sizes.size(); ++c) sizes[c] += settled_[c];
+    std::mutex adding;  // whole numbers: their order does not matter
+    parallel_for(static_cast<int64_t>(segments_.size()), grain, [&](int64_t first, int64_t end) {
+      std::vector<int64_t> found(sizes.size());
+      for (auto s = static_cast<size_t>(first); s < static_cast<size_t>(end); ++s) {
+        add_winners(segments_[s], prices, found);
+      }
+      const std::lock_guard lock(adding);
+      for (size_t c = 0; c < sizes.size(); ++c) sizes[c] += found[c];
+    });
+  }
+
  private:
-  static std::vector<int64_t> segment_sizes(const Segment& segment, std::span<const float> prices) {
-    std::vector<int64_t> sizes = segment.settled;
+  static void add_winners(const Segment& segment, std::span<const float> prices,
+                          std::vector<int64_t>& sizes) {
     size_t i = 0;
     for (const int32_t last : segment.last) {
       uint16_t winner = segment.cluster[i];
@@ -113,44 +183,61 @@ class CpuBoundary final : public Boundary {
       }
       ++sizes[winner];
     }
-    return sizes;
   }
 
+  std::vector<int64_t> settled_;  ///< K: points that only this centroid can win
   std::vector<Segment> segments_;
+  size_t candidates_ = 0;
+  int64_t bytes_ = 0;
 };
+
+/// Of one row of scores: from the best to the second-best.
+float gap(const float* priced, size_t count, float best) {
+  float second = INFINITY;
+  bool seen = false;
+  for (size_t c = 0; c < count; ++c) {
+    if (priced[c] == best && !seen) {
+      seen = true;
+    } else {
+      second = std::min(second, priced[c]);
+    }
+  }
+  return second - best;
+}
 
 }  // namespace
 
 float ClusterCpu::mean_gap(const Points& points, const PricedCentroids& rule) {
   const MatrixView rows = points.view();
   const CentroidTable table(rule.centroids);
-  const auto prices = rule.prices;
   constexpr int64_t probes = 4096;
   const int64_t step = std::max<int64_t>(1, rows.rows / probes);
-  double sum = 0;
-  int64_t count = 0;
-  for (int64_t i = 0; i < rows.rows; i += step, ++count) {
-    for_each_scored_point(rows, table, prices, i, i + 1,
-                          [&](const float*, const float* priced, float best) {
-                            float second = INFINITY;
-                            bool seen = false;
-                            for (size_t c = 0; c < prices.size(); ++c) {
-                              if (priced[c] == best && !seen) {
-                                seen = true;
-                              } else {
-                                second = std::min(second, priced[c]);
-                              }
-                            }
-                            sum += double{second - best};
-                          });
-  }
-  return static_cast<float>(sum / static_cast<double>(count));
+  const int64_t run = step == 1 ? table.block_rows() : 1;  // rows looked at together
+  const int64_t runs = (rows.rows + run * step - 1) / (run * step);
+  std::vector<double> sums(static_cast<size_t>(runs));
+  parallel_for(runs, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) {
+      const int64_t first = r * run * step;
+      for_each_scored_point(rows, table, rule.prices, first, std::min(first + run, rows.rows),
+                            [&](const float*, const float* priced, float best) {
+                              sums[static_cast<size_t>(r)] +=
+                                  double{gap(priced, rule.prices.size(), best)};
+                            });
+    }
+  });
+  const int64_t count = step == 1 ? rows.rows : runs;
+  return static_cast<float>(std::accumulate(sums.begin(), sums.end(), 0.0) /
+                            static_cast<double>(count));
 }
 
-std::unique_ptr<Boundary> ClusterCpu::find_boundary(const Points& points,
-                                                    const PricedCentroids& rule, float slack) {
-  return std::make_unique<CpuBoundary>(
-      find_candidates(points.view(), CentroidTable(rule.centroids), rule.prices, slack));
+void ClusterCpu::add_boundary(const Points& points, const PricedCentroids& rule, float slack,
+                              std::unique_ptr<Boundary>& boundary) {
+  if (boundary == nullptr) boundary = std::make_unique<CpuBoundary>(rule.prices.size());
+  const auto levels = integer_levels();
+  auto segments = levels.empty() ? find_candidates(points.view(), CentroidTable(rule.centroids),
+                                                   rule.prices, slack)
+                                 : screen_candidates(points.view(), rule, slack, levels[0]);
+  static_cast<CpuBoundary&>(*boundary).add(std::move(segments));
 }
 
 }  // namespace hardmoe::cpu

@@ -41,9 +41,14 @@ ClusterCuda::ClusterCuda(std::unique_ptr<Device> device, int64_t section_bytes)
       partial_(*device_),
       sums_(*device_) {}
 
+int64_t ClusterCuda::block_rows(int64_t cols) const {
+  const int64_t row_bytes = cols * static_cast<int64_t>(sizeof(float));
+  return std::clamp<int64_t>(section_bytes_ / row_bytes, 1, section_rows);
+}
+
 std::unique_ptr<Points> ClusterCuda::load(MatrixView rows) {
   const int64_t row_bytes = rows.cols * static_cast<int64_t>(sizeof(float));
-  const int64_t most = std::clamp<int64_t>(section_bytes_ / row_bytes, 1, section_rows);
+  const int64_t most = block_rows(rows.cols);
   // What the loops themselves need beside the points: staging, products, what is kept a row.
   const int64_t reserve = std::max(device_->total_bytes() / 8, 4 * section_bytes_);
   auto points = std::make_unique<DevicePoints>(rows, *device_);

@@ -29,12 +29,13 @@ class ClusterCuda final : public ClusterBackend {
  public:
   explicit ClusterCuda(std::unique_ptr<Device> device, int64_t section_bytes = int64_t{512} << 20);
   std::string describe() const override { return device_->describe(); }
+  int64_t block_rows(int64_t cols) const override;
   std::unique_ptr<Points> load(MatrixView rows) override;
   void assign(const Points& points, const PricedCentroids& rule, std::span<uint16_t> assignment,
               PassTotals& totals) override;
   float mean_gap(const Points& points, const PricedCentroids& rule) override;
-  std::unique_ptr<Boundary> find_boundary(const Points& points, const PricedCentroids& rule,
-                                          float slack) override;
+  void add_boundary(const Points& points, const PricedCentroids& rule, float slack,
+                    std::unique_ptr<Boundary>& boundary) override;
   void add_column_sums(const Points& points, std::span<double> sums) override;
   void add_scatter(const Points& points, std::span<const float> mean,
                    std::span<double> scatter) override;

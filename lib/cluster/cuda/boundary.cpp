@@ -19,14 +19,14 @@ class DeviceBoundary final : public Boundary {
  public:
   DeviceBoundary(Device& device, int64_t clusters)
       : settled(device), device_(device), clusters_(clusters), prices_(device), sizes_(device) {
-    device.zero(settled.reserve(clusters), bytes());
+    device.zero(settled.reserve(clusters), sizes_bytes());
     prices_.reserve(clusters);
     sizes_.reserve(clusters);
   }
 
   void add_sizes(std::span<const float> prices, std::span<int64_t> sizes) const override {
-    device_.upload(prices_.data(), prices.data(), bytes());
-    device_.copy(sizes_.data(), settled.data(), bytes());
+    device_.upload(prices_.data(), prices.data(), sizes_bytes());
+    device_.copy(sizes_.data(), settled.data(), sizes_bytes());
     for (const Candidates& c : sections) {
       count_winners(c.first.data(), c.rows, c.cluster.data(), c.score.data(), prices_.data(),
                     sizes_.data(), device_.stream());
@@ -35,11 +35,13 @@ class DeviceBoundary final : public Boundary {
     for (size_t c = 0; c < sizes.size(); ++c) sizes[c] += found[c];
   }
 
+  int64_t bytes() const override { return 0; }  // all of it is the device's
+
   Buffer<int32_t> settled;  ///< K: points that only this centroid can win
   std::vector<Candidates> sections;
 
  private:
-  int64_t bytes() const { return clusters_ * static_cast<int64_t>(sizeof(int32_t)); }
+  int64_t sizes_bytes() const { return clusters_ * static_cast<int64_t>(sizeof(int32_t)); }
 
   Device& device_;
   int64_t clusters_;
@@ -75,19 +77,22 @@ float ClusterCuda::mean_gap(const Points& points, const PricedCentroids& rule) {
 /// The products are made twice, which costs less than keeping room for all candidates there might
 /// be: first they are counted, then written where the counts say. Both times they have the same
 /// bits.
-std::unique_ptr<Boundary> ClusterCuda::find_boundary(const Points& points,
-                                                     const PricedCentroids& rule, float slack) {
+void ClusterCuda::add_boundary(const Points& points, const PricedCentroids& rule, float slack,
+                               std::unique_ptr<Boundary>& boundary) {
   const auto& own = static_cast<const DevicePoints&>(points);
-  auto boundary = std::make_unique<DeviceBoundary>(*device_, rule.centroids.rows);
+  if (boundary == nullptr) {
+    boundary = std::make_unique<DeviceBoundary>(*device_, rule.centroids.rows);
+  }
+  auto& added = static_cast<DeviceBoundary&>(*boundary);
   set_rule(rule);
   for (const Section& section : own.sections) {
-    Candidates& found = boundary->sections.emplace_back(*device_);
+    Candidates& found = added.sections.emplace_back(*device_);
     found.rows = section.rows;
     const float* rows = rows_of(own, section);
     int64_t* first = found.first.reserve(section.rows + 1);
     float* limits = values_.reserve(section.rows);
     for_each_block(rows, section.rows, rule, [&](const Scores& scores, int64_t begin) {
-      count_candidates(scores, slack, limits + begin, first + begin, boundary->settled.data(),
+      count_candidates(scores, slack, limits + begin, first + begin, added.settled.data(),
                        device_->stream());
     });
     device_->zero(first + section.rows, sizeof(int64_t));
@@ -102,7 +107,6 @@ std::unique_ptr<Boundary> ClusterCuda::find_boundary(const Points& points,
                        found.score.data(), device_->stream());
     });
   }
-  return boundary;
 }
 
 }  // namespace hardmoe::cluster_cuda

@@ -1,0 +1,132 @@
+#include "moe/embedding.h"
+
+#include <algorithm>
+#include <mutex>
+#include <optional>
+
+#include "base/error.h"
+#include "base/stage.h"
+#include "base/threads.h"
+
+namespace hardmoe {
+namespace fs = std::filesystem;
+namespace {
+
+std::vector<fs::path> part_files(const std::vector<fs::path>& paths) {
+  std::vector<fs::path> files;
+  for (const auto& path : paths) {
+    if (!fs::is_directory(path)) {
+      require_file(path,
+                   "expected a folder made by moe-embed, or .npy files of images × dimensions");
+      files.push_back(path);
+      continue;
+    }
+    std::vector<fs::path> found;
+    for (const auto& entry : fs::directory_iterator(path)) {
+      if (entry.path().extension() == ".npy") found.push_back(entry.path());
+    }
+    if (found.empty()) fail_usage("{}: holds no .npy files", path.string());
+    std::sort(found.begin(), found.end());
+    files.insert(files.end(), found.begin(), found.end());
+  }
+  return files;
+}
+
+}  // namespace
+
+Embedding::Embedding(const std::vector<fs::path>& files) : first_{0} {
+  if (files.empty()) fail_usage("expected at least one .npy file");
+  for (const auto& file : files) {
+    const NpyReader& part = parts_.emplace_back(file);
+    const Shape& shape = part.shape();
+    if (shape.size() != 2 || element_count(shape) == 0) {
+      fail("{}: shape {}, expected images × dimensions", file.string(), to_string(shape));
+    }
+    const DType dtype = part.dtype();
+    if (dtype != DType::f32 && dtype != DType::f16 && dtype != DType::f64) {
+      fail("{}: holds {}, expected float32 or float16", file.string(), name_of(dtype));
+    }
+    if (cols_ == 0) cols_ = shape[1];
+    if (shape[1] != cols_) {
+      fail("{}: rows of {} values, {} has {}; parts must come from one model", file.string(),
+           shape[1], files[0].string(), cols_);
+    }
+    first_.push_back(first_.back() + shape[0]);
+  }
+}
+
+void Embedding::read(int64_t first, int64_t count, float* out) const {
+  const auto found = std::upper_bound(first_.begin(), first_.end(), first);
+  for (auto part = static_cast<size_t>(found - first_.begin()) - 1; count > 0; ++part) {
+    const int64_t here = std::min(count, first_[part + 1] - first);
+    read_part(part, first - first_[part], here, out);
+    first += here;
+    count -= here;
+    out += here * cols_;
+  }
+}
+
+void Embedding::read_part(size_t part, int64_t first, int64_t count, float* out) const {
+  constexpr int64_t slice_bytes = int64_t{256} << 10;  // converted while in the cache
+  const NpyReader& reader = parts_[part];
+  const auto row_bytes = cols_ * static_cast<int64_t>(size_of(reader.dtype()));
+  const int64_t slice = std::max<int64_t>(1, slice_bytes / row_bytes);
+  std::mutex mutex;
+  std::optional<std::string> failure;
+  int64_t bad_row = INT64_MAX;
+  parallel_for((count + slice - 1) / slice, 1, [&](int64_t begin, int64_t end) {
+    std::vector<std::byte> raw;
+    if (reader.dtype() != DType::f32) raw.resize(static_cast<size_t>(slice * row_bytes));
+    for (int64_t s = begin; s < end; ++s) {
+      const int64_t row = s * slice, rows = std::min(slice, count - row);
+      float* target = out + row * cols_;
+      try {
+        const int64_t from = (first + row) * cols_;
+        reader.read(from, rows * cols_, raw.empty() ? static_cast<void*>(target) : raw.data());
+      } catch (const Error& error) {
+        const std::lock_guard lock(mutex);
+        failure = error.what();
+        return;
+      }
+      if (!raw.empty()) convert_to_float(reader.dtype(), raw.data(), rows * cols_, target);
+      if (all_finite(target, rows * cols_)) continue;
+      const std::lock_guard lock(mutex);
+      bad_row = std::min(bad_row, first + row + first_row_not_finite({target, rows, cols_}));
+    }
+  });
+  if (failure) throw Error(*failure);
+  if (bad_row != INT64_MAX) {
+    fail(
+        "{}: row {} holds a NaN or an infinity; embed again, and look whether the base's training "
+        "diverged",
+        reader.file().string(), bad_row);
+  }
+}
+
+void Embedding::expect(int64_t first, int64_t count) const {
+  for (size_t part = 0; part < parts_.size(); ++part) {
+    const int64_t begin = std::max(first, first_[part]);
+    const int64_t end = std::min(first + count, first_[part + 1]);
+    if (begin < end) parts_[part].expect((begin - first_[part]) * cols_, (end - begin) * cols_);
+  }
+}
+
+EmbeddingInput find_embedding(const std::vector<fs::path>& paths) {
+  if (paths.size() == 1 && fs::exists(paths[0] / "stage.json")) {
+    const fs::path& folder = paths[0];
+    const Json made_from = stage_inputs(folder, "moe-embed");
+    const std::string where = folder.string();
+    const Json identity = {{"embedding", stage_fingerprint(folder, "moe-embed")},
+                           {"dataset", json_get<std::string>(made_from, "dataset", where)},
+                           {"model", json_get<std::string>(made_from, "model", where)}};
+    const fs::path file = folder / "train.npy";
+    require_file(file, "moe-embed writes it for the split `train`");
+    return {{file}, identity};
+  }
+  const auto files = part_files(paths);
+  std::string all;
+  for (const auto& file : files) all += fingerprint_of_file(file) + "\n";
+  return {files, {{"embedding", files.size() == 1 ? all.substr(0, 64) : sha256_hex(all)}}};
+}
+
+}  // namespace hardmoe

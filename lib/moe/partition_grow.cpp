@@ -1,0 +1,245 @@
+#include "moe/partition_grow.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "base/error.h"
+#include "base/random.h"
+#include "base/threads.h"
+#include "cluster/kernels.h"
+
+namespace hardmoe {
+namespace {
+
+constexpr int64_t sample_points = 131072;
+
+void check(const RowSource& features, const Partition& partition) {
+  const Gater& gater = partition.gater;
+  if (gater.kind != PartitionMethod::kmeans) {
+    fail_usage("an expert can be added to a partition by kmeans, found one by {}",
+               partition_method_name(gater.kind));
+  }
+  if (features.rows() != static_cast<int64_t>(partition.assignment.size()) ||
+      features.cols() != gater.inputs) {
+    fail_usage("the partition is of {} × {} values, the embedding has {} × {}",
+               partition.assignment.size(), gater.inputs, features.rows(), features.cols());
+  }
+  if (gater.experts >= 65535 || gater.prices.size() >= 65535) {
+    fail_usage("there are 65,535 experts or centroids already");
+  }
+}
+
+PointStream stream_of(const RowSource& features, const Gater& gater, const PartitionRun& run) {
+  return {features, *run.backend, {.pca = gater.pca ? &*gater.pca : nullptr}};
+}
+
+float distance(const float* a, const float* b, int64_t depth) {
+  return supported_kernels()[0].squared_distance(a, b, depth);
+}
+
+/// Calls body(point, its row) for all points, in parallel.
+template <class Body>
+void for_each_point(PointStream& points, const Body& body) {
+  constexpr int64_t grain = 1024;
+  points.for_each([&](const Points& block, int64_t first) {
+    parallel_for(block.view().rows, grain, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) body(block.view().row(i), first + i);
+    });
+    return true;
+  });
+}
+
+/// The value that `count` of `values` (reordered) exceed, about.
+float threshold_of(std::vector<float>& values, int64_t count) {
+  if (count >= static_cast<int64_t>(values.size())) {
+    return *std::min_element(values.begin(), values.end());
+  }
+  const auto at = values.end() - count - 1;  // with `count` above it
+  std::nth_element(values.begin(), at, values.end());
+  const float below = *at;
+  const float above = *std::min_element(at + 1, values.end());
+  return below + (above - below) / 2;
+}
+
+/// Σ (z − c)² over each point's expert as the gater measures it; sizes; the number of experts.
+void recount(PointStream& points, Partition& partition) {
+  const Gater& gater = partition.gater;
+  double inertia = 0;
+  points.for_each([&](const Points& block, int64_t first) {
+    const MatrixView rows = block.view();
+    std::vector<float> found(static_cast<size_t>(rows.rows));
+    parallel_for(rows.rows, 256, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        found[static_cast<size_t>(i)] =
+            gater.distance_to(rows.row(i), partition.assignment[static_cast<size_t>(first + i)]);
+      }
+    });
+    inertia = std::accumulate(found.begin(), found.end(), inertia);
+    return true;
+  });
+  partition.inertia = inertia;
+  partition.config.experts = static_cast<int>(gater.experts);
+  count_sizes(partition);
+}
+
+/// The centroid that takes the share 1/(K+1) of sampled points to most gain: begun at one far from
+/// its own centroid, moved to the mean of the points that gain most by it, again and again.
+std::vector<float> find_centroid(MatrixView sample, std::span<const float> scores, int64_t taken,
+                                 Random random) {
+  const int64_t depth = sample.cols;
+  constexpr int starts = 8, rounds = 12;
+  std::vector<float> best(static_cast<size_t>(depth));
+  double most = -INFINITY;
+  const double total = std::accumulate(scores.begin(), scores.end(), 0.0);
+  for (int start = 0; start < starts; ++start) {
+    double left = random.uniform_double() * total;
+    int64_t chosen = 0;
+    while (chosen + 1 < sample.rows && (left -= double{scores[static_cast<size_t>(chosen)]}) >= 0) {
+      ++chosen;
+    }
+    std::vector<float> centroid(sample.row(chosen), sample.row(chosen) + depth);
+    double gain = 0;
+    for (int round = 0; round < rounds; ++round) {
+      std::vector<std::pair<float, int64_t>> gains(static_cast<size_t>(sample.rows));
+      parallel_for(sample.rows, 256, [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i) {
+          const auto row = static_cast<size_t>(i);
+          gains[row] = {distance(sample.row(i), centroid.data(), depth) - scores[row], i};
+        }
+      });
+      std::nth_element(gains.begin(), gains.begin() + taken - 1, gains.end());
+      gains.resize(static_cast<size_t>(taken));
+      std::sort(gains.begin(), gains.end(),
+                [](const auto& a, const auto& b) { return a.second < b.second; });
+      std::vector<double> sum(static_cast<size_t>(depth));
+      gain = 0;
+      for (const auto& [loss, i] : gains) {
+        add_to_sums(sample.row(i), depth, sum.data());
+        gain -= double{loss};
+      }
+      for (size_t d = 0; d < sum.size(); ++d) {
+        centroid[d] = static_cast<float>(sum[d] / static_cast<double>(taken));
+      }
+    }
+    if (gain > most) {
+      most = gain;
+      best = centroid;
+    }
+  }
+  return best;
+}
+
+}  // namespace
+
+Partition add_expert(const RowSource& features, Partition partition, uint64_t seed,
+                     const PartitionRun& run) {
+  check(features, partition);
+  Gater& gater = partition.gater;
+  PointStream points = stream_of(features, gater, run);
+  const int64_t depth = points.cols(), images = points.rows();
+  // Each image's own centroid, of several an expert may have.
+  std::vector<uint16_t> own(static_cast<size_t>(images));
+  const PricedCentroids rule{matrix_view(gater.centroids), gater.prices};
+  assign_all(points, rule, own);
+  const auto own_score = [&](const float* point, uint16_t c) {
+    return distance(point, rule.centroids.row(c), depth) + rule.prices[c];
+  };
+
+  std::vector<float> centroid;
+  {
+    const Tensor sample =
+        points.sample(sample_points, Random(seed, RandomUse::partition, uint64_t{1} << 40));
+    std::vector<uint16_t> part(static_cast<size_t>(sample.size(0)));
+    const MatrixSource source(matrix_view(sample));
+    PointStream sampled(source, *run.backend);
+    assign_all(sampled, rule, part);
+    std::vector<float> scores(part.size());
+    for (size_t i = 0; i < part.size(); ++i) {
+      scores[i] = own_score(matrix_view(sample).row(static_cast<int64_t>(i)), part[i]);
+    }
+    centroid = find_centroid(matrix_view(sample), scores,
+                             std::max<int64_t>(1, sample.size(0) / (gater.experts + 1)),
+                             Random(seed, RandomUse::partition, (uint64_t{1} << 40) + 1));
+  }
+  std::vector<float> gains(static_cast<size_t>(images));
+  for_each_point(points, [&](const float* point, int64_t i) {
+    const auto image = static_cast<size_t>(i);
+    gains[image] = own_score(point, own[image]) - distance(point, centroid.data(), depth);
+  });
+  const float price = threshold_of(gains, std::max<int64_t>(1, images / (gater.experts + 1)));
+  gains = {};
+
+  const int64_t count = gater.centroids.size(0);
+  Tensor centroids(DType::f32, {count + 1, depth});
+  const auto values = centroids.as<float>();
+  const auto before = gater.centroids.as<float>();
+  std::copy(before.begin(), before.end(), values.begin());
+  std::copy(centroid.begin(), centroid.end(), values.begin() + count * depth);
+  if (gater.expert_of.empty()) {
+    gater.expert_of.resize(static_cast<size_t>(count));
+    std::iota(gater.expert_of.begin(), gater.expert_of.end(), uint16_t{0});
+  }
+  gater.expert_of.push_back(static_cast<uint16_t>(gater.experts));
+  gater.centroids = centroids;
+  gater.prices.push_back(price);
+  assign_all(points, {matrix_view(gater.centroids), gater.prices}, own);
+  for (size_t i = 0; i < own.size(); ++i) {
+    if (own[i] == count) partition.assignment[i] = static_cast<uint16_t>(gater.experts);
+  }
+  ++gater.experts;
+  recount(points, partition);
+  return partition;
+}
+
+Partition split_largest_expert(const RowSource& features, Partition partition, uint64_t seed,
+                               const PartitionRun& run) {
+  check(features, partition);
+  Gater& gater = partition.gater;
+  PointStream points = stream_of(features, gater, run);
+  const auto largest = std::max_element(partition.sizes.begin(), partition.sizes.end());
+  const auto parent = static_cast<uint16_t>(largest - partition.sizes.begin());
+  if (*largest < 2) fail_usage("the largest expert has {} image; it cannot be split", *largest);
+
+  std::vector<int64_t> chosen;  // of its images, by selection sampling as PointStream::sample
+  Random random(seed, RandomUse::partition, uint64_t{1} << 41);
+  auto left = static_cast<uint64_t>(*largest);
+  const auto wanted = static_cast<uint64_t>(std::min(sample_points, *largest));
+  for (size_t i = 0; i < partition.assignment.size() && chosen.size() < wanted; ++i) {
+    if (partition.assignment[i] != parent) continue;
+    if (random.below(left--) < wanted - chosen.size()) chosen.push_back(static_cast<int64_t>(i));
+  }
+  const Tensor sample = points.rows_at(chosen);
+  const KMeansResult halves =
+      kmeans(matrix_view(sample), {.clusters = 2, .seed = seed, .tolerance = 0.05});
+  const MatrixView pair = matrix_view(halves.centroids);
+
+  std::vector<float> gains(partition.assignment.size());
+  for_each_point(points, [&](const float* point, int64_t i) {
+    const auto image = static_cast<size_t>(i);
+    if (partition.assignment[image] != parent) return;
+    gains[image] =
+        distance(point, pair.row(0), pair.cols) - distance(point, pair.row(1), pair.cols);
+  });
+  size_t members = 0;
+  for (size_t i = 0; i < gains.size(); ++i) {
+    if (partition.assignment[i] == parent) gains[members++] = gains[i];
+  }
+  gains.resize(members);
+  const float price = threshold_of(gains, *largest / 2);
+  gains = {};
+
+  gater.splits.push_back({.parent = parent,
+                          .child = static_cast<uint16_t>(gater.experts),
+                          .centroids = halves.centroids,
+                          .prices = {-price / 2, price / 2}});
+  const ExpertSplit& split = gater.splits.back();
+  for_each_point(points, [&](const float* point, int64_t i) {
+    uint16_t& expert = partition.assignment[static_cast<size_t>(i)];
+    if (expert == parent) expert = split.choose(point, true);
+  });
+  ++gater.experts;
+  recount(points, partition);
+  return partition;
+}
+
+}  // namespace hardmoe

@@ -1,0 +1,74 @@
+#include "base/error.h"
+#include "moe/partition.h"
+#include "moe/partition_json.h"
+#include "tensor/safetensors.h"
+
+namespace hardmoe {
+namespace {
+
+constexpr const char* state_name = "checkpoint.safetensors";
+
+std::vector<float> floats(const StateDict& tensors, const std::string& name,
+                          const std::string& where, int64_t count) {
+  const Shape shape = {count};
+  const auto values = require_tensor(tensors, name, where, &shape).as<float>();
+  return {values.begin(), values.end()};
+}
+
+}  // namespace
+
+void save_partition_state(const std::filesystem::path& folder, const PartitionState& state) {
+  const KMeansState& kmeans = state.kmeans;
+  const auto clusters = static_cast<int64_t>(kmeans.prices.size());
+  StateDict tensors = {{"centroids", kmeans.centroids},
+                       {"prices", Tensor::from(kmeans.prices, {clusters})},
+                       {"last.centroids", kmeans.last_centroids},
+                       {"last.prices", Tensor::from(kmeans.last_prices, {clusters})}};
+  Json iterations = Json::array();
+  for (const auto& iteration : kmeans.iterations) iterations.push_back(iteration_json(iteration));
+  Metadata metadata = {{"iterations", iterations.dump()}};
+  if (state.pca) {
+    tensors["pca.mean"] = state.pca->mean;
+    tensors["pca.components"] = state.pca->components;
+    tensors["pca.variance"] =
+        Tensor::from(state.pca->variance, {static_cast<int64_t>(state.pca->variance.size())});
+    tensors["pca.total_variance"] =
+        Tensor::from(std::vector<double>{state.pca->total_variance}, {1});
+    metadata["whitened"] = state.pca->whitened ? "true" : "false";
+  }
+  save_safetensors(folder / state_name, tensors, metadata);
+}
+
+std::optional<PartitionState> load_partition_state(const std::filesystem::path& folder) {
+  const auto file = folder / state_name;
+  if (!std::filesystem::exists(file)) return std::nullopt;
+  const std::string where = file.string();
+  Metadata metadata;
+  const StateDict tensors = load_safetensors(file, &metadata);
+  PartitionState state;
+  if (tensors.contains("pca.components")) {
+    Pca& pca = state.pca.emplace();
+    pca.mean = require_tensor(tensors, "pca.mean", where);
+    pca.components = require_tensor(tensors, "pca.components", where);
+    const auto variance = require_tensor(tensors, "pca.variance", where).as<double>();
+    pca.variance.assign(variance.begin(), variance.end());
+    pca.total_variance = require_tensor(tensors, "pca.total_variance", where).as<double>()[0];
+    pca.whitened = metadata["whitened"] == "true";
+  }
+  KMeansState& kmeans = state.kmeans;
+  kmeans.centroids = require_tensor(tensors, "centroids", where);
+  const Shape shape = kmeans.centroids.shape();
+  kmeans.last_centroids = require_tensor(tensors, "last.centroids", where, &shape);
+  kmeans.prices = floats(tensors, "prices", where, shape.at(0));
+  kmeans.last_prices = floats(tensors, "last.prices", where, shape.at(0));
+  for (const Json& iteration : parse_json(metadata["iterations"], where)) {
+    kmeans.iterations.push_back(parse_iteration(iteration, where));
+  }
+  return state;
+}
+
+void remove_partition_state(const std::filesystem::path& folder) {
+  std::filesystem::remove(folder / state_name);
+}
+
+}  // namespace hardmoe

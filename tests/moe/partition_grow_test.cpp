@@ -1,0 +1,102 @@
+#include "moe/partition_grow.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <set>
+
+#include "base/random.h"
+#include "expect_error.h"
+#include "temporary_folder.h"
+
+namespace hardmoe {
+namespace {
+
+class Grown : public testing::TestWithParam<int> {  // the number of fine centroids
+ protected:
+  void SetUp() override {
+    Random random(21, RandomUse::test);
+    features = Tensor(DType::f32, {6000, 12});
+    for (float& value : features.as<float>()) value = random.normal() * random.normal() + 2;
+    source = std::make_unique<MatrixSource>(matrix_view(features));
+    const PartitionConfig config{.experts = 5, .pca = 8, .iterations = 6, .fine = GetParam()};
+    before = partition_images(*source, {}, config, 5);
+  }
+
+  /// The invariants of every way to grow, and that the result survives its files.
+  void check(const Partition& after) const {
+    const auto added = static_cast<uint16_t>(before.gater.experts);
+    ASSERT_EQ(after.gater.experts, added + 1);
+    ASSERT_EQ(after.sizes.size(), added + 1U);
+    for (size_t i = 0; i < before.assignment.size(); ++i) {
+      ASSERT_TRUE(after.assignment[i] == before.assignment[i] || after.assignment[i] == added);
+    }
+    EXPECT_EQ(after.gater.route(matrix_view(features)), after.assignment);
+    EXPECT_LT(after.inertia, before.inertia);
+    const TemporaryFolder folder;
+    save_partition(folder.path(), after);
+    const Partition back = load_partition(folder.path());
+    EXPECT_EQ(back.gater.route(matrix_view(features)), after.assignment);
+    const ExpertChoices choices =
+        back.gater.nearest_experts(matrix_view(features), back.gater.experts);
+    const auto all = static_cast<size_t>(back.gater.experts);
+    for (size_t i = 0; i < after.assignment.size(); ++i) {
+      const auto row = std::span(choices.expert).subspan(i * all, all);
+      ASSERT_EQ(row[0], after.assignment[i]);
+      ASSERT_EQ(std::set<uint16_t>(row.begin(), row.end()).size(), all);
+    }
+  }
+
+  Tensor features;
+  std::unique_ptr<MatrixSource> source;
+  Partition before;
+};
+
+TEST_P(Grown, AnAddedExpertTakesItsShareAndNobodyElseMoves) {
+  const Partition after = add_expert(*source, before, 3);
+  check(after);
+  EXPECT_NEAR(static_cast<double>(after.sizes.back()), 6000 / 6.0, 5);
+}
+
+TEST_P(Grown, TheLargestExpertIsHalvedAndNobodyElseMoves) {
+  const Partition after = split_largest_expert(*source, before, 3);
+  check(after);
+  const auto parent = static_cast<size_t>(
+      std::max_element(before.sizes.begin(), before.sizes.end()) - before.sizes.begin());
+  EXPECT_NEAR(static_cast<double>(after.sizes.back()),
+              static_cast<double>(before.sizes[parent]) / 2, 2);
+  for (size_t e = 0; e < before.sizes.size(); ++e) {
+    if (e != parent) {
+      EXPECT_EQ(after.sizes[e], before.sizes[e]);
+    }
+  }
+}
+
+TEST_P(Grown, AgainAndAgain) {
+  for (int step = 0; step < 4; ++step) {
+    const Partition after =
+        step % 2 == 0 ? split_largest_expert(*source, before, 3) : add_expert(*source, before, 3);
+    check(after);
+    before = after;
+  }
+  EXPECT_EQ(before.gater.experts, 9);
+}
+
+INSTANTIATE_TEST_SUITE_P(FineCentroids, Grown, testing::Values(0, 20));
+
+TEST(Grow, SaysWhatIsImpossible) {
+  const Tensor features(DType::f32, {40, 3});
+  const MatrixSource source(matrix_view(features));
+  const PartitionConfig config{.method = PartitionMethod::random, .experts = 2, .pca = 0};
+  const Partition random = partition_images(source, {}, config, 1);
+  expect_error([&] { add_expert(source, random, 1); }, {"by kmeans, found one by random"},
+               ExitStatus::usage);
+  const Tensor others(DType::f32, {41, 3});
+  const MatrixSource other(matrix_view(others));
+  const Partition partition = partition_images(source, {}, {.experts = 2, .pca = 0}, 1);
+  expect_error([&] { split_largest_expert(other, partition, 1); }, {"40 × 3", "41 × 3"},
+               ExitStatus::usage);
+}
+
+}  // namespace
+}  // namespace hardmoe
