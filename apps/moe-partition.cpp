@@ -2,7 +2,6 @@
 // embedding or by one of two controls.
 #include "app.h"
 #include "base/log.h"
-#include "base/signals.h"
 #include "base/stage.h"
 #include "base/text.h"
 #include "data/dataset.h"
@@ -20,44 +19,6 @@ struct Options {
   fs::path out, dataset, extend, split;
   bool force = false;
 };
-
-/// Says how each iteration went, and saves the fit where it is time.
-class Observer {
- public:
-  Observer(const Config& config, int64_t images, const fs::path& folder)
-      : config_(config.partition), images_(static_cast<double>(images)), folder_(folder) {}
-
-  void operator()(const PartitionState& state) {
-    const KMeansIteration& i = state.kmeans.iterations.back();
-    const auto parts = static_cast<double>(state.kmeans.prices.size());
-    const auto share = [&](int64_t size) { return static_cast<double>(size) * parts / images_; };
-    log_info("iteration {:3}  inertia {:.6g}  parts {:.3f} to {:.3f} of mean  moved {}{}  {:.1f} s",
-             state.kmeans.iterations.size(), i.inertia / images_, share(i.smallest),
-             share(i.largest), fmt::format("{:.1f}%", 100 * static_cast<double>(i.moved) / images_),
-             i.reseeded > 0 ? fmt::format("  re-seeded {}", i.reseeded) : "", i.seconds);
-    if (interrupted() || now_seconds() - saved_ >= config_.checkpoint_seconds) {
-      save_partition_state(folder_, state);
-      saved_ = now_seconds();
-    }
-    throw_if_interrupted();
-  }
-
- private:
-  const PartitionConfig& config_;
-  double images_;
-  fs::path folder_;
-  double saved_ = now_seconds();
-};
-
-Partition make_partition(const RowSource& features, std::span<const int32_t> tags,
-                         const Config& config, const fs::path& folder, ClusterBackend& backend) {
-  Observer observer(config, features.rows(), folder);
-  const auto resume = load_partition_state(folder);
-  if (resume) log_info("resuming after iteration {}", resume->kmeans.iterations.size());
-  return partition_images(
-      features, tags, config.partition, config.seed,
-      {.observe = std::ref(observer), .resume = resume ? &*resume : nullptr, .backend = &backend});
-}
 
 /// The partition that --extend or --split starts from, or "".
 fs::path base_of(const Options& options) {
@@ -131,7 +92,8 @@ void run(const Options& options, Config& config) {
   }
   Partition partition;
   if (base.empty()) {
-    partition = make_partition(embedding, tags, config, options.out, *backend);
+    partition =
+        partition_in_folder(options.out, embedding, tags, config.partition, config.seed, *backend);
     warn_if_unequal(partition);
   } else {
     partition = grow(embedding, options, config, *backend);

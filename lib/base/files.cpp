@@ -141,6 +141,35 @@ void InputFile::expect(size_t offset, size_t count) const {
                   POSIX_FADV_WILLNEED);
 }
 
+MappedPiece::MappedPiece(const InputFile& file, size_t offset, size_t count) {
+  struct stat info = {};
+  if (::fstat(file.descriptor_, &info) != 0 || offset + count > static_cast<size_t>(info.st_size)) {
+    fail("reading {}: it ends before byte {}; was it changed?", file.file_.string(),
+         offset + count);
+  }
+  const size_t before = offset % static_cast<size_t>(::sysconf(_SC_PAGESIZE));
+  void* mapped = ::mmap(nullptr, before + count, PROT_READ, MAP_PRIVATE | MAP_POPULATE,
+                        file.descriptor_, static_cast<off_t>(offset - before));
+  if (mapped == MAP_FAILED) fail("mapping {}: {}", file.file_.string(), reason());
+  pages_ = static_cast<std::byte*>(mapped);
+  size_ = before + count;
+  data_ = pages_ + before;
+}
+
+MappedPiece::~MappedPiece() {
+  if (pages_ != nullptr) ::munmap(pages_, size_);
+}
+
+MappedPiece::MappedPiece(MappedPiece&& other) noexcept
+    : pages_(std::exchange(other.pages_, nullptr)), size_(other.size_), data_(other.data_) {}
+
+MappedPiece& MappedPiece::operator=(MappedPiece&& other) noexcept {
+  std::swap(pages_, other.pages_);
+  std::swap(size_, other.size_);
+  std::swap(data_, other.data_);
+  return *this;
+}
+
 MappedFile::MappedFile(const fs::path& file) {
   const Descriptor input{::open(file.c_str(), O_RDONLY | O_CLOEXEC)};
   struct stat info = {};

@@ -54,9 +54,27 @@ class InputFile {
   void expect(size_t offset, size_t count) const;
 
  private:
+  friend class MappedPiece;
   std::filesystem::path file_;
   size_t size_ = 0;
   int descriptor_ = -1;
+};
+
+/// A piece of a file mapped into memory, read-only and read at once.
+class MappedPiece {
+ public:
+  MappedPiece() = default;
+  /// Throws Error where the file ends before.
+  MappedPiece(const InputFile& file, size_t offset, size_t count);
+  ~MappedPiece();
+  MappedPiece(MappedPiece&& other) noexcept;
+  MappedPiece& operator=(MappedPiece&& other) noexcept;
+  const std::byte* data() const { return data_; }
+
+ private:
+  std::byte* pages_ = nullptr;
+  size_t size_ = 0;
+  const std::byte* data_ = nullptr;
 };
 
 /// Read-only memory map of a whole file; an empty file maps to an empty span.

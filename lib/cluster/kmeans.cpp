@@ -202,7 +202,7 @@ int64_t kmeans_bytes(int64_t rows, int64_t cols, int64_t block_rows, const KMean
   // Centroids thrice (now, last, made ready), their sums in float64 twice (total, one block's).
   const int64_t tables = clusters * cols * (3 * 4 + 2 * 8) + clusters * 64;
   const int64_t block = block_rows * (16 + cols * 8 / 512);  // parts, order, waiting sums
-  const int64_t start_points = std::max(params.start_sample, 16 * clusters);
+  const int64_t start_points = std::max(params.start_sample, 8 * clusters);
   const int64_t start = std::min(rows, start_points) * (cols + 16) * 4;
   int64_t prices = 0;
   if (params.tolerance > 0) {

@@ -101,7 +101,7 @@ Tensor starting_centroids(const PointStream& points, const KMeansParams& params)
       (params.start_rule == KMeansStart::automatic && params.clusters <= most_clusters);
   const Random random(params.seed, RandomUse::kmeans, 1);
   if (!plus) return points.sample(params.clusters, random);
-  constexpr int64_t sample_a_cluster = 16;
+  constexpr int64_t sample_a_cluster = 8;
   return plus_plus(
       points.sample(std::max(params.start_sample, sample_a_cluster * params.clusters), random),
       params);

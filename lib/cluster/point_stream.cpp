@@ -42,21 +42,23 @@ void PointStream::for_each(const std::function<bool(const Points&, int64_t)>& bo
       const int64_t bytes = count * cols_ * static_cast<int64_t>(sizeof(float));
       const bool keep = in_place || bytes <= keep_bytes_;
       Block& target = keep ? block : passing;
+      const float* values = nullptr;
       if (in_place) {
-        target.points =
-            backend_.load({source_.memory() + first * source_.cols(), count, source_.cols()});
-      } else {
-        if (keep) {
-          keep_bytes_ -= bytes;
-          target.values = Tensor(DType::f32, {count, cols_});
-        } else {
-          if (projected_.elements() == 0) projected_ = Tensor(DType::f32, {block_rows_, cols_});
-          target.values = projected_;
-        }
-        float* values = target.values.as<float>().data();
-        read(first, count, values);
-        target.points = backend_.load({values, count, cols_});
+        values = source_.memory() + first * cols_;
+      } else if (keep) {
+        keep_bytes_ -= bytes;
+        target.values = Tensor(DType::f32, {count, cols_});
+        read(first, count, target.values.as<float>().data());
+        values = target.values.as<float>().data();
+      } else if (pca_ == nullptr) {
+        values = source_.view(first, count);
       }
+      if (values == nullptr) {
+        if (projected_.elements() == 0) projected_ = Tensor(DType::f32, {block_rows_, cols_});
+        read(first, count, projected_.as<float>().data());
+        values = projected_.as<float>().data();
+      }
+      target.points = backend_.load({values, count, cols_});
       if (!body(*target.points, first)) return;
     } else if (!body(*block.points, first)) {
       return;
@@ -71,10 +73,8 @@ void PointStream::read(int64_t first, int64_t count, float* out) const {
   }
   for (int64_t begin = 0; begin < count; begin += block_rows_) {
     const int64_t size = std::min(block_rows_, count - begin);
-    MatrixView rows{nullptr, size, source_.cols()};
-    if (source_.memory() != nullptr) {
-      rows.data = source_.memory() + (first + begin) * source_.cols();
-    } else {
+    MatrixView rows{source_.view(first + begin, size), size, source_.cols()};
+    if (rows.data == nullptr) {
       if (rows_.elements() < size * source_.cols()) {
         rows_ = Tensor(DType::f32, {size, source_.cols()});
       }

@@ -17,6 +17,8 @@ class RowSource {
   /// Copies rows [first, first + count) to `out` (count×D float32, finite). Throws Error naming the
   /// file and row where that fails. Each row's values depend on that row alone.
   virtual void read(int64_t first, int64_t count, float* out) const = 0;
+  /// The same rows where they lie, good until the next call; null where they have to be copied.
+  virtual const float* view(int64_t /*first*/, int64_t /*count*/) const { return nullptr; }
   /// These rows are read next: a file may be fetched meanwhile.
   virtual void expect(int64_t /*first*/, int64_t /*count*/) const {}
 };
@@ -29,6 +31,7 @@ class MatrixSource final : public RowSource {
   int64_t cols() const override { return matrix_.cols; }
   const float* memory() const override { return matrix_.data; }
   void read(int64_t first, int64_t count, float* out) const override;
+  const float* view(int64_t first, int64_t /*count*/) const override { return matrix_.row(first); }
 
  private:
   MatrixView matrix_;

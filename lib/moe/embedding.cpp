@@ -55,11 +55,23 @@ Embedding::Embedding(const std::vector<fs::path>& files) : first_{0} {
   }
 }
 
+size_t Embedding::part_of(int64_t row) const {
+  const auto found = std::upper_bound(first_.begin(), first_.end(), row);
+  return static_cast<size_t>(found - first_.begin()) - 1;
+}
+
+const InputFile& Embedding::file_of(size_t part) const {
+  if (open_ == nullptr || open_part_ != part) {
+    open_ = std::make_unique<InputFile>(parts_[part].path());
+    open_part_ = part;
+  }
+  return *open_;
+}
+
 void Embedding::read(int64_t first, int64_t count, float* out) const {
-  const auto found = std::upper_bound(first_.begin(), first_.end(), first);
-  for (auto part = static_cast<size_t>(found - first_.begin()) - 1; count > 0; ++part) {
+  for (size_t part = part_of(first); count > 0; ++part) {
     const int64_t here = std::min(count, first_[part + 1] - first);
-    read_part(part, first - first_[part], here, out);
+    read_part(part, first, here, out);
     first += here;
     count -= here;
     out += here * cols_;
@@ -69,45 +81,65 @@ void Embedding::read(int64_t first, int64_t count, float* out) const {
 void Embedding::read_part(size_t part, int64_t first, int64_t count, float* out) const {
   constexpr int64_t slice_bytes = int64_t{256} << 10;  // converted while in the cache
   const NpyReader& reader = parts_[part];
+  const InputFile& file = file_of(part);
   const auto row_bytes = cols_ * static_cast<int64_t>(size_of(reader.dtype()));
   const int64_t slice = std::max<int64_t>(1, slice_bytes / row_bytes);
   std::mutex mutex;
   std::optional<std::string> failure;
-  int64_t bad_row = INT64_MAX;
   parallel_for((count + slice - 1) / slice, 1, [&](int64_t begin, int64_t end) {
     std::vector<std::byte> raw;
-    if (reader.dtype() != DType::f32) raw.resize(static_cast<size_t>(slice * row_bytes));
+    if (reader.dtype() != DType::f32) {
+      raw.resize(static_cast<size_t>(std::min(slice, count) * row_bytes));
+    }
     for (int64_t s = begin; s < end; ++s) {
       const int64_t row = s * slice, rows = std::min(slice, count - row);
       float* target = out + row * cols_;
       try {
-        const int64_t from = (first + row) * cols_;
-        reader.read(from, rows * cols_, raw.empty() ? static_cast<void*>(target) : raw.data());
+        reader.read(file, (first - first_[part] + row) * cols_, rows * cols_,
+                    raw.empty() ? static_cast<void*>(target) : raw.data());
       } catch (const Error& error) {
         const std::lock_guard lock(mutex);
         failure = error.what();
         return;
       }
       if (!raw.empty()) convert_to_float(reader.dtype(), raw.data(), rows * cols_, target);
-      if (all_finite(target, rows * cols_)) continue;
-      const std::lock_guard lock(mutex);
-      bad_row = std::min(bad_row, first + row + first_row_not_finite({target, rows, cols_}));
     }
   });
   if (failure) throw Error(*failure);
-  if (bad_row != INT64_MAX) {
+  check_finite(part, first, count, out);
+}
+
+const float* Embedding::view(int64_t first, int64_t count) const {
+  const size_t part = part_of(first);
+  if (parts_[part].dtype() != DType::f32 || first + count > first_[part + 1]) return nullptr;
+  viewed_ = parts_[part].map(file_of(part), (first - first_[part]) * cols_, count * cols_);
+  const auto* rows = reinterpret_cast<const float*>(viewed_.data());
+  check_finite(part, first, count, rows);
+  return rows;
+}
+
+/// Passes are in order, so that each row is looked at once.
+void Embedding::check_finite(size_t part, int64_t first, int64_t count, const float* rows) const {
+  if (first + count <= finite_) return;
+  if (const int64_t row = first_row_not_finite({rows, count, cols_}); row >= 0) {
     fail(
         "{}: row {} holds a NaN or an infinity; embed again, and look whether the base's training "
         "diverged",
-        reader.file().string(), bad_row);
+        parts_[part].path().string(), first - first_[part] + row);
   }
+  if (first <= finite_) finite_ = first + count;
 }
 
 void Embedding::expect(int64_t first, int64_t count) const {
-  for (size_t part = 0; part < parts_.size(); ++part) {
+  for (size_t part = part_of(first); part < parts_.size() && first_[part] < first + count; ++part) {
     const int64_t begin = std::max(first, first_[part]);
     const int64_t end = std::min(first + count, first_[part + 1]);
-    if (begin < end) parts_[part].expect((begin - first_[part]) * cols_, (end - begin) * cols_);
+    const int64_t from = (begin - first_[part]) * cols_, values = (end - begin) * cols_;
+    if (open_ != nullptr && part == open_part_) {
+      parts_[part].expect(*open_, from, values);
+    } else {
+      parts_[part].expect(parts_[part].open(), from, values);
+    }
   }
 }
 

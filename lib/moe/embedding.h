@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <memory>
 #include <vector>
 
 #include "base/json.h"
@@ -11,6 +12,7 @@
 
 namespace hardmoe {
 
+/// One thread at a time may read it (and uses all of them).
 class Embedding final : public RowSource {
  public:
   /// `files` in the order of their rows. Throws Error naming a file that is not a matrix of
@@ -22,14 +24,23 @@ class Embedding final : public RowSource {
   int64_t cols() const override { return cols_; }
   /// Throws Error naming the file and row of a NaN or an infinity.
   void read(int64_t first, int64_t count, float* out) const override;
+  /// Of float32 files, as read(); null where the rows are not of one part.
+  const float* view(int64_t first, int64_t count) const override;
   void expect(int64_t first, int64_t count) const override;
 
  private:
+  size_t part_of(int64_t row) const;
+  const InputFile& file_of(size_t part) const;
   void read_part(size_t part, int64_t first, int64_t count, float* out) const;
+  void check_finite(size_t part, int64_t first, int64_t count, const float* rows) const;
 
   std::vector<NpyReader> parts_;
   std::vector<int64_t> first_;  ///< parts + 1: each part's first row, and the end
   int64_t cols_ = 0;
+  mutable std::unique_ptr<InputFile> open_;  ///< the part read last
+  mutable size_t open_part_ = 0;
+  mutable MappedPiece viewed_;
+  mutable int64_t finite_ = 0;  ///< rows below this were looked at
 };
 
 /// The training images' features, and what tells them from others in a stage's inputs.

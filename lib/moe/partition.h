@@ -83,6 +83,13 @@ void save_partition_state(const std::filesystem::path& folder, const PartitionSt
 std::optional<PartitionState> load_partition_state(const std::filesystem::path& folder);
 void remove_partition_state(const std::filesystem::path& folder);
 
+/// partition_images as a command does it: says each iteration on standard error, saves the fit in
+/// `folder` as often as the configuration asks and when interrupted (then it throws), and goes on
+/// from what was saved there.
+Partition partition_in_folder(const std::filesystem::path& folder, const RowSource& features,
+                              std::span<const int32_t> top_tags, const PartitionConfig& config,
+                              uint64_t seed, ClusterBackend& backend);
+
 /// For people: the experts' sizes, imbalance, inertia, what PCA keeps.
 std::string describe(const Partition& partition);
 

@@ -1,4 +1,6 @@
 #include "base/error.h"
+#include "base/log.h"
+#include "base/signals.h"
 #include "moe/partition.h"
 #include "moe/partition_json.h"
 #include "tensor/safetensors.h"
@@ -14,6 +16,34 @@ std::vector<float> floats(const StateDict& tensors, const std::string& name,
   const auto values = require_tensor(tensors, name, where, &shape).as<float>();
   return {values.begin(), values.end()};
 }
+
+/// Says how each iteration went, and saves the fit where it is time.
+class Observer {
+ public:
+  Observer(const PartitionConfig& config, int64_t images, const std::filesystem::path& folder)
+      : config_(config), images_(static_cast<double>(images)), folder_(folder) {}
+
+  void operator()(const PartitionState& state) {
+    const KMeansIteration& i = state.kmeans.iterations.back();
+    const auto parts = static_cast<double>(state.kmeans.prices.size());
+    const auto share = [&](int64_t size) { return static_cast<double>(size) * parts / images_; };
+    log_info("iteration {:3}  inertia {:.6g}  parts {:.3f} to {:.3f} of mean  moved {}{}  {:.1f} s",
+             state.kmeans.iterations.size(), i.inertia / images_, share(i.smallest),
+             share(i.largest), fmt::format("{:.1f}%", 100 * static_cast<double>(i.moved) / images_),
+             i.reseeded > 0 ? fmt::format("  re-seeded {}", i.reseeded) : "", i.seconds);
+    if (interrupted() || now_seconds() - saved_ >= config_.checkpoint_seconds) {
+      save_partition_state(folder_, state);
+      saved_ = now_seconds();
+    }
+    throw_if_interrupted();
+  }
+
+ private:
+  const PartitionConfig& config_;
+  double images_;
+  std::filesystem::path folder_;
+  double saved_ = now_seconds();
+};
 
 }  // namespace
 
@@ -65,6 +95,17 @@ std::optional<PartitionState> load_partition_state(const std::filesystem::path& 
     kmeans.iterations.push_back(parse_iteration(iteration, where));
   }
   return state;
+}
+
+Partition partition_in_folder(const std::filesystem::path& folder, const RowSource& features,
+                              std::span<const int32_t> top_tags, const PartitionConfig& config,
+                              uint64_t seed, ClusterBackend& backend) {
+  Observer observer(config, features.rows(), folder);
+  const auto resume = load_partition_state(folder);
+  if (resume) log_info("resuming after iteration {}", resume->kmeans.iterations.size());
+  return partition_images(
+      features, top_tags, config, seed,
+      {.observe = std::ref(observer), .resume = resume ? &*resume : nullptr, .backend = &backend});
 }
 
 void remove_partition_state(const std::filesystem::path& folder) {

@@ -170,16 +170,16 @@ NpyReader::NpyReader(const std::filesystem::path& file) : file_(file) {
   offset_ = header.offset;
 }
 
-void NpyReader::read(int64_t first, int64_t count, void* out) const {
-  const size_t size = size_of(dtype_);
-  InputFile(file_).read_at(offset_ + static_cast<size_t>(first) * size, out,
-                           static_cast<size_t>(count) * size);
+void NpyReader::read(const InputFile& file, int64_t first, int64_t count, void* out) const {
+  file.read_at(place(first), out, static_cast<size_t>(count) * size_of(dtype_));
 }
 
-void NpyReader::expect(int64_t first, int64_t count) const {
-  const size_t size = size_of(dtype_);
-  InputFile(file_).expect(offset_ + static_cast<size_t>(first) * size,
-                          static_cast<size_t>(count) * size);
+MappedPiece NpyReader::map(const InputFile& file, int64_t first, int64_t count) const {
+  return {file, place(first), static_cast<size_t>(count) * size_of(dtype_)};
+}
+
+void NpyReader::expect(const InputFile& file, int64_t first, int64_t count) const {
+  file.expect(place(first), static_cast<size_t>(count) * size_of(dtype_));
 }
 
 NpyWriter::NpyWriter(const std::filesystem::path& file, DType dtype, Shape row_shape)

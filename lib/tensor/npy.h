@@ -39,21 +39,29 @@ class MappedNpy {
   const std::byte* data_ = nullptr;
 };
 
-/// An array read in pieces, by threads side by side, for files larger than memory: nothing is
-/// mapped and no file stays open.
+/// An array read in pieces, by threads side by side, for files larger than memory. No file stays
+/// open but those the caller holds.
 class NpyReader {
  public:
   /// Throws Error as load_npy does.
   explicit NpyReader(const std::filesystem::path& file);
-  const std::filesystem::path& file() const { return file_; }
+  const std::filesystem::path& path() const { return file_; }
   DType dtype() const { return dtype_; }
   const Shape& shape() const { return shape_; }
+
+  /// The file, for the calls below.
+  InputFile open() const { return InputFile(file_); }
   /// Copies `count` elements from element `first` on. Throws Error where the file has changed.
-  void read(int64_t first, int64_t count, void* out) const;
+  void read(const InputFile& file, int64_t first, int64_t count, void* out) const;
+  /// The same where they lie.
+  MappedPiece map(const InputFile& file, int64_t first, int64_t count) const;
   /// These elements are read soon: the system may fetch them meanwhile.
-  void expect(int64_t first, int64_t count) const;
+  void expect(const InputFile& file, int64_t first, int64_t count) const;
 
  private:
+  size_t place(int64_t element) const {
+    return offset_ + static_cast<size_t>(element) * size_of(dtype_);
+  }
   std::filesystem::path file_;
   DType dtype_ = DType::f32;
   Shape shape_;

@@ -136,9 +136,13 @@ TEST(NpyReader, ReadsPiecesOfFilesFromNumPy) {
     EXPECT_EQ(reader.shape(), whole.shape());
     EXPECT_EQ(reader.dtype(), whole.dtype());
     std::vector<std::byte> piece(3 * size_of(whole.dtype()));
-    reader.expect(2, 3);
-    reader.read(2, 3, piece.data());
+    const InputFile file = reader.open();
+    reader.expect(file, 2, 3);
+    reader.read(file, 2, 3, piece.data());
     EXPECT_TRUE(std::equal(piece.begin(), piece.end(), whole.data() + 2 * size_of(whole.dtype())));
+    const MappedPiece mapped = reader.map(file, 2, 3);
+    EXPECT_TRUE(std::equal(piece.begin(), piece.end(), mapped.data()));
+    expect_error([&] { reader.map(file, 2, 10000); }, {name, "ends before byte"});
   }
   expect_error([&] { NpyReader{stored("fortran.npy")}; }, {"fortran.npy", "Fortran order"});
   expect_error([&] { NpyReader{stored("none.npy")}; }, {"none.npy", "No such file"});

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <optional>
 
 #include "base/threads.h"
 #include "cluster/cpu/backend.h"
@@ -85,14 +86,8 @@ void add_sums(MatrixView points, MatrixView centroids, const RowsByPart& sorted,
   }
 }
 
-/// Each point's part under the rule, as CentroidTable has it.
-void find_parts(MatrixView points, const PricedCentroids& rule, std::span<uint16_t> parts) {
-  const auto levels = integer_levels();
-  if (levels.empty()) {
-    hardmoe::assign(points, CentroidTable(rule.centroids, rule.prices), parts);
-    return;
-  }
-  const Screen screen(rule.centroids, rule.prices, levels[0]);
+/// Each point's part, as CentroidTable has it.
+void find_parts(MatrixView points, const Screen& screen, std::span<uint16_t> parts) {
   const int64_t block = screen.block_rows();
   parallel_for(points.rows, block, [&](int64_t begin, int64_t end) {
     Candidates found;
@@ -119,7 +114,7 @@ std::string ClusterCpu::describe() const {
 }
 
 int64_t ClusterCpu::block_rows(int64_t cols) const {
-  constexpr int64_t bytes = int64_t{16} << 20;  // read twice a pass: it should stay in the cache
+  constexpr int64_t bytes = int64_t{16} << 20;
   return std::clamp<int64_t>(bytes / (cols * static_cast<int64_t>(sizeof(float))), 1024, 65536);
 }
 
@@ -127,16 +122,39 @@ std::unique_ptr<Points> ClusterCpu::load(MatrixView rows) { return std::make_uni
 
 void ClusterCpu::assign(const Points& points, const PricedCentroids& rule,
                         std::span<uint16_t> assignment, PassTotals& totals) {
-  std::vector<uint16_t> parts(assignment.size());
-  find_parts(points.view(), rule, parts);
-  std::vector<int64_t> sizes(totals.sizes.size());
-  for (size_t i = 0; i < parts.size(); ++i) {
-    ++sizes[parts[i]];
-    totals.moved += parts[i] != assignment[i] ? 1 : 0;
-    assignment[i] = parts[i];
+  const MatrixView rows = points.view();
+  const auto levels = integer_levels();
+  std::optional<Screen> screen;
+  std::optional<CentroidTable> table;
+  if (levels.empty()) {
+    table.emplace(rule.centroids, rule.prices);
+  } else {
+    screen.emplace(rule.centroids, rule.prices, levels[0]);
   }
-  for (size_t c = 0; c < sizes.size(); ++c) totals.sizes[c] += sizes[c];
-  add_sums(points.view(), rule.centroids, sort_rows(parts, sizes), totals);
+  // Rows are read again for their sums: while they are in the cache.
+  constexpr int64_t bytes = int64_t{4} << 20;
+  const int64_t step =
+      std::max<int64_t>(1024, bytes / (rows.cols * static_cast<int64_t>(sizeof(float))));
+  std::vector<uint16_t> found;
+  for (int64_t first = 0; first < rows.rows; first += step) {
+    const MatrixView slice = rows.slice(first, std::min(first + step, rows.rows));
+    const auto before =
+        assignment.subspan(static_cast<size_t>(first), static_cast<size_t>(slice.rows));
+    found.resize(before.size());
+    if (screen) {
+      find_parts(slice, *screen, found);
+    } else {
+      hardmoe::assign(slice, *table, found);
+    }
+    std::vector<int64_t> sizes(totals.sizes.size());
+    for (size_t i = 0; i < found.size(); ++i) {
+      ++sizes[found[i]];
+      totals.moved += found[i] != before[i] ? 1 : 0;
+      before[i] = found[i];
+    }
+    for (size_t c = 0; c < sizes.size(); ++c) totals.sizes[c] += sizes[c];
+    add_sums(slice, rule.centroids, sort_rows(found, sizes), totals);
+  }
 }
 
 }  // namespace hardmoe::cpu
