@@ -84,6 +84,17 @@ template <int Rows>
   for (; r < rows; ++r) tile_vnni<1>(a + r * depth, depth, b, out + r * out_stride, out_stride);
 }
 
+/// Of each lane the two best of both sides.
+[[gnu::target("avx2,fma"), gnu::always_inline]] inline void fold(__m256 other_best,
+                                                                 __m256 other_second,
+                                                                 __m256i other_where, __m256& best,
+                                                                 __m256& second, __m256i& where) {
+  const __m256 less = _mm256_cmp_ps(other_best, best, _CMP_LT_OQ);
+  second = _mm256_min_ps(_mm256_min_ps(second, other_second), _mm256_max_ps(best, other_best));
+  best = _mm256_min_ps(best, other_best);
+  where = _mm256_blendv_epi8(where, other_where, _mm256_castps_si256(less));
+}
+
 [[gnu::target("avx2,fma")]] BestTwo best_two_avx2(const int32_t* products, const float* bias,
                                                   float factor, int64_t count) {
   const __m256 factors = _mm256_set1_ps(factor);
@@ -108,22 +119,16 @@ template <int Rows>
       column[v] = _mm256_add_epi32(column[v], _mm256_set1_epi32(16));
     }
   }
-  alignas(32) float bests[16], seconds[16];
-  alignas(32) int32_t columns[16];
-  for (int v = 0; v < 2; ++v) {
-    _mm256_store_ps(bests + 8 * v, best[v]);
-    _mm256_store_ps(seconds + 8 * v, second[v]);
-    _mm256_store_si256(reinterpret_cast<__m256i*>(columns + 8 * v), where[v]);
-  }
-  BestTwo found{bests[0], seconds[0], columns[0]};
-  for (int l = 1; l < 16; ++l) {
-    found.second = std::min(std::min(found.second, seconds[l]), std::max(found.best, bests[l]));
-    if (bests[l] < found.best) {
-      found.best = bests[l];
-      found.index = columns[l];
-    }
-  }
-  return found;
+  fold(best[1], second[1], where[1], best[0], second[0], where[0]);
+  // Halves, quarters, neighbours of the eight lanes.
+  fold(_mm256_permute2f128_ps(best[0], best[0], 1), _mm256_permute2f128_ps(second[0], second[0], 1),
+       _mm256_permute2x128_si256(where[0], where[0], 1), best[0], second[0], where[0]);
+  fold(_mm256_permute_ps(best[0], 0x4E), _mm256_permute_ps(second[0], 0x4E),
+       _mm256_shuffle_epi32(where[0], 0x4E), best[0], second[0], where[0]);
+  fold(_mm256_permute_ps(best[0], 0xB1), _mm256_permute_ps(second[0], 0xB1),
+       _mm256_shuffle_epi32(where[0], 0xB1), best[0], second[0], where[0]);
+  return {_mm256_cvtss_f32(best[0]), _mm256_cvtss_f32(second[0]),
+          _mm_cvtsi128_si32(_mm256_castsi256_si128(where[0]))};
 }
 
 [[gnu::target("avx2,fma")]] int64_t within_avx2(const int32_t* products, const float* bias,
