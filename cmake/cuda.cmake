@@ -1,12 +1,12 @@
-# The GPU engine's parts: nvcc, cuDNN 9's headers, cuBLASLt's. Sets HARDMOE_HAS_CUDA; where it is off,
+# The GPU engine's parts: nvcc, the headers of cuDNN 9, cudnn-frontend and cuBLASLt. Sets HARDMOE_HAS_CUDA; where it is off,
 # HARDMOE_NO_CUDA says why, and commands repeat it to whoever asks for --device cuda. The libraries
 # themselves are loaded when a GPU is first used (lib/engine/cuda/libraries.cpp): binaries made with
 # this engine start on machines that have none of them.
 #
 #   HARDMOE_CUDA                 AUTO (where all is found), ON (or fail), OFF
 #   HARDMOE_CUDA_ARCHITECTURES   e.g. 90, to build faster for one kind of GPU
-#   CUDA_HOME, CUDNN_PATH        environment: folders to look in first
-set(HARDMOE_CUDA OFF CACHE STRING "GPU engine: AUTO, ON or OFF")
+#   CUDA_HOME, CUDNN_PATH, CUDNN_FRONTEND_PATH   environment: folders to look in first
+set(HARDMOE_CUDA AUTO CACHE STRING "GPU engine: AUTO, ON or OFF")
 set_property(CACHE HARDMOE_CUDA PROPERTY STRINGS AUTO ON OFF)
 set(HARDMOE_CUDA_ARCHITECTURES "" CACHE STRING "Compute capabilities to build for (default: 80 and newer)")
 set(HARDMOE_HAS_CUDA OFF)
@@ -26,18 +26,31 @@ macro(hardmoe_find_cuda)
   find_path(HARDMOE_CUDNN_INCLUDE cudnn_graph.h HINTS ${cuda_places} PATH_SUFFIXES include)
   find_path(HARDMOE_CUBLAS_INCLUDE cublasLt.h HINTS ${cuda_places} ${site_packages}/nvidia/cublas
             PATH_SUFFIXES include)
+  # Headers only; tools/setup.sh --cuda puts the official package into .cache, which git ignores.
+  find_path(HARDMOE_CUDNN_FRONTEND_INCLUDE cudnn_frontend.h
+            HINTS ${PROJECT_SOURCE_DIR}/.cache/cudnn-frontend ENV CUDNN_FRONTEND_PATH ${cuda_places}
+            PATHS ${site_packages}/include ${site_packages}/.. PATH_SUFFIXES include)
   if(NOT HARDMOE_NVCC)
     set(HARDMOE_NO_CUDA "no nvcc was found when it was built")
   elseif(NOT HARDMOE_CUDNN_INCLUDE)
     set(HARDMOE_NO_CUDA "no cuDNN 9 headers were found when it was built")
   elseif(NOT HARDMOE_CUBLAS_INCLUDE)
     set(HARDMOE_NO_CUDA "no cublasLt.h was found when it was built")
+  elseif(NOT HARDMOE_CUDNN_FRONTEND_INCLUDE)
+    set(HARDMOE_NO_CUDA "no cudnn_frontend.h was found when it was built: tools/setup.sh --cuda gets it")
   else()
     file(STRINGS ${HARDMOE_CUDNN_INCLUDE}/cudnn_version.h cudnn_major
          REGEX "#define CUDNN_MAJOR +[0-9]+")
     string(REGEX REPLACE "[^0-9]" "" cudnn_major "${cudnn_major}")
     if(NOT cudnn_major EQUAL 9)
       set(HARDMOE_NO_CUDA "cuDNN ${cudnn_major} was found when it was built, version 9 is needed")
+    endif()
+    file(STRINGS ${HARDMOE_CUDNN_FRONTEND_INCLUDE}/cudnn_frontend_version.h frontend
+         REGEX "#define CUDNN_FRONTEND_M[A-Z]+_VERSION +[0-9]+")
+    string(REGEX REPLACE "[^0-9;]" "" frontend "${frontend}")
+    string(REPLACE ";" "." frontend "${frontend}")
+    if(frontend VERSION_LESS 1.32)  # the oldest tried: graphs without references to their plans
+      set(HARDMOE_NO_CUDA "cudnn-frontend ${frontend} was found when it was built, 1.32 is needed")
     endif()
   endif()
   if(NOT HARDMOE_NO_CUDA)

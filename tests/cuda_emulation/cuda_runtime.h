@@ -11,6 +11,9 @@
 #include <cstdint>
 #include <cstring>
 #include <functional>
+#include <tuple>
+
+#include "streams.h"
 
 #define __global__
 #define __device__
@@ -96,7 +99,10 @@ struct cudaLaunchConfig_t {
 template <class... Parameters, class... Arguments>
 cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(Parameters...),
                                Arguments&&... arguments) {
-  cuda_emulation::run_grid(config->gridDim, config->blockDim, config->dynamicSmemBytes,
-                           [&] { kernel(arguments...); });
+  cuda_emulation::enqueue(
+      config->stream, [launch = *config, kernel, kept = std::tuple<Parameters...>(arguments...)] {
+        cuda_emulation::run_grid(launch.gridDim, launch.blockDim, launch.dynamicSmemBytes,
+                                 [&] { std::apply(kernel, kept); });
+      });
   return cudaSuccess;
 }

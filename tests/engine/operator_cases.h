@@ -1,7 +1,8 @@
 // One table of small networks, each built around one operator or one way of joining operators, for
-// every engine: HARDMOE_TEST_DEVICE names the one under test ("cpu" if unset). The operator under
-// test has learned layers below it and a norm with ReLU above it, so that its gradient with respect
-// to its input is needed and the gradient that reaches it differs from place to place.
+// every engine: HARDMOE_TEST_DEVICE names the one under test ("cpu" if unset, the emulated GPU
+// where there is one). The operator under test has learned layers below it and a norm with ReLU
+// above it, so that its gradient with respect to its input is needed and the gradient that reaches
+// it differs from place to place.
 #pragma once
 
 #include <fmt/format.h>
@@ -19,10 +20,16 @@
 
 namespace hardmoe {
 
-inline std::unique_ptr<Engine> engine_under_test() {
+inline std::string device_under_test() {
   const char* device = std::getenv("HARDMOE_TEST_DEVICE");
-  return make_engine(device == nullptr ? "cpu" : device);
+#ifdef HARDMOE_CUDA_EMULATION
+  return device == nullptr ? "cuda" : device;
+#else
+  return device == nullptr ? "cpu" : device;
+#endif
 }
+
+inline std::unique_ptr<Engine> engine_under_test() { return make_engine(device_under_test()); }
 
 struct OperatorCase {
   std::string name;

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "engine/batch_check.h"
 
 namespace hardmoe::cpu {
 
@@ -62,36 +63,6 @@ StateDict CpuProgram::gradients() const {
   return state;
 }
 
-void CpuProgram::check_batch(const Batch& batch) const {
-  const bool image = network_.input == InputKind::image;
-  const Extent& in = extent(0);
-  Shape wanted =
-      image ? Shape{options_.batch, in.height, in.width, 3} : Shape{options_.batch, in.channels};
-  if (batch.input.shape() != wanted || batch.input.dtype() != (image ? DType::u8 : DType::f32)) {
-    fail("the program takes batches of {} {}, found {} {}", to_string(wanted),
-         image ? "uint8" : "float32", to_string(batch.input.shape()), name_of(batch.input.dtype()));
-  }
-  if (batch.size < 1 || batch.size > options_.batch ||
-      (training_ && batch.size != options_.batch)) {
-    fail("the program takes {} {} rows, found {}", training_ ? "exactly" : "1 to", options_.batch,
-         batch.size);
-  }
-}
-
-void CpuProgram::check_tags(const Batch& batch) const {
-  const auto& ptr = batch.tag_ptr;
-  if (static_cast<int64_t>(ptr.size()) != batch.size + 1 || ptr.front() != 0 ||
-      ptr.back() != static_cast<int64_t>(batch.tag_ids.size()) ||
-      !std::is_sorted(ptr.begin(), ptr.end())) {
-    fail("a batch of {} rows has {} tag pointers that do not cover its {} tags in order",
-         batch.size, ptr.size(), batch.tag_ids.size());
-  }
-  const int64_t tags = network_.logits_size();
-  for (const int32_t id : batch.tag_ids) {
-    if (id < 0 || id >= tags) fail("a batch has tag {}, the network knows 0 to {}", id, tags - 1);
-  }
-}
-
 void CpuProgram::require_training(const char* call) const {
   if (!training_) fail("{} on a program compiled for inference", call);
 }
@@ -123,8 +94,8 @@ void CpuProgram::run_steps() {
 
 void CpuProgram::train_step(const Batch& batch, float lr) {
   require_training("train_step()");
-  check_batch(batch);
-  check_tags(batch);
+  check_batch(network_, options_, batch);
+  check_tags(network_, batch);
   tag_ptr_ = batch.tag_ptr;
   tag_ids_ = batch.tag_ids;
   take_input(batch);
@@ -166,7 +137,7 @@ double CpuProgram::take_loss() {
 
 void CpuProgram::infer(const Batch& batch, std::span<float> features, std::span<float> logits) {
   if (training_) fail("infer() on a program compiled for training");
-  check_batch(batch);
+  check_batch(network_, options_, batch);
   const auto copy = [&](int value, std::span<float> out, const char* what) {
     if (out.empty()) return;
     if (value < 0) fail("the network has no {}", what);

@@ -112,8 +112,6 @@ class CpuProgram final : public Program {
   void run_steps();
   void refresh_working_weights();
   void update(float lr);
-  void check_batch(const Batch& batch) const;
-  void check_tags(const Batch& batch) const;
   void require_training(const char* call) const;
 
   Network network_;

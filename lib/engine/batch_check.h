@@ -1,0 +1,16 @@
+// What every engine asks of a batch before it touches it. Host-side, no device.
+#pragma once
+
+#include "data/batch.h"
+#include "engine/engine.h"
+
+namespace hardmoe {
+
+/// Throws Error unless the batch has the shape, type and number of rows the program was compiled
+/// for.
+void check_batch(const Network& network, const CompileOptions& options, const Batch& batch);
+
+/// Throws Error unless the tags cover the rows in order and are of the network's.
+void check_tags(const Network& network, const Batch& batch);
+
+}  // namespace hardmoe

@@ -1,0 +1,445 @@
+// Convolutions by cuDNN's graph API. The only file that includes cudnn_frontend.h, which costs most
+// of a minute to compile.
+#include <cudnn_frontend.h>
+
+#include <mutex>
+#include <unordered_map>
+
+#include "base/log.h"
+#include "engine/cuda/check.h"
+#include "engine/cuda/conv_plan.h"
+#include "engine/cuda/devices.h"
+#include "engine/cuda/plan_cache.h"
+#include "engine/cuda/plan_key.h"
+#include "engine/cuda_engine.h"
+
+namespace hardmoe::cuda {
+namespace {
+
+namespace fe = cudnn_frontend;
+using fe::graph::Graph;
+using fe::graph::Tensor_attributes;
+
+constexpr int64_t most_workspace = int64_t{1} << 30;  // of one plan; all share one workspace
+constexpr int most_tried = 6;                         // plans built and measured for a request
+
+// Names of the tensors of every graph below, in place of pointers when it runs.
+enum Id : int64_t { id_x = 1, id_weights, id_y, id_sum, id_squares };
+
+void check(fe::error_t status, const char* what) {
+  if (status.is_bad()) fail("cuDNN failed {}: {}", what, status.get_message());
+}
+
+std::string version_text() {
+  const auto version = static_cast<int64_t>(fe::detail::get_backend_version());
+  return fmt::format("cuDNN {}.{}.{}", version / 10000, version % 10000 / 100, version % 100);
+}
+
+// ---- graphs ----
+
+/// cuDNN names dimensions in NCHW order whatever the layout; strides say NHWC.
+Tensor_attributes tensor(const char* name, Id id, std::vector<int64_t> dims, fe::DataType_t type) {
+  const std::vector<int64_t> strides = {dims[1] * dims[2] * dims[3], 1, dims[1] * dims[3], dims[1]};
+  return Tensor_attributes()
+      .set_name(name)
+      .set_uid(id)
+      .set_dim(dims)
+      .set_stride(strides)
+      .set_data_type(type);
+}
+
+std::vector<int64_t> x_dims(const ConvShape& s) { return {s.batch, s.channels, s.height, s.width}; }
+std::vector<int64_t> weight_dims(const ConvShape& s) {
+  return {s.out_channels, s.channels, s.kernel, s.kernel};
+}
+std::vector<int64_t> y_dims(const ConvShape& s) {
+  return {s.batch, s.out_channels, s.out_height, s.out_width};
+}
+
+template <class Attributes>
+Attributes window(const ConvShape& s) {
+  return Attributes()
+      .set_padding({s.padding, s.padding})
+      .set_stride({s.stride, s.stride})
+      .set_dilation({1, 1})
+      .set_compute_data_type(fe::DataType_t::FLOAT);
+}
+
+void set_output(const std::shared_ptr<Tensor_attributes>& out, const Tensor_attributes& wanted) {
+  out->set_output(true)
+      .set_name(wanted.get_name())
+      .set_uid(wanted.get_uid())
+      .set_dim(wanted.get_dim())
+      .set_stride(wanted.get_stride())
+      .set_data_type(wanted.get_data_type());
+}
+
+/// `narrow`: a weight gradient is written in the precision of x instead of float32.
+std::shared_ptr<Graph> make_graph(const ConvRequest& request, bool narrow, int capability) {
+  const ConvShape& s = request.shape;
+  const auto type =
+      request.precision == Precision::bf16 ? fe::DataType_t::BFLOAT16 : fe::DataType_t::FLOAT;
+  auto graph = std::make_shared<Graph>();
+  graph->set_io_data_type(type)
+      .set_intermediate_data_type(fe::DataType_t::FLOAT)
+      .set_compute_data_type(fe::DataType_t::FLOAT);
+  graph->set_sm_version(capability);
+  graph->set_cuda_graph_retention(fe::CudaGraphRetention_t::NONE);  // plans outlive graphs of them
+  const Tensor_attributes x = tensor("x", id_x, x_dims(s), type);
+  const Tensor_attributes weights = tensor("weights", id_weights, weight_dims(s), type);
+  const Tensor_attributes y = tensor("y", id_y, y_dims(s), type);
+  switch (request.pass) {
+    case ConvPass::forward:
+    case ConvPass::forward_sums: {
+      auto out = graph->conv_fprop(graph->tensor(x), graph->tensor(weights),
+                                   window<fe::graph::Conv_fprop_attributes>(s));
+      set_output(out, y);
+      if (request.pass == ConvPass::forward) break;
+      auto [sum, squares] = graph->genstats(
+          out, fe::graph::Genstats_attributes().set_compute_data_type(fe::DataType_t::FLOAT));
+      const std::vector<int64_t> channels = {1, s.out_channels, 1, 1};
+      set_output(sum, tensor("sum", id_sum, channels, fe::DataType_t::FLOAT));
+      set_output(squares, tensor("squares", id_squares, channels, fe::DataType_t::FLOAT));
+      break;
+    }
+    case ConvPass::data_gradient:
+      set_output(graph->conv_dgrad(graph->tensor(y), graph->tensor(weights),
+                                   window<fe::graph::Conv_dgrad_attributes>(s)),
+                 x);
+      break;
+    case ConvPass::weight_gradient:
+      set_output(
+          graph->conv_wgrad(graph->tensor(y), graph->tensor(x),
+                            window<fe::graph::Conv_wgrad_attributes>(s)),
+          tensor("weights", id_weights, weight_dims(s), narrow ? type : fe::DataType_t::FLOAT));
+      break;
+  }
+  return graph;
+}
+
+/// What the precision and the user's wishes forbid.
+void drop_unsuitable(Graph& graph, const ConvRequest& request) {
+  std::vector<fe::NumericalNote_t> notes = {fe::NumericalNote_t::REDUCED_PRECISION_REDUCTION};
+  if (request.precision != Precision::bf16) {
+    notes.push_back(fe::NumericalNote_t::DOWN_CONVERT_INPUTS);  // to half precision
+  }
+  if (request.precision == Precision::fp32) {
+    notes.push_back(fe::NumericalNote_t::TENSOR_CORE);  // TF32
+  }
+  if (request.deterministic) notes.push_back(fe::NumericalNote_t::NONDETERMINISTIC);
+  graph.deselect_numeric_notes(notes);
+  graph.deselect_workspace_greater_than(most_workspace);
+}
+
+/// The graph with the list of its plans, none built yet; null if cuDNN knows none.
+std::shared_ptr<Graph> plans_of(const ConvRequest& request, bool narrow, int capability,
+                                cudnnHandle_t handle,
+                                const std::shared_ptr<fe::DeviceProperties>& properties) {
+  auto graph = make_graph(request, narrow, capability);
+  if (properties != nullptr) graph->set_device_properties(properties);
+  check(graph->validate(), "to take a convolution");
+  const auto built =
+      handle != nullptr ? graph->build_operation_graph(handle) : graph->build_operation_graph();
+  if (built.is_bad()) return nullptr;
+  if (graph->create_execution_plans({fe::HeurMode_t::A, fe::HeurMode_t::FALLBACK}).is_bad()) {
+    return nullptr;
+  }
+  drop_unsuitable(*graph, request);
+  return graph;
+}
+
+/// Numbers of the first plans that can be built, at most `most`; they are built.
+std::vector<int64_t> build_first(Graph& graph, int most) {
+  std::vector<int64_t> built;
+  const int64_t count = graph.get_execution_plan_count();
+  for (int64_t i = 0; i < count && static_cast<int>(built.size()) < most; ++i) {
+    if (graph.build_plan_at_index(i).is_good()) built.push_back(i);
+  }
+  return built;
+}
+
+// ---- plans ----
+
+struct Handle {
+  cudnnHandle_t handle = nullptr;
+  explicit Handle(Stream stream) {
+    const cudnnStatus_t status = fe::detail::create_handle(&handle);
+    if (status != CUDNN_STATUS_SUCCESS) {
+      fail("cuDNN could not start on the GPU ({}); nvidia-smi shows its state",
+           fe::detail::get_error_string(status));
+    }
+    fe::detail::set_stream(handle, stream);
+  }
+  ~Handle() {
+    if (handle != nullptr) fe::detail::destroy_handle(handle);
+  }
+  Handle(const Handle&) = delete;
+  Handle& operator=(const Handle&) = delete;
+};
+
+int64_t aligned(int64_t bytes) { return (bytes + 255) / 256 * 256; }
+
+class CudnnPlan final : public ConvPlan {
+ public:
+  CudnnPlan(std::shared_ptr<Handle> handle, Stream stream, const ConvRequest& request, bool narrow,
+            std::shared_ptr<Graph> graph, int64_t index)
+      : handle_(std::move(handle)),
+        stream_(stream),
+        request_(request),
+        narrow_(narrow),
+        graph_(std::move(graph)),
+        index_(index) {
+    check(index_ < 0 ? graph_->get_workspace_size(own_workspace_)
+                     : graph_->get_workspace_size_plan_at_index(index_, own_workspace_),
+          "to plan a convolution");
+  }
+
+  int64_t workspace_bytes() const override { return aligned(own_workspace_) + narrow_bytes(); }
+  double seconds() const override { return seconds_; }
+  void set_seconds(double seconds) { seconds_ = seconds; }
+
+  void run(const ConvArrays& arrays) const override {
+    auto* workspace = static_cast<std::byte*>(arrays.workspace);
+    void* weights = narrow_ ? workspace + aligned(own_workspace_) : arrays.weights;
+    std::unordered_map<int64_t, void*> pointers = {
+        {id_x, arrays.x}, {id_weights, weights}, {id_y, arrays.y}};
+    if (request_.pass == ConvPass::forward_sums) {
+      pointers[id_sum] = arrays.sum;
+      pointers[id_squares] = arrays.squares;
+    }
+    check(index_ < 0 ? graph_->execute(handle_->handle, pointers, workspace)
+                     : graph_->execute_plan_at_index(handle_->handle, pointers, workspace, index_),
+          "in a convolution");
+    if (narrow_) {
+      to_float({weights, request_.precision}, request_.shape.weight_elements(),
+               static_cast<float*>(arrays.weights), stream_);
+    }
+  }
+
+ private:
+  int64_t narrow_bytes() const { return narrow_ ? 2 * request_.shape.weight_elements() : 0; }
+
+  std::shared_ptr<Handle> handle_;
+  Stream stream_;
+  ConvRequest request_;
+  bool narrow_;
+  std::shared_ptr<Graph> graph_;
+  int64_t index_;  ///< of the plan in its graph; -1: the only one it holds
+  int64_t own_workspace_ = 0;
+  double seconds_ = 0;
+};
+
+/// Arrays to try plans on.
+class Trial {
+ public:
+  Trial(Gpu& gpu, const ConvRequest& request)
+      : gpu_(&gpu), start_(gpu, EventKind::timing), end_(gpu, EventKind::timing) {
+    const int64_t width = request.precision == Precision::bf16 ? 2 : 4;
+    const ConvShape& s = request.shape;
+    take(width * s.x_elements(), arrays_.x);
+    take(4 * s.weight_elements(), arrays_.weights);
+    take(width * s.y_elements(), arrays_.y);
+    take(4 * s.out_channels, arrays_.sum);
+    take(4 * s.out_channels, arrays_.squares);
+    take(most_workspace, arrays_.workspace);
+  }
+  /// False where the GPU has no room for them: plans are then not measured.
+  bool ready() const { return ready_; }
+
+  /// Seconds of the fastest of a few runs; throws if it fails.
+  double seconds(const ConvPlan& plan) const {
+    const Stream stream = gpu_->compute();
+    plan.run(arrays_);  // loads its code
+    double best = 0;
+    for (int i = 0; i < 4; ++i) {
+      gpu_->record(start_.get(), stream);
+      plan.run(arrays_);
+      gpu_->record(end_.get(), stream);
+      gpu_->synchronize(end_.get());
+      const double seconds = gpu_->seconds_between(start_.get(), end_.get());
+      if (i == 0 || seconds < best) best = seconds;
+    }
+    return best;
+  }
+
+ private:
+  template <class T>
+  void take(int64_t bytes, T*& pointer) {
+    void* memory = ready_ ? gpu_->allocate(bytes) : nullptr;
+    ready_ = memory != nullptr;
+    if (!ready_) return;
+    memory_.emplace_back(*gpu_, memory, bytes, false);
+    gpu_->zero(memory, bytes, gpu_->compute());
+    pointer = static_cast<T*>(memory);
+  }
+
+  Gpu* gpu_;
+  OwnedEvent start_, end_;
+  std::vector<Memory> memory_;
+  ConvArrays arrays_;
+  bool ready_ = true;
+};
+
+class CudnnPlanner final : public ConvPlanner {
+ public:
+  explicit CudnnPlanner(Gpu& gpu)
+      : gpu_(&gpu),
+        handle_(std::make_shared<Handle>(gpu.compute())),
+        maker_{gpu.name(), gpu.capability(),
+               fmt::format("{} frontend {}", version_text(), CUDNN_FRONTEND_VERSION)},
+        cache_(plan_cache_folder()) {}
+
+  std::string describe() const override { return version_text(); }
+
+  std::shared_ptr<const ConvPlan> plan(const ConvRequest& request) override {
+    const std::string key = plan_key(maker_, request);
+    const auto known = plans_.find(key);
+    if (known != plans_.end()) return known->second;
+    std::shared_ptr<const ConvPlan> plan = stored(key, request);
+    if (plan == nullptr) plan = choose(key, request);
+    plans_.emplace(key, plan);
+    return plan;
+  }
+
+ private:
+  // What is kept on disk: a letter for where a weight gradient is written, its seconds, a newline,
+  // cudnn-frontend's own bytes.
+  std::shared_ptr<const ConvPlan> stored(const std::string& key, const ConvRequest& request) const {
+    const auto text = cache_.find(key);
+    if (!text) return nullptr;
+    const size_t line = text->find('\n');
+    if (line == std::string::npos || line < 2) return nullptr;
+    const bool narrow = text->front() == 'n';
+    auto graph = std::make_shared<Graph>();
+    graph->set_sm_version(gpu_->capability());
+    graph->set_cuda_graph_retention(fe::CudaGraphRetention_t::NONE);
+    try {
+      const std::vector<uint8_t> bytes(text->begin() + static_cast<int64_t>(line) + 1, text->end());
+      check(graph->deserialize(handle_->handle, bytes, false, false), "to take a kept plan");
+      auto plan = std::make_shared<CudnnPlan>(handle_, gpu_->compute(), request, narrow, graph, -1);
+      plan->set_seconds(std::stod(text->substr(1, line - 1)));
+      return plan;
+    } catch (const std::exception& error) {
+      log_warning("a kept convolution plan is made anew: {}", error.what());
+      return nullptr;
+    }
+  }
+
+  std::shared_ptr<const ConvPlan> choose(const std::string& key, const ConvRequest& request) {
+    Choice best = best_of(request, false);
+    // Few engines write a bf16 convolution's weight gradient as float32.
+    if (best.plan == nullptr && request.pass == ConvPass::weight_gradient &&
+        request.precision == Precision::bf16) {
+      best = best_of(request, true);
+    }
+    if (best.plan == nullptr) return nullptr;
+    std::vector<uint8_t> bytes;
+    if (best.graph->build_plan_at_index(best.index).is_good() &&  // makes it the graph's candidate
+        best.graph->serialize(bytes, false).is_good()) {
+      cache_.store(key, fmt::format("{}{:.9f}\n{}", best.narrow ? 'n' : 'f', best.plan->seconds(),
+                                    std::string(bytes.begin(), bytes.end())));
+    }
+    return best.plan;
+  }
+
+  struct Choice {
+    std::shared_ptr<CudnnPlan> plan;
+    std::shared_ptr<Graph> graph;
+    int64_t index = 0;
+    bool narrow = false;
+  };
+
+  Choice best_of(const ConvRequest& request, bool narrow) {
+    Choice best;
+    auto graph = plans_of(request, narrow, gpu_->capability(), handle_->handle, nullptr);
+    if (graph == nullptr) return best;
+    const std::vector<int64_t> built = build_first(*graph, request.deterministic ? 1 : most_tried);
+    if (built.empty()) return best;
+    const auto make = [&](int64_t index) {
+      return std::make_shared<CudnnPlan>(handle_, gpu_->compute(), request, narrow, graph, index);
+    };
+    best = {make(built.front()), graph, built.front(), narrow};
+    if (built.size() == 1) return best;
+    const Trial trial(*gpu_, request);
+    if (!trial.ready()) return best;
+    bool measured = false;
+    for (const int64_t index : built) {
+      auto plan = make(index);
+      try {
+        plan->set_seconds(trial.seconds(*plan));
+      } catch (const Error& error) {
+        log_warning("a convolution plan is left out: {}", error.what());
+        continue;
+      }
+      if (!measured || plan->seconds() < best.plan->seconds()) {
+        best = {plan, graph, index, narrow};
+        measured = true;
+      }
+    }
+    return best;
+  }
+
+  Gpu* gpu_;
+  std::shared_ptr<Handle> handle_;
+  PlanMaker maker_;
+  PlanCache cache_;
+  std::unordered_map<std::string, std::shared_ptr<const ConvPlan>> plans_;
+};
+
+std::shared_ptr<fe::DeviceProperties> properties_of(const std::string& description) {
+  auto properties = std::make_shared<fe::DeviceProperties>();
+  auto status =
+      properties->deserialize(std::vector<uint8_t>(description.begin(), description.end()));
+  if (status.is_bad()) {
+    fail_usage(
+        "cuDNN does not take the description of a GPU: {} {}; moe-device "
+        "--save-description writes one",
+        status.get_message(), fe::detail::get_last_error_string_());
+  }
+  return properties;
+}
+
+std::string description_of(int device) {
+  choose_device(device);
+  fe::DeviceProperties properties;
+  properties.set_device_id(device);
+  check(properties.build(), "to describe the GPU");
+  std::vector<uint8_t> bytes;
+  check(properties.serialize(bytes), "to describe the GPU");
+  while (!bytes.empty() && bytes.back() == 0) bytes.pop_back();
+  return std::string(bytes.begin(), bytes.end()) + "\n";
+}
+
+}  // namespace
+
+std::unique_ptr<ConvPlanner> make_conv_planner(Gpu& gpu) {
+  return std::make_unique<CudnnPlanner>(gpu);
+}
+
+std::vector<std::string> conv_plans_without_gpu(const std::string& description,
+                                                const ConvRequest& request, int most) {
+  const auto properties = properties_of(description);
+  const int capability = nlohmann::json::parse(description).at("deviceVer").get<int>() / 10;
+  std::vector<std::string> names;
+  const bool may_be_narrow =
+      request.pass == ConvPass::weight_gradient && request.precision == Precision::bf16;
+  for (const bool narrow : {false, true}) {
+    if (narrow && (!may_be_narrow || !names.empty())) break;
+    const auto graph = plans_of(request, narrow, capability, nullptr, properties);
+    if (graph == nullptr) continue;
+    for (const int64_t index : build_first(*graph, most)) {
+      std::string name;
+      check(graph->get_plan_name_at_index(index, name), "to name a plan");
+      names.push_back(narrow ? name + " (writes bf16)" : name);
+    }
+  }
+  return names;
+}
+
+}  // namespace hardmoe::cuda
+
+namespace hardmoe {
+
+std::string describe_cuda_device(int device) { return cuda::description_of(device); }
+
+}  // namespace hardmoe

@@ -1,0 +1,92 @@
+#include "engine/cuda/input_slots.h"
+
+#include <cstring>
+
+#include "base/threads.h"
+
+namespace hardmoe::cuda {
+namespace {
+
+int64_t aligned(int64_t bytes) { return (bytes + 255) / 256 * 256; }
+
+template <class T>
+void put(std::byte* to, const T* from, size_t n) {
+  if (n > 0) std::memcpy(to, from, n * sizeof(T));
+}
+
+}  // namespace
+
+InputSlots::InputSlots(Gpu& gpu, int64_t rows, int64_t row_bytes, int64_t given_bytes,
+                       int64_t most_tags)
+    : gpu_(&gpu),
+      row_bytes_(row_bytes),
+      given_bytes_(given_bytes),
+      most_tags_(most_tags),
+      tag_ptr_at_(aligned(sizeof(StepFactors))),
+      rows_at_(tag_ptr_at_ + aligned((rows + 1) * 4)),
+      tag_ids_at_(rows_at_ + aligned(rows * row_bytes)),
+      total_(tag_ids_at_ + aligned(most_tags * 4)),
+      slots_{Slot{pinned_memory(gpu, total_, "input"), device_memory(gpu, total_, "input"),
+                  OwnedEvent(gpu, EventKind::order), OwnedEvent(gpu, EventKind::order)},
+             Slot{pinned_memory(gpu, total_, "input"), device_memory(gpu, total_, "input"),
+                  OwnedEvent(gpu, EventKind::order), OwnedEvent(gpu, EventKind::order)}} {
+  // Rows that no batch has filled yet, and the ends of padded ones, are zero.
+  for (const Slot& slot : slots_) {
+    std::memset(slot.pinned.data(), 0, static_cast<size_t>(total_));
+    gpu.zero(slot.device.data(), total_, gpu.compute());
+  }
+  gpu.synchronize(gpu.compute());
+}
+
+int64_t InputSlots::bytes() const { return count * total_; }
+
+const int32_t* InputSlots::tag_ptr(int slot) const {
+  return reinterpret_cast<const int32_t*>(place(slot, tag_ptr_at_));
+}
+const int32_t* InputSlots::tag_ids(int slot) const {
+  return reinterpret_cast<const int32_t*>(place(slot, tag_ids_at_));
+}
+const StepFactors* InputSlots::factors(int slot) const {
+  return reinterpret_cast<const StepFactors*>(place(slot, 0));
+}
+
+int InputSlots::send(const Batch& batch, const StepFactors& factors, bool with_tags) {
+  const int number = next_;
+  next_ = (next_ + 1) % count;
+  const Slot& slot = slots_[static_cast<size_t>(number)];
+  gpu_->synchronize(slot.copied.get());  // the pinned side is free again
+  std::byte* to = slot.pinned.data();
+  put(to, &factors, 1);
+  const std::byte* from = batch.input.data();
+  if (row_bytes_ == given_bytes_) {
+    constexpr int64_t grain = 1 << 20;
+    parallel_for(batch.size * row_bytes_, grain, [&](int64_t begin, int64_t end) {
+      put(to + rows_at_ + begin, from + begin, static_cast<size_t>(end - begin));
+    });
+  } else {
+    for (int64_t i = 0; i < batch.size; ++i) {
+      put(to + rows_at_ + i * row_bytes_, from + i * given_bytes_,
+          static_cast<size_t>(given_bytes_));
+    }
+  }
+  int64_t end = rows_at_ + batch.size * row_bytes_;
+  if (with_tags) {
+    put(to + tag_ptr_at_, batch.tag_ptr.data(), batch.tag_ptr.size());
+    put(to + tag_ids_at_, batch.tag_ids.data(), batch.tag_ids.size());
+    if (!batch.tag_ids.empty()) {
+      end = tag_ids_at_ + 4 * static_cast<int64_t>(batch.tag_ids.size());
+    }
+  }
+  const Stream copies = gpu_->copies();
+  gpu_->wait(copies, slot.used.get());  // the device side is free again
+  gpu_->to_device(slot.device.data(), to, end, copies);
+  gpu_->record(slot.copied.get(), copies);
+  gpu_->wait(gpu_->compute(), slot.copied.get());
+  return number;
+}
+
+void InputSlots::enqueued(int slot) {
+  gpu_->record(slots_[static_cast<size_t>(slot)].used.get(), gpu_->compute());
+}
+
+}  // namespace hardmoe::cuda
