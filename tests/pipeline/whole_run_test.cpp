@@ -1,7 +1,9 @@
 // The whole method from one file, and each of its commands as a shell uses it.
 #include <algorithm>
+#include <cstdlib>
 #include <map>
 
+#include "engine/engine.h"
 #include "pipeline/commands.h"
 
 namespace hardmoe {
@@ -10,11 +12,20 @@ namespace {
 class WholeRun : public testing::Test {
  protected:
   void SetUp() override {
+    const char* device = std::getenv("HARDMOE_TEST_DEVICE");  // the CPU if unset
+    if (device != nullptr) {
+      try {
+        make_engine(device);
+      } catch (const Error& error) {
+        GTEST_SKIP() << "no GPU: " << error.what();
+      }
+    }
     write_pictures(folder.path(), 320);
     std::ofstream(folder / "c.yaml") << small_config << R"(
 eval: {top_experts: 1}
 run: {sources: [images.jsonl], ingest_options: [--val-fraction, "0.25"], parallel: 2}
-)";
+)"
+                                     << "device: " << (device == nullptr ? "cpu" : device) << "\n";
   }
   std::string sh(const std::string& line) const { return output_of(folder.path(), line); }
 

@@ -66,7 +66,8 @@ std::shared_ptr<const ConvPlan> CudaProgram::conv_plan(const Node& node, const C
       device_->convolutions->plan({pass, shape, options_.precision, options_.deterministic});
   if (plan == nullptr && pass != ConvPass::forward_sums) {
     fail(
-        "layer '{}': {} has no way to compute its {}×{} convolution, {} to {} channels of {}×{}, in "
+        "layer '{}': {} has no way to compute its {}×{} convolution, {} to {} channels of {}×{}, "
+        "in "
         "{}{}",
         node.op.name, device_->convolutions->describe(), shape.kernel, shape.kernel, shape.channels,
         shape.out_channels, shape.height, shape.width, name_of(options_.precision),
@@ -384,10 +385,14 @@ void CudaProgram::take_memory() {
   const bool second = optimizer.kind == OptimizerKind::adamw;
   const int64_t arrays =
       floats * (training_ ? 3 + (second ? 1 : 0) + (optimizer.ema_decay > 0) : 1);
-  const int64_t fixed = arrays + (narrow() ? floats / 2 : 0) + 4 * state_floats_ + workspace_bytes_;
-  const Extent& in = extent(0);
-  const int64_t input = image() ? in.elements() : 4 * channels(0);
-  const int64_t growing = memory_plan_.total_bytes + InputSlots::count * options_.batch * input;
+  constexpr int64_t small = 64 << 10;  // what is not worth counting
+  const int64_t fixed =
+      arrays + (narrow() ? floats / 2 : 0) + 4 * state_floats_ + workspace_bytes_ + small;
+  constexpr int64_t usual_tags = 16;  // an image; slots grow where a batch has more
+  const int64_t tags = training_ ? std::min(usual_tags, network_.logits_size()) : 0;
+  const int64_t input = image() ? extent(0).elements() : 4 * channels(0);
+  const int64_t row = InputSlots::count * (input + 4 + 4 * tags) + 8;
+  const int64_t growing = memory_plan_.total_bytes + options_.batch * row;
   const int64_t free = gpu_.free_bytes();
   if (fixed + growing > free) {
     const int64_t room = std::max<int64_t>(free - fixed, 0);
@@ -423,12 +428,7 @@ void CudaProgram::take_memory() {
     }
     results_ = pinned_memory(gpu_, results, "results");
   }
-  for (const Memory* memory : {&weights_, &gradients_, &first_moment_, &second_moment_, &average_,
-                               &copies_, &states_, &loss_}) {
-    gpu_.zero(memory->data(), memory->bytes(), gpu_.compute());
-  }
-  constexpr int64_t usual_tags = 16;  // an image; slots grow where a batch has more
-  make_slots(training_ ? options_.batch * std::min(usual_tags, network_.logits_size()) : 0);
+  make_slots(options_.batch * tags);
 }
 
 void CudaProgram::bind_steps() {
@@ -441,10 +441,19 @@ void CudaProgram::bind_steps() {
 }
 
 /// Once without recording: what libraries load or set up at the first call must not be part of a
-/// graph. Weights and input are zero, so no weight moves.
+/// graph.
 void CudaProgram::warm_up() {
+  clear();  // weights and input are zero
   run_steps(0);
+  clear();
   gpu_.synchronize(gpu_.compute());
+}
+
+void CudaProgram::clear() {
+  for (const Memory* memory : {&weights_, &gradients_, &first_moment_, &second_moment_, &average_,
+                               &copies_, &states_, &loss_}) {
+    gpu_.zero(memory->data(), memory->bytes(), gpu_.compute());
+  }
 }
 
 void CudaProgram::record_graphs() {

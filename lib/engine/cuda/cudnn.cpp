@@ -232,7 +232,7 @@ class CudnnPlan final : public ConvPlan {
 /// Arrays to try plans on.
 class Trial {
  public:
-  Trial(Gpu& gpu, const ConvRequest& request)
+  Trial(Gpu& gpu, const ConvRequest& request, int64_t workspace_bytes)
       : gpu_(&gpu), start_(gpu, EventKind::timing), end_(gpu, EventKind::timing) {
     const int64_t width = request.precision == Precision::bf16 ? 2 : 4;
     const ConvShape& s = request.shape;
@@ -241,7 +241,7 @@ class Trial {
     take(width * s.y_elements(), arrays_.y);
     take(4 * s.out_channels, arrays_.sum);
     take(4 * s.out_channels, arrays_.squares);
-    take(most_workspace, arrays_.workspace);
+    take(workspace_bytes, arrays_.workspace);
   }
   /// False where the GPU has no room for them: plans are then not measured.
   bool ready() const { return ready_; }
@@ -265,7 +265,8 @@ class Trial {
  private:
   template <class T>
   void take(int64_t bytes, T*& pointer) {
-    void* memory = ready_ ? gpu_->allocate(bytes) : nullptr;
+    if (!ready_ || bytes == 0) return;
+    void* memory = gpu_->allocate(bytes);
     ready_ = memory != nullptr;
     if (!ready_) return;
     memory_.emplace_back(*gpu_, memory, bytes, false);
@@ -295,29 +296,29 @@ class CudnnPlanner final : public ConvPlanner {
     const std::string key = plan_key(maker_, request);
     const auto known = plans_.find(key);
     if (known != plans_.end()) return known->second;
-    std::shared_ptr<const ConvPlan> plan = stored(key, request);
+    const auto kept = cache_.find(key);
+    std::shared_ptr<const ConvPlan> plan = kept ? loaded(*kept, request) : nullptr;
     if (plan == nullptr) plan = choose(key, request);
     plans_.emplace(key, plan);
     return plan;
   }
 
  private:
-  // What is kept on disk: a letter for where a weight gradient is written, its seconds, a newline,
-  // cudnn-frontend's own bytes.
-  std::shared_ptr<const ConvPlan> stored(const std::string& key, const ConvRequest& request) const {
-    const auto text = cache_.find(key);
-    if (!text) return nullptr;
-    const size_t line = text->find('\n');
-    if (line == std::string::npos || line < 2) return nullptr;
-    const bool narrow = text->front() == 'n';
-    auto graph = std::make_shared<Graph>();
-    graph->set_sm_version(gpu_->capability());
-    graph->set_cuda_graph_retention(fe::CudaGraphRetention_t::NONE);
+  // What is kept of a plan: a letter for where a weight gradient is written, its seconds, a
+  // newline, cudnn-frontend's own bytes.
+  std::shared_ptr<const ConvPlan> loaded(const std::string& kept,
+                                         const ConvRequest& request) const {
     try {
-      const std::vector<uint8_t> bytes(text->begin() + static_cast<int64_t>(line) + 1, text->end());
+      const size_t line = kept.find('\n');
+      if (line == std::string::npos || line < 2) fail("it has no first line");
+      auto graph = std::make_shared<Graph>();
+      graph->set_sm_version(gpu_->capability());
+      graph->set_cuda_graph_retention(fe::CudaGraphRetention_t::NONE);
+      const std::vector<uint8_t> bytes(kept.begin() + static_cast<int64_t>(line) + 1, kept.end());
       check(graph->deserialize(handle_->handle, bytes, false, false), "to take a kept plan");
-      auto plan = std::make_shared<CudnnPlan>(handle_, gpu_->compute(), request, narrow, graph, -1);
-      plan->set_seconds(std::stod(text->substr(1, line - 1)));
+      auto plan = std::make_shared<CudnnPlan>(handle_, gpu_->compute(), request,
+                                              kept.front() == 'n', graph, -1);
+      plan->set_seconds(std::stod(kept.substr(1, line - 1)));
       return plan;
     } catch (const std::exception& error) {
       log_warning("a kept convolution plan is made anew: {}", error.what());
@@ -334,12 +335,17 @@ class CudnnPlanner final : public ConvPlanner {
     }
     if (best.plan == nullptr) return nullptr;
     std::vector<uint8_t> bytes;
-    if (best.graph->build_plan_at_index(best.index).is_good() &&  // makes it the graph's candidate
-        best.graph->serialize(bytes, false).is_good()) {
-      cache_.store(key, fmt::format("{}{:.9f}\n{}", best.narrow ? 'n' : 'f', best.plan->seconds(),
-                                    std::string(bytes.begin(), bytes.end())));
-    }
-    return best.plan;
+    const bool kept =
+        best.graph->build_plan_at_index(best.index).is_good() &&  // which it then takes
+        best.graph->serialize(bytes, false).is_good();
+    if (!kept) return best.plan;
+    const std::string text =
+        fmt::format("{}{:.9f}\n{}", best.narrow ? 'n' : 'f', best.plan->seconds(),
+                    std::string(bytes.begin(), bytes.end()));
+    cache_.store(key, text);
+    // As it will be found next time, and without the others that were tried.
+    const auto plan = loaded(text, request);
+    return plan != nullptr ? plan : best.plan;
   }
 
   struct Choice {
@@ -347,6 +353,7 @@ class CudnnPlanner final : public ConvPlanner {
     std::shared_ptr<Graph> graph;
     int64_t index = 0;
     bool narrow = false;
+    bool settled = true;  // false: there are others, and no room to measure them
   };
 
   Choice best_of(const ConvRequest& request, bool narrow) {
@@ -360,20 +367,25 @@ class CudnnPlanner final : public ConvPlanner {
     };
     best = {make(built.front()), graph, built.front(), narrow};
     if (built.size() == 1) return best;
-    const Trial trial(*gpu_, request);
-    if (!trial.ready()) return best;
-    bool measured = false;
+    std::vector<std::shared_ptr<CudnnPlan>> plans;
+    int64_t workspace = 0;
     for (const int64_t index : built) {
-      auto plan = make(index);
+      plans.push_back(make(index));
+      workspace = std::max(workspace, plans.back()->workspace_bytes());
+    }
+    const Trial trial(*gpu_, request, workspace);
+    best.settled = false;
+    if (!trial.ready()) return best;
+    for (size_t i = 0; i < plans.size(); ++i) {
+      const auto& plan = plans[i];
       try {
         plan->set_seconds(trial.seconds(*plan));
       } catch (const Error& error) {
         log_warning("a convolution plan is left out: {}", error.what());
         continue;
       }
-      if (!measured || plan->seconds() < best.plan->seconds()) {
-        best = {plan, graph, index, narrow};
-        measured = true;
+      if (!best.settled || plan->seconds() < best.plan->seconds()) {
+        best = {plan, graph, built[i], narrow};
       }
     }
     return best;

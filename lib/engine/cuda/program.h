@@ -99,6 +99,7 @@ class CudaProgram final : public Program {
   void take_memory();
   void bind_steps();
   void warm_up();
+  void clear();
   void record_graphs();
 
   size_t place_of(const Node& node) const {
