@@ -1,5 +1,6 @@
-// Sixteen floats at a time, in GCC/Clang vector extensions: lowered to whatever the instruction set
-// of the enclosing kernel has (see base/simd.h). Loads and stores convert bf16 on the way.
+// Eight floats at a time, in GCC/Clang vector extensions: lowered to whatever the instruction set of
+// the enclosing kernel has (see base/simd.h). Not sixteen: without AVX-512 GCC takes comparisons of
+// vectors that wide apart, value by value. Loads and stores convert bf16 on the way.
 #pragma once
 
 #include <cstdint>
@@ -11,10 +12,10 @@ namespace hardmoe::cpu {
 
 #define HARDMOE_INLINE inline __attribute__((always_inline))
 
-using Vec = float __attribute__((vector_size(64)));
-using IntVec = int32_t __attribute__((vector_size(64)));
-using HalfVec = uint16_t __attribute__((vector_size(32)));
-inline constexpr int64_t lanes = 16;
+using Vec = float __attribute__((vector_size(32)));
+using IntVec = int32_t __attribute__((vector_size(32)));
+using HalfVec = uint16_t __attribute__((vector_size(16)));
+inline constexpr int64_t lanes = 8;
 
 HARDMOE_INLINE Vec splat(float value) { return Vec{} + value; }
 
@@ -34,7 +35,7 @@ HARDMOE_INLINE void store(float* p, Vec v) { std::memcpy(p, &v, sizeof v); }
 
 /// Rounds to nearest even; a NaN stays one because activations' NaNs have high mantissa bits set.
 HARDMOE_INLINE void store(BFloat16* p, Vec v) {
-  using Bits = uint32_t __attribute__((vector_size(64)));
+  using Bits = uint32_t __attribute__((vector_size(32)));
   const Bits bits = reinterpret_cast<Bits>(v);
   const Bits rounded = (bits + 0x7FFFU + ((bits >> 16) & 1U)) >> 16;
   const HalfVec half = __builtin_convertvector(rounded, HalfVec);
