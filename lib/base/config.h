@@ -33,6 +33,7 @@ class Fields {
 
   /// An enumeration by its names, given in the order of its values from 0.
   template <class E>
+  // NOLINTNEXTLINE(performance-unnecessary-value-param): moved on
   void add_enum(std::string name, E& value, std::vector<std::string> names, std::string help) {
     add_choice(
         std::move(name), std::move(names), [&value] { return static_cast<size_t>(value); },

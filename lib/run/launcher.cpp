@@ -13,6 +13,7 @@
 #include <map>
 #include <numeric>
 #include <optional>
+#include <ranges>
 #include <set>
 #include <thread>
 
@@ -60,8 +61,8 @@ pid_t start(const ProcessSpec& process) {
 
 std::string last_line(const std::filesystem::path& log) {
   const auto lines = split(read_file(log), '\n');
-  for (auto line = lines.rbegin(); line != lines.rend(); ++line) {
-    if (!trim(*line).empty()) return *line;
+  for (const auto& line : std::views::reverse(lines)) {
+    if (!trim(line).empty()) return line;
   }
   return "no message";
 }
