@@ -4,9 +4,8 @@
 
 #include <cmath>
 
-#include "engine/engine.h"
+#include "engine/operator_cases.h"
 #include "nn/resnet.h"
-#include "references/closed_form.h"
 
 namespace hardmoe {
 namespace {
@@ -81,7 +80,7 @@ class NetworkReference : public testing::TestWithParam<Case> {
   }
 
   std::unique_ptr<Program> compile(CompileOptions options) const {
-    auto program = make_engine("cpu")->compile(network, options);
+    auto program = engine_under_test()->compile(network, options);
     program->load_weights(weights, "closed form");
     return program;
   }
@@ -155,7 +154,7 @@ TEST_P(NetworkReference, LabelSmoothingEqualsPyTorch) {
 }
 
 TEST_P(NetworkReference, Bf16FollowsFp32) {
-  if (!make_engine("cpu")->supports(Precision::bf16)) GTEST_SKIP() << "no AVX-512 BF16 here";
+  if (!engine_under_test()->supports(Precision::bf16)) GTEST_SKIP() << "this device has no bf16";
   const auto program = compile({.batch = 4, .precision = Precision::bf16});
   program->train_step(batch(0, 4), 0);
   EXPECT_NEAR(program->take_loss(), reference.at("train.loss").as<float>()[0], 0.03);

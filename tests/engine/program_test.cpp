@@ -40,8 +40,10 @@ class Training : public testing::TestWithParam<Precision> {
   }
 
   std::unique_ptr<Program> compile(const OptimizerSpec& optimizer) const {
-    auto program = engine->compile(
-        network, {.batch = batch_size, .precision = GetParam(), .optimizer = optimizer});
+    auto program = engine->compile(network, {.batch = batch_size,
+                                             .precision = GetParam(),
+                                             .optimizer = optimizer,
+                                             .deterministic = true});
     program->load_weights(case_weights(network), "closed form");
     return program;
   }

@@ -74,6 +74,23 @@ void set_output(const std::shared_ptr<Tensor_attributes>& out, const Tensor_attr
       .set_data_type(wanted.get_data_type());
 }
 
+/// y = `exact` rounded, and the sums over its positions of what was not. cudnn-frontend 1.32 asks
+/// cuDNN for sums in double by mistake (GenstatsNode hands on its own number for float), which no
+/// engine has: there is no plan for this until a frontend asks for float, and then there may be.
+void add_sums(Graph& graph, const std::shared_ptr<Tensor_attributes>& exact,
+              const Tensor_attributes& y) {
+  exact->set_dim(y.get_dim()).set_stride(y.get_stride()).set_data_type(fe::DataType_t::FLOAT);
+  set_output(graph.pointwise(exact, fe::graph::Pointwise_attributes()
+                                        .set_mode(fe::PointwiseMode_t::IDENTITY)
+                                        .set_compute_data_type(fe::DataType_t::FLOAT)),
+             y);
+  const auto [sum, squares] = graph.genstats(
+      exact, fe::graph::Genstats_attributes().set_compute_data_type(fe::DataType_t::FLOAT));
+  const std::vector<int64_t> channels = {1, y.get_dim()[1], 1, 1};
+  set_output(sum, tensor("sum", id_sum, channels, fe::DataType_t::FLOAT));
+  set_output(squares, tensor("squares", id_squares, channels, fe::DataType_t::FLOAT));
+}
+
 /// `narrow`: a weight gradient is written in the precision of x instead of float32.
 std::shared_ptr<Graph> make_graph(const ConvRequest& request, bool narrow, int capability) {
   const ConvShape& s = request.shape;
@@ -93,13 +110,11 @@ std::shared_ptr<Graph> make_graph(const ConvRequest& request, bool narrow, int c
     case ConvPass::forward_sums: {
       auto out = graph->conv_fprop(graph->tensor(x), graph->tensor(weights),
                                    window<fe::graph::Conv_fprop_attributes>(s));
-      set_output(out, y);
-      if (request.pass == ConvPass::forward) break;
-      auto [sum, squares] = graph->genstats(
-          out, fe::graph::Genstats_attributes().set_compute_data_type(fe::DataType_t::FLOAT));
-      const std::vector<int64_t> channels = {1, s.out_channels, 1, 1};
-      set_output(sum, tensor("sum", id_sum, channels, fe::DataType_t::FLOAT));
-      set_output(squares, tensor("squares", id_squares, channels, fe::DataType_t::FLOAT));
+      if (request.pass == ConvPass::forward) {
+        set_output(out, y);
+        break;
+      }
+      add_sums(*graph, out, y);
       break;
     }
     case ConvPass::data_gradient:
@@ -327,6 +342,11 @@ class CudnnPlanner final : public ConvPlanner {
   }
 
   std::shared_ptr<const ConvPlan> choose(const std::string& key, const ConvRequest& request) {
+    if (!announced_) {
+      log_info("trying convolutions on {}, kept in {} for the next start", gpu_->name(),
+               plan_cache_folder().string());
+      announced_ = true;
+    }
     Choice best = best_of(request, false);
     // Few engines write a bf16 convolution's weight gradient as float32.
     if (best.plan == nullptr && request.pass == ConvPass::weight_gradient &&
@@ -395,6 +415,7 @@ class CudnnPlanner final : public ConvPlanner {
   std::shared_ptr<Handle> handle_;
   PlanMaker maker_;
   PlanCache cache_;
+  bool announced_ = false;
   std::unordered_map<std::string, std::shared_ptr<const ConvPlan>> plans_;
 };
 
