@@ -13,7 +13,7 @@ namespace {
 TEST(Devices, UnknownNamesAreRefused) {
   for (const std::string name :
        {"gpu", "", "CPU", "cpu:0", "cuda:", "cuda:x", "cuda:-1", "cuda:1x", "cuda:99999999999"}) {
-    expect_error([&] { make_engine(name); }, {"--device", "cpu", "cuda:N", "'" + name + "'"},
+    expect_error([&] { make_engine(name); }, {"device", "cpu", "cuda:N", "'" + name + "'"},
                  ExitStatus::usage);
   }
 }
