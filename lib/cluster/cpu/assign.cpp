@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <numeric>
-#include <optional>
 
 #include "base/threads.h"
 #include "cluster/cpu/backend.h"
+#include "cluster/cpu/prefetch.h"
 #include "cluster/cpu/screen.h"
 #include "cluster/kernels.h"
 #include "cluster/nearest.h"
@@ -65,12 +65,16 @@ void add_sums(MatrixView points, MatrixView centroids, const RowsByPart& sorted,
       free += points.cols;
     }
   }
+  constexpr int64_t ahead = 2;  // rows lie scattered: they are fetched before they are needed
   std::vector<double> inertia(sorted.pieces.size());
   parallel_for(pieces, 1, [&](int64_t begin, int64_t end) {
     for (auto p = static_cast<size_t>(begin); p < static_cast<size_t>(end); ++p) {
       const Piece& piece = sorted.pieces[p];
       const float* centroid = centroids.row(piece.part);
       for (int64_t i = piece.begin; i < piece.end; ++i) {
+        if (i + ahead < static_cast<int64_t>(sorted.order.size())) {
+          prefetch(points.row(sorted.order[static_cast<size_t>(i + ahead)]), points.cols);
+        }
         const float* point = points.row(sorted.order[static_cast<size_t>(i)]);
         add_to_sums(point, points.cols, target[p]);
         // From the difference itself: the score has lost digits to ‖z‖².
@@ -93,7 +97,8 @@ void find_parts(MatrixView points, const Screen& screen, std::span<uint16_t> par
     Candidates found;
     for (int64_t first = begin; first < end; first += block) {
       const int64_t last = std::min(end, first + block);
-      screen.find(points.slice(first, last), 0, found);
+      const int64_t next = std::min(end, last + block) - last;
+      screen.find(points.slice(first, last), 0, found, {points.row(last), next, points.cols});
       const std::span<const uint16_t> centroids = found.centroid;
       size_t from = 0;
       for (int64_t i = first; i < last; ++i) {
@@ -123,38 +128,20 @@ std::unique_ptr<Points> ClusterCpu::load(MatrixView rows) { return std::make_uni
 void ClusterCpu::assign(const Points& points, const PricedCentroids& rule,
                         std::span<uint16_t> assignment, PassTotals& totals) {
   const MatrixView rows = points.view();
-  const auto levels = integer_levels();
-  std::optional<Screen> screen;
-  std::optional<CentroidTable> table;
-  if (levels.empty()) {
-    table.emplace(rule.centroids, rule.prices);
+  std::vector<uint16_t> found(assignment.size());
+  if (const auto levels = integer_levels(); levels.empty()) {
+    hardmoe::assign(rows, CentroidTable(rule.centroids, rule.prices), found);
   } else {
-    screen.emplace(rule.centroids, rule.prices, levels[0]);
+    find_parts(rows, Screen(rule.centroids, rule.prices, levels[0]), found);
   }
-  // Rows are read again for their sums: while they are in the cache.
-  constexpr int64_t bytes = int64_t{4} << 20;
-  const int64_t step =
-      std::max<int64_t>(1024, bytes / (rows.cols * static_cast<int64_t>(sizeof(float))));
-  std::vector<uint16_t> found;
-  for (int64_t first = 0; first < rows.rows; first += step) {
-    const MatrixView slice = rows.slice(first, std::min(first + step, rows.rows));
-    const auto before =
-        assignment.subspan(static_cast<size_t>(first), static_cast<size_t>(slice.rows));
-    found.resize(before.size());
-    if (screen) {
-      find_parts(slice, *screen, found);
-    } else {
-      hardmoe::assign(slice, *table, found);
-    }
-    std::vector<int64_t> sizes(totals.sizes.size());
-    for (size_t i = 0; i < found.size(); ++i) {
-      ++sizes[found[i]];
-      totals.moved += found[i] != before[i] ? 1 : 0;
-      before[i] = found[i];
-    }
-    for (size_t c = 0; c < sizes.size(); ++c) totals.sizes[c] += sizes[c];
-    add_sums(slice, rule.centroids, sort_rows(found, sizes), totals);
+  std::vector<int64_t> sizes(totals.sizes.size());
+  for (size_t i = 0; i < found.size(); ++i) {
+    ++sizes[found[i]];
+    totals.moved += found[i] != assignment[i] ? 1 : 0;
+    assignment[i] = found[i];
   }
+  for (size_t c = 0; c < sizes.size(); ++c) totals.sizes[c] += sizes[c];
+  add_sums(rows, rule.centroids, sort_rows(found, sizes), totals);
 }
 
 }  // namespace hardmoe::cpu

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "base/threads.h"
+#include "cluster/cpu/prefetch.h"
 
 namespace hardmoe::cpu {
 namespace {
@@ -93,7 +94,7 @@ float Screen::table_error(float norm) const {
          (most_table_bias_ + 2 * (norm + middle_norm_) * most_table_norm_);
 }
 
-void Screen::find(MatrixView points, float slack, Candidates& found) const {
+void Screen::find(MatrixView points, float slack, Candidates& found, MatrixView next) const {
   const int64_t rows = points.rows;
   // Kept between calls by the thread.
   thread_local std::vector<int16_t> integers;
@@ -117,9 +118,19 @@ void Screen::find(MatrixView points, float slack, Candidates& found) const {
     scales[static_cast<size_t>(r)] = scale;
     norms[static_cast<size_t>(r)] = norm;
   }
+  constexpr int64_t step = 24;  // a multiple of a tile's rows
+  const int64_t parts = padded_ / level_->columns * ((rows + step - 1) / step);
+  const int64_t next_values = next.rows * next.cols;
+  int64_t part = 0;
   for (int64_t first = 0; first < padded_; first += level_->columns) {
-    level_->product(integers.data(), rows, depth_, panels_.data() + first * depth_,
-                    products.data() + first, padded_);
+    for (int64_t row = 0; row < rows; row += step, ++part) {
+      // A few lines at a time, so that the products hide the way to memory.
+      const int64_t from = next_values * part / parts, to = next_values * (part + 1) / parts;
+      prefetch(next.data + from, to - from);
+      level_->product(integers.data() + row * depth_, std::min(step, rows - row), depth_,
+                      panels_.data() + first * depth_, products.data() + row * padded_ + first,
+                      padded_);
+    }
   }
   found.last.clear();
   found.centroid.clear();

@@ -33,7 +33,8 @@ class Screen {
 
   /// Every centroid whose priced score is within `slack` of the point's least, as CentroidTable
   /// makes scores; and perhaps some that are not.
-  void find(MatrixView points, float slack, Candidates& found) const;
+  /// `next`: the rows of the next call, fetched meanwhile.
+  void find(MatrixView points, float slack, Candidates& found, MatrixView next = {}) const;
 
   /// Which of these CentroidTable::nearest would choose for the point.
   uint16_t choose(const float* point, std::span<const uint16_t> candidates) const;
