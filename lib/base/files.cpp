@@ -85,6 +85,12 @@ AtomicFile::~AtomicFile() {
 }
 
 void AtomicFile::write(const void* bytes, size_t count) {
+  if (count >= buffer_bytes) {  // past the buffer, which would grow by as much
+    flush();
+    write_all(descriptor_, static_cast<const char*>(bytes), count, size_, file_);
+    size_ += count;
+    return;
+  }
   size_ += count;
   buffer_.append(static_cast<const char*>(bytes), count);
   if (buffer_.size() >= buffer_bytes) flush();
