@@ -75,7 +75,8 @@ std::unique_ptr<ConvPlanner> make_conv_planner(Gpu& gpu);
 
 /// Names of the plans that cuDNN builds for `request` on the GPU that `description` tells of (as
 /// describe_cuda_device() wrote it), best first, `most` at most; no GPU is needed. Empty: none.
-/// Throws Error(usage) without cuDNN or for a description it does not take.
+/// Each was kept as text and taken again. Throws Error(usage) without cuDNN or for a description it
+/// does not take.
 std::vector<std::string> conv_plans_without_gpu(const std::string& description,
                                                 const ConvRequest& request, int most);
 

@@ -432,6 +432,22 @@ std::shared_ptr<fe::DeviceProperties> properties_of(const std::string& descripti
   return properties;
 }
 
+/// Keeps a built plan as text and takes it again, as the cache does. Throws Error where that fails.
+void keep_and_take(Graph& graph, int64_t index, int capability,
+                   const std::shared_ptr<fe::DeviceProperties>& properties) {
+  std::vector<uint8_t> bytes;
+  int64_t workspace = 0, same_workspace = 0;
+  check(graph.build_plan_at_index(index), "to build a plan");
+  check(graph.serialize(bytes, false), "to keep a plan");
+  check(graph.get_workspace_size(workspace), "to plan a convolution");
+  Graph again;
+  again.set_sm_version(capability);
+  again.set_device_properties(properties);
+  check(again.deserialize(bytes), "to take a kept plan");
+  check(again.get_workspace_size(same_workspace), "to plan a convolution");
+  if (same_workspace != workspace) fail("a kept plan asks for another workspace");
+}
+
 std::string description_of(int device) {
   choose_device(device);
   fe::DeviceProperties properties;
@@ -463,6 +479,7 @@ std::vector<std::string> conv_plans_without_gpu(const std::string& description,
     for (const int64_t index : build_first(*graph, most)) {
       std::string name;
       check(graph->get_plan_name_at_index(index, name), "to name a plan");
+      keep_and_take(*graph, index, capability, properties);
       names.push_back(narrow ? name + " (writes bf16)" : name);
     }
   }
