@@ -23,6 +23,14 @@ Gpus find_gpus() {
   }
 }
 
+CudaDevice find_gpu(int number) {
+  for (CudaDevice& gpu : cuda_devices()) {
+    if (gpu.number == number) return std::move(gpu);
+  }
+  fail_usage("--device cuda:{}: there is no such GPU here; moe-device lists those there are",
+             number);
+}
+
 std::vector<std::string> list_of(const std::vector<Precision>& precisions) {
   std::vector<std::string> names;
   for (const Precision precision : precisions) names.emplace_back(name_of(precision));
@@ -47,10 +55,13 @@ std::string gibibytes(int64_t bytes) {
 
 std::string capability(int number) { return fmt::format("{}.{}", number / 10, number % 10); }
 
-void print_json(const Engine& cpu, const Gpus& gpus) {
+void print_json(const Engine* cpu, const Gpus& gpus) {
   Json json = {{"devices", Json::array()}, {"versions", Json::object()}};
-  json["devices"].push_back(
-      {{"device", "cpu"}, {"name", cpu.describe()}, {"precisions", list_of(precisions_of(cpu))}});
+  if (cpu != nullptr) {
+    json["devices"].push_back({{"device", "cpu"},
+                               {"name", cpu->describe()},
+                               {"precisions", list_of(precisions_of(*cpu))}});
+  }
   for (const CudaDevice& gpu : gpus.devices) {
     Json line = {{"device", fmt::format("cuda:{}", gpu.number)},
                  {"name", gpu.name},
@@ -67,10 +78,12 @@ void print_json(const Engine& cpu, const Gpus& gpus) {
   fmt::print("{}\n", json.dump(2));
 }
 
-void print_table(const Engine& cpu, const Gpus& gpus) {
+void print_table(const Engine* cpu, const Gpus& gpus) {
   std::vector<std::vector<std::string>> rows = {
       {"device", "trains in", "memory", "free", "compute capability", "name"}};
-  rows.push_back({"cpu", names_of(precisions_of(cpu)), "", "", "", cpu.describe()});
+  if (cpu != nullptr) {
+    rows.push_back({"cpu", names_of(precisions_of(*cpu)), "", "", "", cpu->describe()});
+  }
   for (const CudaDevice& gpu : gpus.devices) {
     rows.push_back({fmt::format("cuda:{}", gpu.number), names_of(gpu.precisions),
                     gibibytes(gpu.memory_bytes),
@@ -82,6 +95,11 @@ void print_table(const Engine& cpu, const Gpus& gpus) {
   if (!gpus.reason.empty()) fmt::print("no GPU: {}\n", gpus.reason);
 }
 
+/// cpu: null to leave it out.
+void print(const Engine* cpu, const Gpus& gpus, bool json) {
+  json ? print_json(cpu, gpus) : print_table(cpu, gpus);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -90,24 +108,27 @@ int main(int argc, char** argv) {
                   "memory, and the precisions each can train in; and the versions of driver and "
                   "libraries.");
   bool json = false;
-  std::string description, device = "cuda";
+  std::string description, device;
   command.cli().add_flag("--json", json, "As JSON");
   command.cli()
       .add_option("--save-description", description,
-                  "Write cuDNN's description of the GPU --device, with which plans for it are made "
-                  "on machines without one")
+                  "Write cuDNN's description of the GPU --device (default cuda), with which plans "
+                  "for it are made on machines without one")
       ->type_name("FILE");
   command.cli()
-      .add_option("--device", device, "The GPU to describe: cuda or cuda:N (default cuda)")
+      .add_option("--device", device,
+                  "This one alone, cpu, cuda or cuda:N; it fails where that is not here")
       ->type_name("DEVICE");
   return command.run(argc, argv, [&] {
     if (!description.empty()) {
-      const auto number = parse_device_name(device);
+      const auto number = parse_device_name(device.empty() ? "cuda" : device);
       if (!number) fail_usage("--save-description: only GPUs are described; give --device cuda:N");
       write_file_atomic(description, describe_cuda_device(*number));
     }
     const auto cpu = make_engine("cpu");
-    const Gpus gpus = find_gpus();
-    json ? print_json(*cpu, gpus) : print_table(*cpu, gpus);
+    if (device.empty()) return print(cpu.get(), find_gpus(), json);
+    const auto number = parse_device_name(device);
+    if (!number) return print(cpu.get(), {}, json);
+    print(nullptr, {{find_gpu(*number)}, ""}, json);
   });
 }

@@ -47,6 +47,7 @@ int main(int argc, char** argv) {
       }
       return;
     }
+    check_devices(config, program_folder(), fs::path(out) / "logs/device.txt");
     size_t total = 0, done = 0;
     for (const auto& step : steps) total += step.processes.size();
     const double start = now_seconds();

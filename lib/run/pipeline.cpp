@@ -140,6 +140,19 @@ std::vector<PipelineStep> plan_pipeline(const Config& config, const fs::path& ou
   return steps;
 }
 
+void check_devices(const Config& config, const fs::path& programs, const fs::path& log) {
+  std::vector<std::string> needed;
+  if (config.device != "cpu") needed.push_back(config.device);
+  if (config.run.gpus > 0) {
+    const int used = std::min(config.run.gpus, config.partition.experts);
+    needed.push_back(fmt::format("cuda:{}", used - 1));
+  }
+  for (const auto& device : needed) {
+    const std::vector<std::string> command = {programs / "moe-device", "--device", device};
+    run_processes({{"looking for " + device, command, log}}, 1, [](const auto&, const auto&) {});
+  }
+}
+
 Json pipeline_summary(const Config& config, const fs::path& out) {
   const auto seconds = [&](const fs::path& folder) {
     // A stage counts from its last resumption, training over all of them.

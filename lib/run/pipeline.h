@@ -26,6 +26,12 @@ std::vector<PipelineStep> plan_pipeline(const Config& config, const std::filesys
                                         const std::filesystem::path& programs,
                                         const std::filesystem::path& frozen, bool force);
 
+/// Throws Error(usage) where a GPU that the run will need is not here: before the first stage, not
+/// when the first expert's turn comes. A process of its own looks, so that none of the GPU's memory
+/// is held during the run.
+void check_devices(const Config& config, const std::filesystem::path& programs,
+                   const std::filesystem::path& log);
+
 /// What the finished run under `out` came to: one row for each of base, base trained longer (if
 /// run), mixture with local decoders, mixture with the shared decoder.
 Json pipeline_summary(const Config& config, const std::filesystem::path& out);

@@ -12,6 +12,7 @@
 #include "cluster/nearest.h"
 #include "expect_error.h"
 #include "tensor/safetensors.h"
+#include "test_files.h"
 
 namespace hardmoe {
 namespace {
@@ -40,7 +41,7 @@ double imbalance(const KMeansResult& result) {
 }
 
 TEST(KMeans, MatchesFaissFromTheSameStart) {
-  const StateDict reference = load_safetensors(HARDMOE_TEST_FILES "/cluster.safetensors");
+  const StateDict reference = load_safetensors(test_file("cluster.safetensors"));
   const Tensor& start = reference.at("kmeans.start");
   const auto inertia = reference.at("kmeans.inertia").as<double>();
   const KMeansResult result = kmeans(matrix_view(reference.at("kmeans.points")),

@@ -7,12 +7,13 @@
 #include "base/threads.h"
 #include "expect_error.h"
 #include "tensor/safetensors.h"
+#include "test_files.h"
 
 namespace hardmoe {
 namespace {
 
 const StateDict& reference() {
-  static const StateDict tensors = load_safetensors(HARDMOE_TEST_FILES "/cluster.safetensors");
+  static const StateDict tensors = load_safetensors(test_file("cluster.safetensors"));
   return tensors;
 }
 

@@ -12,6 +12,7 @@
 #include "engine/operator_cases.h"
 #include "expect_error.h"
 #include "nn/resnet.h"
+#include "test_files.h"
 
 namespace hardmoe::cuda {
 namespace {
@@ -19,7 +20,7 @@ namespace {
 std::vector<std::filesystem::path> described_devices() {
   std::vector<std::filesystem::path> files;
   for (const auto& entry :
-       std::filesystem::directory_iterator(std::string(HARDMOE_TEST_FILES) + "/devices")) {
+       std::filesystem::directory_iterator(test_files().string() + "/devices")) {
     if (entry.path().extension() == ".json") files.push_back(entry.path());
   }
   std::sort(files.begin(), files.end());
@@ -90,7 +91,7 @@ INSTANTIATE_TEST_SUITE_P(Described, DevicePlans, testing::ValuesIn(described_dev
 
 // What the precision and the user forbid leaves fewer plans, never others.
 TEST(PlanChoice, PrecisionAndDeterminismForbidEngines) {
-  const std::string device = read_file(std::string(HARDMOE_TEST_FILES) + "/devices/h100.json");
+  const std::string device = read_file(test_files().string() + "/devices/h100.json");
   const ConvShape shape{64, 28, 28, 128, 28, 28, 128, 3, 1, 1};
   const auto names = [&](ConvPass pass, Precision precision, bool deterministic) {
     const auto all = conv_plans_without_gpu(device, {pass, shape, precision, deterministic}, 1000);

@@ -10,12 +10,13 @@
 #include "data/small_dataset.h"
 #include "expect_error.h"
 #include "tensor/npy.h"
+#include "test_files.h"
 
 namespace hardmoe {
 namespace {
 namespace fs = std::filesystem;
 
-const fs::path images = fs::path(HARDMOE_TEST_FILES) / "images";
+const fs::path images = test_files() / "images";
 
 int largest_difference(const Tensor& a, const Tensor& b) {
   int largest = 0;

@@ -16,6 +16,7 @@
 #include "data/source.h"
 #include "expect_error.h"
 #include "temporary_folder.h"
+#include "test_files.h"
 
 namespace hardmoe {
 namespace {
@@ -148,7 +149,7 @@ TEST(Ingest, ListsOfImagesBecomeShards) {
   for (int i = 0; i < 4; ++i) {
     write_file_atomic(folder / fmt::format("pictures/p.{}.png", i), numbered_png(i));
   }
-  const fs::path webp = fs::path(HARDMOE_TEST_FILES) / "images/lossless.webp";
+  const fs::path webp = test_files() / "images/lossless.webp";
   write_file_atomic(
       folder / "list.jsonl",
       fmt::format(

@@ -8,12 +8,13 @@
 #include "data/codec.h"
 #include "data/small_dataset.h"
 #include "tensor/npy.h"
+#include "test_files.h"
 
 namespace hardmoe {
 namespace {
 namespace fs = std::filesystem;
 
-const fs::path views = fs::path(HARDMOE_TEST_FILES) / "views";
+const fs::path views = test_files() / "views";
 
 Tensor picture() {
   const std::string bytes = read_file(views / "photo.jpg");

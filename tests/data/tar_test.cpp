@@ -9,12 +9,13 @@
 #include "data/small_dataset.h"
 #include "expect_error.h"
 #include "temporary_folder.h"
+#include "test_files.h"
 
 namespace hardmoe {
 namespace {
 namespace fs = std::filesystem;
 
-const fs::path tars = fs::path(HARDMOE_TEST_FILES) / "tars";
+const fs::path tars = test_files() / "tars";
 
 std::vector<TarEntry> index_of(const std::string& bytes) {
   return index_tar(std::as_bytes(std::span(bytes)), "x.tar");

@@ -8,12 +8,13 @@
 #include "data/view_maker.h"
 #include "expect_error.h"
 #include "tensor/npy.h"
+#include "test_files.h"
 
 namespace hardmoe {
 namespace {
 namespace fs = std::filesystem;
 
-const fs::path files = fs::path(HARDMOE_TEST_FILES);
+const fs::path files = test_files();
 const fs::path views = files / "views";
 
 std::span<const std::byte> bytes_of(const std::string& text) {

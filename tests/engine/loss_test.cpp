@@ -10,6 +10,7 @@
 #include "engine/cpu/kernels.h"
 #include "engine/reference_network.h"
 #include "tensor/safetensors.h"
+#include "test_files.h"
 
 namespace hardmoe::cpu {
 namespace {
@@ -30,8 +31,7 @@ struct LossCase {
 };
 
 TEST(TagLoss, EqualsPyTorch) {
-  const StateDict reference =
-      load_safetensors(std::string(HARDMOE_TEST_FILES) + "/losses.safetensors");
+  const StateDict reference = load_safetensors(test_file("losses.safetensors"));
   const Targets targets{reference.at("tag_ptr").as<int32_t>().data(),
                         reference.at("tag_ids").as<int32_t>().data()};
   for (const std::string prefix : {"", "large_"}) {

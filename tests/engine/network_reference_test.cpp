@@ -6,6 +6,7 @@
 
 #include "engine/operator_cases.h"
 #include "nn/resnet.h"
+#include "test_files.h"
 
 namespace hardmoe {
 namespace {
@@ -52,7 +53,7 @@ std::ostream& operator<<(std::ostream& out, const Case& c) { return out << c.fil
 class NetworkReference : public testing::TestWithParam<Case> {
  protected:
   NetworkReference()
-      : reference(load_safetensors(std::string(HARDMOE_TEST_FILES) + "/" + GetParam().file)),
+      : reference(load_safetensors(test_file(GetParam().file))),
         network(resnet(GetParam().model, 10)) {
     for (const auto& spec : parameters_of(network)) {
       weights.emplace(spec.name, reference_parameter(spec.name, spec.shape));

@@ -8,6 +8,7 @@
 #include "engine/cpu/kernels.h"
 #include "engine/cpu/onednn.h"
 #include "tensor/safetensors.h"
+#include "test_files.h"
 
 namespace hardmoe {
 namespace {
@@ -64,8 +65,7 @@ class OperatorReference : public testing::TestWithParam<Precision> {
     EXPECT_LE(std::sqrt(difference / norm), GetParam() == Precision::fp32 ? fp32 : bf16) << name;
   }
 
-  StateDict reference =
-      load_safetensors(std::string(HARDMOE_TEST_FILES) + "/operators.safetensors");
+  StateDict reference = load_safetensors(test_file("operators.safetensors"));
 };
 
 /// Runs a primitive with its scratch.

@@ -8,6 +8,7 @@
 #include "base/random.h"
 #include "expect_error.h"
 #include "tensor/safetensors.h"
+#include "test_files.h"
 
 namespace hardmoe {
 namespace {
@@ -47,7 +48,7 @@ TEST(Metrics, EqualScoresRankByTagId) {
 }
 
 TEST(Metrics, MatchesNumPyAndMergesExactly) {
-  const StateDict reference = load_safetensors(HARDMOE_TEST_FILES "/metrics.safetensors");
+  const StateDict reference = load_safetensors(test_file("metrics.safetensors"));
   const auto scores = reference.at("scores").as<float>();
   const auto tag_ptr = reference.at("tag_ptr").as<int32_t>();
   const auto tag_ids = reference.at("tag_ids").as<int32_t>();

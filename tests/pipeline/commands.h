@@ -46,7 +46,8 @@ class Running {
       std::ofstream(file).flush();  // there, however soon it ends
     pid_ = ::fork();
     if (pid_ != 0) return;
-    const std::string path = std::string(HARDMOE_BIN) + ":" + ::getenv("PATH");
+    const fs::path commands = fs::read_symlink("/proc/self/exe").parent_path();  // beside this
+    const std::string path = commands.string() + ":" + ::getenv("PATH");
     ::setenv("PATH", path.c_str(), 1);
     ::setenv("OMP_NUM_THREADS", "2", 1);
     ::setenv("OMP_WAIT_POLICY", "passive", 1);

@@ -120,6 +120,8 @@ TEST_F(Mistakes, OfDevices) {
     expect({"moe-train-base data --out x --device cuda", 2, {"cuda", "--device cpu"}});
     expect({"moe-partition e.npy --out p --device cuda:7", 2, {"cuda:7", "--device cpu"}});
     expect({"moe-run c.yaml --out r --device cuda", 2, {"cuda", "--device cpu"}});
+    EXPECT_FALSE(fs::exists(folder / "r/base")) << "the first stage may not begin";
+    expect({"moe-device --device cuda:2", 2, {"cuda"}});
   }
 }
 

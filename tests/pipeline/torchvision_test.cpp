@@ -4,6 +4,7 @@
 #include "moe/metrics.h"
 #include "pipeline/commands.h"
 #include "tensor/npy.h"
+#include "test_files.h"
 
 namespace hardmoe {
 namespace {
@@ -56,7 +57,7 @@ TEST(Torchvision, AnswersTheSame) {
     const Outcome torch = run(
         folder.path(), fmt::format("{0} -B '{1}/../pipeline/torchvision_check.py' {2} images.npy "
                                    "{2}-features/val.npy",
-                                   python, HARDMOE_TEST_FILES, c.name));
+                                   python, test_files().string(), c.name));
     ASSERT_EQ(torch.status, 0) << torch.err;
     const auto logits = Json::parse(torch.out).get<std::vector<std::vector<float>>>();
     ASSERT_EQ(static_cast<int64_t>(logits.size()), val.size());

@@ -6,6 +6,7 @@
 #include "base/files.h"
 #include "expect_error.h"
 #include "temporary_folder.h"
+#include "test_files.h"
 
 namespace hardmoe {
 namespace {
@@ -89,7 +90,7 @@ TEST(RunConfig, FreezingKeepsEverything) {
 
 TEST(RunConfig, EveryConfigurationOfTheRepositoryLoads) {
   int count = 0;
-  for (const auto& entry : fs::directory_iterator(fs::path(HARDMOE_TEST_FILES) / "../../configs")) {
+  for (const auto& entry : fs::directory_iterator(test_files() / "../../configs")) {
     if (entry.path().extension() != ".yaml") continue;
     Config config;
     EXPECT_NO_THROW(load_yaml(entry.path(), fields_of(config))) << entry.path();

@@ -8,13 +8,12 @@
 
 #include "expect_error.h"
 #include "temporary_folder.h"
+#include "test_files.h"
 
 namespace hardmoe {
 namespace {
 
-std::filesystem::path stored(const std::string& name) {
-  return std::filesystem::path(HARDMOE_TEST_FILES) / "formats" / name;
-}
+std::filesystem::path stored(const std::string& name) { return test_files() / "formats" / name; }
 
 template <class T>
 void expect_grid(const std::string& name, double factor) {

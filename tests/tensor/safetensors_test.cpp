@@ -9,13 +9,12 @@
 #include "base/files.h"
 #include "expect_error.h"
 #include "temporary_folder.h"
+#include "test_files.h"
 
 namespace hardmoe {
 namespace {
 
-std::filesystem::path stored() {
-  return std::filesystem::path(HARDMOE_TEST_FILES) / "formats/package.safetensors";
-}
+std::filesystem::path stored() { return test_files() / "formats/package.safetensors"; }
 
 TEST(Safetensors, ReadsWhatThePackageWrote) {
   Metadata metadata;

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "expect_error.h"
 #include "temporary_folder.h"
+#include "test_files.h"
 
 namespace hardmoe {
 namespace {
@@ -35,7 +36,7 @@ TEST(EventFile, IsReadByAnother) {
   ASSERT_EQ(files.size(), 1U);
   EXPECT_TRUE(files[0].filename().string().starts_with("events.out.tfevents."));
   const std::string reader =
-      fmt::format("python3 -B '{}/../references/read_events.py' '{}' > '{}'", HARDMOE_TEST_FILES,
+      fmt::format("python3 -B '{}/../references/read_events.py' '{}' > '{}'", test_files().string(),
                   files[0].string(), (folder / "read.jsonl").string());
   ASSERT_EQ(std::system(reader.c_str()), 0);
   const auto lines = split(trim(read_file(folder / "read.jsonl")), '\n');

@@ -1,7 +1,8 @@
 // K-means on .npy embeddings as faiss_kmeans.py times it, and the floor beneath it. Prints one JSON
-// line: seconds of the fit and of the final assignment, inertia a point, sizes, memory; the
-// machine's own rates, each from loops that stay in the cache, and the seconds that the products
-// and one read of the data would take at these.
+// line: seconds of the fit, of one of its iterations (the median) and of the final assignment,
+// inertia a point, sizes, memory; on the CPU also the machine's own rates, each from loops that
+// stay in the cache, and the seconds that the products and one read of the data would take at
+// these.
 #include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
@@ -79,10 +80,23 @@ double read_seconds(const Embedding& embedding, int64_t block) {
   return now_seconds() - start;
 }
 
+/// Of those after the first, which also moves the points to the device.
+double median_iteration(const std::vector<KMeansIteration>& iterations) {
+  std::vector<double> seconds;
+  for (size_t i = 1; i < iterations.size(); ++i) {
+    seconds.push_back(iterations[i].seconds - iterations[i - 1].seconds);
+  }
+  if (seconds.empty()) return iterations.empty() ? 0 : iterations[0].seconds;
+  const auto middle = seconds.begin() + std::ssize(seconds) / 2;
+  std::nth_element(seconds.begin(), middle, seconds.end());
+  return *middle;
+}
+
 void run(const std::vector<std::filesystem::path>& paths, const KMeansParams& params,
-         const std::string& memory) {
+         const std::string& memory, const std::string& device) {
   const Embedding embedding(find_embedding(paths).files);
-  ClusterBackend& backend = cpu_cluster_backend();
+  const auto made = make_cluster_backend(device);
+  ClusterBackend& backend = *made;
   const int64_t block = backend.block_rows(embedding.cols());
   const double read = read_seconds(embedding, block);
   const int64_t needed =
@@ -105,27 +119,30 @@ void run(const std::vector<std::filesystem::path>& paths, const KMeansParams& pa
   const auto count = static_cast<double>(embedding.rows());
   const auto passes = static_cast<double>(result.iterations.size() + 1);
   const double products = passes * count * static_cast<double>(params.clusters * embedding.cols());
-  const double floats = float_rate(), integers = integer_rate();
   const auto [least, most] = std::minmax_element(result.sizes.begin(), result.sizes.end());
-  std::cout << Json{{"n", embedding.rows()},
-                    {"d", embedding.cols()},
-                    {"k", params.clusters},
-                    {"tolerance", params.tolerance},
-                    {"balanced", result.balanced},
-                    {"train_s", fitted - start},
-                    {"assign_s", end - fitted},
-                    {"inertia", result.inertia / count},
-                    {"min", *least},
-                    {"max", *most},
-                    {"rss_mb", usage.ru_maxrss / 1024},
-                    {"iterations", result.iterations.size()},
-                    {"read_s", read},
-                    {"float_gflops", 2e-9 * floats},
-                    {"integer_gops", 2e-9 * integers},
-                    {"floor_float_s", products / floats + read},
-                    {"floor_integer_s", integers > 0 ? products / integers + read : 0}}
-                   .dump()
-            << std::endl;
+  Json line = {{"n", embedding.rows()},
+               {"d", embedding.cols()},
+               {"k", params.clusters},
+               {"tolerance", params.tolerance},
+               {"balanced", result.balanced},
+               {"train_s", fitted - start},
+               {"assign_s", end - fitted},
+               {"inertia", result.inertia / count},
+               {"min", *least},
+               {"max", *most},
+               {"rss_mb", usage.ru_maxrss / 1024},
+               {"iterations", result.iterations.size()},
+               {"read_s", read},
+               {"device", backend.describe()},
+               {"iteration_s", median_iteration(result.iterations)}};
+  if (device == "cpu") {
+    const double floats = float_rate(), integers = integer_rate();
+    line["float_gflops"] = 2e-9 * floats;
+    line["integer_gops"] = 2e-9 * integers;
+    line["floor_float_s"] = products / floats + read;
+    line["floor_integer_s"] = integers > 0 ? products / integers + read : 0;
+  }
+  std::cout << line.dump() << std::endl;
 }
 
 }  // namespace
@@ -134,16 +151,17 @@ int main(int argc, char** argv) {
   CLI::App app("K-means on .npy embeddings, timed", "bench-kmeans");
   std::vector<std::filesystem::path> paths;
   KMeansParams params{.clusters = 64, .iterations = 10};
-  std::string memory = "512M";
+  std::string memory = "512M", device = "cpu";
   app.add_option("embedding", paths, ".npy files, or a folder of them")->required();
   app.add_option("--clusters", params.clusters, "K");
   app.add_option("--iterations", params.iterations, "Iterations over all points");
   app.add_option("--tolerance", params.tolerance, "Parts within (1 ± this)·N/K; 0: plain");
   app.add_option("--seed", params.seed, "Seed");
   app.add_option("--memory", memory, "What the fit may take");
+  app.add_option("--device", device, "cpu, cuda or cuda:N (default cpu)");
   CLI11_PARSE(app, argc, argv);
   try {
-    run(paths, params, memory);
+    run(paths, params, memory, device);
     return 0;
   } catch (const std::exception& error) {
     std::cerr << "bench-kmeans: " << error.what() << "\n";

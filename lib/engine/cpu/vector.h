@@ -1,6 +1,6 @@
-// Eight floats at a time, in GCC/Clang vector extensions: lowered to whatever the instruction set of
-// the enclosing kernel has (see base/simd.h). Not sixteen: without AVX-512 GCC takes comparisons of
-// vectors that wide apart, value by value. Loads and stores convert bf16 on the way.
+// Eight floats at a time, in GCC/Clang vector extensions: lowered to whatever the instruction set
+// of the enclosing kernel has (see base/simd.h). Not sixteen: without AVX-512 GCC takes comparisons
+// of vectors that wide apart, value by value. Loads and stores convert bf16 on the way.
 #pragma once
 
 #include <cstdint>

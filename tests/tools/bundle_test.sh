@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# The archive of tools/bundle.sh in a root that holds nothing but the C library: every command starts there,
+# and one ingests real images. Arguments: SOURCE BUILD. Exit status 77: this machine allows no such root.
+set -euo pipefail
+
+source=$1 build=$2
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+# A mount namespace of its own, for /proc: by it a program finds the libraries beside itself.
+root=$work/root
+inside() {
+  unshare --mount --map-root-user sh -c 'mount --rbind /proc "$0/proc" && exec env -i PATH="$PATH" LC_ALL=C.UTF-8 chroot "$0" "$@"' \
+    "$root" "$@"
+}
+mkdir -p "$root/proc" "$root/tmp"
+if ! unshare --mount --map-root-user sh -c "mount --rbind /proc '$root/proc' && chroot / true" 2> /dev/null; then
+  echo "no root of its own allowed here"
+  exit 77
+fi
+
+"$source/tools/bundle.sh" --build "$build" "$work/bundle.tar.gz"
+size=$(stat -c %s "$work/bundle.tar.gz")
+if ((size > 60000000)); then
+  echo "the archive is $size bytes, more than 60 MB"
+  exit 1
+fi
+tar -C "$root" -xf "$work/bundle.tar.gz"
+# The C library's files, where this machine has them.
+ldd "$root"/hardmoe/bin/* | grep -o '/[^ ]*/\(ld-linux[^ ]*\|lib\(c\|m\|mvec\|pthread\|dl\|rt\|resolv\|util\)\.so[^ ]*\)' |
+  sort -u | while read -r file; do
+    mkdir -p "$root$(dirname "$file")"
+    cp -L "$file" "$root$file"
+  done
+cp -r "$source/tests/files/images" "$root/images"
+printf '{"image": "%s", "tags": ["a"]}\n' color.jpg rgb.png lossless.webp > "$root/images/images.jsonl"
+
+for command in "$root"/hardmoe/bin/*; do
+  name=$(basename "$command")
+  version=$(inside "/hardmoe/bin/$name" --version)
+  [[ $version == "$name (hardmoe) "* ]] || { echo "$name --version: $version"; exit 1; }
+done
+inside /hardmoe/bin/moe-device > /dev/null
+inside /hardmoe/bin/moe-ingest /images/images.jsonl --val-fraction 0 --min-tag-count 1 --resize 8 --out /data --quiet
+grep -q '"train"' "$root/data/dataset.json"
+echo "$(ls "$root/hardmoe/bin" | wc -l) commands run from $((size / 1000000)) MB"
