@@ -18,6 +18,7 @@ while (($# > 0)); do
   case $1 in
     --bundle) bundle=$(realpath -m "${2:?gpu_check.sh: --bundle needs a file}"); shift ;;
     --device) device=${2:?gpu_check.sh: --device needs a name}; shift ;;
+    --tiny) options+=(--tiny) ;;
     --help | -h) usage; exit 0 ;;
     -*)
       options+=("$1")
