@@ -31,20 +31,23 @@ void open_standard_streams() {
   }
 }
 
-/// CLI11's message, with the nearest known option where one was mistyped.
+/// An unknown option with the nearest known one: named before what CLI11 misses, which is often the
+/// option that was meant. Otherwise CLI11's message.
 std::string usage_message(const CLI::App& app, const CLI::ParseError& error,
                           const std::vector<std::string>& left) {
-  std::string message = error.what();
   std::vector<std::string> known;
   for (const auto* option : app.get_options()) {
     for (const auto& name : option->get_lnames()) known.push_back("--" + name);
   }
   for (const auto& word : left) {
     if (!word.starts_with("--")) continue;
-    const auto nearest = nearest_name(word.substr(0, word.find('=')), known);
-    if (!nearest.empty()) message += fmt::format("; did you mean {}?", nearest);
+    const std::string option = word.substr(0, word.find('='));
+    const auto nearest = nearest_name(option, known);
+    return nearest.empty()
+               ? fmt::format("unknown option {}; see --help", option)
+               : fmt::format("unknown option {}; did you mean {}? See --help", option, nearest);
   }
-  return message + "; see --help";
+  return fmt::format("{}; see --help", error.what());
 }
 
 }  // namespace

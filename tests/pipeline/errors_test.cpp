@@ -63,6 +63,7 @@ TEST_F(Mistakes, OfUsageAndConfiguration) {
       {"moe-train-base data", 2, {"--out", "required"}},
       {"moe-train-base data --out x --epcohs 3", 2, {"--epcohs", "did you mean --epochs?"}},
       {"moe-eval data --modle=run", 2, {"--modle", "did you mean --model?"}},
+      {"moe-embed data --mdoel base", 2, {"unknown option --mdoel", "did you mean --model?"}},
       {"moe-train-base data --out x --zzzzzzzz", 2, {"--zzzzzzzz", "--help"}},
       {"moe-train-base data --out x --lr", 2, {"--lr"}},
       {"moe-train-base data more --out x", 2, {"more"}},
