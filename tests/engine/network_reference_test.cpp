@@ -2,7 +2,9 @@
 // statistics, and twenty training steps.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "engine/operator_cases.h"
 #include "nn/resnet.h"
@@ -60,19 +62,27 @@ class NetworkReference : public testing::TestWithParam<Case> {
     }
   }
 
-  /// Rows `first`, first + stride, … modulo `of` (0: all the stored images).
-  Batch batch(int64_t first, int64_t size, int64_t of = 0, int64_t stride = 1) const {
+  /// `size` stored images from `first` on, the first again after the last.
+  Batch batch(int64_t first, int64_t size) const {
+    std::vector<int64_t> rows;
+    for (int64_t i = 0; i < size; ++i) {
+      rows.push_back((first + i) % reference.at("images").size(0));
+    }
+    return batch(rows);
+  }
+
+  Batch batch(const std::vector<int64_t>& rows) const {
     const Tensor& images = reference.at("images");
     const auto ptr = reference.at("tag_ptr").as<int32_t>();
     const auto ids = reference.at("tag_ids").as<int32_t>();
     const int64_t pixels = images.size(1) * images.size(2) * 3;
     Batch result;
-    result.size = size;
-    result.input = Tensor(DType::u8, {size, images.size(1), images.size(2), 3});
-    for (int64_t i = 0; i < size; ++i) {
-      const auto row = static_cast<size_t>((first + i * stride) % (of > 0 ? of : images.size(0)));
-      std::copy_n(images.as<uint8_t>().data() + static_cast<int64_t>(row) * pixels, pixels,
-                  result.input.as<uint8_t>().data() + i * pixels);
+    result.size = static_cast<int64_t>(rows.size());
+    result.input = Tensor(DType::u8, {result.size, images.size(1), images.size(2), 3});
+    auto* pixel = result.input.as<uint8_t>().data();
+    for (const int64_t i : rows) {
+      const auto row = static_cast<size_t>(i);
+      pixel = std::copy_n(images.as<uint8_t>().data() + i * pixels, pixels, pixel);
       result.tag_ids.insert(result.tag_ids.end(), ids.begin() + ptr[row],
                             ids.begin() + ptr[row + 1]);
       result.tag_ptr.push_back(static_cast<int32_t>(result.tag_ids.size()));
@@ -123,9 +133,10 @@ TEST_P(NetworkReference, PartialBatchGivesTheSameRows) {
 // the four rotations all gradients must agree to rounding.
 TEST_P(NetworkReference, OneStepEqualsPyTorch) {
   double best = 1;
-  for (int64_t order = 0; order < 8 && best > 2e-5; ++order) {
+  std::vector<int64_t> order = {0, 1, 2, 3};
+  do {
     const auto program = compile({.batch = 4});
-    program->train_step(batch(order % 4, 4, 4, order < 4 ? 1 : 3), 0);
+    program->train_step(batch(order), 0);
     EXPECT_NEAR(program->take_loss(), reference.at("train.loss").as<float>()[0], 1e-5);
     const StateDict gradients = program->gradients();
     const StateDict after = program->weights();
@@ -144,7 +155,7 @@ TEST_P(NetworkReference, OneStepEqualsPyTorch) {
     }
     EXPECT_LE(worst, 1e-2);
     best = std::min(best, worst);
-  }
+  } while (best > 2e-5 && std::next_permutation(order.begin(), order.end()));
   EXPECT_LE(best, 2e-5);
 }
 
