@@ -130,7 +130,7 @@ TEST_P(NetworkReference, PartialBatchGivesTheSameRows) {
 
 // A ReLU whose input is within rounding of zero may fall on either side, which moves every gradient
 // below it by some 1/√elements. Another order of the images rounds differently: in at least one of
-// the four rotations all gradients must agree to rounding.
+// them all gradients must agree to rounding.
 TEST_P(NetworkReference, OneStepEqualsPyTorch) {
   double best = 1;
   std::vector<int64_t> order = {0, 1, 2, 3};
