@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/write_all.h"
 
 namespace hardmoe {
 namespace fs = std::filesystem;
@@ -27,25 +28,27 @@ struct Descriptor {
   }
 };
 
-/// Writes at `offset`, again and again until all is written.
-void write_all(int fd, const char* bytes, size_t count, size_t offset, const fs::path& file) {
+constexpr size_t buffer_bytes = size_t{1} << 20;
+
+}  // namespace
+
+void fail_writing(const fs::path& file) {
+  const bool full = errno == ENOSPC || errno == EDQUOT;
+  fail("writing {}: {}{}", file.string(), reason(),
+       full ? "; free some space and run the same command again" : "");
+}
+
+void write_all(int descriptor, const char* bytes, size_t count, size_t offset,
+               const fs::path& file) {
   while (count > 0) {
-    const ssize_t written = ::pwrite(fd, bytes, count, static_cast<off_t>(offset));
-    if (written < 0) {
-      if (errno == EINTR) continue;
-      const bool full = errno == ENOSPC || errno == EDQUOT;
-      fail("writing {}: {}{}", file.string(), reason(),
-           full ? "; free some space and run the same command again" : "");
-    }
+    const ssize_t written = ::pwrite(descriptor, bytes, count, static_cast<off_t>(offset));
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) fail_writing(file);
     bytes += written;
     offset += static_cast<size_t>(written);
     count -= static_cast<size_t>(written);
   }
 }
-
-constexpr size_t buffer_bytes = size_t{1} << 20;
-
-}  // namespace
 
 std::string read_file(const fs::path& file) {
   const Descriptor input{::open(file.c_str(), O_RDONLY | O_CLOEXEC)};

@@ -25,9 +25,10 @@ double now_seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-Progress::Progress(std::string_view what, long long total)
+Progress::Progress(std::string_view what, long long total, long long start)
     : what_(what),
       total_(total),
+      start_(start),
       start_seconds_(now_seconds()),
       enabled_(isatty(STDERR_FILENO) != 0 && current_level.load() == LogLevel::info) {}
 
@@ -40,7 +41,7 @@ void Progress::update(long long position, std::string_view note) {
   if (!enabled_ || (now - last_draw_ < 0.1 && position < total_)) return;
   last_draw_ = now;
   const double elapsed = now - start_seconds_;
-  const double rate = elapsed > 0 ? static_cast<double>(position) / elapsed : 0;
+  const double rate = elapsed > 0 ? static_cast<double>(position - start_) / elapsed : 0;
   const double left = rate > 0 ? static_cast<double>(total_ - position) / rate : 0;
   const double share = total_ > 0 ? static_cast<double>(position) / static_cast<double>(total_) : 1;
   constexpr int width = 24;

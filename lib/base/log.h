@@ -29,7 +29,8 @@ void log_warning(fmt::format_string<Args...> format, Args&&... args) {
 /// A one-line progress bar with rate and ETA on a terminal; silent when stderr is not one.
 class Progress {
  public:
-  Progress(std::string_view what, long long total);
+  /// `start`: what was done before, which says nothing about the rate.
+  Progress(std::string_view what, long long total, long long start = 0);
   ~Progress();
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
@@ -38,7 +39,7 @@ class Progress {
 
  private:
   std::string what_;
-  long long total_;
+  long long total_, start_;
   double start_seconds_;
   double last_draw_ = 0;
   bool enabled_;

@@ -74,7 +74,6 @@ Stage::Stage(Options options)
       start_seconds_(now_seconds()) {
   remove_temporaries(options_.folder);
   const fs::path file = options_.folder / record_name;
-  const Json identity = {{"command", options_.command}, {"inputs", options_.inputs}};
   if (fs::exists(file)) {
     const Json record = read_json(file);
     const std::string where = file.string();
@@ -112,10 +111,15 @@ Stage::Stage(Options options)
       }
     }
   }
-  Json record = identity;
-  record["version"] = version;
-  record["done"] = false;
-  write_json(file, record);
+  reopen();
+}
+
+void Stage::reopen() {
+  done_ = false;
+  write_json(options_.folder / record_name, {{"command", options_.command},
+                                             {"inputs", options_.inputs},
+                                             {"version", version},
+                                             {"done", false}});
 }
 
 void Stage::finish(const std::vector<std::string>& outputs, Json results) {

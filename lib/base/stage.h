@@ -34,6 +34,9 @@ class Stage {
   const Json& results() const { return results_; }
   const std::filesystem::path& folder() const { return options_.folder; }
 
+  /// Makes a done stage an unfinished one, for a command that adds to what it made.
+  void reopen();
+
   /// Marks the stage done: hashes `outputs` (names in the folder) and writes stage.json.
   void finish(const std::vector<std::string>& outputs, Json results);
 
