@@ -31,6 +31,7 @@ lib/data opencv
 lib/data (jpeglib|turbojpeg|jerror)
 lib/data png\.h
 lib/data webp/
+lib/data (zlib|bzlib|zstd)\.h
 lib/cluster Eigen/
 lib/engine/cpu (oneapi/|dnnl)
 lib/(engine|cluster)/cuda (cuda|cudnn|cublas|nccl|nvrtc|cub/)

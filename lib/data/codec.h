@@ -20,6 +20,12 @@ ImageFormat image_format(std::span<const std::byte> bytes);
 /// "jpg", "png", "webp".
 std::string_view extension_of(ImageFormat format);
 
+struct ImageSize {
+  int64_t width = 0, height = 0;
+};
+/// As stored, from the header alone. Throws Error if it is damaged or says 0.
+ImageSize image_size(std::span<const std::byte> bytes);
+
 /// Pixels as they are stored: H×W×3 RGB over white, not yet turned by `orientation` (EXIF 1…8).
 struct StoredImage {
   Tensor pixels;
@@ -49,7 +55,7 @@ Tensor turn_upright(Tensor image, int orientation);
 /// Where in the stored pixels, height×width, the region of the upright image lies.
 Region stored_region(const Region& upright, int orientation, int64_t height, int64_t width);
 
-/// An H×W×3 uint8 image as a file. Throws Error if the codec fails.
+/// An H×W×3 uint8 image (PNG: or H×W×1, gray) as a file. Throws Error if the codec fails.
 std::string encode_jpeg(const Tensor& image, int quality);
 std::string encode_png(const Tensor& image);
 

@@ -104,16 +104,19 @@ struct PngWriter {
   PngWriter& operator=(const PngWriter&) = delete;
 };
 
-bool write_rows(PngWriter& writer, const uint8_t* pixels, uint32_t width, uint32_t height) {
+bool write_rows(PngWriter& writer, const uint8_t* pixels, uint32_t width, uint32_t height,
+                bool gray) {
   if (setjmp(png_jmpbuf(writer.png)) != 0) return false;
   const auto append = [](png_structp png, png_bytep bytes, size_t count) {
     static_cast<std::string*>(png_get_io_ptr(png))->append(reinterpret_cast<char*>(bytes), count);
   };
   png_set_write_fn(writer.png, &writer.bytes, append, [](png_structp) {});
-  png_set_IHDR(writer.png, writer.info, width, height, 8, PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE,
+  png_set_IHDR(writer.png, writer.info, width, height, 8,
+               gray ? PNG_COLOR_TYPE_GRAY : PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE,
                PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
   png_write_info(writer.png, writer.info);
-  for (uint32_t y = 0; y < height; ++y) png_write_row(writer.png, pixels + size_t{3} * width * y);
+  const size_t row = size_t{gray ? 1U : 3U} * width;
+  for (uint32_t y = 0; y < height; ++y) png_write_row(writer.png, pixels + row * y);
   png_write_end(writer.png, nullptr);
   return true;
 }
@@ -148,7 +151,7 @@ StoredImage decode_png(std::span<const std::byte> bytes) {
 std::string encode_png(const Tensor& image) {
   PngWriter writer;
   if (!write_rows(writer, image.as<uint8_t>().data(), static_cast<uint32_t>(image.size(1)),
-                  static_cast<uint32_t>(image.size(0)))) {
+                  static_cast<uint32_t>(image.size(0)), image.size(2) == 1)) {
     fail("writing a PNG: {}", writer.errors.message);
   }
   return std::move(writer.bytes);

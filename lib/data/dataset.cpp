@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "data/record_file.h"
 
 namespace hardmoe {
 namespace fs = std::filesystem;
@@ -52,10 +53,6 @@ int64_t parse_number(std::string_view text, const fs::path& file, size_t line) {
   return value;
 }
 
-std::string_view text_of(const MappedFile& file) {
-  return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};
-}
-
 }  // namespace
 
 void save_vocabulary(const fs::path& file, const Vocabulary& vocabulary) {
@@ -92,28 +89,19 @@ Vocabulary load_vocabulary(const fs::path& file) {
   return vocabulary;
 }
 
-/// keys.txt, and where its lines begin once anyone asks.
+/// keys.txt, looked through once anyone asks.
 struct Split::Keys {
   fs::path path;
-  MappedFile file;
   std::once_flag once;
-  std::vector<size_t> begins;
-
-  explicit Keys(fs::path keys) : path(std::move(keys)), file(path) {}
+  std::optional<RecordFile> lines;
 
   std::string line(int64_t number) {
-    const std::string_view text = text_of(file);
-    std::call_once(once, [&] {
-      for (size_t at = 0; at < text.size(); at = std::min(text.find('\n', at), text.size()) + 1) {
-        begins.push_back(at);
-      }
-    });
-    if (static_cast<size_t>(number) >= begins.size()) {
+    std::call_once(once, [&] { lines.emplace(path, RecordForm::line); });
+    if (number >= lines->size()) {
       fail("{}: has {} lines, expected one an image; make the dataset again with moe-ingest",
-           path.string(), begins.size());
+           path.string(), lines->size());
     }
-    const size_t begin = begins[static_cast<size_t>(number)];
-    return std::string(text.substr(begin, text.find('\n', begin) - begin));
+    return std::string(lines->record(number).text);
   }
 };
 
@@ -139,7 +127,8 @@ Split::Split(fs::path folder, std::string name, std::shared_ptr<const std::vecto
     check_pointers(*truth_ptr_, *truth_ids_, folder_ / "truth_ptr.npy");
   }
   require_file(folder_ / "keys.txt", "the dataset is incomplete; make it again with moe-ingest");
-  keys_ = std::make_shared<Keys>(folder_ / "keys.txt");
+  keys_ = std::make_shared<Keys>();
+  keys_->path = folder_ / "keys.txt";
 }
 
 int64_t Split::size() const { return entries(shard_); }
@@ -174,18 +163,23 @@ std::span<const int32_t> Split::truth(int64_t item) const {
   return row(*truth_ptr_, *truth_ids_, item);
 }
 
-std::span<const std::byte> Split::image(int64_t item) const {
+size_t Split::shard_of(int64_t item) const {
   if (item < 0 || item >= size()) {
     fail("{}: image {} was asked for, there are {}", folder_.string(), item, size());
   }
-  const auto at = static_cast<size_t>(item);
-  const size_t shard = shard_.as<uint16_t>()[at];
-  const int64_t offset = offset_.as<int64_t>()[at];
-  const int64_t length = length_.as<int32_t>()[at];
+  const size_t shard = shard_.as<uint16_t>()[static_cast<size_t>(item)];
   if (shard >= shards_->size()) {
     fail("{}: image {} is in shard {} of {}; make the dataset again with moe-ingest",
          folder_.string(), item, shard, shards_->size());
   }
+  return shard;
+}
+
+std::span<const std::byte> Split::image(int64_t item) const {
+  const size_t shard = shard_of(item);
+  const auto at = static_cast<size_t>(item);
+  const int64_t offset = offset_.as<int64_t>()[at];
+  const int64_t length = length_.as<int32_t>()[at];
   const auto bytes = (*shards_)[shard].file.bytes();
   if (offset < 0 || length < 0 || static_cast<size_t>(offset) > bytes.size() ||
       static_cast<size_t>(length) > bytes.size() - static_cast<size_t>(offset)) {

@@ -57,6 +57,9 @@ class Split {
   std::span<const int32_t> truth(int64_t item) const;
   /// The encoded image (JPEG, PNG, WebP), inside its mapped shard.
   std::span<const std::byte> image(int64_t item) const;
+  /// Which of shards() that is.
+  size_t shard_of(int64_t item) const;
+  const std::vector<Shard>& shards() const { return *shards_; }
   std::string key(int64_t item) const;
   /// "SHARD.tar: KEY", for messages about an image.
   std::string where(int64_t item) const;

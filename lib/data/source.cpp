@@ -1,55 +1,24 @@
 #include "data/source.h"
 
-#include <sys/stat.h>
-
 #include <algorithm>
-#include <unordered_map>
 
 #include "base/error.h"
-#include "base/files.h"
 #include "base/text.h"
 #include "data/source_kinds.h"
 #include "data/tags.h"
 
 namespace hardmoe {
-namespace fs = std::filesystem;
 namespace {
 
-std::string extension(const fs::path& path) { return lower_ascii(path.extension().string()); }
-
-bool is_list(const fs::path& path) {
-  const auto e = extension(path);
-  return path == "-" || e == ".jsonl" || e == ".ndjson" || e == ".json";
-}
-
-std::vector<fs::path> tars_in(const fs::path& folder) {
-  std::vector<fs::path> tars;
-  for (const auto& entry : fs::directory_iterator(folder)) {
-    if (extension(entry.path()) == ".tar" && entry.is_regular_file()) tars.push_back(entry.path());
-  }
-  std::sort(tars.begin(), tars.end());
-  return tars;
-}
-
-struct FileState {
-  int64_t bytes = 0;
-  int64_t changed = 0;  ///< nanoseconds since 1970
-};
-
-FileState state_of(const fs::path& file) {
-  struct stat info = {};
-  if (::stat(file.c_str(), &info) != 0) fail("{}: cannot be read", file.string());
-  return {info.st_size, int64_t{info.st_mtim.tv_sec} * 1'000'000'000 + info.st_mtim.tv_nsec};
-}
-
 /// A list of strings, or a text of several.
-std::vector<std::string> read_strings(const Json& value, const char* key, SourceItem& item) {
+std::vector<std::string> read_strings(const Json& value, const std::string& key,
+                                      const SourceOptions& options, SourceItem& item) {
   std::vector<std::string> strings;
   const auto fault = [&](const Json& found) {
     item.rejection = Rejection::unreadable_tags;
     item.detail = fmt::format("'{}': expected a list of strings, found {}", key, found.type_name());
   };
-  if (value.is_string()) return split_tag_text(value.get_ref<const std::string&>());
+  if (value.is_string()) return split_tags(value.get_ref<const std::string&>(), options);
   if (value.is_null()) return strings;
   if (!value.is_array()) {
     fault(value);
@@ -64,6 +33,25 @@ std::vector<std::string> read_strings(const Json& value, const char* key, Source
       fault(entry);
     }
   }
+  return strings;
+}
+
+/// The strings of all fields so named; nothing if there is none.
+std::optional<std::vector<std::string>> read_fields(const Json& value,
+                                                    const std::vector<std::string>& names,
+                                                    const char* usual, const SourceOptions& options,
+                                                    SourceItem& item) {
+  std::optional<std::vector<std::string>> strings;
+  const auto add = [&](const std::string& name) {
+    const auto field = value.find(name);
+    if (field == value.end()) return;
+    if (!strings) strings.emplace();
+    for (auto& text : read_strings(*field, name, options, item)) {
+      strings->push_back(std::move(text));
+    }
+  };
+  if (names.empty()) add(usual);
+  for (const auto& name : names) add(name);
   return strings;
 }
 
@@ -91,6 +79,8 @@ size_t utf8_length(std::string_view text, size_t at) {
   return length;
 }
 
+}  // namespace
+
 std::string printable(std::string_view text) {
   std::string result;
   for (size_t at = 0; at < text.size();) {
@@ -107,8 +97,6 @@ std::string printable(std::string_view text) {
   return result;
 }
 
-}  // namespace
-
 std::string lower_ascii(std::string text) {
   for (char& c : text) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
   return text;
@@ -121,79 +109,61 @@ bool is_image_extension(std::string_view name) {
 std::string safe_key(std::string_view key) {
   std::vector<std::string> parts;
   for (auto& part : split(printable(key), '/')) {
-    if (!part.empty() && part != "." && part != "..") parts.push_back(std::move(part));
+    if (!trim(part).empty() && part != "." && part != "..") parts.push_back(std::move(part));
   }
   if (parts.empty()) return "image";
   std::replace(parts.back().begin(), parts.back().end(), '.', '_');
   return join(parts, "/");
 }
 
-void read_metadata(std::string_view text, bool is_json, SourceItem& item) {
-  if (!is_json) {
-    item.tags = split_tag_text(text);
-    return;
+std::vector<std::string> split_tags(std::string_view text, const SourceOptions& options) {
+  if (options.tag_separator.empty()) return split_tag_text(text);
+  std::vector<std::string> tags;
+  for (size_t at = 0; at <= text.size();) {
+    const size_t end = std::min(text.find_first_of(options.tag_separator, at), text.size());
+    if (const auto tag = trim(text.substr(at, end - at)); !tag.empty()) tags.emplace_back(tag);
+    at = end + 1;
   }
-  const Json value = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  return tags;
+}
+
+Json read_json_metadata(std::string_view text, const SourceOptions& options, SourceItem& item) {
+  Json value = Json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (!value.is_object()) {
     item.rejection = Rejection::unreadable_tags;
     item.detail = value.is_discarded() ? "not valid JSON" : "not a JSON object";
-    return;
+    return value;
   }
-  if (const auto tags = value.find("tags"); tags != value.end()) {
-    item.tags = read_strings(*tags, "tags", item);
+  if (auto tags = read_fields(value, options.columns.tags, "tags", options, item)) {
+    item.tags = std::move(*tags);
   }
-  if (const auto truth = value.find("truth"); truth != value.end()) {
-    item.truth = read_strings(*truth, "truth", item);
-  }
+  item.truth = read_fields(value, options.columns.truth, "truth", options, item);
+  return value;
 }
 
-std::vector<fs::path> expand_sources(const std::vector<std::string>& names) {
-  std::vector<fs::path> sources;
-  for (const auto& name : names) {
-    const fs::path path(name);
-    if (path == "-") {
-      if (std::find(sources.begin(), sources.end(), path) != sources.end()) {
-        fail_usage("standard input ('-') was named twice as a source");
-      }
-      sources.push_back(path);
-    } else if (!fs::exists(path)) {
-      fail_usage("{}: no such file or folder; name tars, .jsonl files, folders or '-'", name);
-    } else if (fs::is_directory(path)) {
-      const auto tars = tars_in(path);
-      if (tars.empty()) sources.push_back(path);
-      sources.insert(sources.end(), tars.begin(), tars.end());
-    } else if (extension(path) == ".tar" || is_list(path)) {
-      sources.push_back(path);
-    } else {
+ColumnNames parse_columns(std::string_view text) {
+  ColumnNames columns;
+  for (const auto& part : split(text, ',')) {
+    const size_t equals = part.find('=');
+    const std::string what(trim(part.substr(0, equals)));
+    const std::string name(equals == std::string::npos ? "" : trim(part.substr(equals + 1)));
+    auto* names = what == "image"   ? &columns.image
+                  : what == "tags"  ? &columns.tags
+                  : what == "truth" ? &columns.truth
+                  : what == "key"   ? &columns.key
+                                    : nullptr;
+    if (names == nullptr || name.empty()) {
       fail_usage(
-          "{}: not a source; expected a .tar (not compressed), a .jsonl file, a folder or '-'",
-          name);
+          "--columns: expected image=NAME, tags=NAME, truth=NAME or key=NAME with commas "
+          "between, found '{}'",
+          part);
     }
+    names->push_back(name);
   }
-  return sources;
-}
-
-Json source_identity(const fs::path& source, const std::string& standard_input) {
-  if (source == "-") return {{"path", "-"}, {"sha256", sha256_hex(standard_input)}};
-  const std::string path = printable(fs::absolute(source).lexically_normal().string());
-  if (!fs::is_directory(source)) {
-    const FileState state = state_of(source);
-    return {{"path", path}, {"bytes", state.bytes}, {"changed", state.changed}};
+  if (columns.image.size() > 1 || columns.key.size() > 1) {
+    fail_usage("--columns: 'image' and 'key' are one column each; tags and truth may be several");
   }
-  std::string listing;
-  const auto images = images_in(source);
-  for (const auto& image : images) {
-    const FileState state = state_of(source / image);
-    listing += fmt::format("{}\t{}\t{}\n", image.string(), state.bytes, state.changed);
-  }
-  return {{"path", path}, {"images", images.size()}, {"listing", sha256_hex(listing)}};
-}
-
-std::unique_ptr<Source> open_source(const fs::path& source, const std::string& standard_input) {
-  if (source == "-") return open_list(standard_input, "standard input", fs::current_path());
-  if (fs::is_directory(source)) return open_folder(source);
-  if (is_list(source)) return open_list(read_file(source), source.string(), source.parent_path());
-  return open_webdataset(source);
+  return columns;
 }
 
 }  // namespace hardmoe

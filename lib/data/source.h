@@ -1,15 +1,5 @@
-// Where images and their tags come from before they are a dataset.
-//
-//   FILE.tar       a WebDataset: KEY.jpg, .jpeg, .png or .webp with KEY.json {"tags": […], "truth":
-//   […]}
-//                  or KEY.txt (tags as in split_tag_text) beside it; KEY ends at the name's first
-//                  dot
-//   FILE.jsonl     a line an image: {"image": path, "tags": […], "truth": […], "key": …}; paths are
-//                  relative to the file's folder; "-" is standard input, relative to the current
-//                  one
-//   FOLDER         one with *.tar in it stands for these; else a folder a tag, nested folders being
-//                  several tags: FOLDER/animal/bird/x.png has the tags animal and bird
-// "tags" and "truth" are a list of strings, or one string as in split_tag_text.
+// Where images and their tags come from before they are a dataset. What each kind of source looks
+// like is told in datasets/README.md; sources.cpp guesses it from the content.
 #pragma once
 
 #include <array>
@@ -27,8 +17,8 @@
 
 namespace hardmoe {
 
-/// Why an item does not become an image of the dataset.
-enum class Rejection {
+/// Why an item does not become an image of the dataset. The numbers are those in status.npy.
+enum class Rejection : uint8_t {
   none,
   unreadable_image,
   unreadable_tags,  ///< its metadata are damaged
@@ -36,11 +26,23 @@ enum class Rejection {
   repeated,         ///< a second file of the same name, or a second image of the same key
   no_tags,
   no_kept_tag,  ///< none of its tags is in the vocabulary
+  too_large,    ///< more pixels than asked for
+  too_small,
+  too_long,        ///< its sides are too unequal
+  duplicate,       ///< the same bytes as an image taken before
+  near_duplicate,  ///< looks like one taken before
 };
-inline constexpr std::array<std::string_view, 7> rejection_names = {
-    "", "unreadable image", "unreadable tags", "no image", "repeated", "no tags", "no kept tag"};
+inline constexpr std::array<std::string_view, 12> rejection_names = {
+    "",          "unreadable image", "unreadable tags", "no image",
+    "repeated",  "no tags",          "no kept tag",     "too large",
+    "too small", "too long",         "duplicate",       "near duplicate"};
 constexpr std::string_view name_of(Rejection rejection) {
   return rejection_names[static_cast<size_t>(rejection)];
+}
+
+/// What --max-bad counts and --retry-failed reads again.
+constexpr bool is_unreadable(Rejection rejection) {
+  return rejection == Rejection::unreadable_image || rejection == Rejection::unreadable_tags;
 }
 
 struct SourceItem {
@@ -48,9 +50,12 @@ struct SourceItem {
   std::string file;  ///< the tar, image or list it is in, for messages and rejected.jsonl
   std::vector<std::string> tags;  ///< as given
   std::optional<std::vector<std::string>> truth;
-  std::span<const std::byte> bytes;  ///< the encoded image, where it lies within a tar …
-  int64_t offset = -1;               ///< … and where there
-  std::filesystem::path path;        ///< else the image's own file
+  // The encoded image is one of these.
+  std::span<const std::byte> bytes;  ///< a member of a tar, and …
+  std::filesystem::path tar;         ///< … of which of the source's tars()
+  int64_t offset = -1;               ///< … and where in it
+  std::filesystem::path path;        ///< a file
+  std::string made;                  ///< a PNG made of the source's pixels
   Rejection rejection = Rejection::none;
   std::string detail;  ///< of the rejection
 };
@@ -62,28 +67,79 @@ class Source {
   virtual int64_t size() const = 0;
   /// Item 0 … size()-1. Faults of the item are told in it, not thrown.
   virtual SourceItem item(int64_t number) const = 0;
-  /// The tar that images can be indexed in; empty for other sources.
-  virtual std::filesystem::path tar() const { return {}; }
+  /// The tars that images can be indexed in; none for other sources.
+  virtual std::vector<std::filesystem::path> tars() const { return {}; }
 };
 
-/// What was named on the command line, as single sources: folders of tars become their tars. Throws
-/// Error(usage) for what does not exist or is of no known kind.
-std::vector<std::filesystem::path> expand_sources(const std::vector<std::string>& names);
+enum class SourceKind {
+  webdataset,
+  json_lines,
+  csv,
+  tsv,
+  folder,
+  yfcc100m,
+  cifar10,
+  cifar100,
+  idx,
+  tiny_imagenet,
+};
+/// As `--format` and a source's prefix name them, in the order of SourceKind.
+inline constexpr std::array<std::string_view, 10> source_kind_names = {
+    "webdataset", "jsonl",   "csv",      "tsv", "folder",
+    "yfcc100m",   "cifar10", "cifar100", "idx", "tiny-imagenet"};
 
-/// Identifies a source's present content without reading it: path, size, time of last change; for a
-/// folder those of all its files; for standard input the hash of `standard_input`.
-Json source_identity(const std::filesystem::path& source, const std::string& standard_input);
+/// Which columns of a list, or fields of a JSON object, hold what. Empty: the usual names.
+struct ColumnNames {
+  std::vector<std::string> image, tags, truth, key;
+};
+/// "image=file_name,tags=hashtags,tags=category". Throws Error(usage) naming what is not so.
+ColumnNames parse_columns(std::string_view text);
 
-/// `standard_input`: what was read there, for the source "-". Throws Error for a damaged tar.
-std::unique_ptr<Source> open_source(const std::filesystem::path& source,
-                                    const std::string& standard_input);
+struct SourceOptions {
+  std::string format;  ///< a name of source_kind_names: of all sources without a prefix
+  ColumnNames columns;
+  std::string tag_separator;  ///< characters between tags in one text; "": as split_tag_text
+  std::filesystem::path label_names;  ///< a name a line, for sources whose labels are numbers
+  std::filesystem::path wordnet = "/usr/share/wordnet";  ///< folder with data.noun
+  std::vector<std::filesystem::path> images;  ///< folders and tars with the images lists name
+};
 
-/// Reads "tags", "truth" of a JSON object (or tags of plain text) into the item; tells its faults
-/// there.
-void read_metadata(std::string_view text, bool is_json, SourceItem& item);
+/// One source: what a name on the command line stands for is often several.
+struct SourceSpec {
+  std::filesystem::path path;
+  SourceKind kind;
+};
+
+/// A folder of tars becomes its tars, a folder of a known data set that part of it which is for
+/// training (for evaluation if `validation`). Files that accompany others (img2dataset's
+/// _stats.json and .parquet, IDX labels) are passed over. "KIND:PATH" says what PATH is, else its
+/// content does.
+/// `standard_input`: a file that holds it, for the source "-". Throws Error(usage) for what does
+/// not exist or is of no known kind.
+std::vector<SourceSpec> expand_sources(const std::vector<std::string>& names, bool validation,
+                                       const SourceOptions& options,
+                                       const std::filesystem::path& standard_input);
+
+/// The files that a source is read from, absolute: itself and what belongs to it; of a folder its
+/// images.
+std::vector<std::filesystem::path> input_files(const SourceSpec& source,
+                                               const SourceOptions& options);
+
+/// Opens a source; `work`: a folder for what it unpacks, found again by the next call. Throws Error
+/// for a damaged tar or list. Not for the same compressed file from several threads.
+std::unique_ptr<Source> open_source(const SourceSpec& source, const SourceOptions& options,
+                                    const std::filesystem::path& standard_input,
+                                    const std::filesystem::path& work);
+
+/// Reads tags and truth of a JSON object into the item, and returns it; tells faults in the item.
+Json read_json_metadata(std::string_view text, const SourceOptions& options, SourceItem& item);
+/// Tags in one text, by the options' separator.
+std::vector<std::string> split_tags(std::string_view text, const SourceOptions& options);
 
 /// The key as it may stand in keys.txt and as a member's name in a shard: valid UTF-8 without
 /// control characters, relative, and no dot in its last part (where WebDataset's extensions begin).
 std::string safe_key(std::string_view key);
+/// The text with what is not UTF-8, and control characters, as '_'.
+std::string printable(std::string_view text);
 
 }  // namespace hardmoe

@@ -1,14 +1,62 @@
-// The three kinds of source, for source.cpp; others call open_source.
+// The kinds of source, for source.cpp; others call open_source.
 #pragma once
 
+#include "data/image_store.h"
+#include "data/record_file.h"
 #include "data/source.h"
 
 namespace hardmoe {
 
-std::unique_ptr<Source> open_webdataset(const std::filesystem::path& tar);
-/// `name`: of the list, for messages. `folder`: what its paths are relative to.
-std::unique_ptr<Source> open_list(std::string text, std::string name, std::filesystem::path folder);
-std::unique_ptr<Source> open_folder(const std::filesystem::path& folder);
+std::unique_ptr<Source> open_webdataset(const std::filesystem::path& tar,
+                                        const SourceOptions& options);
+
+/// `name`: of the list, for messages. `folder`: what its paths are relative to. Throws Error(usage)
+/// if it lacks the columns asked for.
+struct ListFile {
+  std::filesystem::path file;
+  std::string name;
+  SourceKind kind;  ///< json_lines, csv or tsv
+  std::filesystem::path folder;
+};
+std::unique_ptr<Source> open_list(const ListFile& list, const SourceOptions& options);
+
+/// An image a file; its tags are in a .json or .txt file of the same name; where there is none,
+/// they are the names of the folders it is in.
+std::unique_ptr<Source> open_folder(const std::filesystem::path& folder,
+                                    const SourceOptions& options);
+
+/// Yahoo Flickr Creative Commons 100M: photos of options.images that `metadata` has a line for.
+/// `name`: of the metadata, for messages.
+std::unique_ptr<Source> open_yfcc100m(const std::filesystem::path& metadata,
+                                      const std::string& name, const SourceOptions& options,
+                                      const std::filesystem::path& work);
+
+/// A file of CIFAR's binary version; `coarse`: CIFAR-100's records with two labels.
+std::unique_ptr<Source> open_cifar(const std::filesystem::path& file, bool coarse);
+/// The files beside it that name the labels, coarse ones first.
+std::vector<std::filesystem::path> cifar_label_files(const std::filesystem::path& file,
+                                                     bool coarse);
+
+/// MNIST's file format: `file` holds unpacked images, `name` is what it was called; the labels are
+/// in idx_labels_beside(name).
+std::unique_ptr<Source> open_idx(const std::filesystem::path& file,
+                                 const std::filesystem::path& name, const SourceOptions& options,
+                                 const std::filesystem::path& work);
+
+/// train-images-idx3-ubyte → train-labels-idx1-ubyte, as all of the MNIST family are named; either
+/// may be packed. Throws Error(usage) if there is none.
+std::filesystem::path idx_labels_beside(const std::filesystem::path& images);
+
+/// `part`: the folder "train" or "val" of Tiny ImageNet.
+std::unique_ptr<Source> open_tiny_imagenet(const std::filesystem::path& part,
+                                           const SourceOptions& options);
+
+/// Names of numbered labels, a line each. Throws Error if the file holds none.
+std::vector<std::string> read_label_names(const std::filesystem::path& file);
+
+/// `file` itself, or what it holds when it is compressed, unpacked once into `work`.
+std::filesystem::path unpacked(const std::filesystem::path& file,
+                               const std::filesystem::path& work);
 
 /// Image files anywhere below the folder, relative to it, in path order; hidden ones left out.
 std::vector<std::filesystem::path> images_in(const std::filesystem::path& folder);

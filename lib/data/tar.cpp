@@ -1,5 +1,7 @@
 #include "data/tar.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <charconv>
 #include <cstring>
@@ -240,7 +242,23 @@ std::vector<TarEntry> index_tar(std::span<const std::byte> archive, std::string_
   return TarReader({reinterpret_cast<const char*>(archive.data()), archive.size()}, where).read();
 }
 
-TarWriter::TarWriter(const std::filesystem::path& file) : output_(file) {}
+TarWriter::TarWriter(const std::filesystem::path& file)
+    : file_(file),
+      output_(fmt::format("{}.{}.tmp", file.string(), ::getpid()), 0),
+      keep_unfinished_(false) {}
+
+TarWriter::TarWriter(const std::filesystem::path& file, int64_t keep)
+    : file_(file), output_(file.string() + ".part", keep), keep_unfinished_(true) {
+  constexpr int64_t piece = int64_t{1} << 20;
+  for (int64_t at = 0; at < keep; at += piece) {
+    const auto bytes = output_.read(at, static_cast<size_t>(std::min(piece, keep - at)));
+    hash_.update(bytes.data(), bytes.size());
+  }
+}
+
+TarWriter::~TarWriter() {
+  if (!finished_ && !keep_unfinished_) ::unlink(output_.path().c_str());
+}
 
 void TarWriter::put(std::string_view bytes) {
   output_.write(bytes);
@@ -280,8 +298,13 @@ int64_t TarWriter::add(std::string_view name, std::string_view bytes) {
 
 std::string TarWriter::finish() {
   put(std::string(2 * block_bytes, '\0'));
-  put(std::string((record_bytes - output_.size() % record_bytes) % record_bytes, '\0'));
-  output_.commit();
+  const auto over = static_cast<size_t>(size()) % record_bytes;
+  put(std::string((record_bytes - over) % record_bytes, '\0'));
+  output_.sync();
+  std::error_code error;
+  std::filesystem::rename(output_.path(), file_, error);
+  if (error) fail("writing {}: {}", file_.string(), error.message());
+  finished_ = true;
   return hash_.hex();
 }
 

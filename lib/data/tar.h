@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/append_file.h"
 #include "base/files.h"
 
 namespace hardmoe {
@@ -31,9 +32,17 @@ std::vector<TarEntry> index_tar(std::span<const std::byte> archive, std::string_
 class TarWriter {
  public:
   explicit TarWriter(const std::filesystem::path& file);
+  /// One that outlives its process: written as FILE.part, which stays where it is not finished.
+  /// `keep`: go on behind so many bytes of it, which sync() put there.
+  TarWriter(const std::filesystem::path& file, int64_t keep);
+  ~TarWriter();
+  TarWriter(const TarWriter&) = delete;
+  TarWriter& operator=(const TarWriter&) = delete;
+
   /// Returns where in the archive the member's bytes begin. Throws Error on a failed write.
   int64_t add(std::string_view name, std::string_view bytes);
-  int64_t size() const { return static_cast<int64_t>(output_.size()); }
+  int64_t size() const { return output_.size(); }
+  void sync() { output_.sync(); }
   /// Returns the SHA-256 of the archive.
   std::string finish();
 
@@ -41,8 +50,11 @@ class TarWriter {
   void put(std::string_view bytes);
   void put_member(std::string_view name, std::string_view prefix, char type,
                   std::string_view bytes);
-  AtomicFile output_;
+  std::filesystem::path file_;
+  AppendFile output_;
   Sha256 hash_;
+  bool keep_unfinished_;
+  bool finished_ = false;
 };
 
 }  // namespace hardmoe

@@ -5,43 +5,68 @@
 
 #include "base/error.h"
 #include "base/files.h"
-#include "tensor/npy.h"
+#include "base/text.h"
 
 namespace hardmoe {
 namespace fs = std::filesystem;
 
-uint16_t next_shard_number(const std::vector<ShardRecord>& shards) {
-  if (shards.size() > std::numeric_limits<uint16_t>::max()) {
-    fail("more than 65536 shards; pack the images into fewer, larger tars");
+ShardList::ShardList(const fs::path& file, int64_t keep) : lines_(file, keep) {
+  const std::string text = lines_.read(0, static_cast<size_t>(keep));
+  for (const auto& line : split(text, '\n')) {
+    if (line.empty()) continue;
+    const Json entry = parse_json(line, file.string());
+    const auto number = json_get<size_t>(entry, "number", file.string());
+    if (number >= records_.size()) records_.resize(number + 1);
+    records_[number] = {json_get<std::string>(entry, "path", file.string()),
+                        json_get<int64_t>(entry, "bytes", file.string()),
+                        json_get<std::string>(entry, "sha256", file.string())};
   }
-  return static_cast<uint16_t>(shards.size());
 }
 
-ShardWriter::ShardWriter(fs::path folder, std::string name, int64_t shard_bytes,
-                         std::vector<ShardRecord>& shards)
+uint16_t ShardList::add(const std::string& path, int64_t bytes) {
+  if (records_.size() > std::numeric_limits<uint16_t>::max()) {
+    fail("more than 65536 shards; pack the images into fewer, larger tars");
+  }
+  const auto number = static_cast<uint16_t>(records_.size());
+  records_.push_back({path, bytes, {}});
+  write(number);
+  return number;
+}
+
+void ShardList::close(uint16_t number, int64_t bytes, const std::string& sha256) {
+  records_[number].bytes = bytes;
+  records_[number].sha256 = sha256;
+  write(number);
+}
+
+void ShardList::write(uint16_t number) {
+  const ShardRecord& shard = records_[number];
+  const Json line = {
+      {"number", number}, {"path", shard.path}, {"bytes", shard.bytes}, {"sha256", shard.sha256}};
+  lines_.write(line.dump(-1, ' ', false, Json::error_handler_t::replace) + '\n');
+}
+
+ShardWriter::ShardWriter(fs::path folder, std::string name, int64_t shard_bytes, ShardList& shards)
     : folder_(std::move(folder)),
       name_(std::move(name)),
       shard_bytes_(shard_bytes),
       shards_(shards) {}
 
-void ShardWriter::open() {
-  number_ = next_shard_number(shards_);
-  const std::string path = fmt::format("shards/{}-{:06}.tar", name_, written_++);
-  shards_.push_back({path, 0, {}});
-  make_writable_folder(folder_ / "shards");
-  tar_ = std::make_unique<TarWriter>(folder_ / path);
-}
-
 void ShardWriter::close() {
-  shards_[number_].sha256 = tar_->finish();
-  shards_[number_].bytes = tar_->size();
+  const std::string sha256 = tar_->finish();
+  shards_.close(number_, tar_->size(), sha256);
   tar_.reset();
 }
 
 ImagePlace ShardWriter::add(const std::string& key, std::string_view extension,
                             std::string_view image, const Json& metadata) {
   if (tar_ != nullptr && tar_->size() + static_cast<int64_t>(image.size()) > shard_bytes_) close();
-  if (tar_ == nullptr) open();
+  if (tar_ == nullptr) {
+    make_writable_folder(folder_ / "shards");
+    const std::string path = fmt::format("shards/{}-{:06}.tar", name_, written_++);
+    number_ = shards_.add(path, 0);
+    tar_ = std::make_unique<TarWriter>(folder_ / path, 0);
+  }
   const int64_t offset = tar_->add(fmt::format("{}.{}", key, extension), image);
   tar_->add(key + ".json", metadata.dump());
   return {number_, offset, static_cast<int32_t>(image.size())};
@@ -51,37 +76,73 @@ void ShardWriter::finish() {
   if (tar_ != nullptr) close();
 }
 
-void SplitIndex::add(const std::string& key, const ImagePlace& place, std::vector<int32_t> tags,
-                     std::vector<int32_t> truth) {
-  std::sort(tags.begin(), tags.end());
-  std::sort(truth.begin(), truth.end());
-  shard.push_back(place.shard);
-  offset.push_back(place.offset);
-  length.push_back(place.length);
-  tag_ids.insert(tag_ids.end(), tags.begin(), tags.end());
-  tag_ptr.push_back(static_cast<int64_t>(tag_ids.size()));
-  truth_ids.insert(truth_ids.end(), truth.begin(), truth.end());
-  truth_ptr.push_back(static_cast<int64_t>(truth_ids.size()));
-  keys += key + '\n';
+Json ShardWriter::checkpoint() {
+  if (tar_ == nullptr) return {{"written", written_}};
+  tar_->sync();
+  return {{"written", written_}, {"number", number_}, {"bytes", tar_->size()}};
 }
 
-Json SplitIndex::write(const fs::path& folder) const {
-  make_writable_folder(folder);
-  save_npy(folder / "shard.npy", shard);
-  save_npy(folder / "offset.npy", offset);
-  save_npy(folder / "length.npy", length);
-  save_npy(folder / "tag_ptr.npy", tag_ptr);
-  save_npy(folder / "tag_ids.npy", tag_ids);
-  write_file_atomic(folder / "keys.txt", keys);
+void ShardWriter::resume(const Json& state) {
+  if (state.is_null()) return;
+  written_ = state.at("written");
+  if (!state.contains("number")) return;
+  number_ = state.at("number");
+  const fs::path file = folder_ / shards_.records()[number_].path;
+  // Closed after the checkpoint: what is behind it is written again.
+  std::error_code ignored;
+  if (fs::exists(file)) fs::rename(file, file.string() + ".part", ignored);
+  tar_ = std::make_unique<TarWriter>(file, state.at("bytes").get<int64_t>());
+}
+
+IndexWriter::IndexWriter(const fs::path& folder, bool has_truth)
+    : folder_((make_writable_folder(folder), folder)),
+      has_truth_(has_truth),
+      shard_(folder / "shard.npy", DType::u16, {}),
+      offset_(folder / "offset.npy", DType::i64, {}),
+      length_(folder / "length.npy", DType::i32, {}),
+      tag_ptr_(folder / "tag_ptr.npy", DType::i64, {}),
+      tag_ids_(folder / "tag_ids.npy", DType::i32, {}),
+      keys_(folder / "keys.txt") {
+  constexpr int64_t zero = 0;
+  tag_ptr_.append(&zero, 1);
+  if (!has_truth_) return;
+  truth_ptr_.emplace(folder / "truth_ptr.npy", DType::i64, Shape{});
+  truth_ids_.emplace(folder / "truth_ids.npy", DType::i32, Shape{});
+  truth_ptr_->append(&zero, 1);
+}
+
+void IndexWriter::add(std::string_view key, const ImagePlace& place, std::vector<int32_t>& tags,
+                      std::vector<int32_t>& truth) {
+  std::sort(tags.begin(), tags.end());
+  std::sort(truth.begin(), truth.end());
+  ++size_;
+  shard_.append(&place.shard, 1);
+  offset_.append(&place.offset, 1);
+  length_.append(&place.length, 1);
+  tags_ += static_cast<int64_t>(tags.size());
+  tag_ids_.append(tags.data(), static_cast<int64_t>(tags.size()));
+  tag_ptr_.append(&tags_, 1);
+  truth_ += static_cast<int64_t>(truth.size());
+  if (has_truth_) {
+    truth_ids_->append(truth.data(), static_cast<int64_t>(truth.size()));
+    truth_ptr_->append(&truth_, 1);
+  }
+  keys_.write(key);
+  keys_.write("\n");
+}
+
+Json IndexWriter::finish() {
   std::vector<std::string> names = {"shard.npy",   "offset.npy",  "length.npy",
                                     "tag_ptr.npy", "tag_ids.npy", "keys.txt"};
-  if (has_truth) {
-    save_npy(folder / "truth_ptr.npy", truth_ptr);
-    save_npy(folder / "truth_ids.npy", truth_ids);
+  for (NpyWriter* column : {&shard_, &offset_, &length_, &tag_ptr_, &tag_ids_}) column->finish();
+  keys_.commit();
+  if (has_truth_) {
+    truth_ptr_->finish();
+    truth_ids_->finish();
     names.insert(names.end(), {"truth_ptr.npy", "truth_ids.npy"});
   }
   Json hashes = Json::object();
-  for (const auto& name : names) hashes[name] = sha256_of_file(folder / name);
+  for (const auto& name : names) hashes[name] = sha256_of_file(folder_ / name);
   return hashes;
 }
 

@@ -1,74 +1,99 @@
-// The files of a dataset as they are written: shards, index columns, rejected items. For
-// ingest.cpp.
+// The files of a dataset as they are written: shards and index columns, neither held in memory. For
+// ingest.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/json.h"
 #include "data/tar.h"
+#include "tensor/npy.h"
 
 namespace hardmoe {
 
-/// The shards an index counts on, by number.
 struct ShardRecord {
   std::string path;  ///< relative to the dataset's folder, or absolute
   int64_t bytes = 0;
-  std::string sha256;
+  std::string sha256;  ///< empty until it is closed
 };
 
-/// Throws Error where a shard more would be more than an index can number (65536).
-uint16_t next_shard_number(const std::vector<ShardRecord>& shards);
+/// The shards an index counts on, by number; kept in a file, a line when one is added and another
+/// when it is closed.
+class ShardList {
+ public:
+  ShardList() = default;
+  /// `keep`: as much of the file as counts.
+  ShardList(const std::filesystem::path& file, int64_t keep);
+  const std::vector<ShardRecord>& records() const { return records_; }
+  /// Throws Error where a shard more would be more than an index can number (65536).
+  uint16_t add(const std::string& path, int64_t bytes);
+  void close(uint16_t number, int64_t bytes, const std::string& sha256);
+  AppendFile& file() { return lines_; }
+
+ private:
+  void write(uint16_t number);
+  std::vector<ShardRecord> records_;
+  AppendFile lines_;
+};
 
 struct ImagePlace {
-  uint16_t shard;
-  int64_t offset;
-  int32_t length;
+  uint16_t shard = 0;
+  int64_t offset = 0;
+  int32_t length = 0;
 };
 
 /// Writes images and their tags into DIR/shards/NAME-000000.tar …, a new one each `shard_bytes`.
+/// The one that is open goes on after an interruption.
 class ShardWriter {
  public:
   ShardWriter(std::filesystem::path folder, std::string name, int64_t shard_bytes,
-              std::vector<ShardRecord>& shards);
+              ShardList& shards);
   /// Adds KEY.extension and KEY.json.
   ImagePlace add(const std::string& key, std::string_view extension, std::string_view image,
                  const Json& metadata);
   void finish();
 
+  /// Puts what was added on the disk; what resume() needs to know of it.
+  Json checkpoint();
+  void resume(const Json& state);
+
  private:
-  void open();
   void close();
   std::filesystem::path folder_;
   std::string name_;
   int64_t shard_bytes_;
-  std::vector<ShardRecord>& shards_;
+  ShardList& shards_;
   std::unique_ptr<TarWriter> tar_;
   uint16_t number_ = 0;
   int written_ = 0;
 };
 
-/// One split's index, gathered in memory and written at the end.
-struct SplitIndex {
-  std::vector<uint16_t> shard;
-  std::vector<int64_t> offset;
-  std::vector<int32_t> length;
-  std::vector<int64_t> tag_ptr{0}, truth_ptr{0};
-  std::vector<int32_t> tag_ids, truth_ids;
-  std::string keys;  ///< a line each
-  bool has_truth = false;
-
-  int64_t size() const { return static_cast<int64_t>(shard.size()); }
+/// One split's index, written row by row.
+class IndexWriter {
+ public:
+  IndexWriter(const std::filesystem::path& folder, bool has_truth);
+  int64_t size() const { return size_; }
+  int64_t tags() const { return tags_; }
+  int64_t truth() const { return truth_; }
   /// Sorts the ids, as the format wants them.
-  void add(const std::string& key, const ImagePlace& place, std::vector<int32_t> tags,
-           std::vector<int32_t> truth);
-  /// Writes the files into `folder`; returns {file name: sha256}.
-  Json write(const std::filesystem::path& folder) const;
+  void add(std::string_view key, const ImagePlace& place, std::vector<int32_t>& tags,
+           std::vector<int32_t>& truth);
+  /// Closes the files; returns {file name: sha256}.
+  Json finish();
+
+ private:
+  std::filesystem::path folder_;
+  bool has_truth_;
+  int64_t size_ = 0, tags_ = 0, truth_ = 0;
+  NpyWriter shard_, offset_, length_, tag_ptr_, tag_ids_;
+  std::optional<NpyWriter> truth_ptr_, truth_ids_;
+  AtomicFile keys_;
 };
 
 }  // namespace hardmoe

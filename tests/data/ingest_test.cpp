@@ -54,7 +54,8 @@ TEST(Ingest, IndexesTarsWhereTheyAre) {
   const TemporaryFolder folder;
   write_numbered_tar(folder / "a-000.tar", 6, 4, 4);
   write_numbered_tar(folder / "a-001.tar", 3, 4, 4);
-  const auto options = options_for(folder / "out", {folder.path().string()});
+  auto options = options_for(folder / "out", {folder.path().string()});
+  options.duplicates = Duplicates::keep;  // the tars' images are the same
   const IngestResult result = ingest(options);
   EXPECT_FALSE(result.was_done);
   EXPECT_EQ(read_file(folder / "out/tags.tsv"),
@@ -159,6 +160,7 @@ TEST(Ingest, ListsOfImagesBecomeShards) {
           R"({"image": "pictures/none.png", "tags": ["a"]})",
           Json{{"image", webp.string()}, {"tags", {"b"}}, {"truth", {"c", "unknown"}}}.dump()));
   auto options = options_for(folder / "out", {(folder / "list.jsonl").string()});
+  options.duplicates = Duplicates::keep;  // the tars' images are the same
   expect_error([&] { ingest(options); }, {"1 of 4 items read", "pictures/none",
                                           "list.jsonl, line 5", "--max-bad", "rejected.jsonl"});
   options.max_bad = 0.3;  // the failed run is taken up again
@@ -227,7 +229,9 @@ TEST(Ingest, FoldersAreTags) {
     write_file_atomic(folder / name, numbered_png(1));
   }
   fs::create_symlink(folder / "in/gone.png", folder / "in/animal/dangling.png");
-  ingest(options_for(folder / "out", {(folder / "in").string()}));
+  auto options = options_for(folder / "out", {(folder / "in").string()});
+  options.duplicates = Duplicates::keep;
+  ingest(options);
   const Dataset data = Dataset::open(folder / "out");
   const Split& train = data.split("train");
   EXPECT_EQ(data.vocabulary().tags, (Strings{"animal", "bird", "sky"}));
@@ -282,6 +286,7 @@ TEST(Ingest, ValFractionDependsOnKeyAndSeed) {
   const auto val_keys = [&](const std::string& out, const Strings& sources, uint64_t seed) {
     auto options = options_for(folder / out, sources);
     options.val_fraction = 0.25;
+    options.duplicates = Duplicates::keep;
     options.seed = seed;
     ingest(options);
     const Dataset data = Dataset::open(options.out);
@@ -317,6 +322,7 @@ TEST(Ingest, ValidationKeepsWhatTruthCanJudge) {
           R"({"tags": ["rare"], "truth": ["zzz"]})", R"({"tags": ["a"], "truth": ["b"]})"});
   auto options = options_for(folder / "out", {(folder / "t.tar").string()});
   options.val_sources = {(folder / "v.tar").string()};
+  options.duplicates = Duplicates::keep;
   options.max_tags = 2;
   const Json counts = ingest(options).counts;
   const Dataset data = Dataset::open(folder / "out");

@@ -41,6 +41,11 @@ inline void write_numbered_tar(const std::filesystem::path& file, int count, int
   tar.finish();
 }
 
+/// A line of a list of images.
+inline std::string json_of(const std::string& image, const std::vector<std::string>& tags) {
+  return Json{{"image", image}, {"tags", tags}}.dump() + '\n';
+}
+
 /// Writes a file without waiting for the disk.
 inline void overwrite(const std::filesystem::path& file, const std::string& bytes) {
   std::ofstream(file, std::ios::binary | std::ios::trunc) << bytes;

@@ -1,0 +1,156 @@
+#include "data/ingest_inputs.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <iostream>
+#include <map>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/text.h"
+#include "base/write_all.h"
+#include "data/image_store.h"
+#include "data/source_kinds.h"
+
+namespace hardmoe {
+namespace fs = std::filesystem;
+namespace {
+
+bool is_stdin(const std::string& name) { return name == "-" || name.ends_with(":-"); }
+
+/// "train\twebdataset\t/data/a.tar" → "1024\t1700000000.000000000".
+std::map<std::string, std::string> parse_list(const std::string& text) {
+  std::map<std::string, std::string> files;
+  for (const auto& line : split(text, '\n')) {
+    const auto fields = split(line, '\t');
+    if (fields.size() < 3) continue;
+    auto& state = files[join({fields.begin(), fields.begin() + 3}, "\t")];
+    state = join({fields.begin() + 3, fields.end()}, "\t");
+  }
+  return files;
+}
+
+std::string name_in(const std::string& entry) { return split(entry, '\t')[2]; }
+
+std::string change_of(const std::string& was, const std::string& is) {
+  const auto before = split(was, '\t');
+  const auto after = split(is, '\t');
+  if (before[0] == after[0]) return "written anew";
+  if (before.size() < 2 || after.size() < 2) return "other content";
+  return fmt::format("{} bytes, was {}", after[0], before[0]);
+}
+
+}  // namespace
+
+StandardInput::StandardInput(const IngestOptions& options) {
+  const auto named =
+      std::count_if(options.sources.begin(), options.sources.end(), is_stdin) +
+      std::count_if(options.val_sources.begin(), options.val_sources.end(), is_stdin);
+  if (named > 1) fail_usage("standard input ('-') was named twice as a source");
+  if (named == 0) return;
+  const fs::path out = fs::absolute(options.out).lexically_normal();
+  make_writable_folder(out.parent_path());
+  std::string name = fmt::format("{}.stdin.XXXXXX", out.string());
+  descriptor_ = ::mkostemp(name.data(), O_CLOEXEC);
+  if (descriptor_ < 0) fail_writing(name);
+  ::unlink(name.c_str());
+  file_ = fmt::format("/proc/self/fd/{}", descriptor_);
+  std::vector<char> piece(size_t{1} << 16);
+  size_t size = 0;
+  while (std::cin.read(piece.data(), static_cast<std::streamsize>(piece.size())),
+         std::cin.gcount() > 0) {
+    const auto count = static_cast<size_t>(std::cin.gcount());
+    write_all(descriptor_, piece.data(), count, size, name);
+    size += count;
+  }
+}
+
+StandardInput::~StandardInput() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+}
+
+std::string list_inputs(const std::vector<SourceSpec>& train, const std::vector<SourceSpec>& val,
+                        const SourceOptions& options, const StandardInput& input) {
+  std::string text;
+  const auto add_name = [&](std::string_view split, std::string_view kind, const fs::path& file) {
+    text += fmt::format("{}\t{}\t{}", split, kind, printable(file.string()));
+  };
+  const auto add_file = [&](std::string_view split, std::string_view kind, const fs::path& file) {
+    struct stat info = {};
+    if (::stat(file.c_str(), &info) != 0) {
+      fail("reading {}: {}", file.string(), std::strerror(errno));
+    }
+    add_name(split, kind, file);
+    const bool tar = kind == source_kind_names[static_cast<size_t>(SourceKind::webdataset)];
+    text += fmt::format("\t{}\t", info.st_size);
+    text += tar ? fmt::format("{}.{:09}\n", info.st_mtim.tv_sec, info.st_mtim.tv_nsec)
+                : fingerprint_of_file(file) + '\n';
+  };
+  const auto add = [&](const char* split, const SourceSpec& source) {
+    const auto kind = source_kind_names[static_cast<size_t>(source.kind)];
+    if (source.path == "-") {
+      text +=
+          fmt::format("{}\t{}\tstandard input\t{}\n", split, kind, sha256_of_file(input.file()));
+      return;
+    }
+    const bool folder = fs::is_directory(source.path);
+    for (const auto& file : input_files(source, options)) {
+      const auto type = lower_ascii(file.extension().string());
+      if (folder && type.size() > 1 && is_image_extension(type.substr(1))) {
+        add_name(split, kind, file);
+        text += '\n';
+      } else {
+        add_file(split, kind, file);
+      }
+    }
+  };
+  for (const auto& source : train) add("train", source);
+  for (const auto& source : val) add("val", source);
+  for (const auto& images : options.images) {
+    const ImageStore::Contents contents = ImageStore::contents_of(images);
+    for (const auto& tar : contents.tars) {
+      add_file("images", "webdataset", fs::absolute(tar).lexically_normal());
+    }
+    if (contents.is_folder) {
+      const fs::path folder = fs::absolute(images / ".").lexically_normal().parent_path();
+      add_name("images", "folder", folder);
+      text += '\n';
+    }
+  }
+  return text;
+}
+
+std::string difference_of_inputs(const std::string& was, const std::string& is) {
+  if (was == is) return {};
+  const auto before = parse_list(was);
+  const auto after = parse_list(is);
+  std::vector<std::string> changes;
+  for (const auto& [entry, state] : after) {
+    const auto found = before.find(entry);
+    if (found == before.end()) {
+      changes.push_back(fmt::format("added {}", name_in(entry)));
+    } else if (found->second != state) {
+      changes.push_back(
+          fmt::format("changed {} ({})", name_in(entry), change_of(found->second, state)));
+    }
+  }
+  for (const auto& [entry, state] : before) {
+    if (!after.contains(entry)) changes.push_back(fmt::format("gone {}", name_in(entry)));
+  }
+  if (changes.empty()) return "the same in another order";
+  constexpr size_t shown = 8;
+  const size_t count = changes.size();
+  if (count > shown) {
+    changes.resize(shown);
+    changes.push_back(fmt::format("and {} more", count - shown));
+  }
+  return join(changes, "; ");
+}
+
+}  // namespace hardmoe

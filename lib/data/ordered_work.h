@@ -1,0 +1,72 @@
+// Work spread over threads whose results are taken in order.
+#pragma once
+
+#include <algorithm>
+#include <condition_variable>
+#include <cstdint>
+#include <exception>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace hardmoe {
+
+/// Calls make(i) → T for i in [0, count) in `workers` threads, and take(i, T) in this one, in
+/// order. No more than `window` results wait to be taken. make must not throw; an exception of take
+/// stops the threads and goes on.
+template <class T, class Make, class Take>
+void work_in_order(int64_t count, int workers, int64_t window, const Make& make, const Take& take) {
+  struct Slot {
+    T value;
+    bool ready = false;
+  };
+  std::vector<Slot> slots(static_cast<size_t>(std::min(window, count)));
+  std::mutex mutex;
+  std::condition_variable made, taken;
+  int64_t next = 0, done = 0;
+  bool stop = false;
+  const auto slot = [&](int64_t i) -> Slot& {
+    return slots[static_cast<size_t>(i) % slots.size()];
+  };
+  const auto work = [&] {
+    std::unique_lock lock(mutex);
+    while (true) {
+      const auto free = [&] { return next < done + static_cast<int64_t>(slots.size()); };
+      taken.wait(lock, [&] { return stop || next >= count || free(); });
+      if (stop || next >= count) return;
+      const int64_t i = next++;
+      lock.unlock();
+      T value = make(i);
+      lock.lock();
+      slot(i) = {std::move(value), true};
+      if (i == done) made.notify_one();
+    }
+  };
+  std::vector<std::thread> threads;
+  for (int64_t i = 0; i < std::min<int64_t>(workers, count); ++i) threads.emplace_back(work);
+  std::exception_ptr failure;
+  try {
+    while (done < count) {
+      std::unique_lock lock(mutex);
+      made.wait(lock, [&] { return slot(done).ready; });
+      T value = std::move(slot(done).value);
+      slot(done).ready = false;
+      lock.unlock();
+      take(done, value);
+      lock.lock();
+      ++done;
+      taken.notify_one();
+    }
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  {
+    const std::lock_guard lock(mutex);
+    stop = true;
+  }
+  taken.notify_all();
+  for (auto& thread : threads) thread.join();
+  if (failure) std::rethrow_exception(failure);
+}
+
+}  // namespace hardmoe
