@@ -109,8 +109,8 @@ void print_verification(const std::filesystem::path& folder) {
     fail("{}: {} fault{}", folder.string(), found.faults.size(),
          found.faults.size() == 1 ? "" : "s");
   }
-  fmt::print("{}: {} images in {} shards of {} bytes, all as recorded\n", folder.string(),
-             found.images, found.shards, found.bytes);
+  fmt::print("{}: {} images in {} shard{} of {} bytes, all as recorded\n", folder.string(),
+             found.images, found.shards, found.shards == 1 ? "" : "s", found.bytes);
 }
 
 void make_dataset(Asked& asked) {

@@ -18,6 +18,27 @@ int64_t parse(std::string_view text, int base) {
   return error == std::errc() && end == text.data() + text.size() ? value : -1;
 }
 
+std::string_view text_of(const MappedFile& map) {
+  return {reinterpret_cast<const char*>(map.bytes().data()), map.bytes().size()};
+}
+
+/// Of a line of index.noun: lemma, "n", count of synsets, count of pointers, their symbols, twice
+/// the count of senses, then the synsets, most frequent first.
+std::vector<int64_t> offsets_in(std::string_view line) {
+  const auto fields = split(trim(line), ' ');
+  const int64_t count = fields.size() > 2 ? parse(fields[2], 10) : -1;
+  std::vector<int64_t> offsets;
+  if (count < 0 || static_cast<size_t>(count) > fields.size()) return offsets;
+  for (size_t i = fields.size() - static_cast<size_t>(count); i < fields.size(); ++i) {
+    offsets.push_back(parse(fields[i], 10));
+  }
+  return offsets;
+}
+
+MappedFile map_if_there(const fs::path& file) {
+  return fs::exists(file) ? MappedFile(file) : MappedFile();
+}
+
 }  // namespace
 
 fs::path wordnet_nouns(const fs::path& folder) {
@@ -29,11 +50,11 @@ fs::path wordnet_nouns(const fs::path& folder) {
   return file;
 }
 
-WordNet::WordNet(const fs::path& folder) : file_(wordnet_nouns(folder)), map_(file_) {}
+WordNet::WordNet(const fs::path& folder)
+    : file_(wordnet_nouns(folder)), map_(file_), index_(map_if_there(folder / "index.noun")) {}
 
 WordNet::Synset WordNet::synset(int64_t offset) const {
-  const std::string_view text(reinterpret_cast<const char*>(map_.bytes().data()),
-                              map_.bytes().size());
+  const std::string_view text = text_of(map_);
   const auto damaged = [&] {
     fail("{}: no synset at byte {}; ImageNet's numbers are WordNet 3.0's", file_.string(), offset);
   };
@@ -60,6 +81,35 @@ WordNet::Synset WordNet::synset(int64_t offset) const {
     }
   }
   return result;
+}
+
+std::vector<int64_t> WordNet::senses(std::string_view word) const {
+  if (index_.bytes().empty()) {
+    fail_usage("{}: no such file; install WordNet (Debian: wordnet-base) or give --wordnet DIR",
+               (file_.parent_path() / "index.noun").string());
+  }
+  const std::string_view text = text_of(index_);
+  std::string lemma(word);
+  std::replace(lemma.begin(), lemma.end(), ' ', '_');
+  // Lines "lemma n …" in order of the lemma's bytes, behind a license of lines that begin with a
+  // blank.
+  size_t low = 0, high = text.size();
+  while (low < high) {
+    const size_t middle = low + (high - low) / 2;
+    const size_t before = middle == 0 ? std::string_view::npos : text.rfind('\n', middle - 1);
+    const size_t begin = before == std::string_view::npos ? 0 : before + 1;
+    const size_t end = std::min(text.find('\n', begin), text.size());
+    const std::string_view line = text.substr(begin, end - begin);
+    const std::string_view found = line.substr(0, line.find(' '));
+    if (found < lemma) {
+      low = end + 1;
+    } else if (lemma < found) {
+      high = begin;
+    } else {
+      return offsets_in(line);
+    }
+  }
+  return {};
 }
 
 std::vector<int64_t> WordNet::above(int64_t offset) const {

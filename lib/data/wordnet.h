@@ -27,6 +27,10 @@ class WordNet {
   /// `offset`: a synset's place in data.noun, which is its number. Throws Error if none is there.
   Synset synset(int64_t offset) const;
 
+  /// The synsets of a word, most frequent first; none if it is no noun. Throws Error(usage) if the
+  /// folder has no index.noun.
+  std::vector<int64_t> senses(std::string_view word) const;
+
   /// All synsets above, nearest first, each once.
   std::vector<int64_t> above(int64_t offset) const;
 
@@ -37,6 +41,7 @@ class WordNet {
  private:
   std::filesystem::path file_;
   MappedFile map_;
+  MappedFile index_;  ///< index.noun, empty if there is none
 };
 
 }  // namespace hardmoe

@@ -96,6 +96,13 @@ TEST_F(WholeRun, CommandsInPipes) {
   sh("head -64 images.jsonl | moe-ingest - --out piped --quiet");
   const auto data = read_json(folder / "piped/dataset.json");
   EXPECT_EQ(data["splits"]["train"]["images"], 64);
+  EXPECT_EQ(sh("moe-ingest --verify piped").find("piped: 64 images in 1 shard of "), 0U);
+  EXPECT_NE(sh("moe-tags piped").find("64 images, 6 tags"), std::string::npos);
+  // Each shape is on half of the images.
+  sh("moe-tags piped --suggest-stop-tags - > stop.txt");
+  const std::string fewer =
+      sh("head -64 images.jsonl | moe-ingest - --stop-tags stop.txt --out stopped --quiet");
+  EXPECT_NE(fewer.find("vocabulary: 4 of 4 tags"), std::string::npos) << fewer;
   const std::string table = sh(
       R"(printf '{"image":"pictures/0001.png","tags":["one"]}\n' | moe-ingest - --out one --quiet)");
   EXPECT_NE(table.find("vocabulary: 1 of 1 tags, first one 1"), std::string::npos) << table;
@@ -132,7 +139,7 @@ TEST_F(WholeRun, CommandsInPipes) {
 }
 
 TEST_F(WholeRun, HelpAndVersion) {
-  for (const char* command : {"ingest", "train-base", "embed", "partition", "train-expert",
+  for (const char* command : {"ingest", "tags", "train-base", "embed", "partition", "train-expert",
                               "train-decoder", "eval", "run"}) {
     const std::string name = fmt::format("moe-{}", command);
     EXPECT_EQ(sh(name + " --version").find(name + " (hardmoe) "), 0U);
