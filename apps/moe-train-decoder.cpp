@@ -78,7 +78,8 @@ int main(int argc, char** argv) {
     }
     const Tensor features = load_npy(embedding_file);
     const Network network = linear_decoder(features.size(1), card.tags);
-    FeatureSource source(features, split, config.decoder.batch, config.seed);
+    FeatureSource source(features, split, config.decoder.batch, config.seed,
+                         resampled(split, {}, config.decoder.sampling, config.seed));
     const TrainResult trained =
         train(*engine, network, mixture.base.weights, source, config.decoder, stage.folder());
     save_safetensors(stage.folder() / "decoder.safetensors", trained.weights, {{"format", "pt"}});

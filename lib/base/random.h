@@ -9,7 +9,16 @@
 namespace hardmoe {
 
 /// What a stream of draws is for; keeps uses of one seed independent.
-enum class RandomUse : uint32_t { init = 1, order, augment, kmeans, split, partition, test };
+enum class RandomUse : uint32_t {
+  init = 1,
+  order,
+  augment,
+  kmeans,
+  split,
+  partition,
+  test,
+  resample
+};
 
 /// One stream; it repeats after 2^34 draws of 32 bits.
 class Random {

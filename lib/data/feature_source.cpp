@@ -8,15 +8,15 @@
 namespace hardmoe {
 
 FeatureSource::FeatureSource(const Tensor& features, const Split& split, int64_t batch,
-                             uint64_t seed)
-    : features_(features), split_(split), batch_(batch), seed_(seed) {
+                             uint64_t seed, std::vector<int64_t> items)
+    : features_(features), split_(split), batch_(batch), seed_(seed), items_(std::move(items)) {
   if (features.size(0) != split.size()) {
     fail("{} features for the {} images of split '{}'", features.size(0), split.size(),
          split.name());
   }
-  if (features.size(0) < batch) {
+  if (this->items() < batch) {
     fail_usage("batch: {} images are fewer than one batch of {}; use a smaller batch",
-               features.size(0), batch);
+               this->items(), batch);
   }
   current_.input = Tensor(DType::f32, {batch, features.size(1)});
 }
@@ -34,7 +34,8 @@ const Batch* FeatureSource::next() {
   current_.tag_ptr.assign(1, 0);
   current_.tag_ids.clear();
   for (int64_t i = 0; i < batch_; ++i) {
-    const int64_t item = order_[static_cast<size_t>(position_ * batch_ + i)];
+    int64_t item = order_[static_cast<size_t>(position_ * batch_ + i)];
+    if (!items_.empty()) item = items_[static_cast<size_t>(item)];
     std::copy_n(features_.as<float>().data() + item * width, width,
                 current_.input.as<float>().data() + i * width);
     const auto tags = split_.tags(item);

@@ -9,10 +9,14 @@ namespace hardmoe {
 class FeatureSource final : public BatchSource {
  public:
   /// features: float32 N×D, row i the feature of image i of `split`; both must outlive the source.
-  /// Throws Error(usage) if there are fewer than `batch` rows.
-  FeatureSource(const Tensor& features, const Split& split, int64_t batch, uint64_t seed);
+  /// `items`: the images to visit, perhaps some of them several times; empty: all once. Throws
+  /// Error(usage) if there are fewer than `batch`.
+  FeatureSource(const Tensor& features, const Split& split, int64_t batch, uint64_t seed,
+                std::vector<int64_t> items = {});
 
-  int64_t items() const override { return features_.size(0); }
+  int64_t items() const override {
+    return items_.empty() ? features_.size(0) : static_cast<int64_t>(items_.size());
+  }
   int64_t batches_per_epoch() const override { return items() / batch_; }
   void start(int64_t epoch, int64_t first_batch = 0) override;
   const Batch* next() override;
@@ -22,7 +26,7 @@ class FeatureSource final : public BatchSource {
   const Split& split_;
   int64_t batch_;
   uint64_t seed_;
-  std::vector<int64_t> order_;
+  std::vector<int64_t> items_, order_;
   int64_t position_ = 0;
   Batch current_;
 };

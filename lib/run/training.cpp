@@ -17,6 +17,8 @@ Json training_inputs(TrainConfig config) {
   Json json = config_json(fields_of(config));
   json.erase("checkpoint_minutes");
   json.erase("log_every");
+  if (config.sampling == Sampling::natural)
+    json.erase("sampling");  // what it was before there was one
   return json;
 }
 
@@ -40,7 +42,7 @@ Json train_stage(Stage& stage, Engine& engine, const ImageTraining& job) {
   loading.augment = job.config.augment;
   loading.seed = job.seed;
   loading.threads = compute_threads();
-  Loader loader(job.split, job.items, loading);
+  Loader loader(job.split, resampled(job.split, job.items, job.config.sampling, job.seed), loading);
   log_info("{}: {} parameters, {} images, {} on {}", stage.folder().string(),
            human_count(static_cast<double>(parameter_count(network))), loader.items(),
            name_of(job.config.precision), engine.describe());

@@ -18,6 +18,8 @@ void TrainConfig::describe(Fields& f) {
   f.add("step_factor", step_factor, "for schedule: step");
   f.add("label_smoothing", label_smoothing, "share of the target spread over all tags");
   f.add_enum("loss", loss, {"softmax", "sigmoid"}, "loss over tags");
+  f.add_enum("sampling", sampling, {"natural", "square_root", "uniform"},
+             "images with rare tags: as they come, or copied towards equal frequencies");
   f.add("ema", ema, "decay of averaged weights, e.g. 0.999; 0 is off");
   f.add_enum("precision", precision, {"fp32", "tf32", "bf16"}, "arithmetic of convolutions");
   f.add("deterministic", deterministic, "on a GPU: the same bytes from every run, at some cost");

@@ -7,6 +7,7 @@
 
 #include "base/config.h"
 #include "data/augment.h"
+#include "data/resample.h"
 #include "engine/spec.h"
 
 namespace hardmoe {
@@ -28,7 +29,8 @@ struct TrainConfig {
   double step_factor = 0.1;
   double label_smoothing = 0;
   LossKind loss = LossKind::softmax;
-  double ema = 0;  ///< decay of averaged weights, e.g. 0.999; 0: off
+  Sampling sampling = Sampling::natural;  ///< of images, by how rare their tags are
+  double ema = 0;                         ///< decay of averaged weights, e.g. 0.999; 0: off
   Precision precision = Precision::fp32;
   bool deterministic = false;  ///< GPUs: only algorithms that give the same bytes every time
   AugmentConfig augment;

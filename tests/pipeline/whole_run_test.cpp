@@ -84,7 +84,13 @@ TEST_F(WholeRun, PrintedCommandsDoTheSame) {
 
 TEST_F(WholeRun, ControlsAndTopExperts) {
   sh("moe-run c.yaml --out run --set partition.method=random --set run.controls=false "
-     "--set eval.top_experts=2 --set expert.start=scratch --set base.precision=fp32 --seed 3");
+     "--set eval.top_experts=2 --set expert.start=scratch --set base.precision=fp32 --seed 3 "
+     "--set base.sampling=square_root --set expert.sampling=uniform --set "
+     "decoder.sampling=uniform");
+  // Colours are rarer than shapes, and every image has one: copies of some.
+  const Json base = read_json(folder / "run/base/stage.json");
+  EXPECT_GT(base["results"]["images"],
+            read_json(folder / "run/dataset/dataset.json")["splits"]["train"]["images"]);
   const Json summary = read_json(folder / "run/summary.json");
   EXPECT_EQ(summary.size(), 3U);
   EXPECT_GT(summary[0]["truth"]["P@1"], 0.8);

@@ -5,6 +5,7 @@
 
 #include "base/files.h"
 #include "expect_error.h"
+#include "run/training.h"
 #include "temporary_folder.h"
 #include "test_files.h"
 
@@ -33,7 +34,8 @@ void change_all(const std::vector<Fields::Field>& fields, int& number) {
     for (const std::string& text :
          {digits + ".0625", digits, std::string("true"), std::string("false"), std::string("adamw"),
           std::string("sigmoid"), std::string("bf16"), std::string("step"), std::string("pad"),
-          std::string("imagenet"), std::string("top-tag"), std::string("scratch")}) {
+          std::string("imagenet"), std::string("top-tag"), std::string("scratch"),
+          std::string("uniform")}) {
       changed = changed || (field.parse({text}) && field.value() != before);
     }
     EXPECT_TRUE(changed) << field.name;
@@ -54,6 +56,13 @@ TEST(RunConfig, Defaults) {
   EXPECT_EQ(config.eval.top_experts, 1);
   EXPECT_EQ(config.partition.experts, 4);
   EXPECT_TRUE(config.run.controls);
+}
+
+TEST(RunConfig, ASettingLeftAloneIsNoOtherInput) {
+  TrainConfig config;
+  EXPECT_FALSE(training_inputs(config).contains("sampling"));  // results made before it count on
+  config.sampling = Sampling::uniform;
+  EXPECT_EQ(training_inputs(config)["sampling"], "uniform");
 }
 
 TEST(RunConfig, SectionsAreOfOneKindEach) {
