@@ -83,6 +83,64 @@ TEST_F(OddImages, EveryKindOfPixelBecomesEightBitRgbUpright) {
             upright.size(0) > upright.size(1));
 }
 
+/// `count` bytes of a number, the last first.
+std::string little_endian(size_t number, int count) {
+  std::string bytes;
+  for (int i = 0; i < count; ++i) bytes += static_cast<char>(number >> (8 * i));
+  return bytes;
+}
+
+std::string riff_chunk(const std::string& name, const std::string& data) {
+  return name + little_endian(data.size(), 4) + data + std::string(data.size() % 2, '\0');
+}
+
+/// Twice the still WebP's picture (RIFF container, "Animation").
+std::string animated_webp(const std::string& still) {
+  const ImageSize size = image_size(std::as_bytes(std::span(still)));
+  const std::string extent = little_endian(static_cast<size_t>(size.width - 1), 3) +
+                             little_endian(static_cast<size_t>(size.height - 1), 3);
+  const std::string frame = riff_chunk(
+      "ANMF", std::string(6, '\0') + extent + little_endian(100, 3) + '\0' + still.substr(12));
+  return riff_chunk("RIFF", "WEBP" + riff_chunk("VP8X", "\x02" + std::string(3, '\0') + extent) +
+                                riff_chunk("ANIM", std::string(6, '\0')) + frame + frame);
+}
+
+std::string png_chunk(const std::string& name, const std::string& data) {
+  uint32_t crc = ~0U;  // ISO 3309
+  for (const char c : name + data) {
+    crc ^= static_cast<unsigned char>(c);
+    for (int bit = 0; bit < 8; ++bit) crc = crc >> 1 ^ (crc & 1 ? 0xEDB88320 : 0);
+  }
+  std::string length = little_endian(data.size(), 4), check = little_endian(~crc, 4);
+  std::reverse(length.begin(), length.end());
+  std::reverse(check.begin(), check.end());
+  return length + name + data + check;
+}
+
+/// The PNG with the chunks of a second picture, as APNG has them.
+std::string animated_png(const std::string& still) {
+  constexpr size_t header_end = 8 + 25;
+  const std::string control = still.substr(16, 8) + std::string(14, '\0');
+  const auto number = [](char n) { return std::string(3, '\0') + n; };
+  return still.substr(0, header_end) + png_chunk("acTL", number(2) + number(0)) +
+         png_chunk("fcTL", number(0) + control) +
+         still.substr(header_end, still.size() - header_end - 12) +
+         png_chunk("fcTL", number(1) + control) + png_chunk("fdAT", number(2) + "x") +
+         png_chunk("IEND", "");
+}
+
+TEST_F(OddImages, OfAnAnimationTheFirstPictureOrNothing) {
+  const std::string png = read_file(images / "rgb.png");
+  add("moves.png", animated_png(png));
+  const std::string webp = animated_webp(read_file(images / "lossless.webp"));
+  add("moves_too.webp", webp);
+  EXPECT_EQ(rejected(),
+            (std::map<std::string, std::string>{
+                {"moves_too", "unreadable image: animated WebP; only still images are accepted"}}));
+  const Tensor still = decode_image(std::as_bytes(std::span(png)));
+  EXPECT_TRUE(std::ranges::equal(kept().at("moves").as<uint8_t>(), still.as<uint8_t>()));
+}
+
 TEST_F(OddImages, WhatIsNoWholeImageIsListedWithTheReason) {
   const std::string jpeg = read_file(images / "color.jpg");
   const std::string png = read_file(images / "rgb.png");
