@@ -13,10 +13,22 @@
 namespace hardmoe {
 namespace {
 
-constexpr const char* exit_status_help =
-    "Exit status: 0 done, 1 failed, 2 wrong usage or configuration, 75 interrupted (the same "
-    "command "
-    "resumes).\nResults go to standard output, messages to standard error.";
+constexpr const char* footer =
+    "A word in parentheses is the key of the configuration file that an option is short for.\n"
+    "Exit status: 0 done, 1 failed, 2 wrong usage or configuration, 75 interrupted{}.\n"
+    "Results go to standard output, messages to standard error.";
+
+std::string capitalised(std::string text) {
+  if (!text.empty()) text[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(text[0])));
+  return text;
+}
+
+std::string placeholder(const Fields::Field& field) {
+  if (field.type.starts_with("a whole number")) return "N";
+  if (field.type == "a number") return "NUMBER";
+  if (field.type == "true or false") return "true|false";
+  return field.type == "text" ? "TEXT" : "NAME";
+}
 
 int report(const std::string& name, const std::string& message, ExitStatus status) {
   const std::string line = fmt::format("{}: {}\n", name, message);
@@ -54,36 +66,41 @@ std::string usage_message(const CLI::App& app, const CLI::ParseError& error,
 
 Command::Command(std::string name, std::string description)
     : cli_(std::move(description), std::move(name)) {
-  cli_.footer(exit_status_help);
+  cli_.footer(fmt::format(footer, ""));
   cli_.get_formatter()->column_width(34);
   cli_.set_version_flag("--version", fmt::format("{} (hardmoe) {}", cli_.get_name(), version));
   cli_.add_option("--config", config_file_, "YAML configuration file")->type_name("FILE");
   cli_.add_option("--set", overrides_, "Set one configuration key, e.g. base.lr=0.05 (repeatable)")
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
-  cli_.add_option("--threads", threads_, "Compute threads (default: one a processor)");
+  cli_.add_option("--threads", threads_, "Compute threads (default: one a processor)")
+      ->type_name("N");
   cli_.add_flag("--quiet", quiet_, "Print only warnings and errors");
 }
 
-void Command::setting(const std::string& option, const std::string& key, const std::string& help) {
+void Command::setting(const std::string& option, const std::string& key) {
+  const auto field = field_at(fields_of(config_), key, option);
+  const Json value = field.value();
   settings_.push_back(std::make_unique<Setting>(Setting{option, key, ""}));
-  cli_.add_option(option, settings_.back()->value, fmt::format("{} (--set {}=…)", help, key))
-      ->type_name("VALUE");
+  cli_.add_option(option, settings_.back()->value,
+                  fmt::format("{} ({})", capitalised(field.help), key))
+      ->type_name(placeholder(field))
+      ->default_str(value.is_string() ? value.get<std::string>() : value.dump());
 }
 
-void Command::flag(const std::string& option, const std::string& key, const std::string& help) {
+void Command::flag(const std::string& option, const std::string& key) {
   cli_.add_flag_callback(
       option, [this, key] { overrides_.push_back(key + "=true"); },
-      fmt::format("{} (--set {}=true)", help, key));
+      fmt::format("{} ({})", capitalised(field_at(fields_of(config_), key, option).help), key));
 }
 
 void Command::stage_options(bool& force) {
-  cli_.add_flag("--force", force, "Redo the work even where --out was made from other inputs");
+  cli_.footer(fmt::format(footer, " (the same command resumes)"));
+  cli_.add_flag("--force", force,
+                "Where --out holds the result of other inputs: remove it and begin again");
 }
 
-void Command::device_option() {
-  setting("--device", "device", "Where to compute: cpu (default), cuda or cuda:N");
-}
+void Command::device_option() { setting("--device", "device"); }
 
 void Command::config_from(const std::string& file) {
   cli_.remove_option(cli_.get_option("--config"));

@@ -18,11 +18,11 @@ class Command {
   CLI::App& cli() { return cli_; }
   Config& config() { return config_; }
 
-  /// A long option that is short for `--set KEY=VALUE`.
-  void setting(const std::string& option, const std::string& key, const std::string& help);
+  /// A long option that is short for `--set KEY=VALUE`; its help, type and default are the key's.
+  void setting(const std::string& option, const std::string& key);
   /// A switch that is short for `--set KEY=true`.
-  void flag(const std::string& option, const std::string& key, const std::string& help);
-  /// `--force`, for commands that write a stage.
+  void flag(const std::string& option, const std::string& key);
+  /// `--force`, for commands that write a stage, and that they resume.
   void stage_options(bool& force);
   /// `--device`, for commands that compute.
   void device_option();

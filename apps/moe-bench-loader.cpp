@@ -53,19 +53,20 @@ int main(int argc, char** argv) {
   bool evaluation = false, json = false;
   auto& cli = command.cli();
   cli.add_option("DATASET", data, "Folder written by moe-ingest")->required()->type_name("");
-  cli.add_option("--split", split, "Split to load (default train)")->type_name("NAME");
-  command.setting("--batch", "base.batch", "Images a batch");
-  command.setting("--image-size", "model.image_size", "Pixels");
-  command.setting("--crop", "base.augment.crop", "random_resized, pad or center");
-  command.setting("--min-area", "base.augment.min_area",
-                  "Least share of an image's area in a crop");
-  command.setting("--seed", "seed", "Seed of every random choice");
-  cli.add_option("--epochs", epochs, "Passes over the images (default 3)")
+  cli.add_option("--split", split, "Split to load")->type_name("NAME")->capture_default_str();
+  command.setting("--batch", "base.batch");
+  command.setting("--image-size", "model.image_size");
+  command.setting("--crop", "base.augment.crop");
+  command.setting("--min-area", "base.augment.min_area");
+  command.setting("--seed", "seed");
+  cli.add_option("--epochs", epochs, "Passes over the images")
       ->type_name("N")
+      ->capture_default_str()
       ->check(CLI::Range(1, 1000000));
   cli.add_option("--images", most, "Stop each pass after so many images")->type_name("N");
-  cli.add_option("--cache", cache, "Decoded images kept in memory, e.g. 1G (default 0: none)")
-      ->type_name("BYTES");
+  cli.add_option("--cache", cache, "Decoded images kept in memory, e.g. 1G; 0: none")
+      ->type_name("BYTES")
+      ->capture_default_str();
   cli.add_flag("--evaluation", evaluation, "In order and centred, as moe-eval and moe-embed load");
   cli.add_flag("--json", json, "A JSON line a pass");
   return command.run(argc, argv, [&] {

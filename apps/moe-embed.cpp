@@ -22,7 +22,7 @@ int main(int argc, char** argv) {
   cli.add_option("--out", out, "Folder of the embedding")->required()->type_name("DIR");
   cli.add_option("--split", splits, "Splits to embed (default: train)")->type_name("NAME");
   cli.add_flag("--half", half, "Store float16");
-  command.setting("--precision", "base.precision", "fp32, tf32 or bf16");
+  command.setting("--precision", "base.precision");
   command.device_option();
   command.stage_options(force);
   return command.run(argc, argv, [&] {

@@ -4,7 +4,27 @@
 #include "app.h"
 #include "base/log.h"
 #include "base/stage.h"
+#include "base/text.h"
 #include "moe/evaluation.h"
+
+namespace {
+
+/// Throws Error(usage) naming what a mixture lacks.
+void require_mixture(const std::string& base, const std::string& partition,
+                     const std::string& experts) {
+  std::vector<std::string> missing;
+  if (base.empty()) missing.emplace_back("--base");
+  if (partition.empty()) missing.emplace_back("--partition");
+  if (experts.empty()) missing.emplace_back("--experts");
+  if (missing.size() == 3) {
+    hardmoe::fail_usage("give --model DIR, or --base, --partition and --experts; see --help");
+  }
+  if (!missing.empty()) {
+    hardmoe::fail_usage("a mixture needs {}, too; see --help", hardmoe::join(missing, " and "));
+  }
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
   using namespace hardmoe;
@@ -27,19 +47,15 @@ int main(int argc, char** argv) {
   folder("--decoder", decoder, "Shared decoder (default: each expert's own)")->excludes(single);
   folder("--out", out, "Also keep the result as OUT/metrics.json");
   cli.add_flag("--json", as_json, "Print one JSON line instead of tables");
-  command.setting("--split", "eval.split", "Images to evaluate on");
-  command.setting("--top-experts", "eval.top_experts", "Experts asked an image");
-  command.setting("--temperature", "eval.temperature",
-                  "T of their weights softmax(-d²/T); 0: fitted");
-  command.setting("--use-prices", "eval.use_prices",
-                  "Route by d² + price (true) or distance (false)");
+  command.setting("--split", "eval.split");
+  command.setting("--top-experts", "eval.top_experts");
+  command.setting("--temperature", "eval.temperature");
+  command.setting("--use-prices", "eval.use_prices");
   command.device_option();
   command.stage_options(force);
   return command.run(argc, argv, [&] {
     Config& config = command.config();
-    if (model_folder.empty() && (base.empty() || partition.empty() || experts.empty())) {
-      fail_usage("give --model DIR, or --base, --partition and --experts");
-    }
+    if (model_folder.empty()) require_mixture(base, partition, experts);
     const auto engine = make_engine(config.device);
     const Dataset dataset = Dataset::open(data);
     const Split& split = dataset.split(config.eval.split);

@@ -141,7 +141,7 @@ int main(int argc, char** argv) {
   add_image_options(command.cli(), asked);
   add_tag_options(command.cli(), asked);
   add_run_options(command.cli(), asked);
-  command.setting("--seed", "seed", "Seed of the choice for --val-fraction");
+  command.setting("--seed", "seed");
   command.stage_options(asked.ingest.force);
   return command.run(argc, argv, [&] {
     asked.ingest.seed = command.config().seed;

@@ -129,15 +129,14 @@ int main(int argc, char** argv) {
       .add_option("--split", options.split,
                   "Partition whose largest expert to halve; every other image stays")
       ->type_name("DIR");
-  command.setting("--method", "partition.method", "kmeans, random or top-tag");
-  command.setting("--experts", "partition.experts", "Parts");
-  command.setting("--tolerance", "partition.tolerance",
-                  "Parts within (1 ± this) of the mean; 0: any");
-  command.setting("--pca", "partition.pca", "Dimensions of the embedding kept; 0: no PCA");
-  command.setting("--fine", "partition.fine", "Centroids of k-means, grouped into experts");
-  command.setting("--memory", "partition.memory", "What the fit may take, such as 1G");
-  command.setting("--iterations", "partition.iterations", "k-means iterations at most");
-  command.setting("--seed", "seed", "Seed of everything random");
+  command.setting("--method", "partition.method");
+  command.setting("--experts", "partition.experts");
+  command.setting("--tolerance", "partition.tolerance");
+  command.setting("--pca", "partition.pca");
+  command.setting("--fine", "partition.fine");
+  command.setting("--memory", "partition.memory");
+  command.setting("--iterations", "partition.iterations");
+  command.setting("--seed", "seed");
   command.device_option();
   command.stage_options(options.force);
   return command.run(argc, argv, [&] { run(options, command.config()); });

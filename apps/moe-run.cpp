@@ -27,9 +27,9 @@ int main(int argc, char** argv) {
   cli.add_option("--out", out, "Folder of the run")->required()->type_name("DIR");
   cli.add_flag("--dry-run", dry_run,
                "Write OUT/config.yaml, print the commands as one would type them, and stop");
-  command.setting("--parallel", "run.parallel", "Experts trained at a time, on each GPU of --gpus");
-  command.setting("--seed", "seed", "Seed of every random choice");
-  command.setting("--gpus", "run.gpus", "GPUs that experts are spread over");
+  command.setting("--parallel", "run.parallel");
+  command.setting("--seed", "seed");
+  command.setting("--gpus", "run.gpus");
   command.device_option();
   command.stage_options(force);
   command.config_from(config_file);

@@ -18,16 +18,16 @@ int main(int argc, char** argv) {
       ->required()
       ->type_name("");
   command.cli().add_option("--out", out, "Folder of the model")->required()->type_name("DIR");
-  command.setting("--depth", "model.depth", "ResNet depth: 18, 34 or 50");
-  command.setting("--stem", "model.stem", "imagenet or small");
-  command.setting("--width", "model.width", "Channels of the first stage");
-  command.setting("--image-size", "model.image_size", "Pixels");
-  command.setting("--epochs", "base.epochs", "Passes over the images");
-  command.setting("--batch", "base.batch", "Images a step");
-  command.setting("--lr", "base.lr", "Peak learning rate");
-  command.setting("--precision", "base.precision", "fp32, tf32 or bf16");
-  command.flag("--deterministic", "base.deterministic", "On a GPU: the same bytes from every run");
-  command.setting("--seed", "seed", "Seed of every random choice");
+  command.setting("--depth", "model.depth");
+  command.setting("--stem", "model.stem");
+  command.setting("--width", "model.width");
+  command.setting("--image-size", "model.image_size");
+  command.setting("--epochs", "base.epochs");
+  command.setting("--batch", "base.batch");
+  command.setting("--lr", "base.lr");
+  command.setting("--precision", "base.precision");
+  command.flag("--deterministic", "base.deterministic");
+  command.setting("--seed", "seed");
   command.device_option();
   command.stage_options(force);
   return command.run(argc, argv, [&] {

@@ -31,10 +31,10 @@ int main(int argc, char** argv) {
       ->required()
       ->type_name("DIR");
   cli.add_option("--out", out, "Folder of the decoder")->required()->type_name("DIR");
-  command.setting("--epochs", "decoder.epochs", "Passes over the embedding");
-  command.setting("--batch", "decoder.batch", "Images a step");
-  command.setting("--lr", "decoder.lr", "Peak learning rate");
-  command.setting("--seed", "seed", "Seed of every random choice");
+  command.setting("--epochs", "decoder.epochs");
+  command.setting("--batch", "decoder.batch");
+  command.setting("--lr", "decoder.lr");
+  command.setting("--seed", "seed");
   command.device_option();
   command.stage_options(force);
   return command.run(argc, argv, [&] {

@@ -27,14 +27,13 @@ int main(int argc, char** argv) {
       ->required()
       ->type_name("K");
   cli.add_option("--out", out, "Folder of the expert")->required()->type_name("DIR");
-  command.setting("--epochs", "expert.epochs", "Passes over the part");
-  command.setting("--batch", "expert.batch", "Images a step");
-  command.setting("--lr", "expert.lr", "Peak learning rate");
-  command.setting("--precision", "expert.precision", "fp32, tf32 or bf16");
-  command.flag("--deterministic", "expert.deterministic",
-               "On a GPU: the same bytes from every run");
-  command.setting("--start", "expert.start", "base or scratch");
-  command.setting("--seed", "seed", "Seed of every random choice");
+  command.setting("--epochs", "expert.epochs");
+  command.setting("--batch", "expert.batch");
+  command.setting("--lr", "expert.lr");
+  command.setting("--precision", "expert.precision");
+  command.flag("--deterministic", "expert.deterministic");
+  command.setting("--start", "expert.start");
+  command.setting("--seed", "seed");
   command.device_option();
   command.stage_options(force);
   return command.run(argc, argv, [&] {

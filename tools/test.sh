@@ -7,5 +7,5 @@ cd "$(dirname "$0")/.."
 tools/setup.sh
 tools/configure.sh -DHARDMOE_TESTS=ON
 cmake --build build
-# One at a time: most tests use every processor themselves.
-ctest --test-dir build --output-on-failure "$@"
+# Two at a time: most tests use every processor themselves for a while, and wait for a while.
+ctest --test-dir build --output-on-failure -j2 "$@"

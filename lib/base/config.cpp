@@ -251,12 +251,7 @@ void load_yaml(const std::filesystem::path& file, const Fields& fields) {
   }
 }
 
-void apply_override(std::string_view assignment, const Fields& fields) {
-  const size_t equals = assignment.find('=');
-  const std::string where = fmt::format("--set {}", assignment);
-  if (equals == std::string_view::npos) fail_usage("{}: expected KEY=VALUE", where);
-  const std::string path(trim(assignment.substr(0, equals)));
-  std::string value(trim(assignment.substr(equals + 1)));
+Fields::Field field_at(const Fields& fields, std::string_view path, const std::string& where) {
   const auto names = split(path, '.');
   const auto* level = &fields.list();
   std::string prefix;
@@ -269,6 +264,16 @@ void apply_override(std::string_view assignment, const Fields& fields) {
   const auto& field = known_field(*level, names.back(), prefix, where);
   if (!field.section.empty())
     fail_usage("{}: '{}' is a section, name a key inside it", where, path);
+  return field;
+}
+
+void apply_override(std::string_view assignment, const Fields& fields) {
+  const size_t equals = assignment.find('=');
+  const std::string where = fmt::format("--set {}", assignment);
+  if (equals == std::string_view::npos) fail_usage("{}: expected KEY=VALUE", where);
+  const std::string path(trim(assignment.substr(0, equals)));
+  std::string value(trim(assignment.substr(equals + 1)));
+  const auto field = field_at(fields, path, where);
   std::vector<std::string> values{value};
   if (field.is_list && value.size() >= 2 && value.front() == '[' && value.back() == ']') {
     values.clear();

@@ -51,7 +51,7 @@ class Fields {
   struct Field {
     std::string name;
     std::string help;
-    std::string type;  ///< "number", "true or false", …
+    std::string type;  ///< "a number", "true or false", …
     bool is_list = false;
     std::function<bool(const std::vector<std::string>&)> parse;  ///< false: not of that type
     std::function<Json()> value;
@@ -69,6 +69,10 @@ class Fields {
 /// Reads a YAML file into the fields; absent keys keep their values. Throws Error(usage) naming
 /// file, line, key, and the nearest known key, or the type expected and the text found.
 void load_yaml(const std::filesystem::path& file, const Fields& fields);
+
+/// The field at "train.lr". Throws Error(usage), which `where` begins, for an unknown path or a
+/// section.
+Fields::Field field_at(const Fields& fields, std::string_view path, const std::string& where);
 
 /// Applies "train.lr=0.1"; a list is "a=[1,2]". Throws Error(usage) as load_yaml does.
 void apply_override(std::string_view assignment, const Fields& fields);

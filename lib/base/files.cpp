@@ -234,8 +234,9 @@ void make_writable_folder(const fs::path& folder) {
   if (::access(folder.c_str(), W_OK) != 0) fail("writing into {}: {}", folder.string(), reason());
 }
 
-void require_file(const fs::path& file, std::string_view hint) {
-  if (!fs::exists(file)) fail("{}: no such file; {}", file.string(), hint);
+void require_file(const fs::path& file, std::string_view hint, ExitStatus status) {
+  if (!fs::exists(file))
+    throw Error(fmt::format("{}: no such file; {}", file.string(), hint), status);
 }
 
 Sha256::Sha256() : context_(EVP_MD_CTX_new()) {

@@ -8,6 +8,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/error.h"
+
 namespace hardmoe {
 
 /// The whole file. Throws Error naming the file and the system's reason.
@@ -108,8 +110,10 @@ class FileLock {
 /// Creates the folder (and parents) and checks that it can be written. Throws Error.
 void make_writable_folder(const std::filesystem::path& folder);
 
-/// Throws Error("X: no such file; …") with `hint` unless the file exists.
-void require_file(const std::filesystem::path& file, std::string_view hint);
+/// Throws Error("X: no such file; …") with `hint` unless the file exists. status: usage where the
+/// user named a wrong place, failed where something is gone from the right one.
+void require_file(const std::filesystem::path& file, std::string_view hint,
+                  ExitStatus status = ExitStatus::failed);
 
 /// SHA-256 in hexadecimal, as `sha256sum` prints it.
 class Sha256 {

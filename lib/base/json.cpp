@@ -28,8 +28,15 @@ void fail_json_field(std::string_view where, const char* key, std::string_view w
 
 namespace {
 
+bool is_sha256(const std::string& text) {
+  return text.size() == 64 && text.find_first_not_of("0123456789abcdef") == std::string::npos;
+}
+
 std::string shown(const Json* value) {
   if (value == nullptr) return "absent";
+  if (value->is_string() && is_sha256(value->get<std::string>())) {
+    return value->get<std::string>().substr(0, 12) + "…";
+  }
   const std::string text = value->dump(-1, ' ', false, Json::error_handler_t::replace);
   return text.size() <= 120 ? text : text.substr(0, 117) + "...";
 }

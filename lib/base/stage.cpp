@@ -17,7 +17,8 @@ bool is_kept(const std::string& name) { return name == lock_name || name == log_
 
 Json finished_record(const fs::path& folder, const std::string& command) {
   const fs::path file = folder / record_name;
-  require_file(file, fmt::format("run `{}` to make {} first", command, folder.string()));
+  require_file(file, fmt::format("run `{}` to make {} first", command, folder.string()),
+               ExitStatus::usage);
   Json record = read_json(file);
   const std::string where = file.string();
   const auto found = json_get<std::string>(record, "command", where);
@@ -98,8 +99,8 @@ Stage::Stage(Options options)
         changes.resize(shown);
         changes.push_back(fmt::format("and {} more", count - shown));
       }
-      fail_usage("{}: made from other inputs ({}); choose another --out, or --force to redo it",
-                 options_.folder.string(), join(changes, "; "));
+      fail_usage("{}: made from other inputs; choose another --out, or --force to redo it:\n  {}",
+                 options_.folder.string(), join(changes, "\n  "));
     }
     remove_contents(options_.folder);
   } else {

@@ -9,8 +9,7 @@
 namespace hardmoe {
 
 void AugmentConfig::describe(Fields& f) {
-  f.add_enum("crop", crop, {"center", "random_resized", "pad"},
-             "how training images are cut: center, random_resized or pad");
+  f.add_enum("crop", crop, {"center", "random_resized", "pad"}, "how training images are cut");
   f.add("padding", padding, "pixels of reflected border, for crop: pad");
   f.add("min_area", min_area, "least share of the image's area, for crop: random_resized");
   f.add("max_area", max_area, "greatest share of the image's area, for crop: random_resized");

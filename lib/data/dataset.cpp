@@ -205,7 +205,8 @@ std::string Split::where(int64_t item) const {
 
 Dataset Dataset::open(const fs::path& folder) {
   const fs::path file = folder / "dataset.json";
-  require_file(file, fmt::format("make the dataset first: moe-ingest … --out {}", folder.string()));
+  require_file(file, fmt::format("make the dataset first: moe-ingest … --out {}", folder.string()),
+               ExitStatus::usage);
   const std::string text = read_file(file);
   const std::string where = file.string();
   const Json record = parse_json(text, where);

@@ -63,13 +63,13 @@ std::string clean_tag(std::string_view raw) {
 TagRules load_tag_rules(const fs::path& stop_file, const fs::path& merge_file) {
   TagRules rules;
   if (!stop_file.empty()) {
-    require_file(stop_file, "it was given by --stop-tags");
+    require_file(stop_file, "it was given by --stop-tags", ExitStatus::usage);
     for_each_line(stop_file, [&](std::string_view line, int) {
       if (auto tag = clean_tag(line); !tag.empty()) rules.stop.insert(std::move(tag));
     });
   }
   if (merge_file.empty()) return rules;
-  require_file(merge_file, "it was given by --merge-tags");
+  require_file(merge_file, "it was given by --merge-tags", ExitStatus::usage);
   for_each_line(merge_file, [&](std::string_view line, int number) {
     const auto fields = split(line, '\t');
     const auto from = clean_tag(fields[0]);

@@ -209,7 +209,7 @@ class TarReader {
 };
 
 void put_text(std::string& block, Field field, std::string_view text) {
-  block.replace(field.at, text.size(), text);
+  std::copy(text.begin(), text.end(), block.begin() + static_cast<std::ptrdiff_t>(field.at));
 }
 
 void put_octal(std::string& block, Field field, size_t value) {

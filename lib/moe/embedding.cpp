@@ -17,7 +17,8 @@ std::vector<fs::path> part_files(const std::vector<fs::path>& paths) {
   for (const auto& path : paths) {
     if (!fs::is_directory(path)) {
       require_file(path,
-                   "expected a folder made by moe-embed, or .npy files of images × dimensions");
+                   "expected a folder made by moe-embed, or .npy files of images × dimensions",
+                   ExitStatus::usage);
       files.push_back(path);
       continue;
     }

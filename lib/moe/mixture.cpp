@@ -15,8 +15,8 @@ namespace {
 void require_expert(const fs::path& folder, int64_t k, const std::string& base,
                     const std::string& partition) {
   if (!fs::exists(folder / "model.yaml")) {
-    fail("{}: no trained expert there; run moe-train-expert --expert {} --out {} first",
-         folder.string(), k, folder.string());
+    fail_usage("{}: no trained expert there; run moe-train-expert --expert {} --out {} first",
+               folder.string(), k, folder.string());
   }
   const Json inputs = stage_inputs(folder, "moe-train-expert");
   const auto require = [&](const char* key, const std::string& expected, const char* what) {
@@ -62,7 +62,7 @@ Mixture open_mixture(const fs::path& base, const fs::path& partition, const fs::
   }
   if (!decoder.empty()) {
     const fs::path file = decoder / "decoder.safetensors";
-    require_file(file, "expected a folder written by moe-train-decoder");
+    require_file(file, "expected a folder written by moe-train-decoder", ExitStatus::usage);
     mixture.decoder = load_safetensors(file);
     const Shape weight = {card.tags, features};
     const Shape bias = {card.tags};

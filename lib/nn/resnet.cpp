@@ -57,7 +57,7 @@ const Plan& plan_for(int depth) {
 }  // namespace
 
 void ModelConfig::describe(Fields& f) {
-  f.add("depth", depth, "18, 34 or 50");
+  f.add("depth", depth, "the ResNet's: 18, 34 or 50");
   f.add_enum("stem", stem, {"imagenet", "small"},
              "first layers; small for images of 32 to 64 pixels");
   f.add("width", width, "channels of the first stage; 64 is the standard ResNet");

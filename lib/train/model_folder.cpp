@@ -20,7 +20,8 @@ void save_model(const std::filesystem::path& folder, const Model& model) {
 
 Model load_model(const std::filesystem::path& folder) {
   const auto card_file = folder / "model.yaml";
-  require_file(card_file, "expected a folder written by moe-train-base or moe-train-expert");
+  require_file(card_file, "expected a folder written by moe-train-base or moe-train-expert",
+               ExitStatus::usage);
   Model model;
   load_yaml(card_file, fields_of(model.card));
   const auto weights_file = folder / "model.safetensors";

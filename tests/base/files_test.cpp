@@ -141,6 +141,8 @@ TEST(MakeWritableFolder, SaysWhatIsInTheWay) {
 TEST(RequireFile, GivesTheHint) {
   expect_error([] { require_file("/nowhere/x", "run `moe-ingest` first"); },
                {"/nowhere/x", "run `moe-ingest` first"});
+  expect_error([] { require_file("/nowhere/x", "is it mistyped?", ExitStatus::usage); },
+               {"/nowhere/x", "is it mistyped?"}, ExitStatus::usage);
 }
 
 // FIPS 180-2, appendix B, and the empty message.

@@ -107,7 +107,7 @@ TEST_F(StageTest, FinishNeedsItsOutputs) {
 TEST_F(StageTest, FingerprintFollowsTheOutputs) {
   const fs::path base = folder / "base";
   expect_error([&] { stage_fingerprint(base, "moe-train-base"); },
-               {"stage.json", "run `moe-train-base`"});
+               {"stage.json", "run `moe-train-base`"}, ExitStatus::usage);
   { const Stage stage = open(0.1); }
   expect_error([&] { stage_fingerprint(base, "moe-train-base"); }, {"not finished"});
   finish(0.1);

@@ -61,7 +61,8 @@ TEST_F(DatasetTest, MovesWithItsFolder) {
 }
 
 TEST_F(DatasetTest, MissingAndInconsistentFilesAreNamed) {
-  expect_error([&] { Dataset::open(folder_ / "nothing"); }, {"dataset.json", "moe-ingest"});
+  expect_error([&] { Dataset::open(folder_ / "nothing"); }, {"dataset.json", "moe-ingest"},
+               ExitStatus::usage);
   for (const char* name : {"train/shard.npy", "val/tag_ptr.npy", "train/keys.txt", "tags.tsv",
                            "train/truth_ids.npy", "shards/train-000000.tar"}) {
     const std::string bytes = read_file(out_ / name);

@@ -51,7 +51,8 @@ TEST(Tags, WrongRulesNameTheLine) {
   expect_error([&] { load("a\tb\na\tc\n"); }, {"line 2", "'a'", "'b'", "'c'"}, ExitStatus::usage);
   expect_error([&] { load("a\tb\nb\tc\nc\ta\n"); }, {"circle"}, ExitStatus::usage);
   expect_error([&] { load("z\tb\nb\tc\nc\tb\n"); }, {"circle"}, ExitStatus::usage);
-  expect_error([&] { load_tag_rules(folder / "none", {}); }, {"none", "--stop-tags"});
+  expect_error([&] { load_tag_rules(folder / "none", {}); }, {"none", "--stop-tags"},
+               ExitStatus::usage);
 }
 
 TEST(Vocabulary, IsRankedByCountThenName) {

@@ -41,10 +41,13 @@ class Mistakes : public testing::Test {
     for (const auto& word : mistake.words) {
       EXPECT_NE(outcome.err.find(word), std::string::npos) << "it does not say: " << word;
     }
-    // One line, from the command itself.
-    const auto lines = split(trim(outcome.err), '\n');
-    EXPECT_TRUE(lines.back().starts_with("moe-"));
-    EXPECT_EQ(lines.size(), 1U);
+    // One sentence, from the command itself; what it lists is indented.
+    std::vector<std::string> sentences;
+    for (const auto& line : split(trim(outcome.err), '\n')) {
+      if (!line.starts_with("  ")) sentences.push_back(line);
+    }
+    EXPECT_EQ(sentences.size(), 1U);
+    EXPECT_TRUE(sentences.back().starts_with("moe-"));
   }
 
   TemporaryFolder folder;
@@ -85,7 +88,7 @@ TEST_F(Mistakes, OfUsageAndConfiguration) {
       {"moe-train-base data --out x --batch 400 --quiet", 2, {"images", "400", "batch"}},
       {"moe-train-base data --out x --device gpu", 2, {"device", "cpu, cuda or cuda:N", "'gpu'"}},
       {"moe-train-base data --out x --set base.augment.min_area=2", 2, {"min_area"}},
-      {"moe-train-base nowhere --out x", 1, {"nowhere/dataset.json", "moe-ingest"}},
+      {"moe-train-base nowhere --out x", 2, {"nowhere/dataset.json", "moe-ingest"}},
       {"moe-ingest nowhere.tar --out x", 2, {"nowhere.tar"}},
       {"moe-ingest images.jsonl --val-fraction 2 --out x", 2, {"val-fraction"}},
       {"moe-ingest images.jsonl --verify data", 2, {"--verify"}},
@@ -93,6 +96,7 @@ TEST_F(Mistakes, OfUsageAndConfiguration) {
       {"moe-tags nowhere", 1, {"nowhere/dataset.json", "moe-ingest"}},
       {"moe-eval data", 2, {"--model DIR", "--base, --partition and --experts"}},
       {"moe-eval data --model a --base b", 2, {"--base", "--model"}},
+      {"moe-eval data --base b --experts e", 2, {"a mixture needs --partition, too"}},
       {"moe-run empty.yaml --out r", 2, {"run:", "sources", "dataset"}},
       {"moe-run no.yaml --out r", 2, {"no.yaml: no such configuration"}},
       {"moe-run c.yaml --config c.yaml --out r", 2, {"--config"}},
@@ -149,11 +153,11 @@ TEST_F(Mistakes, OfInputsThatDoNotBelongTogether) {
   const std::vector<Mistake> table = {
       {"moe-eval other --model run/base", 2, {"run/base", "other", "not the same", "train again"}},
       {"moe-embed other --model run/base --out x", 2, {"run/base", "other", "6 tags"}},
-      {"moe-embed data --model data --out x", 1, {"data/model.yaml", "moe-train-base"}},
+      {"moe-embed data --model data --out x", 2, {"data/model.yaml", "moe-train-base"}},
       {"moe-embed data --model run/base --split vla --out x", 2, {"'vla'", "train, val"}},
       {"moe-eval data --model run/base --split test", 2, {"'test'", "train, val"}},
       {"moe-partition data --out x", 2, {"data", "moe-ingest", "moe-embed"}},
-      {"moe-partition nowhere --out x", 1, {"nowhere", "moe-embed"}},
+      {"moe-partition nowhere --out x", 2, {"nowhere", "moe-embed"}},
       {"moe-partition run/embedding --experts 1000 --out x", 2, {"1000 experts", "at most"}},
       {"moe-partition run/embedding --method top-tag --out x", 2, {"--data"}},
       {"moe-partition run/embedding --method top-tag --data other --out x",
@@ -171,7 +175,7 @@ TEST_F(Mistakes, OfInputsThatDoNotBelongTogether) {
        2,
        {"part2", "another model than run/base"}},
       {"moe-train-decoder data" + mixture + " --experts missing --out x",
-       1,
+       2,
        {"missing/1: no trained expert", "--expert 1"}},
       {"moe-train-decoder data" + mixture + " --experts swapped --out x",
        2,
@@ -189,7 +193,7 @@ TEST_F(Mistakes, OfInputsThatDoNotBelongTogether) {
        2,
        {"eval.top_experts: expected 1 to 2, found 3"}},
       {"moe-eval data" + mixture + " --experts run/experts --decoder run/base",
-       1,
+       2,
        {"run/base/decoder.safetensors", "moe-train-decoder"}},
       {"moe-eval data --model run/base --force --out run/decoder",
        2,
@@ -206,7 +210,7 @@ TEST_F(Mistakes, ChangedInputsAreRefusedUnlessForced) {
   const std::string weights = read_file(folder / "base/model.safetensors");
   expect({train + " --lr 0.03",
           2,
-          {"base: made from other inputs", "train.lr: was 0.05, is 0.03", "--force"}});
+          {"base: made from other inputs", "\n  train.lr: was 0.05, is 0.03", "--force"}});
   EXPECT_EQ(read_file(folder / "base/model.safetensors"), weights);
   output_of(folder.path(), train + " --lr 0.03 --force");
   EXPECT_NE(read_file(folder / "base/model.safetensors"), weights);

@@ -56,7 +56,8 @@ TEST(ModelFolder, WeightsMustFitTheArchitecture) {
 
 TEST(ModelFolder, MissingAndDamagedFilesAreNamed) {
   const TemporaryFolder folder;
-  expect_error([&] { load_model(folder.path()); }, {"model.yaml", "moe-train-base"});
+  expect_error([&] { load_model(folder.path()); }, {"model.yaml", "moe-train-base"},
+               ExitStatus::usage);
   save_model(folder.path(), small_model());
   const std::string weights = read_file(folder / "model.safetensors");
   write_file_atomic(folder / "model.safetensors", weights.substr(0, weights.size() / 2));
