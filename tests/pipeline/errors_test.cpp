@@ -93,7 +93,7 @@ TEST_F(Mistakes, OfUsageAndConfiguration) {
       {"moe-ingest images.jsonl --val-fraction 2 --out x", 2, {"val-fraction"}},
       {"moe-ingest images.jsonl --verify data", 2, {"--verify"}},
       {"moe-tags data --tag rad", 2, {"--tag: 'rad'", "did you mean 'red'?"}},
-      {"moe-tags nowhere", 1, {"nowhere/dataset.json", "moe-ingest"}},
+      {"moe-tags nowhere", 2, {"nowhere/dataset.json", "moe-ingest"}},
       {"moe-eval data", 2, {"--model DIR", "--base, --partition and --experts"}},
       {"moe-eval data --model a --base b", 2, {"--base", "--model"}},
       {"moe-eval data --base b --experts e", 2, {"a mixture needs --partition, too"}},
