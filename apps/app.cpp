@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 
+#include <cctype>
 #include <cstdio>
 
 #include "base/log.h"
@@ -23,7 +24,8 @@ std::string capitalised(std::string text) {
   return text;
 }
 
-std::string placeholder(const Fields::Field& field) {
+/// What --help shows in a value's place.
+std::string value_name(const Fields::Field& field) {
   if (field.type.starts_with("a whole number")) return "N";
   if (field.type == "a number") return "NUMBER";
   if (field.type == "true or false") return "true|false";
@@ -84,7 +86,7 @@ void Command::setting(const std::string& option, const std::string& key) {
   settings_.push_back(std::make_unique<Setting>(Setting{option, key, ""}));
   cli_.add_option(option, settings_.back()->value,
                   fmt::format("{} ({})", capitalised(field.help), key))
-      ->type_name(placeholder(field))
+      ->type_name(value_name(field))
       ->default_str(value.is_string() ? value.get<std::string>() : value.dump());
 }
 
