@@ -2,7 +2,7 @@
 # Configures build/ for a Release build; arguments go to cmake. A folder configured before keeps its
 # generator, so that scripts and a developer's own choice can share it.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+cd -P "$(dirname "$0")/.." # one name for the folder, however it was reached: CMake builds by names
 
 options=(-DCMAKE_BUILD_TYPE=Release)
 [[ -f build/CMakeCache.txt ]] || options+=(-G Ninja)

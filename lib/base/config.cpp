@@ -243,6 +243,9 @@ void Fields::add_fields(std::string name, Fields inner, std::string help) {
 
 void load_yaml(const std::filesystem::path& file, const Fields& fields) {
   if (!std::filesystem::exists(file)) fail_usage("{}: no such configuration file", file.string());
+  if (std::filesystem::is_directory(file)) {
+    fail_usage("{}: it is a folder, expected a YAML configuration file", file.string());
+  }
   const std::string text = read_file(file);
   try {
     load_node(YAML::Load(text), fields.list(), "", file.string());

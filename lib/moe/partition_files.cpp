@@ -93,7 +93,7 @@ std::vector<std::string> save_partition(const std::filesystem::path& folder,
 
 Partition load_partition(const std::filesystem::path& folder) {
   const auto file = folder / record_name;
-  require_file(file, "moe-partition writes it");
+  require_file(file, "expected a folder written by moe-partition", ExitStatus::usage);
   const std::string where = file.string();
   const Json record = read_json(file);
   Partition partition;

@@ -13,7 +13,6 @@
 #include <map>
 #include <numeric>
 #include <optional>
-#include <ranges>
 #include <set>
 #include <thread>
 
@@ -59,12 +58,14 @@ pid_t start(const ProcessSpec& process) {
   return child;
 }
 
-std::string last_line(const std::filesystem::path& log) {
-  const auto lines = split(read_file(log), '\n');
-  for (const auto& line : std::views::reverse(lines)) {
-    if (!trim(line).empty()) return line;
-  }
-  return "no message";
+/// The log's last line, or the one it belongs to and all from there where it is indented.
+std::string last_message(const std::filesystem::path& log) {
+  auto lines = split(read_file(log), '\n');
+  while (!lines.empty() && trim(lines.back()).empty()) lines.pop_back();
+  if (lines.empty()) return "no message";
+  auto begin = lines.end() - 1;
+  while (begin != lines.begin() && begin->starts_with("  ")) --begin;
+  return join({begin, lines.end()}, "\n");
 }
 
 }  // namespace
@@ -128,7 +129,7 @@ void run_processes(const std::vector<ProcessSpec>& processes, int parallel,
     const ProcessSpec& process = processes[*failed];
     const std::string message =
         fmt::format("{} failed (exit status {}): {} (all of it in {})", process.name, failed_status,
-                    last_line(process.log), process.log.string());
+                    last_message(process.log), process.log.string());
     throw Error(message, failed_status == static_cast<int>(ExitStatus::usage) ? ExitStatus::usage
                                                                               : ExitStatus::failed);
   }

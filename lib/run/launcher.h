@@ -24,8 +24,8 @@ struct ProcessResult {
 /// Runs all, at most `parallel` at once, and calls `finished` after each. After a failure or
 /// SIGTERM/SIGINT (passed on to the children) nothing new is started and the rest is waited for;
 /// children whose starter is killed are sent SIGTERM.
-/// Throws Error with the failed one's name, last line of log and exit status; Error(interrupted) if
-/// it was interrupted.
+/// Throws Error with the failed one's name, exit status and its log's last message;
+/// Error(interrupted) if it was interrupted.
 void run_processes(const std::vector<ProcessSpec>& processes, int parallel,
                    const std::function<void(const ProcessSpec&, const ProcessResult&)>& finished);
 

@@ -88,6 +88,14 @@ TEST_F(Launcher, AFailureIsToldAndNothingNewStarted) {
   EXPECT_FALSE(fs::exists(folder / "started"));
 }
 
+TEST_F(Launcher, WhatASentenceListsIsToldWithIt) {
+  expect_error(
+      [&] {
+        run({shell("a", "printf 'at work\\nmade from others:\\n  x\\n  y\\n\\n'; exit 2")}, 1);
+      },
+      {"a failed (exit status 2): made from others:\n  x\n  y (all of it in "}, ExitStatus::usage);
+}
+
 TEST_F(Launcher, ALaneHasOneAtATime) {
   // c, of a's lane, is passed over while a runs, for d, of b's: a waits for d.
   auto a = shell("a", "until [ -e " + path("d") + " ]; do sleep 0.01; done; touch " + path("over"));
