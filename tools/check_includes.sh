@@ -27,7 +27,6 @@ lib/base nlohmann/
 lib/base utf8proc
 lib/base openssl/
 lib/base omp\.h
-lib/data opencv
 lib/data (jpeglib|turbojpeg|jerror)
 lib/data png\.h
 lib/data webp/

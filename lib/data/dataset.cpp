@@ -181,6 +181,11 @@ std::span<const std::byte> Split::image(int64_t item) const {
   const int64_t offset = offset_.as<int64_t>()[at];
   const int64_t length = length_.as<int32_t>()[at];
   const auto bytes = (*shards_)[shard].file.bytes();
+  if (bytes.empty()) {
+    fail(
+        "{}: is not here, and image {} of {} is in it; copy it from where the dataset was laid out",
+        (*shards_)[shard].path.string(), item, folder_.string());
+  }
   if (offset < 0 || length < 0 || static_cast<size_t>(offset) > bytes.size() ||
       static_cast<size_t>(length) > bytes.size() - static_cast<size_t>(offset)) {
     fail("{}: image {} lies at {}+{}, beyond the {} bytes of {}", folder_.string(), item, offset,
@@ -213,11 +218,17 @@ Dataset Dataset::open(const fs::path& folder) {
 
   Dataset dataset;
   dataset.folder_ = folder;
-  dataset.fingerprint_ = sha256_hex(text);
+  const bool laid_out = record.contains("laid_out_from");
+  dataset.fingerprint_ =
+      laid_out ? json_get<std::string>(record, "laid_out_from", where) : sha256_hex(text);
   auto shards = std::make_shared<std::vector<Shard>>();
   for (const Json& entry : json_get<std::vector<Json>>(record, "shards", where)) {
     const fs::path path =
         folder / json_get<std::string>(entry, "path", where);  // absolute stays so
+    if (laid_out && !fs::exists(path)) {                       // another part's, on another machine
+      shards->push_back({path, MappedFile()});
+      continue;
+    }
     require_file(path, fmt::format("{} was made from it; put it back", folder.string()));
     shards->push_back({path, MappedFile(path)});
     const auto expected = json_get<uint64_t>(entry, "bytes", where);

@@ -35,7 +35,7 @@ void save_vocabulary(const std::filesystem::path& file, const Vocabulary& vocabu
 /// Throws Error naming the line that is not so.
 Vocabulary load_vocabulary(const std::filesystem::path& file);
 
-/// A mapped tar.
+/// A mapped tar; empty if it is not on this machine.
 struct Shard {
   std::filesystem::path path;
   MappedFile file;
@@ -80,7 +80,8 @@ class Split {
 class Dataset {
  public:
   /// Throws Error naming the file if anything is missing, truncated, or inconsistent, and if a
-  /// shard no longer has the recorded size.
+  /// shard no longer has the recorded size. A dataset laid out by parts (data/part_shards.h) may
+  /// lack shards; asking for an image of such a one throws.
   static Dataset open(const std::filesystem::path& folder);
 
   const std::filesystem::path& folder() const { return folder_; }
@@ -88,7 +89,8 @@ class Dataset {
   /// Throws Error(usage) naming the splits there are.
   const Split& split(const std::string& name) const;
   bool has_split(const std::string& name) const { return splits_.contains(name); }
-  /// SHA-256 of dataset.json, which holds the checksums of the shards and the index.
+  /// SHA-256 of dataset.json, which holds the checksums of the shards and the index; of a dataset
+  /// that was only laid out anew, that of the one it was made from.
   const std::string& fingerprint() const { return fingerprint_; }
 
  private:

@@ -74,7 +74,8 @@ void add(std::atomic<T>& sum, T value) {
 struct Loader::State {
   const Split& split;
   const LoaderOptions options;
-  const std::vector<int64_t> items;
+  const std::vector<int64_t> items;  ///< empty: all of the split's
+  const int64_t count;
   /// Where an image is listed more than once: which of its copies an entry of `items` is, and the
   /// position of the first. Both empty where there are no copies.
   std::vector<int64_t> copies, firsts;
@@ -82,7 +83,7 @@ struct Loader::State {
 
   const int64_t slot_count;
   const std::unique_ptr<Slot[]> slots;  ///< batch number n is in slot n mod slot_count
-  std::vector<int64_t> order;           ///< positions in `items`, as this epoch visits them
+  std::vector<int64_t> order;  ///< positions, as this epoch visits them; empty: as they are
   int64_t epoch = 0;
   int64_t end = 0;        ///< batches, of this epoch
   int64_t delivered = 0;  ///< number of the batch that next() gives next
@@ -102,7 +103,8 @@ struct Loader::State {
       : split(s),
         options(o),
         items(std::move(list)),
-        cache(static_cast<int64_t>(items.size()), o.cache_bytes),
+        count(items.empty() ? split.size() : static_cast<int64_t>(items.size())),
+        cache(count, budget()),
         slot_count(3 + o.threads * run_length() / o.batch),
         slots(std::make_unique<Slot[]>(static_cast<size_t>(slot_count))),
         times(std::make_unique<Times[]>(static_cast<size_t>(o.threads))) {
@@ -122,6 +124,12 @@ struct Loader::State {
     drop();
     wake();
     for (auto& worker : workers) worker.join();
+  }
+
+  /// Of many more images than the cache can hold, the few it could would not be worth their places.
+  int64_t budget() const {
+    const int64_t all = count * 3 * options.image_size * options.image_size;
+    return all / 8 <= options.cache_bytes ? options.cache_bytes : 0;
   }
 
   void check_items() const {
@@ -149,7 +157,6 @@ struct Loader::State {
   }
 
   int64_t batches() const {
-    const auto count = static_cast<int64_t>(items.size());
     return options.training ? count / options.batch : (count + options.batch - 1) / options.batch;
   }
 
@@ -160,8 +167,14 @@ struct Loader::State {
 
   Slot& slot_of(int64_t batch) const { return slots[static_cast<size_t>(batch % slot_count)]; }
 
-  int64_t first_of(int64_t batch) const {
-    return std::min(batch * options.batch, static_cast<int64_t>(order.size()));
+  int64_t first_of(int64_t batch) const { return std::min(batch * options.batch, count); }
+
+  /// Where in the list the epoch's image number `at` stands, and which one that is.
+  int64_t position_of(int64_t at) const {
+    return order.empty() ? at : order[static_cast<size_t>(at)];
+  }
+  int64_t item_at(int64_t position) const {
+    return items.empty() ? position : items[static_cast<size_t>(position)];
   }
 
   /// Batches up to `last` may be prepared: their slots are free.
@@ -235,10 +248,14 @@ struct Loader::State {
     }
   }
 
+  int64_t place_of(int64_t position) const {
+    return firsts.empty() ? position : firsts[static_cast<size_t>(position)];
+  }
+
   void write_image(ViewMaker& maker, int64_t at, Times& spent) {
-    const int64_t position = order[static_cast<size_t>(at)];
-    const int64_t item = items[static_cast<size_t>(position)];
-    const int64_t place = firsts.empty() ? position : firsts[static_cast<size_t>(position)];
+    const int64_t position = position_of(at);
+    const int64_t item = item_at(position);
+    const int64_t place = place_of(position);
     const int64_t copy = copies.empty() ? 0 : copies[static_cast<size_t>(position)];
     const Random random(options.seed, RandomUse::augment, stream_of(epoch, item, copy));
     const int64_t row = at % options.batch * 3 * options.image_size * options.image_size;
@@ -277,8 +294,7 @@ struct Loader::State {
     batch.tag_ids.clear();
     try {
       for (int64_t i = 0; i < batch.size; ++i) {
-        const int64_t position = order[static_cast<size_t>(first_of(number) + i)];
-        const auto tags = split.tags(items[static_cast<size_t>(position)]);
+        const auto tags = split.tags(item_at(position_of(first_of(number) + i)));
         batch.tag_ids.insert(batch.tag_ids.end(), tags.begin(), tags.end());
         batch.tag_ptr.push_back(static_cast<int32_t>(batch.tag_ids.size()));
       }
@@ -301,15 +317,12 @@ Loader::Loader(const Split& split, std::vector<int64_t> items, LoaderOptions opt
   if (options.threads < 1 || options.threads > 1024) {
     fail_usage("loading images: {} threads, expected 1 to 1024", options.threads);
   }
-  if (items.empty()) {
-    items.resize(static_cast<size_t>(split.size()));
-    for (size_t i = 0; i < items.size(); ++i) items[i] = static_cast<int64_t>(i);
-  }
   if (options.training) {
     check_augment(options.augment, options.image_size);
-    if (static_cast<int64_t>(items.size()) < options.batch) {
+    const int64_t count = items.empty() ? split.size() : static_cast<int64_t>(items.size());
+    if (count < options.batch) {
       fail_usage("training on {} images of split '{}' with a batch of {}: set batch to {} at most",
-                 items.size(), split.name(), options.batch, items.size());
+                 count, split.name(), options.batch, count);
     }
   }
   state_ = std::make_unique<State>(split, std::move(items), options);
@@ -317,7 +330,7 @@ Loader::Loader(const Split& split, std::vector<int64_t> items, LoaderOptions opt
 
 Loader::~Loader() = default;
 
-int64_t Loader::items() const { return static_cast<int64_t>(state_->items.size()); }
+int64_t Loader::items() const { return state_->count; }
 
 int64_t Loader::batches_per_epoch() const { return state_->batches(); }
 
@@ -330,13 +343,9 @@ void Loader::start(int64_t epoch, int64_t first_batch) {
          first_batch);
   }
   s.epoch = epoch;
-  const auto count = static_cast<int64_t>(s.items.size());
   if (s.options.training) {
     s.order = random_permutation(
-        count, Random(s.options.seed, RandomUse::order, static_cast<uint64_t>(epoch)));
-  } else if (s.order.empty()) {
-    s.order.resize(s.items.size());
-    for (int64_t i = 0; i < count; ++i) s.order[static_cast<size_t>(i)] = i;
+        s.count, Random(s.options.seed, RandomUse::order, static_cast<uint64_t>(epoch)));
   }
   s.end = batches;
   s.delivered = s.opened = first_batch;

@@ -20,7 +20,8 @@ struct LoaderOptions {
   AugmentConfig augment;
   uint64_t seed = 1;
   int threads = 2;
-  int64_t cache_bytes = int64_t{1} << 30;  ///< decoded images are kept in memory up to this
+  /// Decoded images are kept in memory up to this; none if only a few of them would fit.
+  int64_t cache_bytes = int64_t{1} << 30;
 };
 
 /// Where the threads' time went since construction, seconds summed over the threads.

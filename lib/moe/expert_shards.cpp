@@ -1,0 +1,40 @@
+#include "moe/expert_shards.h"
+
+#include "base/error.h"
+#include "base/stage.h"
+#include "data/part_shards.h"
+#include "moe/mixture.h"
+#include "moe/partition.h"
+
+namespace hardmoe {
+namespace fs = std::filesystem;
+
+Json write_expert_shards(const fs::path& dataset_folder, const fs::path& partition_folder,
+                         const fs::path& out, int64_t shard_bytes, bool force) {
+  const Dataset dataset = Dataset::open(dataset_folder);
+  const Json made_from = stage_inputs(partition_folder, "moe-partition");
+  const Partition partition = load_partition(partition_folder);
+  const int64_t images = dataset.split("train").size();
+  if (made_from.value("dataset", dataset.fingerprint()) != dataset.fingerprint() ||
+      static_cast<int64_t>(partition.assignment.size()) != images) {
+    fail_usage("{}: partitions other images ({}) than the training split of {} ({})",
+               partition_folder.string(), partition.assignment.size(), dataset_folder.string(),
+               images);
+  }
+  Stage stage({.folder = out,
+               .command = "moe-partition --write-shards",
+               .inputs = {{"dataset", dataset.fingerprint()},
+                          {"partition", stage_fingerprint(partition_folder, "moe-partition")},
+                          {"shard_bytes", shard_bytes}},
+               .force = force});
+  if (stage.done()) return stage.results();
+  const auto parts = items_by_expert(partition.assignment, partition.gater.experts);
+  const PartShardsResult written = write_part_shards(dataset, parts, out, shard_bytes);
+  stage.finish({"dataset.json", "tags.tsv"}, {{"images", written.images},
+                                              {"experts", partition.gater.experts},
+                                              {"shards", written.shards},
+                                              {"bytes", written.bytes}});
+  return stage.results();
+}
+
+}  // namespace hardmoe
