@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "data/dataset.h"
 #include "moe/embedding.h"
+#include "moe/expert_shards.h"
 #include "moe/partition.h"
 #include "moe/partition_grow.h"
 
@@ -16,7 +17,7 @@ namespace fs = std::filesystem;
 
 struct Options {
   std::vector<fs::path> embedding;
-  fs::path out, dataset, extend, split;
+  fs::path out, dataset, extend, split, shards;
   bool force = false;
 };
 
@@ -120,7 +121,8 @@ int main(int argc, char** argv) {
                   "such parts, in the order of their names")
       ->required();
   command.cli().add_option("--out", options.out, "Folder for the partition")->required();
-  command.cli().add_option("--data", options.dataset, "Dataset, for --method top-tag");
+  auto* data = command.cli().add_option("--data", options.dataset,
+                                        "Dataset, for --method top-tag and --write-shards");
   command.cli()
       .add_option("--extend", options.extend,
                   "Partition to add an expert to; every other image stays where it is")
@@ -129,6 +131,11 @@ int main(int argc, char** argv) {
       .add_option("--split", options.split,
                   "Partition whose largest expert to halve; every other image stays")
       ->type_name("DIR");
+  command.cli()
+      .add_option("--write-shards", options.shards,
+                  "Also write the dataset there, each expert's images in shards of their own")
+      ->type_name("DIR")
+      ->needs(data);
   command.setting("--method", "partition.method");
   command.setting("--experts", "partition.experts");
   command.setting("--tolerance", "partition.tolerance");
@@ -139,5 +146,9 @@ int main(int argc, char** argv) {
   command.setting("--seed", "seed");
   command.device_option();
   command.stage_options(options.force);
-  return command.run(argc, argv, [&] { run(options, command.config()); });
+  return command.run(argc, argv, [&] {
+    run(options, command.config());
+    if (options.shards.empty()) return;
+    write_expert_shards(options.dataset, options.out, options.shards, options.force);
+  });
 }

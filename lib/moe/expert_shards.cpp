@@ -1,6 +1,7 @@
 #include "moe/expert_shards.h"
 
 #include "base/error.h"
+#include "base/log.h"
 #include "base/stage.h"
 #include "data/part_shards.h"
 #include "moe/mixture.h"
@@ -8,9 +9,14 @@
 
 namespace hardmoe {
 namespace fs = std::filesystem;
+namespace {
 
-Json write_expert_shards(const fs::path& dataset_folder, const fs::path& partition_folder,
-                         const fs::path& out, int64_t shard_bytes, bool force) {
+constexpr int64_t shard_bytes = int64_t{1} << 30;
+
+}  // namespace
+
+void write_expert_shards(const fs::path& dataset_folder, const fs::path& partition_folder,
+                         const fs::path& out, bool force) {
   const Dataset dataset = Dataset::open(dataset_folder);
   const Json made_from = stage_inputs(partition_folder, "moe-partition");
   const Partition partition = load_partition(partition_folder);
@@ -27,14 +33,18 @@ Json write_expert_shards(const fs::path& dataset_folder, const fs::path& partiti
                           {"partition", stage_fingerprint(partition_folder, "moe-partition")},
                           {"shard_bytes", shard_bytes}},
                .force = force});
-  if (stage.done()) return stage.results();
+  if (stage.done()) {
+    log_info("{}: done already", out.string());
+    return;
+  }
   const auto parts = items_by_expert(partition.assignment, partition.gater.experts);
   const PartShardsResult written = write_part_shards(dataset, parts, out, shard_bytes);
   stage.finish({"dataset.json", "tags.tsv"}, {{"images", written.images},
                                               {"experts", partition.gater.experts},
                                               {"shards", written.shards},
                                               {"bytes", written.bytes}});
-  return stage.results();
+  log_info("{}: {} images of {} experts in {} shards", out.string(), written.images,
+           partition.gater.experts, written.shards);
 }
 
 }  // namespace hardmoe

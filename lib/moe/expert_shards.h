@@ -2,19 +2,15 @@
 // images from one place of their own (data/part_shards.h).
 #pragma once
 
-#include <cstdint>
 #include <filesystem>
-
-#include "base/json.h"
 
 namespace hardmoe {
 
 /// Writes the dataset `out`: the folder `dataset` again, expert k's training images together in
 /// shards/part-000kk-*.tar. A stage of its own: done, it is left alone; interrupted, it goes on.
-/// Returns {"images", "experts", "shards", "bytes"}. Throws Error(usage) if the folder `partition`
-/// was made of another dataset.
-Json write_expert_shards(const std::filesystem::path& dataset,
+/// Throws Error(usage) if the folder `partition` was made of another dataset.
+void write_expert_shards(const std::filesystem::path& dataset,
                          const std::filesystem::path& partition, const std::filesystem::path& out,
-                         int64_t shard_bytes, bool force);
+                         bool force);
 
 }  // namespace hardmoe

@@ -82,6 +82,26 @@ TEST_F(WholeRun, PrintedCommandsDoTheSame) {
   }
 }
 
+TEST_F(WholeRun, AnExpertTrainsTheSameFromItsOwnShards) {
+  sh("moe-run c.yaml --out run --set run.controls=false");
+  sh("moe-run c.yaml --out run --set run.controls=false --dry-run > commands");
+  sh("$(grep '^moe-partition' commands) --data run/dataset --write-shards shards");
+  const auto times = times_under(folder / "shards");
+  sh("$(grep '^moe-partition' commands) --data run/dataset --write-shards shards");
+  EXPECT_EQ(times_under(folder / "shards"), times) << "done again";
+  // On a node that has the index and one expert's shards.
+  sh("rm shards/shards/part-00000-*.tar shards/shards/val-*.tar");
+  sh("$(grep -e '^moe-train-expert.*--expert 1' commands | "
+     "sed 's,run/dataset,shards,; s,run/experts/1,again,')");
+  EXPECT_EQ(sha256_of_file(folder / "again/model.safetensors"),
+            sha256_of_file(folder / "run/experts/1/model.safetensors"));
+  const Outcome other = run(folder.path(),
+                            "$(grep -e '^moe-train-expert.*--expert 0' commands | "
+                            "sed 's,run/dataset,shards,; s,run/experts/0,other,')");
+  EXPECT_EQ(other.status, 1);
+  EXPECT_NE(other.err.find("part-00000-000000.tar: is not here"), std::string::npos) << other.err;
+}
+
 TEST_F(WholeRun, ControlsAndTopExperts) {
   sh("moe-run c.yaml --out run --set partition.method=random --set run.controls=false "
      "--set eval.top_experts=2 --set expert.start=scratch --set base.precision=fp32 --seed 3 "
