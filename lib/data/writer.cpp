@@ -23,11 +23,15 @@ ShardList::ShardList(const fs::path& file, int64_t keep) : lines_(file, keep) {
   }
 }
 
-uint16_t ShardList::add(const std::string& path, int64_t bytes) {
-  if (records_.size() > std::numeric_limits<uint16_t>::max()) {
+uint16_t next_shard_number(const std::vector<ShardRecord>& shards) {
+  if (shards.size() > std::numeric_limits<uint16_t>::max()) {
     fail("more than 65536 shards; pack the images into fewer, larger tars");
   }
-  const auto number = static_cast<uint16_t>(records_.size());
+  return static_cast<uint16_t>(shards.size());
+}
+
+uint16_t ShardList::add(const std::string& path, int64_t bytes) {
+  const uint16_t number = next_shard_number(records_);
   records_.push_back({path, bytes, {}});
   write(number);
   return number;

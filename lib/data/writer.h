@@ -23,6 +23,9 @@ struct ShardRecord {
   std::string sha256;  ///< empty until it is closed
 };
 
+/// Throws Error where a shard more would be more than an index can number (65536).
+uint16_t next_shard_number(const std::vector<ShardRecord>& shards);
+
 /// The shards an index counts on, by number; kept in a file, a line when one is added and another
 /// when it is closed.
 class ShardList {
@@ -31,7 +34,7 @@ class ShardList {
   /// `keep`: as much of the file as counts.
   ShardList(const std::filesystem::path& file, int64_t keep);
   const std::vector<ShardRecord>& records() const { return records_; }
-  /// Throws Error where a shard more would be more than an index can number (65536).
+  /// See next_shard_number().
   uint16_t add(const std::string& path, int64_t bytes);
   void close(uint16_t number, int64_t bytes, const std::string& sha256);
   AppendFile& file() { return lines_; }
