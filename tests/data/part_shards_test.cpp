@@ -40,6 +40,7 @@ class PartShards : public testing::Test {
     ingesting.sources = {(folder_ / "a.tar").string()};
     ingesting.val_sources = {(folder_ / "v.tar").string()};
     ingesting.out = folder_ / "data";
+    ingesting.duplicates = Duplicates::keep;  // v.tar repeats some of a.tar
     ingest(ingesting);
     data_ = std::make_unique<Dataset>(Dataset::open(folder_ / "data"));
     for (int64_t i = 0; i < images; ++i) parts_[static_cast<size_t>(i * i % 3)].push_back(i);
