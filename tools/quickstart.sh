@@ -5,6 +5,13 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+for argument in "$@"; do
+  if [[ $argument == --help || $argument == -h ]]; then
+    sed -n '2,4s/^# //p' tools/quickstart.sh
+    exit 0
+  fi
+done
+
 tools/setup.sh --quickstart
 tools/configure.sh -DHARDMOE_TESTS=OFF
 cmake --build build
