@@ -96,10 +96,9 @@ void Command::flag(const std::string& option, const std::string& key) {
       fmt::format("{} ({})", capitalised(field_at(fields_of(config_), key, option).help), key));
 }
 
-void Command::stage_options(bool& force) {
+void Command::stage_options(bool& force, const std::string& help) {
   cli_.footer(fmt::format(footer, " (the same command resumes)"));
-  cli_.add_flag("--force", force,
-                "Where --out holds the result of other inputs: remove it and begin again");
+  cli_.add_flag("--force", force, help);
 }
 
 void Command::device_option() { setting("--device", "device"); }

@@ -23,7 +23,9 @@ class Command {
   /// A switch that is short for `--set KEY=true`.
   void flag(const std::string& option, const std::string& key);
   /// `--force`, for commands that write a stage, and that they resume.
-  void stage_options(bool& force);
+  void stage_options(bool& force, const std::string& help =
+                                      "Where --out holds the result of other inputs: "
+                                      "remove it and begin again");
   /// `--device`, for commands that compute.
   void device_option();
 

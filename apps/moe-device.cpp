@@ -92,7 +92,7 @@ void print_table(const Engine* cpu, const Gpus& gpus) {
   }
   fmt::print("{}", format_table(rows));
   for (const auto& [name, version] : cuda_versions()) fmt::print("{}: {}\n", name, version);
-  if (!gpus.reason.empty()) fmt::print("no GPU: {}\n", gpus.reason);
+  if (!gpus.reason.empty()) fmt::print("{}\n", gpus.reason);
 }
 
 /// cpu: null to leave it out.

@@ -1,78 +1,125 @@
-// moe-embed: dataset + model → the model's features of every image.
+// moe-embed: dataset + network → the network's features of every image.
+#include <optional>
+
 #include "app.h"
 #include "base/log.h"
 #include "base/stage.h"
 #include "moe/mixture.h"
+#include "network_options.h"
 #include "tensor/npy.h"
 
+namespace {
+
+using namespace hardmoe;
+
+/// OUT/SPLIT.npy, appended to.
+class FeatureFile {
+ public:
+  FeatureFile(const std::filesystem::path& path, bool half, int64_t width)
+      : half_(half), writer_(path, half ? DType::f16 : DType::f32, {width}) {}
+
+  void append(std::span<const float> features, int64_t rows) {
+    if (!half_) return writer_.append(features.data(), rows);
+    narrow_.resize(features.size());
+    for (size_t i = 0; i < features.size(); ++i) narrow_[i] = to_float16(features[i]);
+    writer_.append(narrow_.data(), rows);
+  }
+  void finish() { writer_.finish(); }
+
+ private:
+  bool half_;
+  NpyWriter writer_;
+  std::vector<Float16> narrow_;
+};
+
+struct Networks {
+  std::optional<Model> model;
+  std::optional<Mixture> mixture;
+  Json identity;
+  const ModelCard& card() const { return model ? model->card : mixture->base.card; }
+};
+
+Networks open_networks(const NetworkOptions& options, bool use_prices) {
+  Networks networks;
+  if (options.is_mixture()) {
+    networks.mixture = open_mixture(options.base, options.partition, options.experts, "");
+    networks.identity = mixture_identity(*networks.mixture, options.base, options.partition);
+    networks.identity["use_prices"] = use_prices;
+    networks.identity["model"] = sha256_hex(networks.identity.dump());
+  } else {
+    networks.model = load_model(options.model);
+    networks.identity["model"] =
+        sha256_of_file(std::filesystem::path(options.model) / "model.safetensors");
+  }
+  return networks;
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
-  using namespace hardmoe;
   Command command(
       "moe-embed",
-      "Write a model's pooled features of a dataset's images: OUT/SPLIT.npy, float32 N×D "
-      "(float16 with --half), row i for image i.");
-  std::string data, model_folder, out;
+      "Write the features of a dataset's images: OUT/SPLIT.npy, float32 N×D (float16 with --half), "
+      "row i for image i. Of a single network (--model) its pooled features; of a mixture (--base "
+      "--partition --experts) the unified embedding: each image's feature from the expert that its "
+      "base's feature leads to. The dataset may have other tags than the network was trained on.");
+  std::string data, out;
+  NetworkOptions options;
   std::vector<std::string> splits;
   bool force = false, half = false;
   auto& cli = command.cli();
   cli.add_option("DATASET", data, "Folder written by moe-ingest")->required()->type_name("");
-  cli.add_option("--model", model_folder, "Folder written by moe-train-base or moe-train-expert")
-      ->required()
-      ->type_name("DIR");
+  options.add_to(command);
   cli.add_option("--out", out, "Folder of the embedding")->required()->type_name("DIR");
   cli.add_option("--split", splits, "Splits to embed (default: train)")->type_name("NAME");
   cli.add_flag("--half", half, "Store float16");
   command.setting("--precision", "base.precision");
+  command.setting("--use-prices", "eval.use_prices");
   command.device_option();
   command.stage_options(force);
   return command.run(argc, argv, [&] {
     const Precision precision = command.config().base.precision;
+    const bool use_prices = command.config().eval.use_prices;
     if (splits.empty()) splits = {"train"};
     const auto engine = make_engine(command.config().device);
     require_precision(*engine, precision);
     const Dataset dataset = Dataset::open(data);
     for (const auto& name : splits) dataset.split(name);
-    const Model model = load_model(model_folder);
-    require_vocabulary(model.card, model_folder, dataset);
-    Stage stage(
-        {out,
-         "moe-embed",
-         {{"dataset", dataset.fingerprint()},
-          {"model", sha256_of_file(std::filesystem::path(model_folder) / "model.safetensors")},
-          {"splits", splits},
-          {"half", half},
-          {"precision", name_of(precision)}},
-         force});
+    const Networks networks = open_networks(options, use_prices);
+    Json inputs = {{"dataset", dataset.fingerprint()}};
+    inputs.update(networks.identity);
+    inputs.update({{"splits", splits}, {"half", half}, {"precision", name_of(precision)}});
+    Stage stage({out, "moe-embed", inputs, force});
     if (stage.done()) {
       log_info("{}: already done", out);
-    } else {
-      const auto& card = model.card;
-      Inference inference(*engine, resnet(card.model, 0), card.model.image_size, precision);
-      inference.load(model.weights, model_folder);
-      const int64_t width = inference.network().feature_size();
-      Json results = {{"dimensions", width}};
-      std::vector<std::string> files;
-      const double start = now_seconds();
-      for (const auto& name : splits) {
-        const Split& split = dataset.split(name);
-        files.push_back(name + ".npy");
-        NpyWriter writer(stage.folder() / files.back(), half ? DType::f16 : DType::f32, {width});
-        std::vector<Float16> narrow;
-        inference.run(split, all_items(split), [&](auto, int64_t rows, auto features, auto) {
-          if (half) {
-            narrow.resize(features.size());
-            for (size_t i = 0; i < features.size(); ++i) narrow[i] = to_float16(features[i]);
-            writer.append(narrow.data(), rows);
-          } else {
-            writer.append(features.data(), rows);
-          }
-        });
-        writer.finish();
-        results["images"][name] = split.size();
-      }
-      results["seconds"] = now_seconds() - start;
-      stage.finish(files, results);
+      fmt::print("{}\n", stage.results().dump());
+      return;
     }
+    const ModelConfig& model = networks.card().model;
+    Inference inference(*engine, resnet(model, 0), model.image_size, precision);
+    const int64_t width = inference.network().feature_size();
+    Json results = {{"dimensions", width}};
+    std::vector<std::string> files;
+    const double start = now_seconds();
+    for (const auto& name : splits) {
+      const Split& split = dataset.split(name);
+      files.push_back(name + ".npy");
+      FeatureFile file(stage.folder() / files.back(), half, width);
+      if (networks.mixture) {
+        const auto assignment = route(inference, *networks.mixture, split, use_prices);
+        const Tensor features = unified_embedding(inference, *networks.mixture, split, assignment);
+        file.append(features.as<float>(), split.size());
+      } else {
+        inference.load(networks.model->weights, options.model);
+        inference.run(split, all_items(split), [&](auto, int64_t rows, auto features, auto) {
+          file.append(features, rows);
+        });
+      }
+      file.finish();
+      results["images"][name] = split.size();
+    }
+    results["seconds"] = now_seconds() - start;
+    stage.finish(files, results);
     fmt::print("{}\n", stage.results().dump());
   });
 }

@@ -4,27 +4,8 @@
 #include "app.h"
 #include "base/log.h"
 #include "base/stage.h"
-#include "base/text.h"
 #include "moe/evaluation.h"
-
-namespace {
-
-/// Throws Error(usage) naming what a mixture lacks.
-void require_mixture(const std::string& base, const std::string& partition,
-                     const std::string& experts) {
-  std::vector<std::string> missing;
-  if (base.empty()) missing.emplace_back("--base");
-  if (partition.empty()) missing.emplace_back("--partition");
-  if (experts.empty()) missing.emplace_back("--experts");
-  if (missing.size() == 3) {
-    hardmoe::fail_usage("give --model DIR, or --base, --partition and --experts; see --help");
-  }
-  if (!missing.empty()) {
-    hardmoe::fail_usage("a mixture needs {}, too; see --help", hardmoe::join(missing, " and "));
-  }
-}
-
-}  // namespace
+#include "network_options.h"
 
 int main(int argc, char** argv) {
   using namespace hardmoe;
@@ -33,18 +14,16 @@ int main(int argc, char** argv) {
       "Evaluate a single network (--model) or a mixture (--base --partition --experts, and "
       "--decoder for the shared one): P@k, R@k, hit@k and mAP against the images' tags, and "
       "against their truth where the dataset has it; for each expert and in all.");
-  std::string data, model_folder, base, partition, experts, decoder, out;
+  std::string data, decoder, out;
+  NetworkOptions network;
   bool force = false, as_json = false;
   auto& cli = command.cli();
   const auto folder = [&](const char* name, std::string& value, const char* help) {
     return cli.add_option(name, value, help)->type_name("DIR");
   };
   cli.add_option("DATASET", data, "Folder written by moe-ingest")->required()->type_name("");
-  auto* single = folder("--model", model_folder, "A network: folder of moe-train-base or -expert");
-  folder("--base", base, "The mixture's base")->excludes(single);
-  folder("--partition", partition, "The mixture's partition")->excludes(single);
-  folder("--experts", experts, "Folder that holds the experts' folders 0, 1, …")->excludes(single);
-  folder("--decoder", decoder, "Shared decoder (default: each expert's own)")->excludes(single);
+  network.add_to(command);
+  folder("--decoder", decoder, "Shared decoder (default: each expert's own)")->excludes("--model");
   folder("--out", out, "Also keep the result as OUT/metrics.json");
   cli.add_flag("--json", as_json, "Print one JSON line instead of tables");
   command.setting("--split", "eval.split");
@@ -55,7 +34,7 @@ int main(int argc, char** argv) {
   command.stage_options(force);
   return command.run(argc, argv, [&] {
     Config& config = command.config();
-    if (model_folder.empty()) require_mixture(base, partition, experts);
+    const bool is_mixture = network.is_mixture();
     const auto engine = make_engine(config.device);
     const Dataset dataset = Dataset::open(data);
     const Split& split = dataset.split(config.eval.split);
@@ -66,22 +45,18 @@ int main(int argc, char** argv) {
                    {"precision", name_of(precision)}};
     std::optional<Model> model;
     std::optional<Mixture> mixture;
-    if (!model_folder.empty()) {
-      model = load_model(model_folder);
-      inputs["model"] = sha256_of_file(std::filesystem::path(model_folder) / "model.safetensors");
-    } else {
-      mixture = open_mixture(base, partition, experts, decoder);
+    if (is_mixture) {
+      mixture = open_mixture(network.base, network.partition, network.experts, decoder);
       check_eval_config(config.eval, mixture->partition.gater.experts);
       inputs["eval"] = config_json(fields_of(config.eval));
-      inputs["base"] = stage_fingerprint(base, "moe-train-base");
-      inputs["partition"] = stage_fingerprint(partition, "moe-partition");
-      for (const auto& expert : mixture->experts) {
-        inputs["experts"].push_back(stage_fingerprint(expert, "moe-train-expert"));
-      }
+      inputs.update(mixture_identity(*mixture, network.base, network.partition));
       if (!decoder.empty()) inputs["decoder"] = stage_fingerprint(decoder, "moe-train-decoder");
+    } else {
+      model = load_model(network.model);
+      inputs["model"] = sha256_of_file(std::filesystem::path(network.model) / "model.safetensors");
     }
-    require_vocabulary(model ? model->card : mixture->base.card, model ? model_folder : base,
-                       dataset);
+    require_vocabulary(model ? model->card : mixture->base.card,
+                       model ? network.model : network.base, dataset);
 
     const auto print = [&](const Json& results) {
       fmt::print("{}{}",

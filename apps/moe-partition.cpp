@@ -113,16 +113,28 @@ void run(const Options& options, Config& config) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  Command command("moe-partition", "Give each training image to one expert");
+  Command command(
+      "moe-partition",
+      "Give each training image to one expert: balanced k-means on the base's embedding, or one "
+      "of two controls. Interrupted, the same command resumes.\n\nWrites "
+      "assignment.npy (the expert of each image), gater.safetensors (which expert an "
+      "image belongs to, by its embedding) and partition.json.");
   Options options;
   command.cli()
-      .add_option("embedding", options.embedding,
-                  "Folder made by moe-embed, or .npy files (images × dimensions), or a folder of\n"
-                  "such parts, in the order of their names")
-      ->required();
-  command.cli().add_option("--out", options.out, "Folder for the partition")->required();
-  auto* data = command.cli().add_option("--data", options.dataset,
-                                        "Dataset, for --method top-tag and --write-shards");
+      .add_option(
+          "EMBEDDING", options.embedding,
+          "Folder written by moe-embed, or .npy files (images × dimensions), or a folder of "
+          "such parts, in the order of their names")
+      ->required()
+      ->type_name("");
+  command.cli()
+      .add_option("--out", options.out, "Folder of the partition")
+      ->required()
+      ->type_name("DIR");
+  auto* data =
+      command.cli()
+          .add_option("--data", options.dataset, "Dataset, for --method top-tag and --write-shards")
+          ->type_name("DIR");
   command.cli()
       .add_option("--extend", options.extend,
                   "Partition to add an expert to; every other image stays where it is")

@@ -26,27 +26,31 @@ int main(int argc, char** argv) {
   cli.add_option("CONFIG", config_file, "YAML configuration file")->required()->type_name("");
   cli.add_option("--out", out, "Folder of the run")->required()->type_name("DIR");
   cli.add_flag("--dry-run", dry_run,
-               "Write OUT/config.yaml, print the commands as one would type them, and stop");
+               "Print the commands as one would type them, and stop; writes OUT/planned.yaml, "
+               "which they name");
   command.setting("--parallel", "run.parallel");
   command.setting("--seed", "seed");
   command.setting("--gpus", "run.gpus");
   command.device_option();
-  command.stage_options(force);
+  command.stage_options(force,
+                        "Where the inputs of a stage in OUT have changed: remove its result and "
+                        "begin it again; others stay");
   command.config_from(config_file);
   return command.run(argc, argv, [&] {
     Config& config = command.config();
-    const fs::path frozen = fs::path(out) / "config.yaml";
+    const fs::path frozen = fs::path(out) / (dry_run ? "planned.yaml" : "config.yaml");
     const auto steps = plan_pipeline(config, out, program_folder(), frozen, force);
     make_writable_folder(fs::path(out) / "logs");
-    const FileLock lock(fs::path(out) / ".lock", out);
-    write_file_atomic(frozen, config_yaml(fields_of(config)));
     if (dry_run) {
+      write_file_atomic(frozen, config_yaml(fields_of(config)));
       for (const auto& step : steps) {
         for (const auto& process : step.processes)
           fmt::print("{}\n", shell_line(process.arguments));
       }
       return;
     }
+    const FileLock lock(fs::path(out) / ".lock", out);
+    write_file_atomic(frozen, config_yaml(fields_of(config)));
     check_devices(config, program_folder(), fs::path(out) / "logs/device.txt");
     size_t total = 0, done = 0;
     for (const auto& step : steps) total += step.processes.size();

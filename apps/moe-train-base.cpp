@@ -38,7 +38,7 @@ int main(int argc, char** argv) {
     const ModelCard card{config.model, dataset.vocabulary().size(),
                          vocabulary_hash(dataset.vocabulary())};
     const Network network = resnet(card.model, card.tags);
-    ImageTraining job{dataset.split("train"), {}, {card, {}}, config.base, config.seed};
+    ImageTraining job{dataset.split("train"), {}, {card, {}}, config.base, "base", config.seed};
     check_image_training(*engine, job);
     Stage stage({out,
                  "moe-train-base",

@@ -49,19 +49,11 @@ int main(int argc, char** argv) {
     require_partition_of(partition, base, dataset.fingerprint());
     require_precision(*engine, config.expert.precision);
     require_precision(*engine, config.decoder.precision);
-    if (split.size() < config.decoder.batch) {
-      fail_usage("decoder.batch: {} images are fewer than one batch of {}; use a smaller batch",
-                 split.size(), config.decoder.batch);
-    }
     Json inputs = {{"dataset", dataset.fingerprint()},
-                   {"base", stage_fingerprint(base, "moe-train-base")},
-                   {"partition", stage_fingerprint(partition, "moe-partition")},
                    {"seed", config.seed},
                    {"precision", name_of(config.expert.precision)},
                    {"train", training_inputs(config.decoder)}};
-    for (const auto& folder : mixture.experts) {
-      inputs["experts"].push_back(stage_fingerprint(folder, "moe-train-expert"));
-    }
+    inputs.update(mixture_identity(mixture, base, partition));
     Stage stage({out, "moe-train-decoder", inputs, force});
     if (stage.done()) {
       log_info("{}: already done", out);
@@ -78,10 +70,11 @@ int main(int argc, char** argv) {
     }
     const Tensor features = load_npy(embedding_file);
     const Network network = linear_decoder(features.size(1), card.tags);
-    FeatureSource source(features, split, config.decoder.batch, config.seed,
-                         resampled(split, {}, config.decoder.sampling, config.seed));
+    const TrainConfig settings = fit_batch(config.decoder, split.size(), "decoder");
+    FeatureSource source(features, split, settings.batch, config.seed,
+                         resampled(split, {}, settings.sampling, config.seed));
     const TrainResult trained =
-        train(*engine, network, mixture.base.weights, source, config.decoder, stage.folder());
+        train(*engine, network, mixture.base.weights, source, settings, stage.folder());
     save_safetensors(stage.folder() / "decoder.safetensors", trained.weights, {{"format", "pt"}});
     stage.finish({"decoder.safetensors", "train.npy"}, {{"images", source.items()},
                                                         {"steps", trained.steps},

@@ -79,7 +79,7 @@ int main(int argc, char** argv) {
       ++number;  // seeds: 0 for all, k+1 for expert k
     }
     const uint64_t seed = config.seed + 1000 * (number + 1);
-    ImageTraining job{split, std::move(items), std::move(start), config.expert, seed};
+    ImageTraining job{split, std::move(items), std::move(start), config.expert, "expert", seed};
     check_image_training(*engine, job);
     Stage stage({out, "moe-train-expert", inputs, force});
     if (stage.done()) {

@@ -210,6 +210,9 @@ std::string Split::where(int64_t item) const {
 
 Dataset Dataset::open(const fs::path& folder) {
   const fs::path file = folder / "dataset.json";
+  if (fs::is_regular_file(folder)) {
+    fail_usage("{}: is a file; expected a folder written by moe-ingest", folder.string());
+  }
   require_file(file, fmt::format("make the dataset first: moe-ingest … --out {}", folder.string()),
                ExitStatus::usage);
   const std::string text = read_file(file);

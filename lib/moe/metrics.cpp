@@ -34,7 +34,7 @@ int64_t count_nan(const float* scores, int64_t count) {
 
 uint64_t fraction(double value) { return static_cast<uint64_t>(std::llround(value * unit)); }
 
-std::string percent(double share) { return fmt::format("{:.2f}", 100 * share); }
+std::string text_of(double share) { return fmt::format("{:.3f}", share); }
 
 }  // namespace
 
@@ -140,10 +140,10 @@ std::vector<std::string> metrics_heading(const std::vector<int>& ks, const std::
 
 std::vector<std::string> metrics_row(const std::string& name, const RankingMetrics& metrics) {
   std::vector<std::string> row = {name, std::to_string(metrics.images),
-                                  percent(metrics.mean_average_precision)};
-  for (const MetricsAtK& at : metrics.at) row.push_back(percent(at.precision));
-  for (const MetricsAtK& at : metrics.at) row.push_back(percent(at.recall_macro));
-  for (const MetricsAtK& at : metrics.at) row.push_back(percent(at.hit));
+                                  text_of(metrics.mean_average_precision)};
+  for (const MetricsAtK& at : metrics.at) row.push_back(text_of(at.precision));
+  for (const MetricsAtK& at : metrics.at) row.push_back(text_of(at.recall_macro));
+  for (const MetricsAtK& at : metrics.at) row.push_back(text_of(at.hit));
   return row;
 }
 

@@ -72,6 +72,15 @@ Mixture open_mixture(const fs::path& base, const fs::path& partition, const fs::
   return mixture;
 }
 
+Json mixture_identity(const Mixture& mixture, const fs::path& base, const fs::path& partition) {
+  Json identity = {{"base", stage_fingerprint(base, "moe-train-base")},
+                   {"partition", stage_fingerprint(partition, "moe-partition")}};
+  for (const auto& folder : mixture.experts) {
+    identity["experts"].push_back(stage_fingerprint(folder, "moe-train-expert"));
+  }
+  return identity;
+}
+
 StateDict expert_weights(const Mixture& mixture, int64_t k) {
   const fs::path& folder = mixture.experts.at(static_cast<size_t>(k));
   Model expert = load_model(folder);
@@ -118,6 +127,13 @@ Tensor unified_embedding(Inference& inference, const Mixture& mixture, const Spl
     });
   }
   return embedding;
+}
+
+std::vector<uint16_t> route(Inference& inference, const Mixture& mixture, const Split& split,
+                            bool use_prices) {
+  inference.load(mixture.base.weights, "base");
+  const Tensor features = embed(inference, split, all_items(split));
+  return mixture.partition.gater.route(matrix_view(features), use_prices);
 }
 
 std::vector<std::vector<int64_t>> items_by_expert(const std::vector<uint16_t>& assignment,

@@ -33,16 +33,25 @@ void require_partition_of(const std::filesystem::path& partition, const std::fil
 Mixture open_mixture(const std::filesystem::path& base, const std::filesystem::path& partition,
                      const std::filesystem::path& experts, const std::filesystem::path& decoder);
 
+/// The fingerprints of its base, partition and experts, for the inputs of a stage.
+Json mixture_identity(const Mixture& mixture, const std::filesystem::path& base,
+                      const std::filesystem::path& partition);
+
 /// Weights of expert k, with the shared decoder in place of its own if there is one.
 StateDict expert_weights(const Mixture& mixture, int64_t k);
 
 /// The base's embedding of `items`: float32 n×D.
 Tensor embed(Inference& inference, const Split& split, const std::vector<int64_t>& items);
 
-/// The unified embedding of the training split: row i is image i's feature from its own expert's
+/// The unified embedding of a split: row i is image i's feature from its own expert's
 /// trunk, N×D float32. `assignment`: the expert of each image.
 Tensor unified_embedding(Inference& inference, const Mixture& mixture, const Split& split,
                          const std::vector<uint16_t>& assignment);
+
+/// The expert of each image of a split, by the gater. `inference`: the base's or the experts'
+/// trunk; the base's weights are loaded into it.
+std::vector<uint16_t> route(Inference& inference, const Mixture& mixture, const Split& split,
+                            bool use_prices);
 
 /// Positions of each expert's images in `assignment`.
 std::vector<std::vector<int64_t>> items_by_expert(const std::vector<uint16_t>& assignment,

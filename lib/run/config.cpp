@@ -8,7 +8,8 @@ void ExpertConfig::describe(Fields& f) {
 }
 
 void RunConfig::describe(Fields& f) {
-  f.add("sources", sources, "what moe-ingest reads; empty where `dataset` is given");
+  f.add("sources", sources,
+        "what moe-ingest reads, as seen from the current folder; empty where `dataset` is given");
   f.add("ingest_options", ingest_options, "further options of moe-ingest");
   f.add("dataset", dataset, "an existing dataset");
   f.add("controls", controls, "also train the base as long as base and expert together");

@@ -13,6 +13,15 @@
 
 namespace hardmoe {
 
+TrainConfig fit_batch(TrainConfig config, int64_t images, const std::string& section) {
+  if (images < config.batch) {
+    log_warning("{}.batch is {}, there are {} images: each step takes all of them", section,
+                config.batch, images);
+    config.batch = static_cast<int>(images);
+  }
+  return config;
+}
+
 Json training_inputs(TrainConfig config) {
   Json json = config_json(fields_of(config));
   json.erase("checkpoint_minutes");
@@ -25,29 +34,25 @@ Json training_inputs(TrainConfig config) {
 void check_image_training(const Engine& engine, const ImageTraining& job) {
   require_precision(engine, job.config.precision);
   check_augment(job.config.augment, job.start.card.model.image_size);
-  const int64_t images =
-      job.items.empty() ? job.split.size() : static_cast<int64_t>(job.items.size());
-  if (images < job.config.batch) {
-    fail_usage("training on {} images of split '{}' with a batch of {}: set batch to {} at most",
-               images, job.split.name(), job.config.batch, images);
-  }
 }
 
 Json train_stage(Stage& stage, Engine& engine, const ImageTraining& job) {
   const ModelCard& card = job.start.card;
   const Network network = resnet(card.model, card.tags);
+  const int64_t images =
+      job.items.empty() ? job.split.size() : static_cast<int64_t>(job.items.size());
+  const TrainConfig config = fit_batch(job.config, images, job.section);
   LoaderOptions loading;
-  loading.batch = job.config.batch;
+  loading.batch = config.batch;
   loading.image_size = card.model.image_size;
-  loading.augment = job.config.augment;
+  loading.augment = config.augment;
   loading.seed = job.seed;
   loading.threads = compute_threads();
-  Loader loader(job.split, resampled(job.split, job.items, job.config.sampling, job.seed), loading);
+  Loader loader(job.split, resampled(job.split, job.items, config.sampling, job.seed), loading);
   log_info("{}: {} parameters, {} images, {} on {}", stage.folder().string(),
            human_count(static_cast<double>(parameter_count(network))), loader.items(),
-           name_of(job.config.precision), engine.describe());
-  TrainResult trained =
-      train(engine, network, job.start.weights, loader, job.config, stage.folder());
+           name_of(config.precision), engine.describe());
+  TrainResult trained = train(engine, network, job.start.weights, loader, config, stage.folder());
   save_model(stage.folder(), {card, std::move(trained.weights)});
   const Json results = {{"images", loader.items()},
                         {"steps", trained.steps},

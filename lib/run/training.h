@@ -13,6 +13,10 @@
 
 namespace hardmoe {
 
+/// The settings with as many images a step as there are, where that is less than `batch`; warns
+/// then, naming SECTION.batch.
+TrainConfig fit_batch(TrainConfig config, int64_t images, const std::string& section);
+
 /// The settings of a training run that shape its result (checkpoint and log intervals do not).
 Json training_inputs(TrainConfig config);
 
@@ -21,10 +25,11 @@ struct ImageTraining {
   std::vector<int64_t> items;  ///< images to train on; empty: all
   Model start;                 ///< architecture and first weights
   TrainConfig config;
+  std::string section;  ///< where the settings stand in the configuration: base, expert
   uint64_t seed = 1;
 };
 
-/// Throws Error(usage) naming the setting that these images or this device cannot meet; asked
+/// Throws Error(usage) naming the setting that this image size or this device cannot meet; asked
 /// before the stage is begun, so that a corrected command finds its folder free.
 void check_image_training(const Engine& engine, const ImageTraining& job);
 

@@ -20,7 +20,11 @@ void save_model(const std::filesystem::path& folder, const Model& model) {
 
 Model load_model(const std::filesystem::path& folder) {
   const auto card_file = folder / "model.yaml";
-  require_file(card_file, "expected a folder written by moe-train-base or moe-train-expert",
+  const auto base = folder / "base";
+  require_file(card_file,
+               std::filesystem::exists(base / "model.yaml")
+                   ? fmt::format("a model is in {}", base.string())
+                   : "expected a folder written by moe-train-base or moe-train-expert",
                ExitStatus::usage);
   Model model;
   load_yaml(card_file, fields_of(model.card));

@@ -79,8 +79,8 @@ TEST(Metrics, TableHasAColumnForEachNumber) {
   accumulator.add(std::vector<float>{1, 2}, Ids{1});
   const auto row = metrics_row("all", accumulator.result());
   EXPECT_EQ(metrics_heading({1, 5}, "model").size(), row.size());
-  EXPECT_EQ(row, (std::vector<std::string>{"all", "1", "100.00", "100.00", "20.00", "100.00",
-                                           "100.00", "100.00", "100.00"}));
+  EXPECT_EQ(row, (std::vector<std::string>{"all", "1", "1.000", "1.000", "0.200", "1.000", "1.000",
+                                           "1.000", "1.000"}));
 }
 
 TEST(Metrics, ADivergedModelIsAnError) {

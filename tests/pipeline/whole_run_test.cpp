@@ -5,6 +5,7 @@
 
 #include "engine/engine.h"
 #include "pipeline/commands.h"
+#include "tensor/npy.h"
 
 namespace hardmoe {
 namespace {
@@ -85,21 +86,61 @@ TEST_F(WholeRun, PrintedCommandsDoTheSame) {
 TEST_F(WholeRun, AnExpertTrainsTheSameFromItsOwnShards) {
   sh("moe-run c.yaml --out run --set run.controls=false");
   sh("moe-run c.yaml --out run --set run.controls=false --dry-run > commands");
-  sh("$(grep '^moe-partition' commands) --data run/dataset --write-shards shards");
+  sh("$(grep '/moe-partition ' commands) --data run/dataset --write-shards shards");
   const auto times = times_under(folder / "shards");
-  sh("$(grep '^moe-partition' commands) --data run/dataset --write-shards shards");
+  sh("$(grep '/moe-partition ' commands) --data run/dataset --write-shards shards");
   EXPECT_EQ(times_under(folder / "shards"), times) << "done again";
   // On a node that has the index and one expert's shards.
   sh("rm shards/shards/part-00000-*.tar shards/shards/val-*.tar");
-  sh("$(grep -e '^moe-train-expert.*--expert 1' commands | "
+  sh("$(grep '/moe-train-expert .*--expert 1' commands | "
      "sed 's,run/dataset,shards,; s,run/experts/1,again,')");
   EXPECT_EQ(sha256_of_file(folder / "again/model.safetensors"),
             sha256_of_file(folder / "run/experts/1/model.safetensors"));
   const Outcome other = run(folder.path(),
-                            "$(grep -e '^moe-train-expert.*--expert 0' commands | "
+                            "$(grep '/moe-train-expert .*--expert 0' commands | "
                             "sed 's,run/dataset,shards,; s,run/experts/0,other,')");
   EXPECT_EQ(other.status, 1);
   EXPECT_NE(other.err.find("part-00000-000000.tar: is not here"), std::string::npos) << other.err;
+}
+
+TEST_F(WholeRun, EmbedsImagesItWasNotTrainedOn) {
+  sh("moe-run c.yaml --out run --set run.controls=false");
+  const std::string mixture = " --base run/base --partition run/partition --experts run/experts";
+  // By the decoder's own images: as it was trained, where the gater agrees with the balanced fit.
+  sh("moe-embed run/dataset" + mixture + " --out again");
+  const Tensor trained = load_npy(folder / "run/decoder/train.npy");
+  const Tensor again = load_npy(folder / "again/train.npy");
+  ASSERT_EQ(again.shape(), trained.shape());
+  int64_t same = 0;
+  for (int64_t i = 0; i < again.size(0); ++i) {
+    const auto row = [&](const Tensor& tensor) {
+      return tensor.as<float>().subspan(static_cast<size_t>(i * tensor.size(1)),
+                                        static_cast<size_t>(tensor.size(1)));
+    };
+    same += std::ranges::equal(row(trained), row(again)) ? 1 : 0;
+  }
+  EXPECT_GE(same, again.size(0) * 9 / 10);
+
+  // Other images, with a tag that the base does not know.
+  std::ofstream(folder / "new.jsonl") << R"({"image": "pictures/0001.png", "tags": ["new"]})"
+                                         "\n"
+                                      << R"({"image": "pictures/0002.png", "tags": ["new"]})"
+                                         "\n";
+  sh("moe-ingest new.jsonl --out new");
+  sh("moe-embed new" + mixture + " --half --out unified");
+  sh("moe-embed new --model run/base --out features");
+  EXPECT_EQ(load_npy(folder / "unified/train.npy").shape(), (Shape{2, again.size(1)}));
+  EXPECT_EQ(load_npy(folder / "features/train.npy").shape(), (Shape{2, again.size(1)}));
+}
+
+TEST_F(WholeRun, ABatchIsNotMoreThanTheImages) {
+  sh("moe-ingest images.jsonl --out data");
+  const Outcome base =
+      run(folder.path(), "moe-train-base data --config c.yaml --batch 1000 --epochs 2 --out base");
+  EXPECT_EQ(base.status, 0) << base.err;
+  EXPECT_NE(base.err.find("base.batch is 1000, there are 320 images"), std::string::npos)
+      << base.err;
+  EXPECT_EQ(Json::parse(base.out)["steps"], 2);
 }
 
 TEST_F(WholeRun, ControlsAndTopExperts) {
