@@ -191,11 +191,13 @@ std::string plot_long_tail(const Vocabulary& vocabulary, int width, int height) 
     const double share = std::log(static_cast<double>(vocabulary.counts[at]) + 1) / top;
     levels.push_back(static_cast<int>(std::lround(share * 8 * height)));
   }
-  std::string plot;
+  std::string plot, above;
   for (int row = height - 1; row >= 0; --row) {
     // The count that the row's upper edge stands for.
     const double count = std::exp(top * (row + 1) / height) - 1;
-    plot += fmt::format("{:>6} │", human_count(std::round(count)));
+    const std::string label = human_count(std::round(count));
+    plot += fmt::format("{:>6} │", label == above ? "" : label);
+    above = label;
     for (const int level : levels) {
       if (level <= 8 * row) break;  // they fall
       plot += eighths[std::min(level - 8 * row, 8)];

@@ -17,7 +17,7 @@ const std::vector<std::string>& method_names() {
 
 void PartitionConfig::describe(Fields& f) {
   f.add_enum("method", method, method_names(),
-             "kmeans: balanced, on the embedding; controls: random, top-tag");
+             "balanced k-means on the embedding, or a control: random, top-tag");
   f.add("experts", experts, "parts, and experts to train");
   f.add("pca", pca, "dimensions of the embedding kept, at most all of them; 0: no PCA");
   f.add("whiten", whiten, "scale each kept dimension to unit variance");
