@@ -83,7 +83,7 @@ Stage::Stage(Options options)
       fail_usage("{}: holds the result of `{}`; choose another --out for `{}`",
                  options_.folder.string(), command, options_.command);
     }
-    auto changes = json_differences(json_get<Json>(record, "inputs", where), options_.inputs);
+    const auto changes = json_differences(json_get<Json>(record, "inputs", where), options_.inputs);
     if (changes.empty()) {
       done_ = json_get<bool>(record, "done", where);
       if (done_) {
@@ -93,14 +93,8 @@ Stage::Stage(Options options)
       return;
     }
     if (!options_.force) {
-      constexpr size_t shown = 8;
-      const size_t count = changes.size();
-      if (count > shown) {
-        changes.resize(shown);
-        changes.push_back(fmt::format("and {} more", count - shown));
-      }
-      fail_usage("{}: made from other inputs; choose another --out, or --force to redo it:\n  {}",
-                 options_.folder.string(), join(changes, "\n  "));
+      fail_usage("{}: made from other inputs; choose another --out, or --force to redo it:{}",
+                 options_.folder.string(), indented_list(changes));
     }
     remove_contents(options_.folder);
   } else {

@@ -76,6 +76,14 @@ std::string join(const std::vector<std::string>& parts, std::string_view separat
   return fmt::format("{}", fmt::join(parts, separator));
 }
 
+std::string indented_list(const std::vector<std::string>& entries) {
+  constexpr size_t shown = 8;
+  std::string text;
+  for (size_t i = 0; i < std::min(entries.size(), shown); ++i) text += "\n  " + entries[i];
+  if (entries.size() > shown) text += fmt::format("\n  and {} more", entries.size() - shown);
+  return text;
+}
+
 namespace {
 /// Columns on a terminal, which are not bytes: "×" has two of these and one of those.
 size_t display_width(std::string_view utf8) {

@@ -17,6 +17,9 @@ std::vector<std::string> split(std::string_view text, char separator);
 std::string_view trim(std::string_view text);
 std::string join(const std::vector<std::string>& parts, std::string_view separator);
 
+/// Of a list the first eight, and how many more there are: a line each, indented, below a sentence.
+std::string indented_list(const std::vector<std::string>& entries);
+
 /// Rows as an aligned text table; the first row is the heading. First column left, others right.
 std::string format_table(const std::vector<std::vector<std::string>>& rows);
 

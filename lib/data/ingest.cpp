@@ -4,6 +4,7 @@
 #include "base/files.h"
 #include "base/log.h"
 #include "base/stage.h"
+#include "base/text.h"
 #include "data/ingest_index.h"
 #include "data/ingest_inputs.h"
 #include "data/ingest_read.h"
@@ -98,10 +99,10 @@ bool nothing_was_read(const fs::path& out) {
 void refuse_other_inputs(const fs::path& out, const std::string& inputs) {
   const fs::path file = out / inputs_name;
   if (!fs::exists(file)) return;
-  const auto difference = difference_of_inputs(read_file(file), inputs);
-  if (difference.empty()) return;
-  fail_usage("{}: made from other sources ({}); choose another --out, or --force to redo it",
-             out.string(), difference);
+  const auto differences = differences_of_inputs(read_file(file), inputs);
+  if (differences.empty()) return;
+  fail_usage("{}: made from other sources; choose another --out, or --force to redo it:{}",
+             out.string(), indented_list(differences));
 }
 
 }  // namespace

@@ -126,7 +126,7 @@ std::string list_inputs(const std::vector<SourceSpec>& train, const std::vector<
   return text;
 }
 
-std::string difference_of_inputs(const std::string& was, const std::string& is) {
+std::vector<std::string> differences_of_inputs(const std::string& was, const std::string& is) {
   if (was == is) return {};
   const auto before = parse_list(was);
   const auto after = parse_list(is);
@@ -143,14 +143,8 @@ std::string difference_of_inputs(const std::string& was, const std::string& is) 
   for (const auto& [entry, state] : before) {
     if (!after.contains(entry)) changes.push_back(fmt::format("gone {}", name_in(entry)));
   }
-  if (changes.empty()) return "the same in another order";
-  constexpr size_t shown = 8;
-  const size_t count = changes.size();
-  if (count > shown) {
-    changes.resize(shown);
-    changes.push_back(fmt::format("and {} more", count - shown));
-  }
-  return join(changes, "; ");
+  if (changes.empty()) changes.push_back("the same in another order");
+  return changes;
 }
 
 }  // namespace hardmoe

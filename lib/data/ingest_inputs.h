@@ -33,8 +33,7 @@ class StandardInput {
 std::string list_inputs(const std::vector<SourceSpec>& train, const std::vector<SourceSpec>& val,
                         const SourceOptions& options, const StandardInput& input);
 
-/// "added a.tar; changed b.jsonl (120 bytes, was 118)", eight of them at most; empty if the lists
-/// are the same.
-std::string difference_of_inputs(const std::string& was, const std::string& is);
+/// "added a.tar", "changed b.jsonl (120 bytes, was 118)" …; empty if the lists are the same.
+std::vector<std::string> differences_of_inputs(const std::string& was, const std::string& is);
 
 }  // namespace hardmoe

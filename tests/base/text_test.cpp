@@ -63,6 +63,15 @@ TEST(Trim, CutsBlanksAtBothEnds) {
   EXPECT_EQ(trim(""), "");
 }
 
+TEST(IndentedList, HasEightEntriesAtMost) {
+  EXPECT_EQ(indented_list({}), "");
+  EXPECT_EQ(indented_list({"a", "b"}), "\n  a\n  b");
+  EXPECT_EQ(indented_list(std::vector<std::string>(8, "a")).find("more"), std::string::npos);
+  const std::string ten = indented_list(std::vector<std::string>(10, "a"));
+  EXPECT_EQ(std::count(ten.begin(), ten.end(), '\n'), 9);
+  EXPECT_TRUE(ten.ends_with("\n  a\n  and 2 more")) << ten;
+}
+
 TEST(FormatTable, AlignsByColumnsNotBytes) {
   EXPECT_EQ(format_table({{"model", "P@1"}, {"4× expert", "0.5"}, {"base", "12.25"}}),
             "model        P@1\n"

@@ -146,8 +146,8 @@ TEST(IngestSurvival, ChangedInputsAreToldApart) {
   write_numbered_tar(folder / "b.tar", 3, 5, 5);
   options.sources = {(folder / "list.jsonl").string(), (folder / "b.tar").string()};
   expect_error([&] { ingest(options); },
-               {"other sources", "added", "b.tar", "changed", "list.jsonl", "bytes, was", "gone",
-                "a.tar", "--force"},
+               {"other sources", "--force to redo it:\n  changed ", "list.jsonl (", "bytes, was",
+                "\n  added ", "b.tar\n  gone ", "a.tar"},
                ExitStatus::usage);
   options.sources = {(folder / "a.tar").string(), (folder / "list.jsonl").string()};
   overwrite(folder / "list.jsonl", "{}");
