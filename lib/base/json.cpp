@@ -5,11 +5,32 @@
 
 namespace hardmoe {
 
+std::string json_fault(std::string_view text, const nlohmann::json::exception& error) {
+  // "[json.exception.parse_error.101] parse error at line 1, column 7: syntax error while parsing
+  // value - unexpected '}'; expected …"; faults without a place have other words after the bracket.
+  std::string_view what = error.what();
+  what.remove_prefix(what.find("] ") + 2);
+  std::string place;
+  const size_t line = what.find("line ");
+  const size_t reason = what.find(" - ");
+  if (line != std::string_view::npos && reason != std::string_view::npos) {
+    const bool one_line = text.find('\n') == std::string_view::npos;
+    const size_t begin = one_line ? what.find("column ") : line;
+    place = what.substr(begin, what.find(':') + 2 - begin);
+    what.remove_prefix(reason + 3);
+  }
+  constexpr size_t longest = 160;  // it ends with what was read last, which may be a whole text
+  if (what.size() <= longest) return place + std::string(what);
+  size_t end = longest;
+  while ((static_cast<unsigned char>(what[end]) & 0xC0) == 0x80) --end;  // between characters
+  return place + std::string(what.substr(0, end)) + "…";
+}
+
 Json parse_json(std::string_view text, std::string_view where) {
   try {
     return Json::parse(text);
-  } catch (const nlohmann::json::parse_error& error) {
-    fail("{}: not valid JSON at byte {}: {}", where, error.byte, error.what());
+  } catch (const nlohmann::json::exception& error) {
+    fail("{}: not valid JSON, {}", where, json_fault(text, error));
   }
 }
 

@@ -12,6 +12,9 @@ namespace hardmoe {
 
 using Json = nlohmann::ordered_json;
 
+/// What parsing `text` threw, as "column 7: unexpected '}'; expected …"; with the line where it has
+/// several. Columns are bytes, from 1.
+std::string json_fault(std::string_view text, const nlohmann::json::exception& error);
 /// Throws Error naming `where` and the position of the fault.
 Json parse_json(std::string_view text, std::string_view where);
 Json read_json(const std::filesystem::path& file);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/files.h"
+#include "base/text.h"
 #include "expect_error.h"
 #include "temporary_folder.h"
 
@@ -40,8 +41,24 @@ TEST(JsonDifferences, KeysMayBePaths) {
 }
 
 TEST(ParseJson, NamesWhereAndPosition) {
-  expect_error([] { parse_json("{\"a\": }", "model.json"); }, {"model.json", "byte 7"});
-  expect_error([] { parse_json("", "model.json"); }, {"model.json"});
+  expect_error([] { parse_json("{\"a\": }", "model.json"); },
+               {"model.json: not valid JSON, column 7: unexpected '}'; expected '['"});
+  expect_error([] { parse_json("{\n\"a\" 1}", "model.json"); },
+               {"model.json: not valid JSON, line 2, column 5: ", "expected ':'"});
+  expect_error([] { parse_json("", "model.json"); }, {"model.json", "column 1", "end of input"});
+  expect_error([] { parse_json("[1e999]", "model.json"); }, {"model.json", "overflow", "1e999"});
+  // What was read last is not told whole, and no character is cut.
+  for (const size_t more : {0, 1}) {
+    std::string text = "[\"" + std::string(more, 'x');
+    for (int i = 0; i < 200; ++i) text += "é";
+    try {
+      parse_json(text, "model.json");
+      FAIL();
+    } catch (const Error& error) {
+      EXPECT_LT(std::string(error.what()).size(), 260U);
+      EXPECT_FALSE(fold_case(error.what()).empty()) << "not UTF-8";
+    }
+  }
 }
 
 TEST(JsonGet, NamesTheField) {
