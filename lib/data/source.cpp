@@ -55,6 +55,15 @@ std::optional<std::vector<std::string>> read_fields(const Json& value,
   return strings;
 }
 
+/// Why an object has no tags.
+std::string missing_tags(const Json& value, const ColumnNames& columns) {
+  const auto names = columns.tags.empty() ? std::vector<std::string>{"tags"} : columns.tags;
+  for (const auto& name : names) {
+    if (value.contains(name)) return fmt::format("field '{}' is empty", name);
+  }
+  return missing_field(value, "tags", names);
+}
+
 /// The length of the UTF-8 sequence at `at`, 0 if it is not one.
 size_t utf8_length(std::string_view text, size_t at) {
   const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
@@ -128,17 +137,39 @@ std::vector<std::string> split_tags(std::string_view text, const SourceOptions& 
 }
 
 Json read_json_metadata(std::string_view text, const SourceOptions& options, SourceItem& item) {
-  Json value = Json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (!value.is_object()) {
+  Json value;
+  const auto refuse = [&](std::string why) {
     item.rejection = Rejection::unreadable_tags;
-    item.detail = value.is_discarded() ? "not valid JSON" : "not a JSON object";
+    item.detail = std::move(why);
     return value;
+  };
+  try {
+    value = Json::parse(text);
+  } catch (const nlohmann::json::exception& error) {
+    return refuse(fmt::format("not valid JSON, {}", json_fault(text, error)));
+  }
+  if (!value.is_object()) {
+    return refuse(fmt::format("expected a JSON object, found {}", value.type_name()));
   }
   if (auto tags = read_fields(value, options.columns.tags, "tags", options, item)) {
     item.tags = std::move(*tags);
   }
   item.truth = read_fields(value, options.columns.truth, "truth", options, item);
+  if (item.rejection == Rejection::none && item.tags.empty()) {
+    item.detail = missing_tags(value, options.columns);
+  }
   return value;
+}
+
+std::string missing_field(const Json& value, std::string_view what,
+                          const std::vector<std::string>& names) {
+  std::vector<std::string> there;
+  for (const auto& [name, field] : value.items()) there.push_back(name);
+  constexpr size_t shown = 16;
+  const bool more = there.size() > shown;
+  if (more) there.resize(shown);
+  return fmt::format("no field '{}' among '{}'{}; name it by --columns {}=NAME",
+                     join(names, "' or '"), join(there, "', '"), more ? " …" : "", what);
 }
 
 ColumnNames parse_columns(std::string_view text) {

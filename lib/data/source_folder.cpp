@@ -32,7 +32,11 @@ class FolderSource : public Source {
     }
     if (has_json || has_text) return item;
     for (const auto& part : image.parent_path()) item.tags.push_back(part.string());
-    if (item.tags.empty()) item.detail = fmt::format("not in a subfolder of {}", folder_.string());
+    if (item.tags.empty()) {
+      item.detail = fmt::format(
+          "not in a subfolder of {}, whose name would be its tag, and no {} or {} beside it",
+          folder_.string(), json.filename().string(), text.filename().string());
+    }
     return item;
   }
 

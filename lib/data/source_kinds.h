@@ -54,6 +54,11 @@ std::unique_ptr<Source> open_tiny_imagenet(const std::filesystem::path& part,
 /// Names of numbered labels, a line each. Throws Error if the file holds none.
 std::vector<std::string> read_label_names(const std::filesystem::path& file);
 
+/// "no field 'tags' among 'image', 'labels'; …": an object has none of `names`, which --columns
+/// gives as `what`.
+std::string missing_field(const Json& value, std::string_view what,
+                          const std::vector<std::string>& names);
+
 /// `file` itself, or what it holds when it is compressed, unpacked once into `work`.
 std::filesystem::path unpacked(const std::filesystem::path& file,
                                const std::filesystem::path& work);

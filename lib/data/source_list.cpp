@@ -79,7 +79,9 @@ class JsonLinesSource : public ListSource {
     const auto image = value.find(field);
     if (image == value.end() || !(image->is_string() || image->is_number())) {
       item.rejection = Rejection::no_image;
-      item.detail = fmt::format("no field '{}' with a path", field);
+      item.detail = image == value.end() ? missing_field(value, "image", {field})
+                                         : fmt::format("field '{}': expected a path, found {}",
+                                                       field, image->type_name());
       return;
     }
     const auto key = value.find(named.key.empty() ? "key" : named.key[0]);
@@ -109,9 +111,11 @@ class TableSource : public ListSource {
     truth_ = resolve(named.truth, {"truth"});
     key_ = resolve(named.key, {"key"});
     if (image_.empty() || tags_.empty()) {
-      fail_usage("{}, line 1: no column '{}' among '{}'; name it by --columns {}=NAME or =NUMBER",
-                 list.name, image_.empty() ? "image" : "tags", join(heading_, "', '"),
-                 image_.empty() ? "image" : "tags");
+      const char* missing = image_.empty() ? "image" : "tags";
+      fail_usage("{}, line 1: no column '{}' among '{}'; {}", list.name, missing,
+                 join(heading_, "', '"),
+                 separator_hint().value_or(
+                     fmt::format("name it by --columns {}=NAME or =NUMBER", missing)));
     }
   }
 
@@ -133,6 +137,7 @@ class TableSource : public ListSource {
       return;
     }
     item.tags = strings(tags_, fields);
+    if (item.tags.empty()) item.detail = fmt::format("column {} is blank", column_name(tags_[0]));
     if (!truth_.empty()) item.truth = strings(truth_, fields);
     take_image(fields[image_[0]], key_.empty() ? std::string() : fields[key_[0]], item);
   }
@@ -179,8 +184,9 @@ class TableSource : public ListSource {
       }
       const auto found = std::find(heading_.begin(), heading_.end(), name);
       if (found == heading_.end()) {
-        fail_usage("{}, line 1: no column '{}' (--columns) among '{}'", list_.name, name,
-                   join(heading_, "', '"));
+        fail_usage("{}, line 1: no column '{}' (--columns) among '{}'{}", list_.name, name,
+                   join(heading_, "', '"),
+                   separator_hint() ? "; " + *separator_hint() : std::string());
       }
       columns.push_back(static_cast<size_t>(found - heading_.begin()));
     }
@@ -189,6 +195,26 @@ class TableSource : public ListSource {
       if (found != heading_.end()) columns.push_back(static_cast<size_t>(found - heading_.begin()));
     }
     return columns;
+  }
+
+  std::string column_name(size_t column) const {
+    return has_heading_ ? fmt::format("'{}'", heading_[column]) : fmt::format("{}", column + 1);
+  }
+
+  /// Where the heading is a single column: what else stands between names in it.
+  std::optional<std::string> separator_hint() const {
+    if (heading_.size() != 1) return {};
+    const auto has = [&](char c) { return heading_[0].find(c) != std::string::npos; };
+    for (const char other : {';', '|'}) {
+      if (!has(other)) continue;
+      return fmt::format(
+          "the separator looks like '{0}', which is not understood: make a TSV of it "
+          "(tr '{0}' '\\t' < LIST > LIST.tsv)",
+          other);
+    }
+    if (separator_ != ',' && has(',')) return "the separator looks like ',': read it as csv:PATH";
+    if (separator_ != '\t' && has('\t')) return "the separator looks like a tab: tsv:PATH reads it";
+    return {};
   }
 
   std::vector<std::string> strings(const Columns& columns,

@@ -60,7 +60,7 @@ std::optional<SourceKind> kind_of_text(std::string_view head) {
   const bool numbered = !line.empty() && line[0] >= '0' && line[0] <= '9';
   if ((tabs == 24 || tabs == 22) && numbered) return SourceKind::yfcc100m;
   if (tabs > 0) return SourceKind::tsv;
-  if (line.find(',') != std::string_view::npos) return SourceKind::csv;
+  if (line.find_first_of(",;") != std::string_view::npos) return SourceKind::csv;
   return {};
 }
 
