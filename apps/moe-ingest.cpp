@@ -95,7 +95,8 @@ void add_run_options(CLI::App& cli, Asked& asked) {
                  "Threads that read and decode (default: one a processor)")
       ->type_name("N");
   cli.add_flag("--retry-failed", asked.ingest.retry_failed,
-               "Read again only what could not be read, and append it");
+               "Read again only what could not be read, and append it: image files put right since "
+               "(a list or tar put right is a changed input: --force)");
   cli.add_option("--verify", asked.verify,
                  "Instead: compare a dataset with its checksums, and its images with its index")
       ->type_name("DIR")
@@ -120,7 +121,7 @@ void make_dataset(Asked& asked) {
   if (asked.copy) options.storage = ShardStorage::copy;
   const IngestResult result = ingest(options);
   if (result.was_done) log_info("{}: already done", options.out.string());
-  fmt::print("{}", ingest_table(result.counts));
+  fmt::print("{}", ingest_table(result.counts, options.out));
 }
 
 }  // namespace
@@ -135,7 +136,9 @@ int main(int argc, char** argv) {
       "tars, a folder with a subfolder a tag, or the files of CIFAR-10, CIFAR-100, MNIST's family "
       "(IDX), Tiny ImageNet or YFCC100M; any number of them, told apart by their content. Tars are "
       "indexed where they are; other images are packed into OUT/shards. Items that cannot be used "
-      "are listed in OUT/rejected.jsonl.");
+      "are listed in OUT/rejected.jsonl.\n\n"
+      "A run that failed over its sources or options made nothing: the corrected command may have "
+      "the same DIR. One that was interrupted is resumed by the same command only.");
   Asked asked;
   add_source_options(command.cli(), asked);
   add_image_options(command.cli(), asked);

@@ -87,11 +87,12 @@ Json identity_of(const IngestOptions& options, const std::string& inputs) {
           {"shard_bytes", options.shard_bytes}};
 }
 
-/// Whether the folder holds an ingest that failed before anything was read, by a mistaken source
-/// say: the corrected command may have it.
-bool nothing_was_read(const fs::path& out) {
+/// Whether the folder holds an ingest that failed, by a mistaken source or option say, and made no
+/// dataset: the corrected command may have it. Not one that was interrupted.
+bool only_a_failure_is_in(const fs::path& out) {
   const fs::path record = out / "stage.json";
-  if (!fs::exists(record) || IngestWork::exists(out)) return false;
+  if (!fs::exists(record) || fs::exists(out / "dataset.json")) return false;
+  if (IngestWork::exists(out) && !IngestWork::has_failed(out)) return false;
   const Json stage = read_json(record);
   return stage.value("command", "") == command_name && !stage.value("done", true);
 }
@@ -114,7 +115,7 @@ IngestResult ingest(const IngestOptions& options) {
   const auto val_sources = expand_sources(options.val_sources, true, options.source, input.file());
   const TagRules rules = load_tag_rules(options.stop_tags, options.merge_tags);
   const std::string inputs = list_inputs(train_sources, val_sources, options.source, input);
-  const bool free = options.force || nothing_was_read(options.out);
+  const bool free = options.force || only_a_failure_is_in(options.out);
   if (!free) refuse_other_inputs(options.out, inputs);
 
   Stage stage({options.out, command_name, identity_of(options, inputs), free});
@@ -128,7 +129,9 @@ IngestResult ingest(const IngestOptions& options) {
   {
     IngestWork work(options.out, options.shard_bytes);
     if (options.retry_failed) work.begin_retry();
-    IngestReader(options, rules, work, input.file(), train_sources, val_sources).read();
+    IngestReader reader(options, rules, work, input.file(), train_sources, val_sources);
+    reader.read();
+    reader.check_sources();
     counts = write_index(options, work);
     failures = work.has_failures();
   }

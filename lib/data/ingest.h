@@ -61,12 +61,13 @@ struct IngestResult {
 /// byte an item, in the order of DIR/inputs.tsv (`Rejection`, 0: kept). A killed run goes on where
 /// its last checkpoint was. With retry_failed, items that could not be read are read again, also
 /// those of a finished run, and appended.
-/// Throws Error(usage) for wrong options or changed inputs (with the difference),
-/// Error(interrupted) after SIGTERM, Error if a tar is damaged, if more than max_bad of the items
-/// are unreadable, or if no image or no tag is left.
+/// Throws Error(usage) for wrong options or changed inputs (with the difference; unless all there
+/// is in `out` is a run that failed) and for sources without images or tags, Error(interrupted)
+/// after SIGTERM, Error if a tar is damaged, if more than max_bad of the items are unreadable, or
+/// if no image or no tag is left.
 IngestResult ingest(const IngestOptions& options);
 
-/// The counts as text for people.
-std::string ingest_table(const Json& counts);
+/// The counts of the dataset in `out` as text for people.
+std::string ingest_table(const Json& counts, const std::filesystem::path& out);
 
 }  // namespace hardmoe

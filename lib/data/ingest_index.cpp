@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/text.h"
 #include "data/near_duplicates.h"
 #include "data/tags.h"
 
@@ -52,7 +53,7 @@ class Index {
     for (std::string line; std::getline(lines, line);) rejected.write(line + '\n');
     drop_near_duplicates(rejected);
     std::sort(united_.begin(), united_.end());
-    const Vocabulary vocabulary = count_tags();
+    const Vocabulary vocabulary = count_tags(rejected);
     Json splits = write_splits(rejected);
     save_vocabulary(options_.out / "tags.tsv", vocabulary);
     rejected.commit();
@@ -133,7 +134,23 @@ class Index {
     }
   }
 
-  Vocabulary count_tags() {
+  [[noreturn]] void give_up(AtomicFile& rejected, const std::string& why) {
+    rejected.commit();
+    work_.forget();
+    fail("{}; see {}", why, (options_.out / "rejected.jsonl").string());
+  }
+
+  [[noreturn]] void give_up_without(AtomicFile& rejected, SplitNumber split) {
+    std::vector<std::string> reasons;
+    for (size_t r = 1; r < rejection_names.size(); ++r) {
+      const int64_t count = counts_.rejected[split][r];
+      if (count > 0) reasons.push_back(fmt::format("{} {}", count, rejection_names[r]));
+    }
+    give_up(rejected, fmt::format("no image is left in split '{}' of the {} read ({})",
+                                  split_names[split], counts_.read[split], join(reasons, ", ")));
+  }
+
+  Vocabulary count_tags(AtomicFile& rejected) {
     std::vector<int64_t> found(names_.size());
     int64_t images = 0;
     for_each_row([&](const Row& row, const auto& tags, const auto& truth) {
@@ -148,11 +165,12 @@ class Index {
     }
     distinct_tags_ = static_cast<int64_t>(by_name.size());
     Vocabulary vocabulary = build_vocabulary(by_name, options_.min_tag_count, options_.max_tags);
+    if (images == 0) give_up_without(rejected, train);
     if (vocabulary.size() == 0) {
-      fail(
-          "no tag is on {} or more of the {} training images with tags ({} were rejected): check "
-          "the tags of the sources, --min-tag-count and --stop-tags",
-          options_.min_tag_count, images, counts_.rejected_total());
+      give_up(rejected,
+              fmt::format("no tag is on {} or more of the {} training images, the most frequent is "
+                          "on {}; lower --min-tag-count",
+                          options_.min_tag_count, images, *std::ranges::max_element(found)));
     }
     std::unordered_map<std::string_view, int32_t> ids;
     for (size_t id = 0; id < vocabulary.tags.size(); ++id) {
@@ -192,11 +210,7 @@ class Index {
     for (const SplitNumber split : {train, val}) {
       auto& writer = writers[split];
       if (!writer) {
-        if (split == train || counts_.read[val] > 0) {
-          rejected.commit();
-          fail("no image is left in split '{}' of the {} read; see {}", split_names[split],
-               counts_.read[split], (options_.out / "rejected.jsonl").string());
-        }
+        if (split == train || counts_.read[val] > 0) give_up_without(rejected, split);
         continue;
       }
       Json& entry = splits[split_names[split]];

@@ -98,7 +98,12 @@ void IngestReader::plan() {
     sources_[s].first = static_cast<uint64_t>(total_);
     total_ += items[s];
   }
-  if (total_ == 0) fail("no images in the sources");
+  if (total_ == 0) {
+    fail_usage(
+        "{}: no images there; expected files that end in .jpg, .jpeg, .png or .webp, tars of them, "
+        "or a list with a line an image",
+        join(options_.sources, ", "));
+  }
 }
 
 /// Brings back what an interrupted run knew.
@@ -157,9 +162,9 @@ void IngestReader::close_tars(const Source& source) {
 }
 
 void IngestReader::read() {
-  check_unreadable();
   last_checkpoint_ = now_seconds();
   try {
+    check_unreadable();
     const auto count = static_cast<int64_t>(sources_.size());
     if (work_.position.source < count) {
       const auto& source = sources_[static_cast<size_t>(work_.position.source)];
@@ -272,7 +277,7 @@ void IngestReader::take_item(Examined& examined, const PlannedSource& source, ui
   }
   set_status(item, found.rejection);
   if (found.rejection != Rejection::none) {
-    reject(found, split, item);
+    reject(found, source, split, item);
     return;
   }
   const std::string key = unique_key(found.key);
@@ -344,7 +349,8 @@ void IngestReader::add_row(const Examined& examined, const ImagePlace& place, Sp
   ++rows_;
 }
 
-void IngestReader::reject(const SourceItem& item, SplitNumber split, uint64_t number) {
+void IngestReader::reject(const SourceItem& item, const PlannedSource& source, SplitNumber split,
+                          uint64_t number) {
   ++work_.counts.rejected[split][static_cast<size_t>(item.rejection)];
   Json line = {{"item", number},
                {"key", item.key},
@@ -353,7 +359,9 @@ void IngestReader::reject(const SourceItem& item, SplitNumber split, uint64_t nu
                {"reason", name_of(item.rejection)}};
   if (!item.detail.empty()) line["detail"] = item.detail;
   work_.rejected.write(json_line(line));
-  if (is_unreadable(item.rejection) && work_.counts.first_unreadable.size() < 3) {
+  if (!is_unreadable(item.rejection)) return;
+  if (is_in_file(item, source.spec.kind)) ++work_.counts.in_files;
+  if (work_.counts.first_unreadable.size() < 3) {
     work_.counts.first_unreadable.push_back(
         printable(fmt::format("{} ({}): {}", item.key, item.file, item.detail)));
   }
@@ -366,20 +374,6 @@ void IngestReader::set_status(uint64_t item, Rejection rejection) {
   } else {
     work_.status.write(&rejection, 1);
   }
-}
-
-void IngestReader::check_unreadable() {
-  const IngestCounts& counts = work_.counts;
-  const int64_t unreadable = counts.unreadable();
-  if (static_cast<double>(unreadable) <= options_.max_bad * static_cast<double>(total_)) return;
-  work_.rejected.sync();
-  const fs::path list = options_.out / "rejected.jsonl";
-  fs::copy_file(work_.rejected_list(), list, fs::copy_options::overwrite_existing);
-  fail(
-      "{} of {} items read so far cannot be used, which is more than {} of all {} (--max-bad): "
-      "{}{}; see {}; once they are mended, --retry-failed reads them again",
-      unreadable, counts.read[train] + counts.read[val], options_.max_bad, total_,
-      join(counts.first_unreadable, "; "), unreadable > 3 ? "; …" : "", list.string());
 }
 
 /// Keys name images in results and members in shards: a repeated one gets "-2", "-3" …

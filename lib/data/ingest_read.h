@@ -22,6 +22,10 @@ struct PlannedSource {
   uint64_t first = 0;  ///< number of its first item among all
 };
 
+/// Whether what cannot be read of the item is a file of its own, which can be put right and tried
+/// again.
+bool is_in_file(const SourceItem& item, SourceKind kind);
+
 class IngestReader {
  public:
   /// Validation sources first: an image that is in both splits stays there.
@@ -33,6 +37,10 @@ class IngestReader {
   /// after SIGTERM, Error for damaged sources and more than max_bad unreadable items; another call
   /// goes on from there.
   void read();
+
+  /// Afterwards. Throws Error(usage) if none of the training sources has images with tags, which
+  /// says what was looked for and what was found; warns of such ones among others.
+  void check_sources();
 
   int64_t total() const { return total_; }
 
@@ -48,9 +56,11 @@ class IngestReader {
   ImagePlace place_of(Examined& examined, SplitNumber split, const std::string& key);
   void add_row(const Examined& examined, const ImagePlace& place, SplitNumber split,
                const std::string& key, uint64_t item);
-  void reject(const SourceItem& item, SplitNumber split, uint64_t number);
+  void reject(const SourceItem& item, const PlannedSource& source, SplitNumber split,
+              uint64_t number);
   void set_status(uint64_t item, Rejection rejection);
   void check_unreadable();
+  int64_t first_unusable(const PlannedSource& source);
   std::string unique_key(const std::string& key);
   uint32_t number_of(const std::string& tag);
   void register_tars(const Source& source);

@@ -5,7 +5,7 @@
 
 namespace hardmoe {
 
-std::string ingest_table(const Json& counts) {
+std::string ingest_table(const Json& counts, const std::filesystem::path& out) {
   const std::string where = "the ingest's results";
   const auto splits = json_get<Json>(counts, "splits", where);
   std::vector<std::vector<std::string>> rows{{""}, {"images read"}, {"images kept"}};
@@ -17,6 +17,7 @@ std::string ingest_table(const Json& counts) {
     rows[1].push_back(number(split, "read"));
     rows[2].push_back(number(split, "images"));
   }
+  bool rejected = false;
   for (size_t r = 1; r < rejection_names.size(); ++r) {
     std::vector<std::string> row{fmt::format("  rejected: {}", rejection_names[r])};
     bool any = false;
@@ -26,6 +27,7 @@ std::string ingest_table(const Json& counts) {
       any = any || count > 0;
     }
     if (any) rows.push_back(std::move(row));
+    rejected = rejected || any;
   }
   rows.push_back({"tags on images, read"});
   rows.push_back({"tags on images, kept"});
@@ -44,6 +46,10 @@ std::string ingest_table(const Json& counts) {
   text += fmt::format("vocabulary: {} of {} tags, first {}\n",
                       json_get<int64_t>(counts, "vocabulary", where),
                       json_get<int64_t>(counts, "distinct_tags", where), join(top, ", "));
+  if (rejected) text += fmt::format("rejected items: {}\n", (out / "rejected.jsonl").string());
+  if (!splits.contains("val")) {
+    text += "no split 'val' to evaluate on: --val-fraction 0.1 or --val-source SOURCE makes one\n";
+  }
   return text;
 }
 

@@ -16,11 +16,9 @@ constexpr const char* state_name = "state.json";
 constexpr int work_format = 1;
 
 Json to_json(const IngestCounts& counts) {
-  return {{"read", counts.read},
-          {"tags", counts.tags},
-          {"rejected", counts.rejected},
-          {"renamed", counts.renamed},
-          {"first_unreadable", counts.first_unreadable}};
+  return {{"read", counts.read},         {"tags", counts.tags},
+          {"rejected", counts.rejected}, {"renamed", counts.renamed},
+          {"in_files", counts.in_files}, {"first_unreadable", counts.first_unreadable}};
 }
 
 IngestCounts counts_from(const Json& json) {
@@ -29,6 +27,7 @@ IngestCounts counts_from(const Json& json) {
   json.at("tags").get_to(counts.tags);
   json.at("rejected").get_to(counts.rejected);
   json.at("renamed").get_to(counts.renamed);
+  counts.in_files = json.value("in_files", int64_t{0});
   json.at("first_unreadable").get_to(counts.first_unreadable);
   return counts;
 }
@@ -58,6 +57,10 @@ int64_t IngestCounts::unreadable() const {
 }
 
 bool IngestWork::exists(const fs::path& out) { return fs::exists(folder_in(out) / state_name); }
+
+bool IngestWork::has_failed(const fs::path& out) {
+  return exists(out) && read_json(folder_in(out) / state_name).value("failed", false);
+}
 
 fs::path IngestWork::retry_list() const {
   return folder_ / fmt::format("retry-{}.jsonl", position.attempt);
@@ -156,10 +159,20 @@ void IngestWork::checkpoint() {
                                     {"attempt", position.attempt},
                                     {"retried", position.retried},
                                     {"all_read", position.all_read},
+                                    {"failed", failed},
                                     {"bytes", lengths},
                                     {"open_shards", parts},
                                     {"counts", to_json(counts)}});
 }
+
+fs::path IngestWork::show_rejected() {
+  rejected.sync();
+  fs::path shown = out_ / "rejected.jsonl";
+  fs::copy_file(rejected_list(), shown, fs::copy_options::overwrite_existing);
+  return shown;
+}
+
+void IngestWork::forget() const { fs::remove(folder_ / state_name); }
 
 bool IngestWork::has_failures() const {
   for (const auto& split : counts.rejected) {
@@ -199,6 +212,7 @@ void IngestWork::begin_retry() {
       --counts.read[split];
     }
   }
+  counts.in_files = 0;
   counts.first_unreadable.clear();
   position.all_read = false;
   retry.commit();

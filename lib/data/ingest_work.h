@@ -61,6 +61,7 @@ struct IngestCounts {
   std::array<int64_t, 2> read{}, tags{};
   std::array<std::array<int64_t, rejection_names.size()>, 2> rejected{};
   int64_t renamed = 0;
+  int64_t in_files = 0;  ///< of the unreadable: files of their own, which may be put right
   std::vector<std::string> first_unreadable;  ///< three, for the message
 
   int64_t rejected_total() const;
@@ -82,6 +83,8 @@ class IngestWork {
 
   /// Whether the folder holds a run that can go on, or be added to.
   static bool exists(const std::filesystem::path& out);
+  /// Whether that one failed for a reason of its sources or options.
+  static bool has_failed(const std::filesystem::path& out);
   static std::filesystem::path folder_in(const std::filesystem::path& out) { return out / "work"; }
   const std::filesystem::path& folder() const { return folder_; }
 
@@ -90,10 +93,16 @@ class IngestWork {
   ShardList shards;
   AppendFile rows, tags, keys, names, united, status, rejected;
 
+  bool failed = false;  ///< for has_failed()
+
   ShardWriter& writer(SplitNumber split) { return *writers_[split]; }
 
   /// Puts everything on the disk, then state.json.
   void checkpoint();
+  /// Makes OUT/rejected.jsonl of what was rejected so far, for people, and returns its name.
+  std::filesystem::path show_rejected();
+  /// The next run begins from nothing: what was read is of no use.
+  void forget() const;
   /// Whether there are items that begin_retry() would try again.
   bool has_failures() const;
   /// Items that failed, to be tried again: moves their lines of rejected.jsonl into a list, and

@@ -338,7 +338,7 @@ TEST(Ingest, ValidationKeepsWhatTruthCanJudge) {
   EXPECT_EQ(counts["splits"]["train"]["rejected"]["no tags"], 1);
   EXPECT_EQ(counts["splits"]["train"]["rejected"]["no kept tag"], 1);
   EXPECT_EQ(counts["splits"]["val"]["rejected"]["no kept tag"], 1);
-  const std::string table = ingest_table(counts);
+  const std::string table = ingest_table(counts, options.out);
   EXPECT_NE(table.find("rejected: no kept tag      1    1"), std::string::npos) << table;
   EXPECT_NE(table.find("vocabulary: 2 of 3 tags, first a 2, b 1"), std::string::npos) << table;
 }

@@ -304,7 +304,7 @@ TEST(Sources, WhatIsNoSourceIsToldWithWhatToDo) {
   // A list of a heading alone has no images.
   overwrite(folder / "heading.csv", "image,tags\n");
   expect_error([&] { ingest(options_for(folder / "o", {(folder / "heading.csv").string()})); },
-               {"no images in the sources"});
+               {"heading.csv: no images there", "a line an image"}, ExitStatus::usage);
 }
 
 TEST(Sources, WhatDescribesAnImageIsBesideIt) {

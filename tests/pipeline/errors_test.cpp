@@ -115,6 +115,29 @@ TEST_F(Mistakes, OfUsageAndConfiguration) {
   EXPECT_FALSE(fs::exists(folder / "r"));
 }
 
+TEST_F(Mistakes, OfIngestAreMendedInTheSameFolder) {
+  write_pictures(folder.path(), 16);
+  fs::create_directories(folder / "empty");
+  output_of(folder.path(), "sed s/tags/labels/ images.jsonl > labels.jsonl");
+  expect({"moe-ingest empty --out x", 2, {"empty: no images there", ".jpg"}});
+  expect({"moe-ingest pictures --out x",
+          2,
+          {"no item of pictures can be used", "0000 (pictures/0000.png) has no tags",
+           "not in a subfolder of pictures", "no 0000.json or 0000.txt", "see x/rejected.jsonl"}});
+  expect({"moe-ingest labels.jsonl --out x",
+          2,
+          {"no item of labels.jsonl can be used", "(labels.jsonl, line 1) has no tags",
+           "no field 'tags' among 'image', 'labels', 'truth'", "--columns tags=NAME",
+           "see x/rejected.jsonl"}});
+  const std::string table =
+      output_of(folder.path(), "moe-ingest labels.jsonl --columns tags=labels --out x");
+  EXPECT_NE(table.find("no split 'val' to evaluate on: --val-fraction"), std::string::npos);
+  EXPECT_EQ(table.find("rejected"), std::string::npos) << table;
+  expect({"moe-ingest images.jsonl --out x",
+          2,
+          {"x: made from other sources", "--force", "\n  added ", "images.jsonl\n  gone "}});
+}
+
 TEST_F(Mistakes, OfDevices) {
   prepare(false);
   const auto engine = make_engine("cpu");

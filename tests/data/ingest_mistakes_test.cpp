@@ -1,0 +1,209 @@
+// Sources that are not as they should be: what the message says, and that the corrected run needs
+// no other folder.
+#include <gtest/gtest.h>
+
+#include "base/files.h"
+#include "base/text.h"
+#include "data/dataset.h"
+#include "data/ingest.h"
+#include "data/small_dataset.h"
+#include "expect_error.h"
+#include "temporary_folder.h"
+
+namespace hardmoe {
+namespace {
+namespace fs = std::filesystem;
+using Strings = std::vector<std::string>;
+
+class IngestMistakes : public testing::Test {
+ protected:
+  IngestMistakes() {
+    for (int i = 0; i < 12; ++i) {
+      overwrite(folder / fmt::format("{}.png", i), encode_png(numbered_image(i, 4, 4)));
+    }
+    options.out = folder / "out";
+  }
+
+  /// The option's source: a file of that name with those bytes.
+  void write(const std::string& name, const std::string& bytes) {
+    overwrite(folder / name, bytes);
+    options.sources = {(folder / name).string()};
+  }
+  /// 12 lines, the images' tags in that field.
+  std::string list(const std::string& field = "tags") const {
+    std::string lines;
+    for (int i = 0; i < 12; ++i) {
+      lines +=
+          Json{{"image", fmt::format("{}.png", i)}, {field, {"a", fmt::format("b{}", i)}}}.dump() +
+          '\n';
+    }
+    return lines;
+  }
+  void refuse(const Strings& words, ExitStatus status = ExitStatus::usage) const {
+    expect_error([&] { ingest(options); }, words, status);
+  }
+  std::string rejected() const { return read_file(options.out / "rejected.jsonl"); }
+
+  TemporaryFolder folder;
+  IngestOptions options;
+};
+
+TEST_F(IngestMistakes, TagsUnderAnotherNameAreToldWithWhatIsThere) {
+  write("list.jsonl", list("labels"));
+  refuse({"no item of", "0 (", "list.jsonl, line 1) has no tags",
+          "no field 'tags' among 'image', 'labels'; name it by --columns tags=NAME",
+          "see " + (options.out / "rejected.jsonl").string()});
+  const std::string lines = rejected();
+  EXPECT_EQ(std::count(lines.begin(), lines.end(), '\n'), 12);
+  refuse({"no field 'tags'"});  // as often as it is asked
+  options.source.columns.tags = {"labels"};
+  EXPECT_EQ(ingest(options).counts["splits"]["train"]["images"], 12);
+}
+
+TEST_F(IngestMistakes, ImagesUnderAnotherNameAreToo) {
+  write("list.jsonl", R"({"file": "0.png", "tags": ["a"]})");
+  refuse({"no item of", "has no image, no field 'image' among 'file', 'tags'",
+          "--columns image=NAME"});
+  write("list.jsonl", R"({"image": ["0.png"], "tags": ["a"]})");
+  refuse({"has no image, field 'image': expected a path, found array"});
+}
+
+TEST_F(IngestMistakes, BlankTagsAndFlatFolders) {
+  write("list.csv", "path,tags,more\n0.png,,a\n1.png, ,a\n");
+  refuse({"no item of", "list.csv, line 2) has no tags, column 'tags' is blank"});
+  write("list.csv", "0.png,,a\n1.png, ,a\n");
+  options.source.columns = parse_columns("image=1,tags=2");
+  refuse({"no tags", "column 2 is blank"});
+  options.source.columns = {};
+  write("list.jsonl", R"({"image": "0.png", "tags": []})");
+  refuse({"has no tags, field 'tags' is empty"});
+  write("list.jsonl", R"({"image": "0.png", "tags": ["a"]})");
+  overwrite(folder / "stop.txt", "a\n");
+  options.stop_tags = folder / "stop.txt";
+  refuse({"has no tags, all are stopped or blank"});
+  options.stop_tags.clear();
+  write("list.jsonl", R"({"image": "0.png", "truth": ["a"]})");
+  refuse({"has no tags, no field 'tags' among 'image', 'truth'"});
+  fs::create_directories(folder / "flat");
+  fs::copy(folder / "0.png", folder / "flat");
+  options.sources = {(folder / "flat").string()};
+  refuse({"0 (", "0.png) has no tags, not in a subfolder of", "no 0.json or 0.txt beside it"});
+  overwrite(folder / "flat/0.txt", "a");  // the images' names are what they were
+  EXPECT_EQ(ingest(options).counts["splits"]["train"]["images"], 1);
+}
+
+TEST_F(IngestMistakes, OneSourceWithoutTagsAmongOthersIsAWarning) {
+  write("labels.jsonl", R"({"image": "0.png", "labels": ["a"]})");
+  write("list.jsonl", list());
+  options.sources.push_back((folder / "labels.jsonl").string());
+  testing::internal::CaptureStderr();
+  ingest(options);
+  const std::string warning = testing::internal::GetCapturedStderr();
+  EXPECT_NE(warning.find("labels.jsonl can be used"), std::string::npos) << warning;
+  EXPECT_NE(warning.find("no field 'tags' among 'image', 'labels'"), std::string::npos) << warning;
+}
+
+TEST_F(IngestMistakes, AListIsMendedAndReadAnew) {
+  const std::string whole = list();
+  std::string broken = whole;
+  broken.replace(broken.find("[\"a\",\"b1\"]"), 1, "");
+  write("list.jsonl", broken);
+  refuse({"1 of 2 items", "list.jsonl, line 2", "not valid JSON, column 33: ", "expected ':'",
+          "put the list or tar right and run the same command", "rejected.jsonl"},
+         ExitStatus::failed);
+  EXPECT_NE(rejected().find("line 2"), std::string::npos);
+  expect_error([&] { ingest(options); }, {"1 of 2 items"});
+  write("list.jsonl", whole);
+  EXPECT_EQ(ingest(options).counts["splits"]["train"]["images"], 12);
+}
+
+TEST_F(IngestMistakes, AFileIsPutRightAndTriedAgain) {
+  write("list.jsonl", list());
+  overwrite(folder / "3.png", "no image");
+  try {
+    ingest(options);
+    FAIL();
+  } catch (const Error& error) {
+    const std::string message = error.what();
+    EXPECT_NE(message.find("put the files right and read them again by --retry-failed"),
+              std::string::npos);
+    EXPECT_EQ(message.find("list or tar"), std::string::npos) << message;
+  }
+  overwrite(folder / "3.png", encode_png(numbered_image(3, 4, 4)));
+  options.retry_failed = true;
+  EXPECT_EQ(ingest(options).counts["splits"]["train"]["images"], 12);
+}
+
+TEST_F(IngestMistakes, AFailedRunLetsOtherOptionsBegin) {
+  write("list.jsonl", list());
+  options.min_tag_count = 20;
+  refuse({"no tag is on 20 or more of the 12", "the most frequent is on 12", "--min-tag-count",
+          "rejected.jsonl"},
+         ExitStatus::failed);
+  EXPECT_EQ(rejected(), "");
+  options.min_tag_count = 1;
+  options.min_size = 5;
+  refuse({"no image is left in split 'train' of the 12 read (12 too small)", "rejected.jsonl"},
+         ExitStatus::failed);
+  EXPECT_NE(rejected().find("too small"), std::string::npos);
+  options.min_size = 0;
+  EXPECT_FALSE(ingest(options).was_done);
+  options.min_size = 3;
+  refuse({"min_size: was 0, is 3", "--force"});
+}
+
+/// As if it had been stopped after its last checkpoint.
+TEST_F(IngestMistakes, AnInterruptedRunDoesNot) {
+  write("list.jsonl", list());
+  overwrite(folder / "3.png", "no image");
+  options.max_bad = 0.5;
+  ingest(options);  // its work stays, for the file that could not be read
+  Json record = read_json(options.out / "stage.json");
+  record["done"] = false;
+  write_json(options.out / "stage.json", record);
+  fs::remove(options.out / "dataset.json");
+  options.min_size = 3;
+  refuse({"min_size: was 0, is 3", "--force"});
+  // Nor one that failed once it goes on, and has got further.
+  options.min_size = 0;
+  options.max_bad = 0;
+  refuse({"1 of 12"}, ExitStatus::failed);
+  options.max_bad = 0.5;
+  EXPECT_FALSE(ingest(options).was_done);
+  options.min_size = 3;
+  refuse({"min_size: was 0, is 3", "--force"});
+}
+
+TEST_F(IngestMistakes, OtherSeparatorsAreGuessed) {
+  write("list.csv", "image;tags\n0.png;a,b\n");
+  refuse({"list.csv, line 1", "no column 'image' among 'image;tags'", "looks like ';'", "tr ';'"});
+  write("list", "image;tags\n0.png;a\n");
+  refuse({"list, line 1", "looks like ';'"});
+  options.source.columns.image = {"image"};
+  refuse({"'image' (--columns) among 'image;tags'; the separator looks like ';'"});
+  options.source.columns = {};
+  options.source.format = "csv";
+  write("tabs", "image\ttags\n0.png\ta\n");
+  refuse({"looks like a tab", "tsv:PATH"});
+  options.source.format = "tsv";
+  write("commas", "image,tags\n0.png,a\n");
+  refuse({"looks like ','", "csv:PATH"});
+}
+
+TEST_F(IngestMistakes, TheTableSaysWhereToLook) {
+  write("list.jsonl", list());
+  overwrite(folder / "3.png", "no image");
+  options.max_bad = 0.5;
+  const Json counts = ingest(options).counts;
+  const std::string table = ingest_table(counts, options.out);
+  const std::string listed = "rejected items: " + (options.out / "rejected.jsonl").string();
+  EXPECT_NE(table.find(listed), std::string::npos) << table;
+  EXPECT_NE(table.find("no split 'val'"), std::string::npos) << table;
+  options.val_fraction = 0.5;
+  options.out = folder / "other";
+  const std::string both = ingest_table(ingest(options).counts, options.out);
+  EXPECT_EQ(both.find("no split"), std::string::npos) << both;
+}
+
+}  // namespace
+}  // namespace hardmoe
