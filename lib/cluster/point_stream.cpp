@@ -47,7 +47,7 @@ void PointStream::for_each(const std::function<bool(const Points&, int64_t)>& bo
         values = source_.memory() + first * cols_;
       } else if (keep) {
         keep_bytes_ -= bytes;
-        target.values = Tensor(DType::f32, {count, cols_});
+        target.values = Tensor::unfilled(DType::f32, {count, cols_});
         read(first, count, target.values.as<float>().data());
         values = target.values.as<float>().data();
       } else if (pca_ == nullptr) {

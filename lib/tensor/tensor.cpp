@@ -18,17 +18,24 @@ int64_t element_count(const Shape& shape) {
 
 std::string to_string(const Shape& shape) { return fmt::format("{}", fmt::join(shape, "×")); }
 
-Tensor::Tensor(DType dtype, Shape shape) : dtype_(dtype), shape_(std::move(shape)) {
+Tensor::Tensor(DType dtype, Shape shape) : Tensor(unfilled(dtype, std::move(shape))) {
+  std::memset(data_.get(), 0, bytes());
+}
+
+Tensor Tensor::unfilled(DType dtype, Shape shape) {
+  Tensor tensor;
+  tensor.dtype_ = dtype;
+  tensor.shape_ = std::move(shape);
   // Large arrays are walked end to end again and again: huge pages spare most of the TLB misses.
   constexpr size_t huge_page = size_t{1} << 21;
-  const size_t count = std::max<size_t>(bytes(), 1);
+  const size_t count = std::max<size_t>(tensor.bytes(), 1);
   const bool large = count >= 2 * huge_page;
   const std::align_val_t alignment{large ? huge_page : 64};
-  data_ =
+  tensor.data_ =
       std::shared_ptr<std::byte[]>(static_cast<std::byte*>(::operator new(count, alignment)),
                                    [alignment](std::byte* p) { ::operator delete(p, alignment); });
-  if (large) ::madvise(data_.get(), count, MADV_HUGEPAGE);
-  std::memset(data_.get(), 0, count);
+  if (large) ::madvise(tensor.data_.get(), count, MADV_HUGEPAGE);
+  return tensor;
 }
 
 void Tensor::check_type(DType wanted) const {

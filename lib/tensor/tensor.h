@@ -25,6 +25,9 @@ class Tensor {
   /// Zero-filled.
   Tensor(DType dtype, Shape shape);
 
+  /// Of whatever is in the memory: for one that is written whole next, by several threads.
+  static Tensor unfilled(DType dtype, Shape shape);
+
   template <class T>
   static Tensor from(const std::vector<T>& values, Shape shape);
 

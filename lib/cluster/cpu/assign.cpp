@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <optional>
 
 #include "base/threads.h"
 #include "cluster/cpu/backend.h"
@@ -127,21 +128,32 @@ std::unique_ptr<Points> ClusterCpu::load(MatrixView rows) { return std::make_uni
 
 void ClusterCpu::assign(const Points& points, const PricedCentroids& rule,
                         std::span<uint16_t> assignment, PassTotals& totals) {
-  const MatrixView rows = points.view();
-  std::vector<uint16_t> found(assignment.size());
-  if (const auto levels = integer_levels(); levels.empty()) {
-    hardmoe::assign(rows, CentroidTable(rule.centroids, rule.prices), found);
-  } else {
-    find_parts(rows, Screen(rule.centroids, rule.prices, levels[0]), found);
+  // Few enough rows that they are still in the cache when they are added up, and enough for each
+  // part to have a good many.
+  constexpr int64_t least_rows = 2048, rows_a_part = 32;
+  const MatrixView all = points.view();
+  const auto levels = integer_levels();
+  std::optional<Screen> screen;
+  if (!levels.empty()) screen.emplace(rule.centroids, rule.prices, levels[0]);
+  const int64_t step = std::max(least_rows, rows_a_part * rule.centroids.rows);
+  for (int64_t first = 0; first < all.rows; first += step) {
+    const MatrixView rows = all.slice(first, std::min(all.rows, first + step));
+    std::vector<uint16_t> found(static_cast<size_t>(rows.rows));
+    if (screen) {
+      find_parts(rows, *screen, found);
+    } else {
+      hardmoe::assign(rows, CentroidTable(rule.centroids, rule.prices), found);
+    }
+    std::vector<int64_t> sizes(totals.sizes.size());
+    uint16_t* assigned = assignment.data() + first;
+    for (size_t i = 0; i < found.size(); ++i) {
+      ++sizes[found[i]];
+      totals.moved += found[i] != assigned[i] ? 1 : 0;
+      assigned[i] = found[i];
+    }
+    for (size_t c = 0; c < sizes.size(); ++c) totals.sizes[c] += sizes[c];
+    add_sums(rows, rule.centroids, sort_rows(found, sizes), totals);
   }
-  std::vector<int64_t> sizes(totals.sizes.size());
-  for (size_t i = 0; i < found.size(); ++i) {
-    ++sizes[found[i]];
-    totals.moved += found[i] != assignment[i] ? 1 : 0;
-    assignment[i] = found[i];
-  }
-  for (size_t c = 0; c < sizes.size(); ++c) totals.sizes[c] += sizes[c];
-  add_sums(rows, rule.centroids, sort_rows(found, sizes), totals);
 }
 
 }  // namespace hardmoe::cpu
