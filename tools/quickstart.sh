@@ -12,9 +12,10 @@ for argument in "$@"; do
   fi
 done
 
-tools/setup.sh --quickstart
-tools/configure.sh -DHARDMOE_TESTS=OFF
-cmake --build build
+# Only the table goes to standard output.
+tools/setup.sh --quickstart >&2
+tools/configure.sh -DHARDMOE_TESTS=OFF >&2
+cmake --build build >&2
 
 images=runs/openclipart/images.jsonl
 if [[ ! -f $images ]]; then

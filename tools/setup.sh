@@ -38,6 +38,7 @@ done
 
 finish() {
   if [[ $cuda == yes ]]; then
+    rm -f "${log:-}"
     exec "$(dirname "$0")/setup_cuda.sh"
   fi
   exit 0
@@ -77,8 +78,11 @@ echo "setup.sh: installing ${missing[*]}" >&2
 if ! "${as_root[@]}" apt-get update -qq; then
   echo "setup.sh: apt-get update failed; trying with the package lists there are" >&2
 fi
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
 if ! "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
-  apt-get install -y -qq --no-install-recommends "${missing[@]}"; then
+  apt-get install -y -qq --no-install-recommends "${missing[@]}" > "$log" 2>&1; then
+  cat "$log" >&2
   for package in "${missing[@]}"; do
     if ! apt-cache show "$package" > /dev/null 2>&1; then
       echo "setup.sh: '$package' is not in this distribution's archive" >&2
