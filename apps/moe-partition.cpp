@@ -1,5 +1,7 @@
 // moe-partition: gives each training image to one expert, by balanced k-means on the base's
 // embedding or by one of two controls.
+#include <algorithm>
+
 #include "app.h"
 #include "base/log.h"
 #include "base/stage.h"
@@ -49,9 +51,10 @@ Partition grow(const RowSource& features, const Options& options, const Config& 
 void warn_if_unequal(const Partition& partition) {
   if (partition.balanced) return;
   const bool by_tag = partition.config.method == PartitionMethod::top_tag;
-  log_warning("the largest part is {:.2f} × the mean, beyond the tolerance of {}: {}",
-              partition.imbalance, partition.config.tolerance,
-              by_tag ? "tags are not split" : "too many images have nearly equal embeddings");
+  const auto [least, most] = std::ranges::minmax(partition.sizes);
+  log_warning("parts of {} to {} images are not all within the tolerance of {}: {}", least, most,
+              partition.config.tolerance,
+              by_tag ? "tags are not split" : "many images have nearly equal embeddings");
 }
 
 void run(const Options& options, Config& config) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -75,6 +76,28 @@ int64_t price_points(int64_t rows, const KMeansParams& params) {
   return std::min(rows, std::max(params.price_sample, 16 * params.clusters));
 }
 
+/// Points that set the prices before all points do: an expert's share of fewer is too uncertain,
+/// and to correct what came of that takes many passes.
+int64_t final_price_points(int64_t rows, int64_t cols, int64_t parts) {
+  constexpr int64_t points_a_part = 4096, most_bytes = int64_t{128} << 20;
+  return std::min({rows, points_a_part * parts, most_bytes / (cols * int64_t{sizeof(float)})});
+}
+
+/// Points drawn from others, in memory.
+class Sample {
+ public:
+  Sample(const PointStream& points, int64_t count, Random random)
+      : rows_(points.sample(count, random)),
+        source_(matrix_view(rows_)),
+        stream_(source_, points.backend()) {}
+  PointStream& stream() { return stream_; }
+
+ private:
+  Tensor rows_;
+  MatrixSource source_;
+  PointStream stream_;
+};
+
 /// Moves centroids to the means of their parts; those of empty ones stay.
 void move_to_means(const PassTotals& totals, Tensor& centroids) {
   float* rows = centroids.as<float>().data();
@@ -123,16 +146,12 @@ KMeansState fit_centroids(PointStream& points, const KMeansParams& params,
            state.iterations.back().reseeded == 0;
   };
 
-  std::unique_ptr<MatrixSource> sample_source;
-  std::unique_ptr<PointStream> sample_stream;
-  Tensor sample;
+  std::optional<Sample> sample;
   if (const int64_t count = price_points(points.rows(), params);
       balanced && count < points.rows()) {
-    sample = points.sample(count, Random(params.seed, RandomUse::kmeans, 3));
-    sample_source = std::make_unique<MatrixSource>(matrix_view(sample));
-    sample_stream = std::make_unique<PointStream>(*sample_source, points.backend());
+    sample.emplace(points, count, Random(params.seed, RandomUse::kmeans, 3));
   }
-  PointStream& priced = sample_stream ? *sample_stream : points;
+  PointStream& priced = sample ? sample->stream() : points;
   while (static_cast<int>(state.iterations.size()) < params.iterations && !settled()) {
     if (balanced) {
       fit_prices(priced, matrix_view(state.centroids),
@@ -158,10 +177,18 @@ KMeansState fit_centroids(PointStream& points, const KMeansParams& params,
   return state;
 }
 
-KMeansResult assign_parts(PointStream& points, KMeansState state, double tolerance,
+KMeansResult assign_parts(PointStream& points, KMeansState state, const KMeansParams& params,
                           std::span<const uint16_t> part_of, int64_t parts) {
   const MatrixView centroids = matrix_view(state.centroids);
+  const double tolerance = params.tolerance;
+  if (part_of.empty()) parts = centroids.rows;
   if (tolerance > 0) {
+    if (const int64_t count = final_price_points(points.rows(), points.cols(), parts);
+        count < points.rows()) {
+      Sample sample(points, count, Random(params.seed, RandomUse::kmeans, 4));
+      fit_prices(sample.stream(), centroids,
+                 {.tolerance = tolerance / 2, .part_of = part_of, .parts = parts}, state.prices);
+    }
     fit_prices(points, centroids, {.tolerance = tolerance, .part_of = part_of, .parts = parts},
                state.prices);
   }
@@ -185,7 +212,7 @@ KMeansResult assign_parts(PointStream& points, KMeansState state, double toleran
 KMeansResult kmeans(PointStream& points, const KMeansParams& params,
                     const std::function<void(const KMeansState&)>& observe,
                     const KMeansState* resume) {
-  return assign_parts(points, fit_centroids(points, params, observe, resume), params.tolerance);
+  return assign_parts(points, fit_centroids(points, params, observe, resume), params);
 }
 
 KMeansResult kmeans(MatrixView points, const KMeansParams& params,
@@ -206,7 +233,9 @@ int64_t kmeans_bytes(int64_t rows, int64_t cols, int64_t block_rows, const KMean
   const int64_t start = std::min(rows, start_points) * (cols + 16) * 4;
   int64_t prices = 0;
   if (params.tolerance > 0) {
-    prices = boundary_bytes(rows) + price_points(rows, params) * cols * 4;
+    prices =
+        boundary_bytes(rows) +
+        cols * 4 * std::max(price_points(rows, params), final_price_points(rows, cols, clusters));
   }
   return assignment + tables + block + std::max(start, prices);
 }

@@ -130,8 +130,10 @@ void partition_by_kmeans(PointStream& points, const PartitionRun& run, Partition
   if (config.fine > 0) {
     partition.gater.expert_of = group_centroids(fitted.centroids, config.experts, partition.seed);
   }
-  KMeansResult found = assign_parts(points, std::move(fitted), config.tolerance,
-                                    partition.gater.expert_of, config.experts);
+  KMeansParams params = kmeans_params(config, partition.seed);
+  params.tolerance = config.tolerance;  // the experts', also where centroids are many
+  KMeansResult found =
+      assign_parts(points, std::move(fitted), params, partition.gater.expert_of, config.experts);
   for (uint16_t& part : found.assignment) {
     if (config.fine > 0) part = partition.gater.expert_of[part];
   }

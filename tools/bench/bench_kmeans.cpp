@@ -111,7 +111,7 @@ void run(const std::vector<std::filesystem::path>& paths, const KMeansParams& pa
     log_info("iteration {}  inertia {:.8g}  {:.2f} s", now.iterations.size(), i.inertia, i.seconds);
   });
   const double fitted = now_seconds();
-  const KMeansResult result = assign_parts(points, std::move(state), params.tolerance);
+  const KMeansResult result = assign_parts(points, std::move(state), params);
   const double end = now_seconds();
 
   struct rusage usage = {};
