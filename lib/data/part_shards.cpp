@@ -156,7 +156,7 @@ PartShardsResult write_part_shards(const Dataset& dataset,
   int64_t images = 0;
   for (const auto& [name, entry] : record["splits"].items()) images += dataset.split(name).size();
   Progress progress("images", images);
-  for (auto& [name, entry] : record["splits"].items()) {
+  for (const auto& [name, entry] : record["splits"].items()) {
     const Split& split = dataset.split(name);
     SplitLayout layout(dataset, split, folder, shard_bytes, shards, result);
     if (name == "train") {
