@@ -162,6 +162,10 @@ int main(int argc, char** argv) {
   command.device_option();
   command.stage_options(options.force);
   return command.run(argc, argv, [&] {
+    for (const char* option : {"--method", "--experts", "--pca", "--fine"}) {
+      if (base_of(options).empty() || command.cli().count(option) == 0) continue;
+      fail_usage("{}: a partition that is split or extended keeps its own; leave it out", option);
+    }
     run(options, command.config());
     if (options.shards.empty()) return;
     write_expert_shards(options.dataset, options.out, options.shards, options.force);

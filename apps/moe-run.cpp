@@ -5,14 +5,27 @@
 
 namespace {
 
+using namespace hardmoe;
+
 std::filesystem::path program_folder() {
   return std::filesystem::read_symlink("/proc/self/exe").parent_path();
+}
+
+void run_steps(const std::vector<PipelineStep>& steps, const std::function<void()>& check) {
+  size_t total = 0, done = 0;
+  for (const auto& step : steps) total += step.processes.size();
+  for (const auto& step : steps) {
+    check();
+    run_processes(step.processes, step.parallel,
+                  [&](const ProcessSpec& process, const ProcessResult& result) {
+                    log_info("[{}/{}] {}: {:.1f} s", ++done, total, process.name, result.seconds);
+                  });
+  }
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  using namespace hardmoe;
   namespace fs = std::filesystem;
   Command command(
       "moe-run",
@@ -40,6 +53,7 @@ int main(int argc, char** argv) {
     Config& config = command.config();
     const fs::path frozen = fs::path(out) / (dry_run ? "planned.yaml" : "config.yaml");
     const auto steps = plan_pipeline(config, out, program_folder(), frozen, force);
+    check_run_folder(out);
     make_writable_folder(fs::path(out) / "logs");
     if (dry_run) {
       write_file_atomic(frozen, config_yaml(fields_of(config)));
@@ -50,16 +64,16 @@ int main(int argc, char** argv) {
       return;
     }
     const FileLock lock(fs::path(out) / ".lock", out);
-    write_file_atomic(frozen, config_yaml(fields_of(config)));
     check_devices(config, program_folder(), fs::path(out) / "logs/device.txt");
-    size_t total = 0, done = 0;
-    for (const auto& step : steps) total += step.processes.size();
+    const std::string before = fs::exists(frozen) ? read_file(frozen) : "";
+    write_file_atomic(frozen, config_yaml(fields_of(config)));
     const double start = now_seconds();
-    for (const auto& step : steps) {
-      run_processes(step.processes, step.parallel,
-                    [&](const ProcessSpec& process, const ProcessResult& result) {
-                      log_info("[{}/{}] {}: {:.1f} s", ++done, total, process.name, result.seconds);
-                    });
+    try {
+      run_steps(steps, [&] { check_evaluation_split(config, out); });
+    } catch (const Error& error) {
+      const bool refused = error.status() == ExitStatus::usage;
+      if (refused && !before.empty()) write_file_atomic(frozen, before);  // what the run is of
+      throw;
     }
     const Json summary = pipeline_summary(config, out);
     write_json(fs::path(out) / "summary.json", summary);

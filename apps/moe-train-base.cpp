@@ -45,7 +45,7 @@ int main(int argc, char** argv) {
                  {{"dataset", dataset.fingerprint()},
                   {"seed", config.seed},
                   {"model", config_json(fields_of(config.model))},
-                  {"train", training_inputs(config.base)}},
+                  {"base", training_inputs(config.base)}},
                  force});
     if (stage.done()) {
       log_info("{}: already done", out);

@@ -52,7 +52,7 @@ int main(int argc, char** argv) {
     Json inputs = {{"dataset", dataset.fingerprint()},
                    {"seed", config.seed},
                    {"precision", name_of(config.expert.precision)},
-                   {"train", training_inputs(config.decoder)}};
+                   {"decoder", training_inputs(config.decoder)}};
     inputs.update(mixture_identity(mixture, base, partition));
     Stage stage({out, "moe-train-decoder", inputs, force});
     if (stage.done()) {

@@ -47,10 +47,10 @@ int main(int argc, char** argv) {
 
     Json inputs = {{"dataset", dataset.fingerprint()},
                    {"base", stage_fingerprint(base_folder, "moe-train-base")},
-                   {"expert", expert},
+                   {"number", expert},
                    {"seed", config.seed},
                    {"start", config.expert.start == ExpertStart::base ? "base" : "scratch"},
-                   {"train", training_inputs(config.expert)}};
+                   {"expert", training_inputs(config.expert)}};
     std::vector<int64_t> items;
     uint64_t number = 0;
     if (expert != "all") {
@@ -60,7 +60,6 @@ int main(int argc, char** argv) {
         fail_usage("--expert: expected a number from 0 or 'all', found '{}'", expert);
       }
       if (partition_folder.empty()) fail_usage("--expert {} needs --partition DIR", expert);
-      inputs["partition"] = stage_fingerprint(partition_folder, "moe-partition");
       require_partition_of(partition_folder, base_folder, dataset.fingerprint());
       const Partition partition = load_partition(partition_folder);
       if (static_cast<int64_t>(partition.assignment.size()) != split.size()) {
@@ -75,6 +74,8 @@ int main(int argc, char** argv) {
                    parts.size() - 1);
       }
       items = std::move(parts[number]);
+      inputs["images"] =
+          fingerprint_of_items(items);  // those of a part that --split left alone stay
       if (items.empty()) fail("expert {}: its part of {} is empty", number, partition_folder);
       ++number;  // seeds: 0 for all, k+1 for expert k
     }

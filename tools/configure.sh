@@ -2,6 +2,10 @@
 # Configures build/ for a Release build; arguments go to cmake. A folder configured before keeps its
 # generator, so that scripts and a developer's own choice can share it.
 set -euo pipefail
+if [[ ${1:-} == --help || ${1:-} == -h ]]; then
+  sed -n '2,3s/^# //p' "$0"
+  exit 0
+fi
 cd -P "$(dirname "$0")/.." # one name for the folder, however it was reached: CMake builds by names
 
 options=(-DCMAKE_BUILD_TYPE=Release)

@@ -3,6 +3,10 @@
 # package on PyPI, and says what else is missing and where it is to be had. tools/setup.sh --cuda calls it;
 # it needs python3 with pip once, and neither root nor a GPU.
 set -euo pipefail
+if [[ ${1:-} == --help || ${1:-} == -h ]]; then
+  sed -n '2,4s/^# //p' "$0"
+  exit 0
+fi
 cd "$(dirname "$0")/.."
 
 # One wheel whatever this machine is: only its headers are used.

@@ -2,6 +2,10 @@
 # Installs what is missing, builds into build/ and runs every test. Arguments go to ctest:
 #   tools/test.sh -R Safetensors
 set -euo pipefail
+if [[ ${1:-} == --help || ${1:-} == -h ]]; then
+  sed -n '2,3s/^# //p' "$0"
+  exit 0
+fi
 cd "$(dirname "$0")/.."
 
 tools/setup.sh

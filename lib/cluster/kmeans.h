@@ -69,7 +69,8 @@ KMeansState fit_centroids(PointStream& points, const KMeansParams& params,
                           const KMeansState* resume = nullptr);
 
 /// The assignment by fitted centroids, their prices fitted to all points first (and before that to
-/// many of them) where a tolerance is asked for. `part_of` and `parts` as in PriceParams: it is the parts that are made equal then.
+/// many of them) where a tolerance is asked for. `part_of` and `parts` as in PriceParams: it is the
+/// parts that are made equal then.
 KMeansResult assign_parts(PointStream& points, KMeansState state, const KMeansParams& params,
                           std::span<const uint16_t> part_of = {}, int64_t parts = 0);
 

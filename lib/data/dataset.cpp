@@ -213,8 +213,13 @@ Dataset Dataset::open(const fs::path& folder) {
   if (fs::is_regular_file(folder)) {
     fail_usage("{}: is a file; expected a folder written by moe-ingest", folder.string());
   }
-  require_file(file, fmt::format("make the dataset first: moe-ingest … --out {}", folder.string()),
-               ExitStatus::usage);
+  require_file(
+      file,
+      fs::is_directory(folder)
+          ? fmt::format("make a dataset of what is there first: moe-ingest {} --out DATASET",
+                        folder.string())
+          : fmt::format("make the dataset first: moe-ingest … --out {}", folder.string()),
+      ExitStatus::usage);
   const std::string text = read_file(file);
   const std::string where = file.string();
   const Json record = parse_json(text, where);

@@ -34,7 +34,8 @@ class FolderSource : public Source {
     for (const auto& part : image.parent_path()) item.tags.push_back(part.string());
     if (item.tags.empty()) {
       item.detail = fmt::format(
-          "not in a subfolder of {}, whose name would be its tag, and no {} or {} beside it",
+          "not in a subfolder of {}, whose name would be its tag, and no {} or {} beside it; where "
+          "tags do not matter, any subfolder will do",
           folder_.string(), json.filename().string(), text.filename().string());
     }
     return item;

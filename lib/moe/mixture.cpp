@@ -11,9 +11,9 @@ namespace fs = std::filesystem;
 
 namespace {
 
-/// Throws Error unless expert k was trained from this base on part k of this partition.
+/// Throws Error unless expert k was trained from this base on these images.
 void require_expert(const fs::path& folder, int64_t k, const std::string& base,
-                    const std::string& partition) {
+                    const std::string& images) {
   if (!fs::exists(folder / "model.yaml")) {
     fail_usage("{}: no trained expert there; run moe-train-expert --expert {} --out {} first",
                folder.string(), k, folder.string());
@@ -24,9 +24,9 @@ void require_expert(const fs::path& folder, int64_t k, const std::string& base,
     fail_usage("{}: trained {}; give the folders it was trained with, or train expert {} again",
                folder.string(), what, k);
   };
-  require("expert", std::to_string(k), "as another expert");
+  require("number", std::to_string(k), "as another expert");
   require("base", base, "from another base");
-  require("partition", partition, "on another partition");
+  require("images", images, "on another partition");
 }
 
 }  // namespace
@@ -54,10 +54,12 @@ Mixture open_mixture(const fs::path& base, const fs::path& partition, const fs::
   const int64_t features = resnet(card.model, 0).feature_size();
   require_partition_of(partition, base, "");
   const std::string base_fingerprint = stage_fingerprint(base, "moe-train-base");
-  const std::string partition_fingerprint = stage_fingerprint(partition, "moe-partition");
-  for (int64_t k = 0; k < mixture.partition.gater.experts; ++k) {
+  const int64_t count = mixture.partition.gater.experts;
+  const auto parts = items_by_expert(mixture.partition.assignment, count);
+  for (int64_t k = 0; k < count; ++k) {
     const fs::path folder = experts / std::to_string(k);
-    require_expert(folder, k, base_fingerprint, partition_fingerprint);
+    require_expert(folder, k, base_fingerprint,
+                   fingerprint_of_items(parts[static_cast<size_t>(k)]));
     mixture.experts.push_back(folder);
   }
   if (!decoder.empty()) {
@@ -143,6 +145,10 @@ std::vector<std::vector<int64_t>> items_by_expert(const std::vector<uint16_t>& a
     parts.at(assignment[i]).push_back(static_cast<int64_t>(i));
   }
   return parts;
+}
+
+std::string fingerprint_of_items(const std::vector<int64_t>& items) {
+  return sha256_hex({reinterpret_cast<const char*>(items.data()), items.size() * sizeof(int64_t)});
 }
 
 Cost model_cost(const ModelCard& card) {

@@ -57,6 +57,10 @@ std::vector<uint16_t> route(Inference& inference, const Mixture& mixture, const 
 std::vector<std::vector<int64_t>> items_by_expert(const std::vector<uint16_t>& assignment,
                                                   int64_t experts);
 
+/// What tells a part's images from another's: an expert is one of a partition's whose part they
+/// are.
+std::string fingerprint_of_items(const std::vector<int64_t>& items);
+
 /// Learned scalars and floating-point operations an image of the whole: base's trunk + one expert
 /// (or `top_experts`), as an image is evaluated.
 struct Cost {

@@ -140,6 +140,28 @@ std::vector<PipelineStep> plan_pipeline(const Config& config, const fs::path& ou
   return steps;
 }
 
+void check_run_folder(const fs::path& out) {
+  const bool stage = fs::exists(out / "stage.json");  // has a config.yaml, too
+  if (!fs::is_directory(out) || (fs::exists(out / "config.yaml") && !stage)) return;
+  for (const auto& entry : fs::directory_iterator(out)) {
+    const std::string name = entry.path().filename().string();
+    if (name == "logs" || name == ".lock" || name == "planned.yaml") continue;
+    fail_usage("{}: holds '{}' and is no folder of a run; choose an empty one for --out",
+               out.string(), name);
+  }
+}
+
+void check_evaluation_split(const Config& config, const fs::path& out) {
+  const fs::path data = dataset_folder(config, out), record = data / "dataset.json";
+  if (!fs::exists(record)) return;
+  const auto splits = json_get<Json>(read_json(record), "splits", record.string());
+  if (splits.contains(config.eval.split)) return;
+  fail_usage(
+      "{}: has no split '{}' to evaluate on; make one with moe-ingest's --val-fraction or "
+      "--val-source, or name another as eval.split",
+      data.string(), config.eval.split);
+}
+
 void check_devices(const Config& config, const fs::path& programs, const fs::path& log) {
   std::vector<std::string> needed;
   if (config.device != "cpu") needed.push_back(config.device);

@@ -26,6 +26,13 @@ std::vector<PipelineStep> plan_pipeline(const Config& config, const std::filesys
                                         const std::filesystem::path& programs,
                                         const std::filesystem::path& frozen, bool force);
 
+/// Throws Error(usage) if `out` holds something that no run put there.
+void check_run_folder(const std::filesystem::path& out);
+
+/// Throws Error(usage) if the run's dataset, where it is made already, lacks the split to evaluate
+/// on.
+void check_evaluation_split(const Config& config, const std::filesystem::path& out);
+
 /// Throws Error(usage) where a GPU that the run will need is not here: before the first stage, not
 /// when the first expert's turn comes. A process of its own looks, so that none of the GPU's memory
 /// is held during the run.

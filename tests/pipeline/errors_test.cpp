@@ -189,6 +189,7 @@ TEST_F(Mistakes, OfInputsThatDoNotBelongTogether) {
       {"moe-eval data --model run/base --split test", 2, {"'test'", "train, val"}},
       {"moe-partition data --out x", 2, {"data", "moe-ingest", "moe-embed"}},
       {"moe-partition nowhere --out x", 2, {"nowhere", "moe-embed"}},
+      {"moe-partition run/embedding --split run/partition --experts 9 --out x", 2, {"--experts"}},
       {"moe-partition run/embedding --experts 1000 --out x", 2, {"1000 experts", "at most"}},
       {"moe-partition run/embedding --method top-tag --out x", 2, {"--data"}},
       {"moe-partition run/embedding --method top-tag --data other --out x",
@@ -240,7 +241,7 @@ TEST_F(Mistakes, ChangedInputsAreRefusedUnlessForced) {
   const std::string weights = read_file(folder / "base/model.safetensors");
   expect({train + " --lr 0.03",
           2,
-          {"base: made from other inputs", "\n  train.lr: was 0.05, is 0.03", "--force"}});
+          {"base: made from other inputs", "\n  base.lr: was 0.05, is 0.03", "--force"}});
   EXPECT_EQ(read_file(folder / "base/model.safetensors"), weights);
   output_of(folder.path(), train + " --lr 0.03 --force");
   EXPECT_NE(read_file(folder / "base/model.safetensors"), weights);

@@ -133,6 +133,52 @@ TEST_F(WholeRun, EmbedsImagesItWasNotTrainedOn) {
   EXPECT_EQ(load_npy(folder / "features/train.npy").shape(), (Shape{2, again.size(1)}));
 }
 
+TEST_F(WholeRun, ARefusedRunChangesNothing) {
+  sh("moe-run c.yaml --out run --set run.controls=false");
+  const std::string config = read_file(folder / "run/config.yaml");
+  const Outcome changed = run(folder.path(), "moe-run c.yaml --out run --set base.epochs=7");
+  EXPECT_EQ(changed.status, 2);
+  EXPECT_NE(changed.err.find("base.epochs: was"), std::string::npos) << changed.err;
+  EXPECT_EQ(read_file(folder / "run/config.yaml"), config);
+  for (const char* taken : {"pictures", "run/base"}) {
+    const Outcome outcome = run(folder.path(), std::string("moe-run c.yaml --out ") + taken);
+    EXPECT_EQ(outcome.status, 2);
+    EXPECT_NE(outcome.err.find("is no folder of a run"), std::string::npos) << outcome.err;
+    EXPECT_FALSE(fs::exists(folder / taken / "logs"));
+  }
+  sh("moe-ingest images.jsonl --out whole");
+  std::ofstream(folder / "whole.yaml") << "run: {dataset: whole}\n";
+  const Outcome without = run(folder.path(), "moe-run whole.yaml --out other");
+  EXPECT_EQ(without.status, 2);
+  EXPECT_NE(without.err.find("no split 'val'"), std::string::npos) << without.err;
+  EXPECT_FALSE(fs::exists(folder / "other/base"));
+}
+
+TEST_F(WholeRun, SplittingAnExpertTrainsOnlyItsHalves) {
+  sh("moe-run c.yaml --out run --set run.controls=false");
+  sh("moe-partition run/embedding --split run/partition --out split");
+  sh("cp -r run/experts experts");
+  const Json parts = read_json(folder / "split/partition.json");
+  ASSERT_EQ(parts["sizes"].size(), 3U);
+  const auto assignment = load_npy(folder / "split/assignment.npy");
+  const auto before = load_npy(folder / "run/partition/assignment.npy");
+  int halved = -1;  // whose images are not all its own any more
+  for (int64_t i = 0; i < before.elements(); ++i) {
+    const auto at = static_cast<size_t>(i);
+    if (assignment.as<uint16_t>()[at] == 2) halved = before.as<uint16_t>()[at];
+  }
+  ASSERT_GE(halved, 0);
+  const std::string expert =
+      "moe-train-expert run/dataset --config c.yaml --base run/base --partition split --expert ";
+  const std::string other = std::to_string(1 - halved);
+  const Outcome kept = run(folder.path(), expert + other + " --out experts/" + other);
+  EXPECT_NE(kept.err.find("already done"), std::string::npos) << kept.err;
+  const std::string half = std::to_string(halved);
+  sh(expert + half + " --out experts/" + half + " --force");
+  sh(expert + "2 --out experts/2");
+  sh("moe-eval run/dataset --base run/base --partition split --experts experts");
+}
+
 TEST_F(WholeRun, ABatchIsNotMoreThanTheImages) {
   sh("moe-ingest images.jsonl --out data");
   const Outcome base =

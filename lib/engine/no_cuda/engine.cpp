@@ -19,8 +19,8 @@ std::vector<std::pair<std::string, std::string>> cuda_versions() {
   return {{"GPU engine", std::string("not built: ") + HARDMOE_NO_CUDA}};
 }
 
-std::vector<CudaDevice> cuda_devices() { refuse("GPUs"); }
+std::vector<CudaDevice> cuda_devices() { refuse("--device cuda"); }
 
-std::string describe_cuda_device(int device) { refuse(fmt::format("cuda:{}", device)); }
+std::string describe_cuda_device(int device) { refuse(fmt::format("--device cuda:{}", device)); }
 
 }  // namespace hardmoe
