@@ -48,6 +48,24 @@ struct PassTotals {
       : sums(static_cast<size_t>(clusters * depth)), sizes(static_cast<size_t>(clusters)) {}
 };
 
+/// What a backend remembers of all points from one pass over them to the next, so that it need not
+/// compare each with all centroids. What is found stays the same to the bit. Only for the backend
+/// that made it, and for passes over the same points that each go to the end.
+class PassMemory {
+ public:
+  virtual ~PassMemory() = default;
+};
+
+/// One pass of a rule over points, block by block.
+class Pass {
+ public:
+  virtual ~Pass() = default;
+  /// Gives each point its part, in place: `assignment` (N) holds the parts of the pass before, any
+  /// value at first. `first`: the number of the block's first row among all points.
+  virtual void assign(const Points& points, int64_t first, std::span<uint16_t> assignment,
+                      PassTotals& totals) = 0;
+};
+
 /// What is left to decide about blocks of points while no price moves further than slack/2: only
 /// centroids within `slack` of a point's best can win it. Most points have one and are counted once
 /// and for all; the others' candidates are kept.
@@ -70,10 +88,15 @@ class ClusterBackend {
   virtual int64_t block_rows(int64_t cols) const = 0;
   virtual std::unique_ptr<Points> load(MatrixView rows) = 0;
 
-  /// Gives each point its part, in place: `assignment` (N) holds the parts before, any value at
-  /// first.
-  virtual void assign(const Points& points, const PricedCentroids& rule,
-                      std::span<uint16_t> assignment, PassTotals& totals) = 0;
+  /// The rule and `memory` (null: none) must outlive the pass.
+  virtual std::unique_ptr<Pass> begin_pass(const PricedCentroids& rule,
+                                           PassMemory* memory = nullptr) = 0;
+  /// A memory of so many points and centroids, of `bytes` at most, from which what it takes is
+  /// subtracted; null where that is too little for one to be of use.
+  virtual std::unique_ptr<PassMemory> make_memory(int64_t /*rows*/, int64_t /*clusters*/,
+                                                  int64_t& /*bytes*/) const {
+    return nullptr;
+  }
   /// The mean distance from best to second-best score, over about 4,096 points evenly apart;
   /// infinite for one centroid.
   virtual float mean_gap(const Points& points, const PricedCentroids& rule) = 0;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <optional>
 
 #include "base/error.h"
@@ -114,28 +115,31 @@ void move_to_means(const PassTotals& totals, Tensor& centroids) {
 }  // namespace
 
 PassTotals assign_all(PointStream& points, const PricedCentroids& rule,
-                      std::span<uint16_t> assignment) {
+                      std::span<uint16_t> assignment, PassMemory* memory) {
   PassTotals totals(rule.centroids.rows, rule.centroids.cols);
+  const auto pass = points.backend().begin_pass(rule, memory);
   points.for_each([&](const Points& block, int64_t first) {
     const auto rows = static_cast<size_t>(block.view().rows);
-    points.backend().assign(block, rule, assignment.subspan(static_cast<size_t>(first), rows),
-                            totals);
+    pass->assign(block, first, assignment.subspan(static_cast<size_t>(first), rows), totals);
     return true;
   });
   return totals;
 }
 
-KMeansState fit_centroids(PointStream& points, const KMeansParams& params,
-                          const std::function<void(const KMeansState&)>& observe,
-                          const KMeansState* resume) {
+KMeansFit fit_centroids(PointStream& points, const KMeansParams& params,
+                        const std::function<void(const KMeansState&)>& observe,
+                        const KMeansState* resume) {
   check(points, params);
   const double start_seconds = now_seconds();
   const bool balanced = params.tolerance > 0;
-  std::vector<uint16_t> assignment(static_cast<size_t>(points.rows()), UINT16_MAX);
-  KMeansState state;
+  KMeansFit fit;
+  fit.assignment.assign(static_cast<size_t>(points.rows()), UINT16_MAX);
+  fit.memory = points.make_memory(params.clusters);
+  KMeansState& state = fit.state;
   if (resume != nullptr) {
     state = *resume;
-    assign_all(points, {matrix_view(state.last_centroids), state.last_prices}, assignment);
+    assign_all(points, {matrix_view(state.last_centroids), state.last_prices}, fit.assignment,
+               fit.memory.get());
   } else {
     state.centroids =
         params.start != nullptr ? params.start->clone() : starting_centroids(points, params);
@@ -159,26 +163,26 @@ KMeansState fit_centroids(PointStream& points, const KMeansParams& params,
     }
     state.last_centroids = state.centroids.clone();
     state.last_prices = state.prices;
-    const PassTotals totals =
-        assign_all(points, {matrix_view(state.centroids), state.prices}, assignment);
+    const PassTotals totals = assign_all(points, {matrix_view(state.centroids), state.prices},
+                                         fit.assignment, fit.memory.get());
     move_to_means(totals, state.centroids);
     const auto [least, most] = std::minmax_element(totals.sizes.begin(), totals.sizes.end());
     KMeansIteration report{
         .inertia = totals.inertia, .smallest = *least, .largest = *most, .moved = totals.moved};
     report.reseeded = split_largest(
-        points, assignment, totals.sizes,
+        points, fit.assignment, totals.sizes,
         Random(params.seed, RandomUse::kmeans, 16 + static_cast<uint64_t>(state.iterations.size())),
         state.centroids, state.prices);
     report.seconds = now_seconds() - start_seconds;
     state.iterations.push_back(report);
     if (observe) observe(state);
   }
-
-  return state;
+  return fit;
 }
 
-KMeansResult assign_parts(PointStream& points, KMeansState state, const KMeansParams& params,
+KMeansResult assign_parts(PointStream& points, KMeansFit fit, const KMeansParams& params,
                           std::span<const uint16_t> part_of, int64_t parts) {
+  KMeansState& state = fit.state;
   const MatrixView centroids = matrix_view(state.centroids);
   const double tolerance = params.tolerance;
   if (part_of.empty()) parts = centroids.rows;
@@ -193,8 +197,9 @@ KMeansResult assign_parts(PointStream& points, KMeansState state, const KMeansPa
                state.prices);
   }
   KMeansResult result;
-  result.assignment.assign(static_cast<size_t>(points.rows()), UINT16_MAX);
-  PassTotals totals = assign_all(points, {centroids, state.prices}, result.assignment);
+  result.assignment = std::move(fit.assignment);
+  PassTotals totals =
+      assign_all(points, {centroids, state.prices}, result.assignment, fit.memory.get());
   result.inertia = totals.inertia;
   if (part_of.empty()) {
     result.sizes = std::move(totals.sizes);
@@ -219,15 +224,17 @@ KMeansResult kmeans(MatrixView points, const KMeansParams& params,
                     const std::function<void(const KMeansState&)>& observe,
                     ClusterBackend& backend) {
   const MatrixSource source(points);
-  PointStream stream(source, backend);
+  constexpr int64_t enough = std::numeric_limits<int64_t>::max();  // all is in memory already
+  PointStream stream(source, backend, {.keep_bytes = enough});
   return kmeans(stream, params, observe);
 }
 
 int64_t kmeans_bytes(int64_t rows, int64_t cols, int64_t block_rows, const KMeansParams& params) {
   const int64_t clusters = params.clusters;
   const int64_t assignment = 2 * rows;
-  // Centroids thrice (now, last, made ready), their sums in float64 twice (total, one block's).
-  const int64_t tables = clusters * cols * (3 * 4 + 2 * 8) + clusters * 64;
+  // Centroids four times (now, last, made ready, remembered), their sums in float64 twice (total,
+  // one block's).
+  const int64_t tables = clusters * cols * (4 * 4 + 2 * 8) + clusters * 64;
   const int64_t block = block_rows * (16 + cols * 8 / 512);  // parts, order, waiting sums
   const int64_t start_points = std::max(params.start_sample, 8 * clusters);
   const int64_t start = std::min(rows, start_points) * (cols + 16) * 4;

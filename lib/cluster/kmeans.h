@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <vector>
 
 #include "cluster/point_stream.h"
@@ -49,6 +50,13 @@ struct KMeansState {
   std::vector<float> last_prices;
 };
 
+/// A state and what the passes before it left, which makes the next one faster.
+struct KMeansFit {
+  KMeansState state;
+  std::vector<uint16_t> assignment;    ///< N, by the last rule
+  std::unique_ptr<PassMemory> memory;  ///< or null
+};
+
 struct KMeansResult {
   Tensor centroids;                  ///< K×D float32
   std::vector<float> prices;         ///< K; zeros for plain k-means
@@ -64,14 +72,14 @@ struct KMeansResult {
 /// by float32 rounding. `observe` is called after each iteration, and may throw to stop; `resume`
 /// goes on from a state it saw. Throws Error(usage) for N < K, K outside 1 … 65,535, or starting
 /// centroids of another shape.
-KMeansState fit_centroids(PointStream& points, const KMeansParams& params,
-                          const std::function<void(const KMeansState&)>& observe = {},
-                          const KMeansState* resume = nullptr);
+KMeansFit fit_centroids(PointStream& points, const KMeansParams& params,
+                        const std::function<void(const KMeansState&)>& observe = {},
+                        const KMeansState* resume = nullptr);
 
 /// The assignment by fitted centroids, their prices fitted to all points first (and before that to
 /// many of them) where a tolerance is asked for. `part_of` and `parts` as in PriceParams: it is the
 /// parts that are made equal then.
-KMeansResult assign_parts(PointStream& points, KMeansState state, const KMeansParams& params,
+KMeansResult assign_parts(PointStream& points, KMeansFit fit, const KMeansParams& params,
                           std::span<const uint16_t> part_of = {}, int64_t parts = 0);
 
 /// Both.
@@ -90,8 +98,8 @@ int64_t kmeans_bytes(int64_t rows, int64_t cols, int64_t block_rows, const KMean
 /// 2 + ln K draws each.
 Tensor starting_centroids(const PointStream& points, const KMeansParams& params);
 
-/// One pass: gives each point its part under `rule`, in place.
+/// One pass: gives each point its part under `rule`, in place. `memory`: of passes before, or null.
 PassTotals assign_all(PointStream& points, const PricedCentroids& rule,
-                      std::span<uint16_t> assignment);
+                      std::span<uint16_t> assignment, PassMemory* memory = nullptr);
 
 }  // namespace hardmoe

@@ -29,6 +29,14 @@ PointStream::PointStream(const RowSource& source, ClusterBackend& backend, const
   kept_.resize(static_cast<size_t>((rows() + block_rows_ - 1) / block_rows_));
 }
 
+std::unique_ptr<PassMemory> PointStream::make_memory(int64_t clusters) {
+  int64_t share = keep_bytes_ / 2;
+  keep_bytes_ -= share;
+  auto memory = backend_.make_memory(rows(), clusters, share);
+  keep_bytes_ += share;  // what is left of it
+  return memory;
+}
+
 void PointStream::for_each(const std::function<bool(const Points&, int64_t)>& body) {
   for (size_t b = 0; b < kept_.size(); ++b) {
     Block& block = kept_[b];

@@ -125,10 +125,10 @@ void partition_by_kmeans(PointStream& points, const PartitionRun& run, Partition
     state.kmeans = now;
     run.observe(state);
   };
-  KMeansState fitted = fit_centroids(points, kmeans_params(config, partition.seed), observe,
+  KMeansFit fitted = fit_centroids(points, kmeans_params(config, partition.seed), observe,
                                      run.resume != nullptr ? &run.resume->kmeans : nullptr);
   if (config.fine > 0) {
-    partition.gater.expert_of = group_centroids(fitted.centroids, config.experts, partition.seed);
+    partition.gater.expert_of = group_centroids(fitted.state.centroids, config.experts, partition.seed);
   }
   KMeansParams params = kmeans_params(config, partition.seed);
   params.tolerance = config.tolerance;  // the experts', also where centroids are many

@@ -30,7 +30,13 @@ TEST(IntegerProduct, MatchesPlainSums) {
       for (auto& value : a) value = random.below(2) == 0 ? 7000 : -7000;
       for (auto& value : b) value = static_cast<int16_t>(random.below(16000)) - 8000;
       std::vector<int32_t> out(static_cast<size_t>(rows * level.columns));
-      level.product(a.data(), rows, depth, b.data(), out.data(), level.columns);
+      std::vector<const int16_t*> from;
+      std::vector<int32_t*> to;
+      for (int64_t r = 0; r < rows; ++r) {
+        from.push_back(a.data() + r * depth);
+        to.push_back(out.data() + r * level.columns);
+      }
+      level.product(from.data(), rows, depth, b.data(), to.data(), 0);
       for (int64_t r = 0; r < rows; ++r) {
         for (int64_t c = 0; c < level.columns; ++c) {
           int64_t sum = 0;

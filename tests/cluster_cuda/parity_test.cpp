@@ -77,8 +77,8 @@ TEST_P(ClusterCudaParity, Assignment) {
   const Case& c = GetParam();
   std::vector<uint16_t> expected(static_cast<size_t>(c.rows), 1), found = expected;
   PassTotals expected_totals(c.clusters, c.depth), totals(c.clusters, c.depth);
-  cpu().assign(*loaded_[0], rule(), expected, expected_totals);
-  gpu_->assign(*loaded_[1], rule(), found, totals);
+  cpu().begin_pass(rule())->assign(*loaded_[0], 0, expected, expected_totals);
+  gpu_->begin_pass(rule())->assign(*loaded_[1], 0, found, totals);
   EXPECT_EQ(found, expected);
   EXPECT_EQ(totals.sizes, expected_totals.sizes);
   EXPECT_EQ(totals.moved, expected_totals.moved);
@@ -86,7 +86,7 @@ TEST_P(ClusterCudaParity, Assignment) {
   expect_near(totals.sums, expected_totals.sums, 1e-12);
 
   PassTotals again(c.clusters, c.depth);
-  gpu_->assign(*loaded_[1], rule(), found, again);
+  gpu_->begin_pass(rule())->assign(*loaded_[1], 0, found, again);
   EXPECT_EQ(again.sums, totals.sums);  // to the bit
   EXPECT_EQ(again.inertia, totals.inertia);
   EXPECT_EQ(again.moved, 0);
@@ -101,7 +101,7 @@ TEST_P(ClusterCudaParity, LowerCentroidOfEquals) {
   prices_.back() = prices_.front();
   std::vector<uint16_t> found(static_cast<size_t>(c.rows));
   PassTotals totals(c.clusters, c.depth);
-  gpu_->assign(*loaded_[1], rule(), found, totals);
+  gpu_->begin_pass(rule())->assign(*loaded_[1], 0, found, totals);
   EXPECT_EQ(totals.sizes.back(), 0);
 }
 

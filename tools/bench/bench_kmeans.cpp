@@ -65,8 +65,14 @@ double integer_rate() {
   return rate(static_cast<double>(rows * depth * level.columns), [&](int64_t calls) {
     std::vector<int16_t> a(rows * depth), b(static_cast<size_t>(depth * level.columns));
     std::vector<int32_t> out(static_cast<size_t>(rows * level.columns));
+    std::vector<const int16_t*> from;
+    std::vector<int32_t*> to;
+    for (int64_t r = 0; r < rows; ++r) {
+      from.push_back(a.data() + r * depth);
+      to.push_back(out.data() + r * level.columns);
+    }
     for (int64_t i = 0; i < calls; ++i) {
-      level.product(a.data(), rows, depth, b.data(), out.data(), level.columns);
+      level.product(from.data(), rows, depth, b.data(), to.data(), 0);
     }
   });
 }
@@ -106,12 +112,12 @@ void run(const std::vector<std::filesystem::path>& paths, const KMeansParams& pa
       {.keep_bytes = std::max<int64_t>(0, parse_bytes(memory, "--memory") - needed)});
 
   const double start = now_seconds();
-  KMeansState state = fit_centroids(points, params, [](const KMeansState& now) {
+  KMeansFit fit = fit_centroids(points, params, [](const KMeansState& now) {
     const KMeansIteration& i = now.iterations.back();
     log_info("iteration {}  inertia {:.8g}  {:.2f} s", now.iterations.size(), i.inertia, i.seconds);
   });
   const double fitted = now_seconds();
-  const KMeansResult result = assign_parts(points, std::move(state), params);
+  const KMeansResult result = assign_parts(points, std::move(fit), params);
   const double end = now_seconds();
 
   struct rusage usage = {};

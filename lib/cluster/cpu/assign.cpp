@@ -6,6 +6,7 @@
 
 #include "base/threads.h"
 #include "cluster/cpu/backend.h"
+#include "cluster/cpu/pass_memory.h"
 #include "cluster/cpu/prefetch.h"
 #include "cluster/cpu/screen.h"
 #include "cluster/kernels.h"
@@ -44,9 +45,10 @@ RowsByPart sort_rows(std::span<const uint16_t> parts, std::span<const int64_t> s
   return sorted;
 }
 
-/// Adds each part's points and Σ ‖z − c‖². In the order of rows within pieces, and of pieces.
+/// Adds each part's points and Σ ‖z − c‖², of which `distances` holds some (the others: negative).
+/// In the order of rows within pieces, and of pieces.
 void add_sums(MatrixView points, MatrixView centroids, const RowsByPart& sorted,
-              PassTotals& totals) {
+              std::span<const float> distances, PassTotals& totals) {
   const Kernels& kernels = supported_kernels()[0];
   const auto pieces = static_cast<int64_t>(sorted.pieces.size());
   const auto starts_part = [&](int64_t p) {
@@ -76,10 +78,13 @@ void add_sums(MatrixView points, MatrixView centroids, const RowsByPart& sorted,
         if (i + ahead < static_cast<int64_t>(sorted.order.size())) {
           prefetch(points.row(sorted.order[static_cast<size_t>(i + ahead)]), points.cols);
         }
-        const float* point = points.row(sorted.order[static_cast<size_t>(i)]);
+        const int32_t row = sorted.order[static_cast<size_t>(i)];
+        const float* point = points.row(row);
         add_to_sums(point, points.cols, target[p]);
         // From the difference itself: the score has lost digits to ‖z‖².
-        inertia[p] += double{kernels.squared_distance(point, centroid, points.cols)};
+        const float known = distances[static_cast<size_t>(row)];
+        inertia[p] +=
+            double{known >= 0 ? known : kernels.squared_distance(point, centroid, points.cols)};
       }
     }
   });
@@ -91,27 +96,178 @@ void add_sums(MatrixView points, MatrixView centroids, const RowsByPart& sorted,
   }
 }
 
-/// Each point's part, as CentroidTable has it.
-void find_parts(MatrixView points, const Screen& screen, std::span<uint16_t> parts) {
-  const int64_t block = screen.block_rows();
-  parallel_for(points.rows, block, [&](int64_t begin, int64_t end) {
+/// What is known of a slice of points, and found.
+struct Slice {
+  MatrixView points;
+  int64_t first;                     ///< the number of the first among all points
+  std::span<const uint16_t> before;  ///< their parts in the pass before
+  std::vector<uint16_t> parts;
+  std::vector<float> distances;  ///< to the part's centroid, squared; negative: not known
+};
+
+class CpuPass final : public Pass {
+ public:
+  CpuPass(const PricedCentroids& rule, CpuMemory* memory) : rule_(rule), memory_(memory) {
+    const auto levels = integer_levels();
+    if (levels.empty()) {
+      table_.emplace(rule.centroids, rule.prices);
+    } else if (memory == nullptr) {
+      screen_.emplace(rule.centroids, rule.prices, levels[0]);
+    } else {
+      prepare(levels[0]);
+    }
+  }
+
+  void assign(const Points& points, int64_t first_point, std::span<uint16_t> assignment,
+              PassTotals& totals) override {
+    // Few enough rows that they are still in the cache when they are added up, and enough for each
+    // part to have a good many.
+    constexpr int64_t least_rows = 2048, rows_a_part = 32;
+    const MatrixView all = points.view();
+    const int64_t step = std::max(least_rows, rows_a_part * rule_.centroids.rows);
+    for (int64_t first = 0; first < all.rows; first += step) {
+      const MatrixView rows = all.slice(first, std::min(all.rows, first + step));
+      const auto begin = static_cast<size_t>(first), count = static_cast<size_t>(rows.rows);
+      const std::span<uint16_t> assigned = assignment.subspan(begin, count);
+      Slice slice{.points = rows,
+                  .first = first_point + first,
+                  .before = assigned,
+                  .parts = std::vector<uint16_t>(count),
+                  .distances = std::vector<float>(count, -1)};
+      if (screen_) {
+        screen_parts(slice);
+      } else {
+        hardmoe::assign(rows, *table_, slice.parts);
+      }
+      std::vector<int64_t> sizes(totals.sizes.size());
+      for (size_t i = 0; i < count; ++i) {
+        ++sizes[slice.parts[i]];
+        totals.moved += slice.parts[i] != assigned[i] ? 1 : 0;
+        assigned[i] = slice.parts[i];
+      }
+      for (size_t c = 0; c < sizes.size(); ++c) totals.sizes[c] += sizes[c];
+      add_sums(rows, rule_.centroids, sort_rows(slice.parts, sizes), slice.distances, totals);
+    }
+  }
+
+ private:
+  /// The first pass measures the points; the second makes the groups and leaves bounds; those
+  /// after it use them.
+  void prepare(const IntegerLevel& level) {
+    CpuMemory& memory = *memory_;
+    const MatrixView centroids = rule_.centroids;
+    first_ = memory.middle.empty();
+    if (!first_ && memory.groups.order.empty()) {
+      memory.groups = group_centroids(centroids, level.columns, memory.most_groups);
+    } else if (!first_) {
+      drift_.emplace(memory, rule_);
+    }
+    screen_.emplace(centroids, rule_.prices, level, memory.groups, memory.middle);
+    memory.middle.assign(screen_->middle().begin(), screen_->middle().end());
+    memory.centroids = Tensor(DType::f32, {centroids.rows, centroids.cols});
+    std::copy_n(centroids.data, memory.centroids.elements(), memory.centroids.as<float>().data());
+    memory.prices.assign(rule_.prices.begin(), rule_.prices.end());
+    if (!rule_.prices.empty()) {
+      least_price_ = *std::min_element(rule_.prices.begin(), rule_.prices.end());
+    }
+  }
+
+  /// Each point's part, as CentroidTable has it.
+  void screen_parts(Slice& slice) const {
+    // Where points are compared with few groups of centroids, more of them fill a product.
+    constexpr int64_t many_rows = 32 * integer_tile_rows;
+    const int64_t block = drift_ ? many_rows : screen_->block_rows();
+    parallel_for(slice.points.rows, block, [&](int64_t begin, int64_t end) {
+      Work work;
+      for (int64_t first = begin; first < end; first += block) {
+        const int64_t last = std::min(end, first + block);
+        work.looks.clear();
+        work.bounds.clear();
+        for (int64_t row = first; row < last; ++row) add_look(slice, row, work);
+        if (work.looks.empty()) continue;
+        const int64_t next = std::min(end, last + block) - last;
+        screen_->find(slice.points, work.looks, 0, work.found,
+                      {slice.points.row(last), next, slice.points.cols});
+        settle(slice, work);
+      }
+    });
+  }
+
+  /// A block's points that have to be looked at.
+  struct Work {
+    std::vector<Look> looks;
+    std::vector<float> bounds;  ///< of each one's groups, where there are any from before
     Candidates found;
-    for (int64_t first = begin; first < end; first += block) {
-      const int64_t last = std::min(end, first + block);
-      const int64_t next = std::min(end, last + block) - last;
-      screen.find(points.slice(first, last), 0, found, {points.row(last), next, points.cols});
-      const std::span<const uint16_t> centroids = found.centroid;
-      size_t from = 0;
-      for (int64_t i = first; i < last; ++i) {
-        const auto to = static_cast<size_t>(found.last[static_cast<size_t>(i - first)]);
-        const auto candidates = centroids.subspan(from, to - from);
-        parts[static_cast<size_t>(i)] =
-            candidates.size() == 1 ? candidates[0] : screen.choose(points.row(i), candidates);
-        from = to;
+  };
+
+  /// Adds what has to be looked at for a point. Nothing where its part stays for certain.
+  void add_look(Slice& slice, int64_t row, Work& work) const {
+    Look look{.row = static_cast<int32_t>(row), .groups = screen_->all_groups()};
+    const auto known = static_cast<size_t>(slice.first + row);
+    if (drift_) {
+      const auto i = static_cast<size_t>(row);
+      look.own = slice.before[i];
+      look.own_distance = supported_kernels()[0].squared_distance(
+          slice.points.row(row), rule_.centroids.row(look.own), slice.points.cols);
+      slice.distances[i] = look.own_distance;
+      const float score = look.own_distance + screen_->price(static_cast<size_t>(look.own));
+      const auto groups = static_cast<size_t>(screen_->groups());
+      const size_t place = work.bounds.size();
+      work.bounds.resize(place + groups);
+      float* bounds = work.bounds.data() + place;
+      float* roots = roots_of(slice, row);
+      look.groups = drift_->groups(roots, score + screen_->doubt(look.own_distance), bounds);
+      if (look.groups == 0) {
+        slice.parts[i] = slice.before[i];
+        bound_roots(bounds, screen_->groups(), least_price_, roots);
+        work.bounds.resize(place);
+        return;
       }
     }
-  });
-}
+    if (memory_ != nullptr) {
+      Measure& measure = memory_->measures[known];
+      if (first_) measure = screen_->measure(slice.points.row(row));
+      look.measure = measure;
+    }
+    work.looks.push_back(look);
+  }
+
+  void settle(Slice& slice, Work& work) const {
+    const auto groups = static_cast<size_t>(screen_->groups());
+    size_t from = 0;
+    for (size_t n = 0; n < work.looks.size(); ++n) {
+      const Look& look = work.looks[n];
+      const auto i = static_cast<size_t>(look.row);
+      const auto to = static_cast<size_t>(work.found.last[n]);
+      const auto candidates = std::span(work.found.centroid).subspan(from, to - from);
+      from = to;
+      slice.parts[i] = candidates.size() == 1
+                           ? candidates[0]
+                           : screen_->choose(slice.points.row(look.row), candidates);
+      if (slice.parts[i] != look.own) slice.distances[i] = -1;
+      if (memory_ == nullptr || first_) continue;
+      float* others = work.found.others.data() + n * groups;
+      for (size_t g = 0; drift_ && g < groups; ++g) {
+        if ((look.groups >> g & 1U) == 0) {
+          others[g] = std::min(others[g], work.bounds[n * groups + g]);
+        }
+      }
+      bound_roots(others, screen_->groups(), least_price_, roots_of(slice, look.row));
+    }
+  }
+
+  float* roots_of(const Slice& slice, int64_t row) const {
+    return memory_->roots.data() + (slice.first + row) * memory_->most_groups;
+  }
+
+  PricedCentroids rule_;
+  CpuMemory* memory_;   ///< or null
+  bool first_ = false;  ///< of the memory's passes
+  float least_price_ = 0;
+  std::optional<Drift> drift_;
+  std::optional<Screen> screen_;        ///< where there are integers
+  std::optional<CentroidTable> table_;  ///< elsewhere
+};
 
 }  // namespace
 
@@ -126,34 +282,19 @@ int64_t ClusterCpu::block_rows(int64_t cols) const {
 
 std::unique_ptr<Points> ClusterCpu::load(MatrixView rows) { return std::make_unique<Points>(rows); }
 
-void ClusterCpu::assign(const Points& points, const PricedCentroids& rule,
-                        std::span<uint16_t> assignment, PassTotals& totals) {
-  // Few enough rows that they are still in the cache when they are added up, and enough for each
-  // part to have a good many.
-  constexpr int64_t least_rows = 2048, rows_a_part = 32;
-  const MatrixView all = points.view();
-  const auto levels = integer_levels();
-  std::optional<Screen> screen;
-  if (!levels.empty()) screen.emplace(rule.centroids, rule.prices, levels[0]);
-  const int64_t step = std::max(least_rows, rows_a_part * rule.centroids.rows);
-  for (int64_t first = 0; first < all.rows; first += step) {
-    const MatrixView rows = all.slice(first, std::min(all.rows, first + step));
-    std::vector<uint16_t> found(static_cast<size_t>(rows.rows));
-    if (screen) {
-      find_parts(rows, *screen, found);
-    } else {
-      hardmoe::assign(rows, CentroidTable(rule.centroids, rule.prices), found);
-    }
-    std::vector<int64_t> sizes(totals.sizes.size());
-    uint16_t* assigned = assignment.data() + first;
-    for (size_t i = 0; i < found.size(); ++i) {
-      ++sizes[found[i]];
-      totals.moved += found[i] != assigned[i] ? 1 : 0;
-      assigned[i] = found[i];
-    }
-    for (size_t c = 0; c < sizes.size(); ++c) totals.sizes[c] += sizes[c];
-    add_sums(rows, rule.centroids, sort_rows(found, sizes), totals);
+std::unique_ptr<Pass> ClusterCpu::begin_pass(const PricedCentroids& rule, PassMemory* memory) {
+  return std::make_unique<CpuPass>(rule, static_cast<CpuMemory*>(memory));
+}
+
+std::unique_ptr<PassMemory> ClusterCpu::make_memory(int64_t rows, int64_t clusters,
+                                                    int64_t& bytes) const {
+  for (int64_t groups = CpuMemory::useful_groups(clusters); groups > 1; groups /= 2) {
+    const int64_t needed = CpuMemory::bytes(rows, groups);
+    if (needed > bytes) continue;
+    bytes -= needed;
+    return std::make_unique<CpuMemory>(rows, groups);
   }
+  return nullptr;
 }
 
 }  // namespace hardmoe::cpu

@@ -11,8 +11,9 @@ class ClusterCpu final : public ClusterBackend {
   std::string describe() const override;
   int64_t block_rows(int64_t cols) const override;
   std::unique_ptr<Points> load(MatrixView rows) override;
-  void assign(const Points& points, const PricedCentroids& rule, std::span<uint16_t> assignment,
-              PassTotals& totals) override;
+  std::unique_ptr<Pass> begin_pass(const PricedCentroids& rule, PassMemory* memory) override;
+  std::unique_ptr<PassMemory> make_memory(int64_t rows, int64_t clusters,
+                                          int64_t& bytes) const override;
   float mean_gap(const Points& points, const PricedCentroids& rule) override;
   void add_boundary(const Points& points, const PricedCentroids& rule, float slack,
                     std::unique_ptr<Boundary>& boundary) override;

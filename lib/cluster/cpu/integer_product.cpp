@@ -23,40 +23,44 @@ inline int32_t pair_at(const int16_t* a) {
 
 /// Rows × 16 sums: 12 of 16 registers for 6 rows.
 template <int Rows>
-[[gnu::target("avx2"), gnu::always_inline]] inline void tile_avx2(const int16_t* a, int64_t depth,
-                                                                  const int16_t* b, int32_t* out,
-                                                                  int64_t out_stride) {
+[[gnu::target("avx2"), gnu::always_inline]] inline void tile_avx2(const int16_t* const* a,
+                                                                  int64_t depth, const int16_t* b,
+                                                                  int32_t* const* out, int64_t at) {
+  const int16_t* row[Rows];
+  for (int r = 0; r < Rows; ++r) row[r] = a[r];
   __m256i sum[Rows][2];
   for (int r = 0; r < Rows; ++r) sum[r][0] = sum[r][1] = _mm256_setzero_si256();
   for (int64_t d = 0; d < depth; d += 2, b += 32) {
     const __m256i left = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(b));
     const __m256i right = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(b + 16));
     for (int r = 0; r < Rows; ++r) {
-      const __m256i pair = _mm256_set1_epi32(pair_at(a + r * depth + d));
+      const __m256i pair = _mm256_set1_epi32(pair_at(row[r] + d));
       sum[r][0] = _mm256_add_epi32(sum[r][0], _mm256_madd_epi16(pair, left));
       sum[r][1] = _mm256_add_epi32(sum[r][1], _mm256_madd_epi16(pair, right));
     }
   }
   for (int r = 0; r < Rows; ++r) {
-    auto* target = reinterpret_cast<__m256i*>(out + r * out_stride);
+    auto* target = reinterpret_cast<__m256i*>(out[r] + at);
     _mm256_storeu_si256(target, sum[r][0]);
     _mm256_storeu_si256(target + 1, sum[r][1]);
   }
 }
 
-[[gnu::target("avx2")]] void product_avx2(const int16_t* a, int64_t rows, int64_t depth,
-                                          const int16_t* b, int32_t* out, int64_t out_stride) {
+[[gnu::target("avx2")]] void product_avx2(const int16_t* const* a, int64_t rows, int64_t depth,
+                                          const int16_t* b, int32_t* const* out, int64_t at) {
   int64_t r = 0;
-  for (; r + 6 <= rows; r += 6) {
-    tile_avx2<6>(a + r * depth, depth, b, out + r * out_stride, out_stride);
+  for (; r + integer_tile_rows <= rows; r += integer_tile_rows) {
+    tile_avx2<integer_tile_rows>(a + r, depth, b, out + r, at);
   }
-  for (; r < rows; ++r) tile_avx2<1>(a + r * depth, depth, b, out + r * out_stride, out_stride);
+  for (; r < rows; ++r) tile_avx2<1>(a + r, depth, b, out + r, at);
 }
 
 /// Rows × 64 sums: 24 of 32 registers for 6 rows.
 template <int Rows>
 [[gnu::target("avx512f,avx512bw,avx512vnni"), gnu::always_inline]] inline void tile_vnni(
-    const int16_t* a, int64_t depth, const int16_t* b, int32_t* out, int64_t out_stride) {
+    const int16_t* const* a, int64_t depth, const int16_t* b, int32_t* const* out, int64_t at) {
+  const int16_t* row[Rows];
+  for (int r = 0; r < Rows; ++r) row[r] = a[r];
   __m512i sum[Rows][4];
   for (int r = 0; r < Rows; ++r) {
     for (int v = 0; v < 4; ++v) sum[r][v] = _mm512_setzero_si512();
@@ -65,23 +69,24 @@ template <int Rows>
     __m512i right[4];
     for (int v = 0; v < 4; ++v) right[v] = _mm512_loadu_si512(b + 32 * v);
     for (int r = 0; r < Rows; ++r) {
-      const __m512i pair = _mm512_set1_epi32(pair_at(a + r * depth + d));
+      const __m512i pair = _mm512_set1_epi32(pair_at(row[r] + d));
       for (int v = 0; v < 4; ++v) sum[r][v] = _mm512_dpwssd_epi32(sum[r][v], pair, right[v]);
     }
   }
   for (int r = 0; r < Rows; ++r) {
-    for (int v = 0; v < 4; ++v) _mm512_storeu_si512(out + r * out_stride + 16 * v, sum[r][v]);
+    for (int v = 0; v < 4; ++v) _mm512_storeu_si512(out[r] + at + 16 * v, sum[r][v]);
   }
 }
 
-[[gnu::target("avx512f,avx512bw,avx512vnni")]] void product_vnni(const int16_t* a, int64_t rows,
-                                                                 int64_t depth, const int16_t* b,
-                                                                 int32_t* out, int64_t out_stride) {
+[[gnu::target("avx512f,avx512bw,avx512vnni")]] void product_vnni(const int16_t* const* a,
+                                                                 int64_t rows, int64_t depth,
+                                                                 const int16_t* b,
+                                                                 int32_t* const* out, int64_t at) {
   int64_t r = 0;
-  for (; r + 6 <= rows; r += 6) {
-    tile_vnni<6>(a + r * depth, depth, b, out + r * out_stride, out_stride);
+  for (; r + integer_tile_rows <= rows; r += integer_tile_rows) {
+    tile_vnni<integer_tile_rows>(a + r, depth, b, out + r, at);
   }
-  for (; r < rows; ++r) tile_vnni<1>(a + r * depth, depth, b, out + r * out_stride, out_stride);
+  for (; r < rows; ++r) tile_vnni<1>(a + r, depth, b, out + r, at);
 }
 
 /// Of each lane the two best of both sides.

@@ -14,14 +14,16 @@ struct BestTwo {
   int32_t index;  ///< a column of the best
 };
 
+constexpr int64_t integer_tile_rows = 6;
+
 /// One vector extension's loops.
 struct IntegerLevel {
   const char* name;
   int64_t columns;  ///< of a panel of right-hand sides
-  /// out[r·out_stride + c] = Σ_d a[r·depth + d] · b(d, c) for r < rows and a panel's columns c,
-  /// where b(d, c) = b[(d/2·columns + c)·2 + d%2]. `depth` is even.
-  void (*product)(const int16_t* a, int64_t rows, int64_t depth, const int16_t* b, int32_t* out,
-                  int64_t out_stride);
+  /// out[r][at + c] = Σ_d a[r][d] · b(d, c) for r < rows and a panel's columns c, where
+  /// b(d, c) = b[(d/2·columns + c)·2 + d%2]. `depth` is even. Fastest for whole tiles of rows.
+  void (*product)(const int16_t* const* a, int64_t rows, int64_t depth, const int16_t* b,
+                  int32_t* const* out, int64_t at);
   /// Of bias[c] − factor·products[c], c < count, a multiple of 16.
   BestTwo (*best_two)(const int32_t* products, const float* bias, float factor, int64_t count);
   /// Writes the columns with bias[c] − factor·products[c] ≤ limit, ascending; returns how many.

@@ -1,11 +1,13 @@
 #include "cluster/cpu/screen.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 
 #include "base/threads.h"
 #include "cluster/cpu/prefetch.h"
+#include "cluster/kernels.h"
 
 namespace hardmoe::cpu {
 namespace {
@@ -13,26 +15,44 @@ namespace {
 constexpr float integer_norm = 46000;  // of a vector; with its rounding below √2³¹ = 46,341
 constexpr float integer_most = 32767;
 constexpr float unit = 0x1p-24F;  // of float32's rounding
+constexpr float infinity = std::numeric_limits<float>::infinity();
+
+std::vector<float> mean_of(MatrixView rows) {
+  std::vector<double> sums(static_cast<size_t>(rows.cols));
+  for (int64_t r = 0; r < rows.rows; ++r) add_to_sums(rows.row(r), rows.cols, sums.data());
+  std::vector<float> mean;
+  for (const double sum : sums) {
+    mean.push_back(static_cast<float>(sum / static_cast<double>(rows.rows)));
+  }
+  return mean;
+}
 
 }  // namespace
 
-Screen::Screen(MatrixView centroids, std::span<const float> prices, const IntegerLevel& level)
-    : centroids_(centroids), prices_(prices), level_(&level) {
+Screen::Screen(MatrixView centroids, std::span<const float> prices, const IntegerLevel& level,
+               const CentroidGroups& groups, std::span<const float> middle)
+    : centroids_(centroids), prices_(prices), level_(&level), groups_(groups) {
   const int64_t cols = centroids.cols, count = centroids.rows;
+  if (groups_.order.empty()) groups_ = group_centroids(centroids, level.columns, 1);
+  std::vector<int64_t> column_of(static_cast<size_t>(count));
+  group_of_.resize(static_cast<size_t>(count));
+  for (size_t g = 0; g < static_cast<size_t>(groups_.count()); ++g) {
+    const auto end = std::min<int64_t>(groups_.first_column[g + 1], count);
+    for (int64_t i = groups_.first_column[g]; i < end; ++i) {
+      const uint16_t c = groups_.order[static_cast<size_t>(i)];
+      column_of[c] = i;
+      group_of_[c] = static_cast<uint32_t>(g);
+    }
+  }
   depth_ = cols + cols % 2;
   padded_ = (count + level.columns - 1) / level.columns * level.columns;
-  std::vector<double> mean(static_cast<size_t>(cols));
-  for (int64_t c = 0; c < count; ++c) {
-    for (int64_t d = 0; d < cols; ++d) mean[static_cast<size_t>(d)] += double{centroids.row(c)[d]};
-  }
+  middle_.assign(middle.begin(), middle.end());
+  if (middle.empty()) middle_ = mean_of(centroids);
   double middle_square = 0;
-  for (const double sum : mean) {
-    middle_.push_back(static_cast<float>(sum / static_cast<double>(count)));
-    middle_square += double{middle_.back()} * double{middle_.back()};
-  }
+  for (const float value : middle_) middle_square += double{value} * double{value};
   middle_norm_ = static_cast<float>(std::sqrt(middle_square));
 
-  bias_.assign(static_cast<size_t>(padded_), std::numeric_limits<float>::infinity());
+  bias_.assign(static_cast<size_t>(padded_), infinity);
   double largest = 0, most_square = 0, most_table_square = 0;
   for (int64_t c = 0; c < count; ++c) {
     double square = 0, table_square = 0;
@@ -44,13 +64,14 @@ Screen::Screen(MatrixView centroids, std::span<const float> prices, const Intege
       largest = std::max(largest, std::abs(off));
     }
     const auto i = static_cast<size_t>(c);
-    bias_[i] = static_cast<float>(square + double{price(i)});
+    const auto biased = static_cast<float>(square + double{price(i)});
+    bias_[static_cast<size_t>(column_of[i])] = biased;
     // To the bit as CentroidTable has it, with prices or without.
     table_bias_.push_back(
         static_cast<float>(prices.empty() ? table_square : table_square + double{prices[i]}));
     most_square = std::max(most_square, square);
     most_table_square = std::max(most_table_square, table_square);
-    most_bias_ = std::max(most_bias_, std::abs(bias_[i]));
+    most_bias_ = std::max(most_bias_, std::abs(biased));
     most_table_bias_ = std::max(most_table_bias_, std::abs(table_bias_[i]));
   }
   most_norm_ = static_cast<float>(std::sqrt(most_square));
@@ -66,8 +87,9 @@ Screen::Screen(MatrixView centroids, std::span<const float> prices, const Intege
   parallel_for(count, grain, [&](int64_t begin, int64_t end) {
     for (int64_t c = begin; c < end; ++c) {
       const float* row = centroids.row(c);
+      const int64_t place = column_of[static_cast<size_t>(c)];
       int16_t* column =
-          panels_.data() + c / level.columns * level.columns * depth_ + c % level.columns * 2;
+          panels_.data() + (place - place % level.columns) * depth_ + place % level.columns * 2;
       double error = 0;
       for (int64_t d = 0; d < cols; ++d) {
         const double off = double{row[d]} - double{middle_[static_cast<size_t>(d)]};
@@ -84,8 +106,8 @@ Screen::Screen(MatrixView centroids, std::span<const float> prices, const Intege
 }
 
 int64_t Screen::block_rows() const {
-  constexpr int64_t products = 65536, tile_rows = 6;
-  return std::clamp<int64_t>(products / padded_ / tile_rows, 4, 32) * tile_rows;
+  constexpr int64_t products = 65536;
+  return std::clamp<int64_t>(products / padded_ / integer_tile_rows, 4, 32) * integer_tile_rows;
 }
 
 float Screen::table_error(float norm) const {
@@ -94,69 +116,201 @@ float Screen::table_error(float norm) const {
          (most_table_bias_ + 2 * (norm + middle_norm_) * most_table_norm_);
 }
 
-void Screen::find(MatrixView points, float slack, Candidates& found, MatrixView next) const {
-  const int64_t rows = points.rows;
-  // Kept between calls by the thread.
-  thread_local std::vector<int16_t> integers;
-  thread_local std::vector<int32_t> products;
-  thread_local std::vector<float> scales, norms;
-  thread_local std::vector<uint16_t> near;
-  integers.resize(static_cast<size_t>(rows * depth_));
-  products.resize(static_cast<size_t>(rows * padded_));
-  scales.resize(static_cast<size_t>(rows));
-  norms.resize(static_cast<size_t>(rows));
-  near.resize(static_cast<size_t>(padded_));
-  for (int64_t r = 0; r < rows; ++r) {
-    float largest = 0, square = 0;
-    level_->measure(points.row(r), middle_.data(), points.cols, &largest, &square);
-    const float norm = std::sqrt(square) * (1 + static_cast<float>(depth_ + 4) * unit);
-    float scale = std::max({norm / integer_norm, largest / integer_most, 1e-30F});
-    if (!std::isfinite(scale)) scale = std::numeric_limits<float>::max();
-    int16_t* row = integers.data() + r * depth_;
-    level_->quantize(points.row(r), middle_.data(), 1 / scale, points.cols, row);
+float Screen::distance_error(float distance) const {
+  return static_cast<float>(depth_ / 8 + 16) * unit * distance;
+}
+
+float Screen::doubt(float distance) const {
+  const float norm = std::sqrt(distance) * (1 + distance_error(1)) + most_norm_;
+  const float sums = distance + most_table_bias_ + most_table_norm_ * most_table_norm_;
+  return 1.01F * (distance_error(distance) + 2 * table_error(norm) + 4 * unit * sums);
+}
+
+float Screen::norm_of(float square) const {
+  return std::sqrt(square) * (1 + static_cast<float>(depth_ + 4) * unit);
+}
+
+Measure Screen::measure(const float* point) const {
+  float largest = 0;
+  Measure found{};
+  level_->measure(point, middle_.data(), centroids_.cols, &largest, &found.square);
+  found.scale = std::max({norm_of(found.square) / integer_norm, largest / integer_most, 1e-30F});
+  if (!std::isfinite(found.scale)) found.scale = std::numeric_limits<float>::max();
+  return found;
+}
+
+struct Screen::Rows {
+  std::vector<int16_t> integers;  ///< ỹ
+  std::vector<int32_t> products;  ///< by column, where they were wanted
+  std::vector<Measure> measures;
+  std::vector<const int16_t*> from;  ///< the rows of one group's products
+  std::vector<int32_t*> to;
+};
+
+void Screen::quantize(MatrixView points, std::span<const Look> looks, Rows& rows) const {
+  const size_t count = looks.size() + 1;  // one more for what fills tiles
+  rows.integers.resize(count * static_cast<size_t>(depth_));
+  rows.products.resize(count * static_cast<size_t>(padded_));
+  rows.measures.clear();
+  for (size_t i = 0; i < looks.size(); ++i) {
+    const float* point = points.row(looks[i].row);
+    const Measure known = looks[i].measure;
+    const Measure now = known.scale > 0 ? known : measure(point);
+    int16_t* row = rows.integers.data() + static_cast<int64_t>(i) * depth_;
+    level_->quantize(point, middle_.data(), 1 / now.scale, points.cols, row);
     if (depth_ != points.cols) row[points.cols] = 0;
-    scales[static_cast<size_t>(r)] = scale;
-    norms[static_cast<size_t>(r)] = norm;
+    rows.measures.push_back(now);
   }
-  constexpr int64_t step = 24;  // a multiple of a tile's rows
-  const int64_t parts = padded_ / level_->columns * ((rows + step - 1) / step);
-  const int64_t next_values = next.rows * next.cols;
-  int64_t part = 0;
-  for (int64_t first = 0; first < padded_; first += level_->columns) {
-    for (int64_t row = 0; row < rows; row += step, ++part) {
-      // A few lines at a time, so that the products hide the way to memory.
-      const int64_t from = next_values * part / parts, to = next_values * (part + 1) / parts;
-      prefetch(next.data + from, to - from);
-      level_->product(integers.data() + row * depth_, std::min(step, rows - row), depth_,
-                      panels_.data() + first * depth_, products.data() + row * padded_ + first,
-                      padded_);
+}
+
+/// Each group with the rows that want it.
+void Screen::multiply(std::span<const Look> looks, MatrixView next, Rows& rows) const {
+  constexpr int64_t step = 4 * integer_tile_rows;
+  std::vector<int64_t> wanted(static_cast<size_t>(groups()));
+  for (const Look& look : looks) {
+    for (uint32_t left = look.groups; left != 0; left &= left - 1) {
+      ++wanted[static_cast<size_t>(std::countr_zero(left))];
     }
   }
+  int64_t calls = 0, call = 0;
+  for (size_t g = 0; g < wanted.size(); ++g) {
+    calls += (wanted[g] + step - 1) / step * (width(g) / level_->columns);
+  }
+  const int64_t next_values = next.rows * next.cols;
+  for (size_t g = 0; g < wanted.size(); ++g) {
+    rows.from.clear();
+    rows.to.clear();
+    const auto add = [&](size_t i) {
+      rows.from.push_back(rows.integers.data() + static_cast<int64_t>(i) * depth_);
+      rows.to.push_back(rows.products.data() + static_cast<int64_t>(i) * padded_);
+    };
+    for (size_t i = 0; i < looks.size(); ++i) {
+      if ((looks[i].groups >> g & 1U) != 0) add(i);
+    }
+    while (rows.from.size() % integer_tile_rows != 0) add(looks.size());
+    const auto count = static_cast<int64_t>(rows.from.size());
+    for (int64_t column = 0; column < width(g); column += level_->columns) {
+      const int64_t first = groups_.first_column[g] + column;
+      for (int64_t row = 0; row < count; row += step, ++call) {
+        // A few lines at a time, so that the products hide the way to memory.
+        const int64_t from = next_values * call / calls;
+        prefetch(next.data + from, next_values * (call + 1) / calls - from);
+        level_->product(rows.from.data() + row, std::min(step, count - row), depth_,
+                        panels_.data() + first * depth_, rows.to.data() + row, first);
+      }
+    }
+  }
+}
+
+/// The least two scores of several groups.
+struct Screen::Least {
+  float best = infinity, second = infinity;
+  float rest = infinity;  ///< of the best one's group without it
+  int32_t centroid = -1;  ///< the best
+  uint32_t group = 0;     ///< and its group
+
+  void add(float score, float next, int32_t number, uint32_t from_group) {
+    if (score < best) {
+      second = std::min(best, next);
+      best = score;
+      rest = next;
+      centroid = number;
+      group = from_group;
+    } else {
+      second = std::min(second, score);
+    }
+  }
+};
+
+/// Those looked at of scores bias − factor·product up to `limit`.
+void Screen::add_candidates(const Look& look, const int32_t* products, float factor, float limit,
+                            std::vector<uint16_t>& candidates) const {
+  thread_local std::vector<uint16_t> near;
+  near.resize(static_cast<size_t>(padded_));
+  for (uint32_t left = look.groups; left != 0; left &= left - 1) {
+    const auto g = static_cast<size_t>(std::countr_zero(left));
+    const int64_t first = groups_.first_column[g];
+    const int64_t count = level_->within(products + first, bias_.data() + first, factor, width(g),
+                                         limit, near.data());
+    for (int64_t n = 0; n < count; ++n) {
+      candidates.push_back(
+          groups_.order[static_cast<size_t>(first + near[static_cast<size_t>(n)])]);
+    }
+  }
+}
+
+void Screen::find(MatrixView points, std::span<const Look> looks, float slack, Candidates& found,
+                  MatrixView next) const {
+  thread_local Rows rows;  // kept between calls
+  quantize(points, looks, rows);
+  multiply(looks, next, rows);
   found.last.clear();
   found.centroid.clear();
+  found.others.assign(looks.size() * static_cast<size_t>(groups()), infinity);
   const float rounding = 0.5F * std::sqrt(static_cast<float>(depth_)) * 1.01F;
-  for (int64_t r = 0; r < rows; ++r) {
-    const float norm = norms[static_cast<size_t>(r)], scale = scales[static_cast<size_t>(r)];
+  for (size_t i = 0; i < looks.size(); ++i) {
+    const Look& look = looks[i];
+    const auto [square, scale] = rows.measures[i];
+    const float norm = norm_of(square);
     const float error = scale * rounding + 8 * unit * norm;  // ‖e‖
-    const float approximation = 2 * ((norm + error) * most_error_ + error * most_norm_) +
-                                16 * unit * (most_bias_ + 2 * norm * most_norm_);
-    const float reach = slack + 2.01F * (approximation + table_error(norm));
-    const int32_t* product = products.data() + r * padded_;
+    float approximation = 2 * ((norm + error) * most_error_ + error * most_norm_) +
+                          16 * unit * (most_bias_ + 2 * norm * most_norm_);
+    const int32_t* products = rows.products.data() + static_cast<int64_t>(i) * padded_;
     const float factor = 2 * scale * scale_;
-    const BestTwo two = level_->best_two(product, bias_.data(), factor, padded_);
-    if (two.second > two.best + reach) {
-      found.centroid.push_back(static_cast<uint16_t>(two.index));
-    } else if (!std::isfinite(two.best + reach)) {  // beyond float32's range: nothing is ruled out
+    float* others = found.others.data() + static_cast<int64_t>(i) * groups();
+    Least least;
+    for (uint32_t left = look.groups; left != 0; left &= left - 1) {
+      const auto g = static_cast<uint32_t>(std::countr_zero(left));
+      const int64_t first = groups_.first_column[g];
+      const BestTwo two =
+          level_->best_two(products + first, bias_.data() + first, factor, width(g));
+      const int64_t column = std::min(first + two.index, centroids_.rows - 1);
+      others[g] = two.best;
+      least.add(two.best, two.second, groups_.order[static_cast<size_t>(column)], g);
+    }
+    const float square_error = static_cast<float>(depth_ + 8) * unit * square;
+    float own = infinity;
+    if (look.own >= 0) {
+      const auto c = static_cast<size_t>(look.own);
+      const uint32_t g = group_of_[c];
+      if ((look.groups >> g & 1U) == 0) {  // it joins the others, less ‖y‖² as these are
+        const float priced = look.own_distance + price(c);
+        own = priced - square;
+        approximation +=
+            distance_error(look.own_distance) + square_error + 2 * unit * std::abs(priced);
+        others[g] = own;
+        least.add(own, infinity, look.own, g);
+      }
+    }
+    const float reach = slack + 2.01F * (approximation + table_error(norm));
+    if (least.second > least.best + reach) {
+      found.centroid.push_back(static_cast<uint16_t>(least.centroid));
+      others[least.group] = least.rest;
+    } else if (!std::isfinite(least.best + reach)) {  // beyond float32: nothing is ruled out
       for (int64_t c = 0; c < centroids_.rows; ++c) {
         found.centroid.push_back(static_cast<uint16_t>(c));
       }
     } else {
-      const int64_t count =
-          level_->within(product, bias_.data(), factor, padded_, two.best + reach, near.data());
-      found.centroid.insert(found.centroid.end(), near.begin(), near.begin() + count);
+      const auto begin = static_cast<int64_t>(found.centroid.size());
+      if (own <= least.best + reach) found.centroid.push_back(static_cast<uint16_t>(look.own));
+      add_candidates(look, products, factor, least.best + reach, found.centroid);
+      std::sort(found.centroid.begin() + begin, found.centroid.end());
     }
     found.last.push_back(static_cast<int32_t>(found.centroid.size()));
+    const float shift = square - approximation - square_error;
+    for (int64_t g = 0; g < groups(); ++g) {
+      if (others[g] < infinity) others[g] += shift - 4 * unit * (std::abs(others[g]) + square);
+    }
   }
+}
+
+void Screen::find(MatrixView points, float slack, Candidates& found, MatrixView next) const {
+  thread_local std::vector<Look> looks;
+  looks.clear();
+  for (int64_t row = 0; row < points.rows; ++row) {
+    looks.push_back({.row = static_cast<int32_t>(row), .groups = all_groups()});
+  }
+  find(points, looks, slack, found, next);
 }
 
 uint16_t Screen::choose(const float* point, std::span<const uint16_t> candidates) const {
@@ -165,16 +319,14 @@ uint16_t Screen::choose(const float* point, std::span<const uint16_t> candidates
   // First by distances, which have few roundings; then, of those still near, by the scores.
   thread_local std::vector<float> scores;
   scores.clear();
-  float best = std::numeric_limits<float>::infinity(), most_distance = 0;
+  float best = infinity, most_distance = 0;
   for (const uint16_t c : candidates) {
     const float distance = squared_distance(point, centroids_.row(c), cols);
     scores.push_back(distance + price(c));
     best = std::min(best, scores.back());
     most_distance = std::max(most_distance, distance);
   }
-  float largest = 0, square = 0;
-  level_->measure(point, middle_.data(), cols, &largest, &square);
-  const float norm = std::sqrt(square) * (1 + static_cast<float>(depth_ + 4) * unit);
+  const float norm = norm_of(measure(point).square);
   const float error = static_cast<float>(cols / 8 + 16) * unit * (most_distance + std::abs(best));
   const float limit = best + 2.01F * (error + table_error(norm));
   size_t near = 0, winner = 0;
@@ -184,7 +336,7 @@ uint16_t Screen::choose(const float* point, std::span<const uint16_t> candidates
     winner = i;
   }
   if (near == 1) return candidates[winner];
-  float least = std::numeric_limits<float>::infinity();
+  float least = infinity;
   for (size_t i = 0; i < candidates.size(); ++i) {
     if (scores[i] > limit) continue;
     const uint16_t c = candidates[i];

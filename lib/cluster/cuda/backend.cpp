@@ -119,6 +119,23 @@ void ClusterCuda::add_segment_sums(const float* rows, int64_t depth, const int32
   for (size_t i = 0; i < sums.size(); ++i) sums[i] += found[i];
 }
 
+class ClusterCuda::CudaPass final : public Pass {
+ public:
+  CudaPass(ClusterCuda& backend, const PricedCentroids& rule) : backend_(backend), rule_(rule) {}
+  void assign(const Points& points, int64_t, std::span<uint16_t> assignment,
+              PassTotals& totals) override {
+    backend_.assign(points, rule_, assignment, totals);
+  }
+
+ private:
+  ClusterCuda& backend_;
+  PricedCentroids rule_;
+};
+
+std::unique_ptr<Pass> ClusterCuda::begin_pass(const PricedCentroids& rule, PassMemory*) {
+  return std::make_unique<CudaPass>(*this, rule);
+}
+
 void ClusterCuda::assign(const Points& points, const PricedCentroids& rule,
                          std::span<uint16_t> assignment, PassTotals& totals) {
   const auto& own = static_cast<const DevicePoints&>(points);

@@ -31,8 +31,7 @@ class ClusterCuda final : public ClusterBackend {
   std::string describe() const override { return device_->describe(); }
   int64_t block_rows(int64_t cols) const override;
   std::unique_ptr<Points> load(MatrixView rows) override;
-  void assign(const Points& points, const PricedCentroids& rule, std::span<uint16_t> assignment,
-              PassTotals& totals) override;
+  std::unique_ptr<Pass> begin_pass(const PricedCentroids& rule, PassMemory* memory) override;
   float mean_gap(const Points& points, const PricedCentroids& rule) override;
   void add_boundary(const Points& points, const PricedCentroids& rule, float slack,
                     std::unique_ptr<Boundary>& boundary) override;
@@ -42,6 +41,9 @@ class ClusterCuda final : public ClusterBackend {
   void project(const Points& points, const Pca& pca, float* out) override;
 
  private:
+  class CudaPass;
+  void assign(const Points& points, const PricedCentroids& rule, std::span<uint16_t> assignment,
+              PassTotals& totals);
   /// The section's rows on the device; good until the next call.
   const float* rows_of(const DevicePoints& points, const Section& section);
   /// Puts centroids_, norms_ (‖c‖²) and biases_ (‖c‖² + p_c) in place.
