@@ -36,4 +36,12 @@ void check_tags(const Network& network, const Batch& batch) {
   }
 }
 
+void check_results(const Network& network, int value, int64_t rows, std::span<const float> out,
+                   const char* what) {
+  if (out.empty()) return;
+  if (value < 0) fail("the network has no {}", what);
+  const int64_t count = rows * network.values[static_cast<size_t>(value)].elements();
+  if (std::ssize(out) < count) fail("{}: room for {} values, {} needed", what, out.size(), count);
+}
+
 }  // namespace hardmoe

@@ -13,4 +13,9 @@ void check_batch(const Network& network, const CompileOptions& options, const Ba
 /// Throws Error unless the tags cover the rows in order and are of the network's.
 void check_tags(const Network& network, const Batch& batch);
 
+/// Throws Error if `out` has no room for `rows` rows of the value, named `what`, or if the network
+/// has no such value (−1). An empty span wants nothing.
+void check_results(const Network& network, int value, int64_t rows, std::span<const float> out,
+                   const char* what);
+
 }  // namespace hardmoe

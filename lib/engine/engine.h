@@ -19,11 +19,11 @@ namespace hardmoe {
 
 enum class Mode {
   train,  ///< batch statistics, gradients, updates; train_step() only
-  infer,  ///< running statistics; infer() only
+  infer,  ///< running statistics; send() and receive() only
 };
 
 struct CompileOptions {
-  int64_t batch = 128;  ///< capacity N; train_step() takes exactly N rows, infer() up to N
+  int64_t batch = 128;  ///< capacity N; train_step() takes exactly N rows, send() up to N
   Precision precision = Precision::fp32;
   Mode mode = Mode::train;
   LossKind loss = LossKind::softmax;
@@ -45,7 +45,8 @@ class Program {
 
   /// Parameters and running statistics by PyTorch's names and layouts, float32. Tensors the network
   /// does not know are ignored. Throws Error naming `where` and the tensor that is missing or of
-  /// another shape. Optimiser state is reset, averaged weights start from these.
+  /// another shape. Optimiser state is reset, averaged weights start from these,
+  /// batches on their way are forgotten.
   virtual void load_weights(const StateDict& weights, const std::string& where) = 0;
   virtual StateDict weights() const = 0;
   /// The exponential moving average of the weights; the weights themselves if it is off.
@@ -63,9 +64,18 @@ class Program {
   /// Gradients of the last train_step, by parameter name; for tests.
   virtual StateDict gradients() const = 0;
 
-  /// Features (batch.size × D) and logits (batch.size × V) of a batch; an empty span is not
-  /// written.
-  virtual void infer(const Batch& batch, std::span<float> features, std::span<float> logits) = 0;
+  /// Starts a batch on its way through the network; its memory is the caller's again. At most
+  /// most_in_flight() are on their way, so that a device computes while the host does other things.
+  virtual void send(const Batch& batch) = 0;
+  /// Features (rows × D) and logits (rows × V) of the batch that was sent first; an empty span is
+  /// not written.
+  virtual void receive(std::span<float> features, std::span<float> logits) = 0;
+  virtual int most_in_flight() const = 0;
+  /// Both.
+  void infer(const Batch& batch, std::span<float> features, std::span<float> logits) {
+    send(batch);
+    receive(features, logits);
+  }
 
   /// Where the time went, most expensive first, once profiling is on.
   virtual void set_profiling(bool on) = 0;

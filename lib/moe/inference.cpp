@@ -1,5 +1,6 @@
 #include "moe/inference.h"
 
+#include <deque>
 #include <numeric>
 
 #include "base/error.h"
@@ -45,16 +46,25 @@ void Inference::run(const Split& split, const std::vector<int64_t>& items, const
   loader.start(0);
   Progress progress("images", loader.items());
   int64_t position = 0;
-  while (const Batch* batch = loader.next()) {
-    throw_if_interrupted();
-    program_->infer(*batch, features_, logits_);
-    const auto rows = static_cast<size_t>(batch->size);
-    visit(position, batch->size,
+  std::deque<int64_t> sent;  // rows of batches on their way
+  const auto receive = [&] {
+    const int64_t count = sent.front();
+    sent.pop_front();
+    program_->receive(features_, logits_);
+    const auto rows = static_cast<size_t>(count);
+    visit(position, count,
           std::span(features_).first(rows * static_cast<size_t>(network_.feature_size())),
           std::span(logits_).first(rows * static_cast<size_t>(network_.logits_size())));
-    position += batch->size;
+    position += count;
     progress.update(position);
+  };
+  while (const Batch* batch = loader.next()) {
+    throw_if_interrupted();
+    program_->send(*batch);
+    sent.push_back(batch->size);
+    if (std::ssize(sent) == program_->most_in_flight()) receive();
   }
+  while (!sent.empty()) receive();
 }
 
 std::vector<int64_t> all_items(const Split& split) {

@@ -126,9 +126,10 @@ void partition_by_kmeans(PointStream& points, const PartitionRun& run, Partition
     run.observe(state);
   };
   KMeansFit fitted = fit_centroids(points, kmeans_params(config, partition.seed), observe,
-                                     run.resume != nullptr ? &run.resume->kmeans : nullptr);
+                                   run.resume != nullptr ? &run.resume->kmeans : nullptr);
   if (config.fine > 0) {
-    partition.gater.expert_of = group_centroids(fitted.state.centroids, config.experts, partition.seed);
+    partition.gater.expert_of =
+        group_centroids(fitted.state.centroids, config.experts, partition.seed);
   }
   KMeansParams params = kmeans_params(config, partition.seed);
   params.tolerance = config.tolerance;  // the experts', also where centroids are many

@@ -35,7 +35,7 @@ TEST(CentroidGroups, AreWholePanelsOfNearCentroids) {
   for (int64_t c = 0; c < 64; ++c) {
     centroids.as<float>()[static_cast<size_t>(8 * c)] += 10 * static_cast<float>(c % 4);
   }
-  const CentroidGroups groups = group_centroids(matrix_view(centroids), 16, 9);
+  const CentroidGroups groups = near_groups(matrix_view(centroids), 16, 9);
   EXPECT_EQ(groups.first_column, (std::vector<int32_t>{0, 16, 32, 48, 64}));
   for (size_t g = 0; g < 4; ++g) {
     for (size_t i = 1; i < 16; ++i) {
@@ -48,7 +48,7 @@ TEST(CentroidGroups, HoldEachCentroidOnce) {
   for (const int64_t count : {1, 15, 16, 17, 100, 1000}) {
     for (const int64_t most : {1, 3, 32}) {
       const Tensor centroids = random_rows(count, 5, 2);
-      const CentroidGroups groups = group_centroids(matrix_view(centroids), 16, most);
+      const CentroidGroups groups = near_groups(matrix_view(centroids), 16, most);
       EXPECT_LE(groups.count(), most);
       EXPECT_EQ(groups.first_column.front(), 0);
       EXPECT_EQ(groups.first_column.back(), (count + 15) / 16 * 16);
@@ -71,7 +71,7 @@ TEST(Drift, BoundsStayBelowTheScores) {
     memory.centroids = random_rows(clusters, depth, 4);
     Random random(5, RandomUse::test);
     for (int64_t c = 0; c < clusters; ++c) memory.prices.push_back(price_size * random.normal());
-    memory.groups = group_centroids(matrix_view(memory.centroids), 16, group_count);
+    memory.groups = near_groups(matrix_view(memory.centroids), 16, group_count);
     ASSERT_EQ(memory.groups.count(), group_count);
     const auto true_bounds = [&](int64_t point, const Tensor& centroids,
                                  const std::vector<float>& prices) {

@@ -4,6 +4,7 @@
 
 #include <cstring>
 
+#include "base/error.h"
 #include "engine/operator_cases.h"
 
 namespace hardmoe {
@@ -171,6 +172,41 @@ TEST_P(Training, InferenceTreatsRowsAlone) {
   for (auto& value : part.input.as<uint8_t>().subspan(static_cast<size_t>(2 * pixels))) value = 255;
   const Tensor a = infer(whole, batch_size), b = infer(part, batch_size);
   EXPECT_EQ(std::memcmp(a.data(), b.data(), static_cast<size_t>(2 * classes) * sizeof(float)), 0);
+}
+
+// Batches on their way give what they give alone, in their order, after the caller has reused their
+// memory.
+TEST_P(Training, ResultsComeInTheOrderOfTheBatches) {
+  const auto program =
+      engine->compile(network, {.batch = batch_size, .precision = GetParam(), .mode = Mode::infer});
+  program->load_weights(case_weights(network), "closed form");
+  const auto room = static_cast<size_t>(batch_size * network.logits_size());
+  const auto batch_of = [&](int64_t number) {
+    Batch batch = case_batch(network, batch_size);
+    for (auto& value : batch.input.as<uint8_t>())
+      value = static_cast<uint8_t>(value * (number + 1));
+    batch.size = number % 2 == 0 ? batch_size : 2;
+    return batch;
+  };
+  constexpr int64_t batches = 5;
+  std::vector<std::vector<float>> expected, found;
+  for (int64_t i = 0; i < batches; ++i) {
+    program->infer(batch_of(i), {}, expected.emplace_back(room));
+  }
+  Batch reused;
+  int sent = 0;
+  for (int64_t i = 0; i < batches; ++i) {
+    reused = batch_of(i);
+    program->send(reused);
+    std::memset(reused.input.data(), 255, reused.input.bytes());
+    if (++sent < program->most_in_flight()) continue;
+    EXPECT_THROW(program->send(reused), Error);
+    program->receive({}, found.emplace_back(room));
+    --sent;
+  }
+  for (; sent > 0; --sent) program->receive({}, found.emplace_back(room));
+  EXPECT_EQ(found, expected);
+  EXPECT_THROW(program->receive({}, found[0]), Error);
 }
 
 INSTANTIATE_TEST_SUITE_P(Precisions, Training, testing::Values(Precision::fp32, Precision::bf16),

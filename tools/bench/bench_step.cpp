@@ -106,14 +106,20 @@ void measure(const Options& options) {
 
   std::vector<float> features(static_cast<size_t>(options.batch * network.feature_size()));
   const auto run = [&](int64_t count) {
+    int sent = 0;
     for (int64_t i = 0; i < count; ++i) {
       const Batch& batch = batches.next();
       if (options.embed) {
-        program->infer(batch, features, {});
+        program->send(batch);
+        if (++sent == program->most_in_flight()) {
+          program->receive(features, {});
+          --sent;
+        }
       } else {
         program->train_step(batch, 0.01F);
       }
     }
+    for (; sent > 0; --sent) program->receive(features, {});
     if (!options.embed) program->take_loss();  // waits
   };
   run(std::max(options.warmup, batches.warmup()));

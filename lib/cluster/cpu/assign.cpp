@@ -158,7 +158,7 @@ class CpuPass final : public Pass {
     const MatrixView centroids = rule_.centroids;
     first_ = memory.middle.empty();
     if (!first_ && memory.groups.order.empty()) {
-      memory.groups = group_centroids(centroids, level.columns, memory.most_groups);
+      memory.groups = near_groups(centroids, level.columns, memory.most_groups);
     } else if (!first_) {
       drift_.emplace(memory, rule_);
     }

@@ -51,7 +51,7 @@ void split(MatrixView centroids, int64_t columns, int64_t first, int64_t panels,
 
 }  // namespace
 
-CentroidGroups group_centroids(MatrixView centroids, int64_t columns, int64_t most) {
+CentroidGroups near_groups(MatrixView centroids, int64_t columns, int64_t most) {
   CentroidGroups groups;
   groups.order.resize(static_cast<size_t>(centroids.rows));
   std::iota(groups.order.begin(), groups.order.end(), uint16_t{0});

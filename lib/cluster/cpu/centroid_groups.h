@@ -18,6 +18,6 @@ struct CentroidGroups {
 
 /// At most `most` groups of panels of `columns` centroids: K×D, halved again and again along the
 /// line between two that are far apart. One group is by number.
-CentroidGroups group_centroids(MatrixView centroids, int64_t columns, int64_t most);
+CentroidGroups near_groups(MatrixView centroids, int64_t columns, int64_t most);
 
 }  // namespace hardmoe::cpu

@@ -33,7 +33,7 @@ Screen::Screen(MatrixView centroids, std::span<const float> prices, const Intege
                const CentroidGroups& groups, std::span<const float> middle)
     : centroids_(centroids), prices_(prices), level_(&level), groups_(groups) {
   const int64_t cols = centroids.cols, count = centroids.rows;
-  if (groups_.order.empty()) groups_ = group_centroids(centroids, level.columns, 1);
+  if (groups_.order.empty()) groups_ = near_groups(centroids, level.columns, 1);
   std::vector<int64_t> column_of(static_cast<size_t>(count));
   group_of_.resize(static_cast<size_t>(count));
   for (size_t g = 0; g < static_cast<size_t>(groups_.count()); ++g) {

@@ -1,11 +1,10 @@
-// Compiling a CpuProgram: the loss and the backward pass planned, last node first. Each reader of a
-// value leaves a piece of its gradient; the value's producer takes their sum.
+// Compiling a CpuProgram: the loss and the backward pass planned.
 #include "engine/cpu/program.h"
 
 namespace hardmoe::cpu {
 
-void CpuProgram::plan_loss() {
-  const BufferId logits = use(value_buffers_[index(network_.logits)]);
+CpuProgram::BufferId CpuProgram::plan_loss() {
+  const BufferId logits = use_value(network_.logits);
   const int64_t tags = network_.logits_size();
   const int64_t n = options_.batch;
   row_loss_.resize(static_cast<size_t>(n));
@@ -26,95 +25,64 @@ void CpuProgram::plan_loss() {
                    to = activations(gradient)] { convert(from, n * tags, to); });
     });
   }
-  value_gradients_[index(network_.logits)] = {gradient};
+  return gradient;
 }
 
-void CpuProgram::plan_backward(const Node& node) {
-  const size_t i = place_of(node);
-  if (value_gradients_[index(node.output)].empty()) return;  // nothing downstream is trained
-  switch (node.kind) {
-    case NodeKind::conv:
-      plan_conv_backward(node, *convs_[i]);
-      break;
-    case NodeKind::norm:
-      plan_norm_backward(node, *norms_[i]);
-      break;
-    case NodeKind::linear:
-      plan_linear_backward(node, *linears_[i]);
-      break;
-    case NodeKind::global_avg_pool: {
-      merge_gradients(node.output, 1);
-      const BufferId dy = use(value_gradients_[index(node.output)][0]);
-      const BufferId dx = new_buffer(activation_bytes(node.input));
-      value_gradients_[index(node.input)].push_back(dx);
-      const Extent in = extent(node.input);
-      plan("pooling", [=, this] {
-        return Work([=, from = activations(dy), to = activations(dx), n = options_.batch] {
-          average_pool_backward(from, n, in.height * in.width, in.channels, to);
-        });
-      });
-      break;
-    }
-    case NodeKind::max_pool: {
-      merge_gradients(node.output, 1);
-      const BufferId dy = use(value_gradients_[index(node.output)][0]);
-      const BufferId workspace = use(pool_workspaces_[i]);
-      const BufferId dx = new_buffer(activation_bytes(node.input));
-      value_gradients_[index(node.input)].push_back(dx);
-      const onednn::MaxPool& pool = pools_[i];
-      plan("pooling", [=, this, &pool] {
-        return call(pool.backward, {{DNNL_ARG_DIFF_DST, memory(pool.target, dy)},
-                                    {DNNL_ARG_WORKSPACE, memory(pool.workspace, workspace)},
-                                    {DNNL_ARG_DIFF_SRC, memory(pool.source, dx)}});
-      });
-      break;
-    }
-  }
-}
-
-/// Adds up the gradients of a value that more than `most` readers left.
-void CpuProgram::merge_gradients(int value, size_t most) {
-  auto& pieces = value_gradients_[index(value)];
-  while (pieces.size() > most) {
-    const BufferId extra = use(pieces.back());
-    pieces.pop_back();
-    const BufferId into = use(pieces.back());
-    const int64_t n = options_.batch * extent(value).elements();
-    plan("add", [=, this] {
-      return Work([=, a = activations(into), b = activations(extra)] { add_in_place(a, b, n); });
+void CpuProgram::plan_average_pool_backward(const Node& node) {
+  const BufferId dy = gradient_of(node.output);
+  const BufferId dx = new_gradient(node.input);
+  const Extent in = extent(node.input);
+  plan("pooling", [=, this] {
+    return Work([=, from = activations(dy), to = activations(dx), n = options_.batch] {
+      average_pool_backward(from, n, in.height * in.width, in.channels, to);
     });
-  }
+  });
 }
 
-void CpuProgram::plan_conv_backward(const Node& node, const ConvLayer& layer) {
-  merge_gradients(node.output, 1);
-  const BufferId dy = value_gradients_[index(node.output)][0];
-  const BufferId x = use(value_buffers_[index(node.input)]);
-  use(dy);
+void CpuProgram::plan_max_pool_backward(const Node& node) {
+  const onednn::MaxPool& pool = pools_[place_of(node)];
+  const BufferId dy = gradient_of(node.output);
+  const BufferId workspace = use(pool_workspaces_[place_of(node)]);
+  const BufferId dx = new_gradient(node.input);
+  plan("pooling", [=, this, &pool] {
+    return call(pool.backward, {{DNNL_ARG_DIFF_DST, memory(pool.target, dy)},
+                                {DNNL_ARG_WORKSPACE, memory(pool.workspace, workspace)},
+                                {DNNL_ARG_DIFF_SRC, memory(pool.source, dx)}});
+  });
+}
+
+void CpuProgram::plan_add(int value, BufferId into, BufferId piece) {
+  const int64_t n = options_.batch * extent(value).elements();
+  plan("add", [=, this] {
+    return Work([=, a = activations(into), b = activations(piece)] { add_in_place(a, b, n); });
+  });
+}
+
+void CpuProgram::plan_conv_backward(const Node& node) {
+  const ConvLayer& layer = *convs_[place_of(node)];
+  const BufferId dy = gradient_of(node.output);
+  const BufferId x = use_value(node.input);
   plan("convolution backward weights", [=, this, &layer] {
     return layer.convolution->backward_weights(at(x), at(dy), gradient(layer.weight), scratch());
   });
   if (node.input == 0) return;
   use(dy);
-  const BufferId dx = new_buffer(activation_bytes(node.input));
-  value_gradients_[index(node.input)].push_back(dx);
+  const BufferId dx = new_gradient(node.input);
   plan("convolution backward data",
        [=, this, &layer] { return layer.convolution->backward_data(at(dy), at(dx), scratch()); });
 }
 
-void CpuProgram::plan_norm_backward(const Node& node, Norm& norm) {
-  merge_gradients(node.output, 2);
-  const auto& pieces = value_gradients_[index(node.output)];
-  const BufferId dy = use(pieces[0]);
-  const BufferId dy2 = pieces.size() > 1 ? use(pieces[1]) : -1;
-  const BufferId x = use(value_buffers_[index(node.input)]);
+void CpuProgram::plan_norm_backward(const Node& node) {
+  Norm& norm = *norms_[place_of(node)];
+  const auto [dy, dy2] = gradient_pieces(node.output);
+  const BufferId x = use_value(node.input);
   const bool branches = node.residual >= 0;
-  const BufferId y = branches && node.relu ? use(value_buffers_[index(node.output)]) : -1;
+  const BufferId y = branches && node.relu ? use_value(node.output) : -1;
   const BufferId dx = branches ? new_buffer(activation_bytes(node.input)) : dy;
-  value_gradients_[index(node.input)].push_back(dx);
-  if (branches) value_gradients_[index(node.residual)].push_back(dy);  // holds g from here on
+  leave_gradient(node.input, dx);
+  if (branches) leave_gradient(node.residual, dy);  // holds g from here on
 
-  plan("norm backward", [=, this, &norm, relu = node.relu] {
+  plan("norm backward", [=, this, dy = dy, dy2 = dy2, &norm, relu = node.relu] {
     NormBackward args;
     args.x = activations(x);
     if (y >= 0) args.y = activations(y);
@@ -137,11 +105,10 @@ void CpuProgram::plan_norm_backward(const Node& node, Norm& norm) {
   });
 }
 
-void CpuProgram::plan_linear_backward(const Node& node, const LinearLayer& layer) {
-  const size_t i = place_of(node);
-  merge_gradients(node.output, 1);
-  const BufferId dy = use(value_gradients_[index(node.output)][0]);
-  const BufferId x = use(linear_inputs_[i]);
+void CpuProgram::plan_linear_backward(const Node& node) {
+  const LinearLayer& layer = *linears_[place_of(node)];
+  const BufferId dy = gradient_of(node.output);
+  const BufferId x = use(linear_inputs_[place_of(node)]);
   const onednn::Desc slope({options_.batch, extent(node.output).channels},
                            onednn::type_of(options_.precision), dnnl::memory::format_tag::nc);
   plan("linear", [=, this, &layer] {
@@ -156,8 +123,7 @@ void CpuProgram::plan_linear_backward(const Node& node, const LinearLayer& layer
   });
   if (node.input == 0) return;
   use(dy);
-  const BufferId dx = new_buffer(activation_bytes(node.input));
-  value_gradients_[index(node.input)].push_back(dx);
+  const BufferId dx = new_gradient(node.input);
   plan("linear", [=, this, &layer] {
     const auto& p = layer.primitives;
     return call(p.backward_data,

@@ -8,30 +8,13 @@
 
 namespace hardmoe::cpu {
 CpuProgram::CpuProgram(const Network& network, const CompileOptions& options)
-    : network_(network),
-      options_(options),
-      lowered_(lower(network)),
-      training_(options.mode == Mode::train) {
-  if (options.batch < 1) fail_usage("batch: expected at least 1, found {}", options.batch);
-  if (training_ && network.logits < 0) fail("a network without logits cannot be trained");
+    : StepPlan(network, options) {
   place_parameters();
-
-  value_buffers_.assign(network_.values.size(), -1);
-  value_gradients_.resize(network_.values.size());
   linear_inputs_.assign(lowered_.nodes.size(), -1);
   pool_workspaces_.assign(lowered_.nodes.size(), -1);
-  const bool image = network_.input == InputKind::image;
-  value_buffers_[0] =
-      new_buffer(image ? activation_bytes(0) : options_.batch * extent(0).elements() * 4);
-  for (const Node& node : lowered_.nodes) plan_forward(node);
-  if (training_) {
-    plan_loss();
-    for (size_t i = lowered_.nodes.size(); i-- > 0;) plan_backward(lowered_.nodes[i]);
-  } else {  // results are read after the last step
-    use(value_buffers_[index(network_.feature)]);
-    if (network_.logits >= 0) use(value_buffers_[index(network_.logits)]);
-  }
-  finish_plan();
+  plan_nodes();
+  take_memory();
+  bind_steps(1);
 }
 
 // ---- parameters ----
@@ -132,44 +115,26 @@ void CpuProgram::place_parameters() {
   }
 }
 
-ParameterSpec CpuProgram::parameter(const Node& node, const char* suffix) const {
-  const auto specs = parameters_of(network_);
-  return *std::find_if(specs.begin(), specs.end(), [&](const ParameterSpec& spec) {
-    return spec.name == node.op.name + suffix;
-  });
-}
-
 // ---- forward ----
 
-void CpuProgram::plan_forward(const Node& node) {
-  const size_t i = place_of(node);
-  switch (node.kind) {
-    case NodeKind::conv:
-      plan_conv(node, *convs_[i]);
-      break;
-    case NodeKind::norm:
-      plan_norm(node, *norms_[i]);
-      break;
-    case NodeKind::linear:
-      plan_linear(node, *linears_[i]);
-      break;
-    case NodeKind::max_pool:
-    case NodeKind::global_avg_pool:
-      plan_pools(node);
-      break;
-  }
+/// Each step takes it before the others run.
+void CpuProgram::plan_input() {
+  const bool image = network_.input == InputKind::image;
+  new_value(0, image ? activation_bytes(0) : options_.batch * extent(0).elements() * 4);
 }
 
-void CpuProgram::plan_conv(const Node& node, const ConvLayer& layer) {
-  const BufferId x = use(value_buffers_[index(node.input)]);
-  const BufferId y = value_buffers_[index(node.output)] = new_buffer(activation_bytes(node.output));
+void CpuProgram::plan_conv(const Node& node) {
+  const ConvLayer& layer = *convs_[place_of(node)];
+  const BufferId x = use_value(node.input);
+  const BufferId y = new_value(node.output, activation_bytes(node.output));
   plan("convolution forward",
        [=, this, &layer] { return layer.convolution->forward(at(x), at(y), scratch()); });
 }
 
-void CpuProgram::plan_norm(const Node& node, Norm& norm) {
-  const BufferId x = use(value_buffers_[index(node.input)]);
-  const BufferId residual = node.residual < 0 ? -1 : use(value_buffers_[index(node.residual)]);
+void CpuProgram::plan_norm(const Node& node) {
+  Norm& norm = *norms_[place_of(node)];
+  const BufferId x = use_value(node.input);
+  const BufferId residual = node.residual < 0 ? -1 : use_value(node.residual);
   // In training x is needed again; in inference nobody else reads it, so y takes its place.
   const bool in_place = !training_ && lowered_.readers[index(node.input)].size() == 1;
   const BufferId y = in_place ? x : new_buffer(activation_bytes(node.output));
@@ -210,26 +175,25 @@ void CpuProgram::plan_norm(const Node& node, Norm& norm) {
   });
 }
 
-void CpuProgram::plan_pools(const Node& node) {
-  const size_t i = place_of(node);
-  const BufferId x = use(value_buffers_[index(node.input)]);
-  if (node.kind == NodeKind::global_avg_pool) {
-    const Extent in = extent(node.input);
-    const BufferId y = value_buffers_[index(node.output)] =
-        new_buffer(options_.batch * in.channels * 4);
-    plan("pooling", [=, this] {
-      return Work(
-          [=, in_data = activations(x), out = reinterpret_cast<float*>(at(y)), n = options_.batch] {
-            average_pool(in_data, n, in.height * in.width, in.channels, out);
-          });
-    });
-    return;
-  }
-  const BufferId y = value_buffers_[index(node.output)] = new_buffer(activation_bytes(node.output));
-  const onednn::MaxPool& pool = pools_[i];
+void CpuProgram::plan_average_pool(const Node& node) {
+  const Extent in = extent(node.input);
+  const BufferId x = use_value(node.input);
+  const BufferId y = new_value(node.output, options_.batch * in.channels * 4);
+  plan("pooling", [=, this] {
+    return Work(
+        [=, in_data = activations(x), out = reinterpret_cast<float*>(at(y)), n = options_.batch] {
+          average_pool(in_data, n, in.height * in.width, in.channels, out);
+        });
+  });
+}
+
+void CpuProgram::plan_max_pool(const Node& node) {
+  const BufferId x = use_value(node.input);
+  const BufferId y = new_value(node.output, activation_bytes(node.output));
+  const onednn::MaxPool& pool = pools_[place_of(node)];
   const BufferId workspace =
       training_ ? new_buffer(static_cast<int64_t>(pool.workspace.get_size())) : -1;
-  pool_workspaces_[i] = workspace;
+  pool_workspaces_[place_of(node)] = workspace;
   plan("pooling", [=, this, &pool] {
     std::vector<std::pair<int, dnnl::memory>> arguments = {{DNNL_ARG_SRC, memory(pool.source, x)},
                                                            {DNNL_ARG_DST, memory(pool.target, y)}};
@@ -239,9 +203,9 @@ void CpuProgram::plan_pools(const Node& node) {
   });
 }
 
-void CpuProgram::plan_linear(const Node& node, const LinearLayer& layer) {
-  const size_t i = place_of(node);
-  BufferId x = use(value_buffers_[index(node.input)]);
+void CpuProgram::plan_linear(const Node& node) {
+  const LinearLayer& layer = *linears_[place_of(node)];
+  BufferId x = use_value(node.input);
   const int64_t elements = options_.batch * extent(node.input).elements();
   if (options_.precision == Precision::bf16) {  // features are float32; the product is not
     const BufferId narrow = new_buffer(elements * 2);
@@ -252,9 +216,8 @@ void CpuProgram::plan_linear(const Node& node, const LinearLayer& layer) {
     });
     x = use(narrow);
   }
-  linear_inputs_[i] = x;
-  const BufferId y = value_buffers_[index(node.output)] =
-      new_buffer(options_.batch * extent(node.output).elements() * 4);
+  linear_inputs_[place_of(node)] = x;
+  const BufferId y = new_value(node.output, options_.batch * extent(node.output).elements() * 4);
   plan("linear", [this, x, y, &layer] {
     const auto& p = layer.primitives;
     const onednn::Desc bias({parameters_.slot(layer.bias).length}, dnnl::memory::data_type::f32,
@@ -274,27 +237,10 @@ int64_t CpuProgram::activation_bytes(int value) const {
   return options_.batch * extent(value).elements() * width;
 }
 
-CpuProgram::BufferId CpuProgram::new_buffer(int64_t bytes) {
-  const int now = static_cast<int>(planned_.size());
-  lifetimes_.push_back({bytes, now, now});
-  return static_cast<BufferId>(lifetimes_.size()) - 1;
-}
-
-CpuProgram::BufferId CpuProgram::use(BufferId buffer) {
-  lifetimes_[index(buffer)].last = static_cast<int>(planned_.size());
-  return buffer;
-}
-
-void CpuProgram::plan(const char* name, std::function<Work()> make) {
-  planned_.push_back({name, std::move(make)});
-}
-
-void CpuProgram::finish_plan() {
+void CpuProgram::take_memory() {
   memory_plan_ = plan_memory(lifetimes_);
   arena_ = Tensor(DType::u8, {memory_plan_.total_bytes});
   scratch_ = Tensor(DType::u8, {static_cast<int64_t>(scratch_bytes_)});
-  for (const auto& [name, make] : planned_) steps_.push_back({name, make()});
-  planned_.clear();
 }
 
 std::byte* CpuProgram::at(BufferId buffer) const {

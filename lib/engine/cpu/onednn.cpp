@@ -247,8 +247,8 @@ memory wrap(const Desc& desc, const void* data) {
   return {desc, engine(), data == nullptr ? DNNL_MEMORY_NONE : const_cast<void*>(data)};
 }
 
-cpu::Work bind(const dnnl::primitive& primitive,
-               const std::vector<std::pair<int, memory>>& arguments, cpu::Scratch scratch) {
+Work bind(const dnnl::primitive& primitive, const std::vector<std::pair<int, memory>>& arguments,
+          cpu::Scratch scratch) {
   std::unordered_map<int, memory> map(arguments.begin(), arguments.end());
   if (scratch.bytes > 0) {
     const Desc room({static_cast<memory::dim>(scratch.bytes)}, Type::u8, Tag::x);

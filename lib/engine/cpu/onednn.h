@@ -4,7 +4,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <string>
 #include <utility>
@@ -12,11 +11,9 @@
 
 #include "engine/lowering.h"
 #include "engine/spec.h"
+#include "engine/work.h"
 
 namespace hardmoe::cpu {
-
-/// A piece of a step, bound to its arguments.
-using Work = std::function<void()>;
 
 /// Room for the temporaries of one piece of work at a time.
 struct Scratch {
@@ -88,7 +85,7 @@ Desc plain_weight(const Shape& shape);
 dnnl::memory wrap(const Desc& desc, const void* data);
 
 /// A primitive with its arguments: made once, run often.
-cpu::Work bind(const dnnl::primitive& primitive,
-               const std::vector<std::pair<int, dnnl::memory>>& arguments, cpu::Scratch scratch);
+Work bind(const dnnl::primitive& primitive,
+          const std::vector<std::pair<int, dnnl::memory>>& arguments, cpu::Scratch scratch);
 
 }  // namespace hardmoe::onednn

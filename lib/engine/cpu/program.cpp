@@ -3,7 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
-#include <map>
+#include <utility>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -18,6 +18,7 @@ void CpuProgram::load_weights(const StateDict& weights, const std::string& where
   }
   if (average_.elements() > 0) std::memcpy(average_.data(), weights_.data(), average_.bytes());
   step_ = 0;
+  sent_rows_ = 0;
   loss_sum_ = 0;
   loss_steps_ = 0;
   refresh_working_weights();
@@ -63,10 +64,6 @@ StateDict CpuProgram::gradients() const {
   return state;
 }
 
-void CpuProgram::require_training(const char* call) const {
-  if (!training_) fail("{} on a program compiled for inference", call);
-}
-
 void CpuProgram::take_input(const Batch& batch) {
   const double start = profiling_ ? now_seconds() : 0;
   const Extent& in = extent(0);
@@ -82,12 +79,12 @@ void CpuProgram::take_input(const Batch& batch) {
 
 void CpuProgram::run_steps() {
   if (!profiling_) {
-    for (const Step& step : steps_) step.work();
+    for (const Step& step : steps_) step.work[0]();
     return;
   }
   for (Step& step : steps_) {
     const double start = now_seconds();
-    step.work();
+    step.work[0]();
     step.seconds += now_seconds() - start;
   }
 }
@@ -135,32 +132,32 @@ double CpuProgram::take_loss() {
   return mean;
 }
 
-void CpuProgram::infer(const Batch& batch, std::span<float> features, std::span<float> logits) {
-  if (training_) fail("infer() on a program compiled for training");
+void CpuProgram::send(const Batch& batch) {
+  require_inference("send()");
   check_batch(network_, options_, batch);
-  const auto copy = [&](int value, std::span<float> out, const char* what) {
-    if (out.empty()) return;
-    if (value < 0) fail("the network has no {}", what);
-    const auto count = static_cast<size_t>(batch.size * extent(value).elements());
-    if (out.size() < count) fail("{}: room for {} values, {} needed", what, out.size(), count);
-    std::memcpy(out.data(), at(value_buffers_[static_cast<size_t>(value)]), count * sizeof(float));
-  };
+  if (sent_rows_ > 0) fail("send() before the results of the last batch were received");
   take_input(batch);
   run_steps();
+  sent_rows_ = batch.size;
+}
+
+void CpuProgram::receive(std::span<float> features, std::span<float> logits) {
+  const int64_t rows = std::exchange(sent_rows_, 0);
+  if (rows == 0) fail("receive() without a batch that was sent");
+  const auto copy = [&](int value, std::span<float> out, const char* what) {
+    check_results(network_, value, rows, out, what);
+    if (out.empty()) return;
+    const auto count = static_cast<size_t>(rows * extent(value).elements());
+    std::memcpy(out.data(), at(value_buffers_[index(value)]), count * sizeof(float));
+  };
   copy(network_.feature, features, "features");
   copy(network_.logits, logits, "logits");
 }
 
 std::vector<ProfileLine> CpuProgram::profile() const {
-  std::map<std::string, double> seconds;
-  for (const Step& step : steps_) seconds[step.name] += step.seconds;
-  seconds["input"] = input_seconds_;
-  if (training_) seconds["update"] = update_seconds_;
-  std::vector<ProfileLine> lines;
-  for (const auto& [name, value] : seconds) lines.push_back({name, value});
-  std::stable_sort(lines.begin(), lines.end(),
-                   [](const auto& a, const auto& b) { return a.seconds > b.seconds; });
-  return lines;
+  std::vector<ProfileLine> more = {{"input", input_seconds_}};
+  if (training_) more.push_back({"update", update_seconds_});
+  return profile_of(std::move(more));
 }
 
 int64_t CpuProgram::memory_bytes() const {

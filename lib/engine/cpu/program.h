@@ -2,7 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -12,11 +11,11 @@
 #include "engine/cpu/parameters.h"
 #include "engine/cpu/working_weights.h"
 #include "engine/engine.h"
-#include "engine/memory_plan.h"
+#include "engine/step_plan.h"
 
 namespace hardmoe::cpu {
 
-class CpuProgram final : public Program {
+class CpuProgram final : public Program, private StepPlan {
  public:
   CpuProgram(const Network& network, const CompileOptions& options);
 
@@ -28,25 +27,14 @@ class CpuProgram final : public Program {
   void train_step(const Batch& batch, float lr) override;
   double take_loss() override;
   StateDict gradients() const override;
-  void infer(const Batch& batch, std::span<float> features, std::span<float> logits) override;
+  void send(const Batch& batch) override;
+  void receive(std::span<float> features, std::span<float> logits) override;
+  int most_in_flight() const override { return 1; }
   void set_profiling(bool on) override { profiling_ = on; }
   std::vector<ProfileLine> profile() const override;
   int64_t memory_bytes() const override;
 
  private:
-  using BufferId = int;
-
-  /// What a step will do is known when it is planned; where its data lie, only once all are. `make`
-  /// is called then and returns the work.
-  struct PlannedStep {
-    const char* name;
-    std::function<Work()> make;
-  };
-  struct Step {
-    const char* name;
-    Work work;
-    double seconds = 0;
-  };
   /// What one batch norm keeps from its forward to its backward pass.
   struct NormState {
     std::vector<float> mean, variance, inverse, scale, shift;
@@ -72,27 +60,22 @@ class CpuProgram final : public Program {
   void place_linear(const Node& node);
   void place_norm(const Node& node);
   onednn::Needs needs_of(const Node& node) const;
-  void plan_forward(const Node& node);
-  void plan_conv(const Node& node, const ConvLayer& layer);
-  void plan_norm(const Node& node, Norm& norm);
-  void plan_pools(const Node& node);
-  void plan_linear(const Node& node, const LinearLayer& layer);
-  void plan_loss();
-  void plan_backward(const Node& node);
-  void plan_conv_backward(const Node& node, const ConvLayer& layer);
-  void plan_norm_backward(const Node& node, Norm& norm);
-  void plan_linear_backward(const Node& node, const LinearLayer& layer);
-  void merge_gradients(int value, size_t most);
-  void finish_plan();
+  void plan_input() override;
+  void plan_conv(const Node& node) override;
+  void plan_norm(const Node& node) override;
+  void plan_max_pool(const Node& node) override;
+  void plan_average_pool(const Node& node) override;
+  void plan_linear(const Node& node) override;
+  BufferId plan_loss() override;
+  void plan_conv_backward(const Node& node) override;
+  void plan_norm_backward(const Node& node) override;
+  void plan_max_pool_backward(const Node& node) override;
+  void plan_average_pool_backward(const Node& node) override;
+  void plan_linear_backward(const Node& node) override;
+  void plan_add(int value, BufferId into, BufferId piece) override;
+  int64_t activation_bytes(int value) const override;
+  void take_memory();
 
-  size_t place_of(const Node& node) const {
-    return static_cast<size_t>(&node - lowered_.nodes.data());
-  }
-  ParameterSpec parameter(const Node& node, const char* suffix) const;
-  static size_t index(int number) { return static_cast<size_t>(number); }
-  BufferId new_buffer(int64_t bytes);
-  BufferId use(BufferId buffer);
-  void plan(const char* name, std::function<Work()> make);
   Work call(const dnnl::primitive& primitive,
             const std::vector<std::pair<int, dnnl::memory>>& arguments) const;
   std::byte* at(BufferId buffer) const;
@@ -104,20 +87,12 @@ class CpuProgram final : public Program {
   float* gradient(int slot) {
     return gradients_.as<float>().data() + parameters_.slot(slot).offset;
   }
-  const Extent& extent(int value) const { return network_.values[static_cast<size_t>(value)]; }
-  int64_t activation_bytes(int value) const;
 
   // Running.
   void take_input(const Batch& batch);
   void run_steps();
   void refresh_working_weights();
   void update(float lr);
-  void require_training(const char* call) const;
-
-  Network network_;
-  CompileOptions options_;
-  Lowered lowered_;
-  bool training_;
 
   Parameters parameters_;
   Tensor weights_, gradients_, first_moment_, second_moment_, average_;
@@ -127,22 +102,18 @@ class CpuProgram final : public Program {
   std::vector<std::unique_ptr<Norm>> norms_;           // by node; null for others
   std::vector<onednn::MaxPool> pools_;                 // by node
 
-  std::vector<PlannedStep> planned_;
-  std::vector<Lifetime> lifetimes_;
-  std::vector<BufferId> value_buffers_;                 // by value
-  std::vector<BufferId> linear_inputs_;                 // by node: working copy of a linear's input
-  std::vector<BufferId> pool_workspaces_;               // by node
-  std::vector<std::vector<BufferId>> value_gradients_;  // by value: pieces to add
+  std::vector<BufferId> linear_inputs_;    // by node: working copy of a linear's input
+  std::vector<BufferId> pool_workspaces_;  // by node
   MemoryPlan memory_plan_;
   Tensor arena_;
   Tensor scratch_;
   size_t scratch_bytes_ = 0;
 
-  std::vector<Step> steps_;
   std::vector<int32_t> tag_ptr_, tag_ids_;
   std::vector<double> row_loss_;
   double loss_sum_ = 0;
   int64_t loss_steps_ = 0;
+  int64_t sent_rows_ = 0;  // of the batch whose results were not received yet
   bool profiling_ = false;
   double update_seconds_ = 0;
   double input_seconds_ = 0;

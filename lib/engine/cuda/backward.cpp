@@ -1,12 +1,10 @@
-// Compiling a CudaProgram: the loss and the backward pass planned, last node first, then the
-// update. Each reader of a value leaves a piece of its gradient; the value's producer takes their
-// sum. In the order of cpu/backward.cpp.
+// Compiling a CudaProgram: the loss and the backward pass planned, then the update.
 #include "engine/cuda/program.h"
 
 namespace hardmoe::cuda {
 
-void CudaProgram::plan_loss() {
-  const BufferId logits = use(value_buffers_[index(network_.logits)]);
+CudaProgram::BufferId CudaProgram::plan_loss() {
+  const BufferId logits = use_value(network_.logits);
   const BufferId slope = new_buffer(activation_bytes(network_.logits));
   plan("loss", [=, this](int slot) {
     TagLoss args;
@@ -23,36 +21,12 @@ void CudaProgram::plan_loss() {
     args.gradient = activations(slope);
     return Work([=, this] { tag_loss(args, gpu_.compute()); });
   });
-  value_gradients_[index(network_.logits)] = {slope};
-}
-
-void CudaProgram::plan_backward(const Node& node) {
-  const size_t i = place_of(node);
-  if (value_gradients_[index(node.output)].empty()) return;  // nothing downstream is trained
-  switch (node.kind) {
-    case NodeKind::conv:
-      plan_conv_backward(node, *convs_[i]);
-      break;
-    case NodeKind::norm:
-      plan_norm_backward(node, *norms_[i]);
-      break;
-    case NodeKind::linear:
-      plan_linear_backward(node, *linears_[i]);
-      break;
-    case NodeKind::global_avg_pool:
-      plan_average_pool_backward(node);
-      break;
-    case NodeKind::max_pool:
-      plan_max_pool_backward(node);
-      break;
-  }
+  return slope;
 }
 
 void CudaProgram::plan_average_pool_backward(const Node& node) {
-  merge_gradients(node.output, 1);
-  const BufferId dy = use(value_gradients_[index(node.output)][0]);
-  const BufferId dx = new_buffer(activation_bytes(node.input));
-  value_gradients_[index(node.input)].push_back(dx);
+  const BufferId dy = gradient_of(node.output);
+  const BufferId dx = new_gradient(node.input);
   const int64_t positions = extent(node.input).height * extent(node.input).width;
   plan("pooling", [=, this, n = options_.batch, c = channels(node.input)] {
     return Work([=, this, from = activations(dy), to = activations(dx)] {
@@ -62,11 +36,9 @@ void CudaProgram::plan_average_pool_backward(const Node& node) {
 }
 
 void CudaProgram::plan_max_pool_backward(const Node& node) {
-  merge_gradients(node.output, 1);
-  const BufferId dy = use(value_gradients_[index(node.output)][0]);
+  const BufferId dy = gradient_of(node.output);
   const BufferId winners = use(pool_indices_[place_of(node)]);
-  const BufferId dx = new_buffer(activation_bytes(node.input));
-  value_gradients_[index(node.input)].push_back(dx);
+  const BufferId dx = new_gradient(node.input);
   const MaxPool pool = max_pool_of(node);
   plan("pooling", [=, this] {
     return Work([=, this, from = activations(dy), to = activations(dx),
@@ -76,25 +48,18 @@ void CudaProgram::plan_max_pool_backward(const Node& node) {
   });
 }
 
-/// Adds up the gradients of a value that more than `most` readers left.
-void CudaProgram::merge_gradients(int value, size_t most) {
-  auto& pieces = value_gradients_[index(value)];
-  while (pieces.size() > most) {
-    const BufferId extra = use(pieces.back());
-    pieces.pop_back();
-    const BufferId into = use(pieces.back());
-    plan("add", [=, this, n = elements(value)] {
-      return Work([=, this, a = activations(into), b = activations(extra)] {
-        add(a, b, n, a, gpu_.compute());
-      });
+void CudaProgram::plan_add(int value, BufferId into, BufferId piece) {
+  plan("add", [=, this, n = elements(value)] {
+    return Work([=, this, a = activations(into), b = activations(piece)] {
+      add(a, b, n, a, gpu_.compute());
     });
-  }
+  });
 }
 
-void CudaProgram::plan_conv_backward(const Node& node, const ConvLayer& layer) {
-  merge_gradients(node.output, 1);
-  const BufferId dy = use(value_gradients_[index(node.output)][0]);
-  const BufferId x = use(value_buffers_[index(node.input)]);
+void CudaProgram::plan_conv_backward(const Node& node) {
+  const ConvLayer& layer = *convs_[place_of(node)];
+  const BufferId dy = gradient_of(node.output);
+  const BufferId x = use_value(node.input);
   plan("convolution backward weights", [=, this, &layer] {
     const ConvArrays arrays{at(x),   gradient(layer.weight), at(dy), nullptr,
                             nullptr, workspace_.data()};
@@ -102,8 +67,7 @@ void CudaProgram::plan_conv_backward(const Node& node, const ConvLayer& layer) {
   });
   if (node.input == 0) return;
   use(dy);
-  const BufferId dx = new_buffer(activation_bytes(node.input));
-  value_gradients_[index(node.input)].push_back(dx);
+  const BufferId dx = new_gradient(node.input);
   plan("convolution backward data", [=, this, &layer] {
     const ConvArrays arrays{at(dx),  working(layer.weight), at(dy), nullptr,
                             nullptr, workspace_.data()};
@@ -111,21 +75,19 @@ void CudaProgram::plan_conv_backward(const Node& node, const ConvLayer& layer) {
   });
 }
 
-void CudaProgram::plan_norm_backward(const Node& node, const Norm& norm) {
-  merge_gradients(node.output, 2);
-  const auto& pieces = value_gradients_[index(node.output)];
-  const BufferId dy = use(pieces[0]);
-  const BufferId dy2 = pieces.size() > 1 ? use(pieces[1]) : -1;
-  const BufferId x = use(value_buffers_[index(node.input)]);
+void CudaProgram::plan_norm_backward(const Node& node) {
+  const Norm& norm = *norms_[place_of(node)];
+  const auto [dy, dy2] = gradient_pieces(node.output);
+  const BufferId x = use_value(node.input);
   const bool branches = node.residual >= 0;
   if (norm.mask >= 0) use(norm.mask);
   const bool reads_y = branches && node.relu && norm.mask < 0;
-  const BufferId y = reads_y ? use(value_buffers_[index(node.output)]) : -1;
+  const BufferId y = reads_y ? use_value(node.output) : -1;
   const BufferId dx = branches ? new_buffer(activation_bytes(node.input)) : dy;
-  value_gradients_[index(node.input)].push_back(dx);
-  if (branches) value_gradients_[index(node.residual)].push_back(dy);  // holds g from here on
+  leave_gradient(node.input, dx);
+  if (branches) leave_gradient(node.residual, dy);  // holds g from here on
 
-  plan("norm backward", [=, this, &norm, relu = node.relu] {
+  plan("norm backward", [=, this, dy = dy, dy2 = dy2, &norm, relu = node.relu] {
     NormBackward args;
     args.x = activations(x);
     if (y >= 0) args.y = activations(y);
@@ -146,9 +108,9 @@ void CudaProgram::plan_norm_backward(const Node& node, const Norm& norm) {
   });
 }
 
-void CudaProgram::plan_linear_backward(const Node& node, const LinearLayer& layer) {
-  merge_gradients(node.output, 1);
-  const BufferId dy = use(value_gradients_[index(node.output)][0]);
+void CudaProgram::plan_linear_backward(const Node& node) {
+  const LinearLayer& layer = *linears_[place_of(node)];
+  const BufferId dy = gradient_of(node.output);
   plan("linear", [=, this, &layer, n = options_.batch] {
     return Work([=, this, from = activations(dy), columns = layer.out, to = gradient(layer.bias)] {
       bias_gradient(from, n, columns, to, gpu_.compute());
@@ -162,8 +124,7 @@ void CudaProgram::plan_linear_backward(const Node& node, const LinearLayer& laye
   });
   if (node.input == 0) return;
   use(dy);
-  const BufferId dx = new_buffer(activation_bytes(node.input));
-  value_gradients_[index(node.input)].push_back(dx);
+  const BufferId dx = new_gradient(node.input);
   plan("linear", [=, this, &layer] {
     const LinearArrays arrays{at(dx), working(layer.weight), nullptr, at(dy), workspace_.data()};
     return Work([arrays, &layer] { layer.data_gradient->run(arrays); });

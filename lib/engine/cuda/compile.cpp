@@ -15,36 +15,18 @@ double gibibytes(int64_t bytes) { return static_cast<double>(bytes) / (1 << 30);
 
 CudaProgram::CudaProgram(std::shared_ptr<Device> device, const Network& network,
                          const CompileOptions& options)
-    : device_(std::move(device)),
+    : StepPlan(network, options),
+      device_(std::move(device)),
       gpu_(device_->gpu),
-      network_(network),
-      options_(options),
-      lowered_(lower(network)),
-      training_(options.mode == Mode::train),
       held_channels_(held_channels(network)) {
-  if (options.batch < 1) fail_usage("batch: expected at least 1, found {}", options.batch);
-  if (training_ && network.logits < 0) fail("a network without logits cannot be trained");
   gpu_.enter();
   place_parameters();
-
-  const size_t values = network_.values.size();
-  value_buffers_.assign(values, -1);
-  narrow_buffers_.assign(values, -1);
-  value_gradients_.resize(values);
+  narrow_buffers_.assign(network_.values.size(), -1);
   pool_indices_.assign(lowered_.nodes.size(), -1);
-  plan_input();
-  for (const Node& node : lowered_.nodes) plan_forward(node);
-  if (training_) {
-    plan_loss();
-    for (size_t i = lowered_.nodes.size(); i-- > 0;) plan_backward(lowered_.nodes[i]);
-    plan_update();
-  } else {  // results are read after the last step
-    for (const int value : {network_.feature, network_.logits}) {
-      if (value >= 0) use(value_buffers_[index(value)]);
-    }
-  }
+  plan_nodes();
+  if (training_) plan_update();
   take_memory();
-  bind_steps();
+  bind_steps(InputSlots::count);
   warm_up();
   record_graphs();
 }
@@ -166,17 +148,10 @@ void CudaProgram::place_parameters() {
   }
 }
 
-ParameterSpec CudaProgram::parameter(const Node& node, const char* suffix) const {
-  const auto specs = parameters_of(network_);
-  return *std::find_if(specs.begin(), specs.end(), [&](const ParameterSpec& spec) {
-    return spec.name == node.op.name + suffix;
-  });
-}
-
 // ---- forward ----
 
 void CudaProgram::plan_input() {
-  const BufferId x = value_buffers_[0] = new_buffer(activation_bytes(0));
+  const BufferId x = new_value(0, activation_bytes(0));
   const int64_t n = elements(0);
   if (!image()) {  // read by linear layers only, so of their precision at once
     narrow_buffers_[0] = x;
@@ -199,30 +174,10 @@ void CudaProgram::plan_input() {
   });
 }
 
-void CudaProgram::plan_forward(const Node& node) {
-  const size_t i = place_of(node);
-  switch (node.kind) {
-    case NodeKind::conv:
-      plan_conv(node, *convs_[i]);
-      break;
-    case NodeKind::norm:
-      plan_norm(node, *norms_[i]);
-      break;
-    case NodeKind::linear:
-      plan_linear(node, *linears_[i]);
-      break;
-    case NodeKind::max_pool:
-      plan_max_pool(node);
-      break;
-    case NodeKind::global_avg_pool:
-      plan_average_pool(node);
-      break;
-  }
-}
-
-void CudaProgram::plan_conv(const Node& node, const ConvLayer& layer) {
-  const BufferId x = use(value_buffers_[index(node.input)]);
-  const BufferId y = value_buffers_[index(node.output)] = new_buffer(activation_bytes(node.output));
+void CudaProgram::plan_conv(const Node& node) {
+  const ConvLayer& layer = *convs_[place_of(node)];
+  const BufferId x = use_value(node.input);
+  const BufferId y = new_value(node.output, activation_bytes(node.output));
   plan("convolution forward", [=, this, &layer] {
     ConvArrays arrays{at(x), working(layer.weight), at(y), nullptr, nullptr, workspace_.data()};
     if (layer.sums) {
@@ -256,14 +211,15 @@ void CudaProgram::plan_norm_statistics(const Node& node, const Norm& norm, Buffe
   });
 }
 
-void CudaProgram::plan_norm(const Node& node, Norm& norm) {
-  const BufferId x = use(value_buffers_[index(node.input)]);
+void CudaProgram::plan_norm(const Node& node) {
+  Norm& norm = *norms_[place_of(node)];
+  const BufferId x = use_value(node.input);
   // In inference scale and shift change with the weights only: refresh() makes them.
   if (training_) {
     plan_norm_statistics(node, norm, x);
     use(x);
   }
-  const BufferId residual = node.residual < 0 ? -1 : use(value_buffers_[index(node.residual)]);
+  const BufferId residual = node.residual < 0 ? -1 : use_value(node.residual);
   // In training x is needed again; in inference nobody else reads it, so y takes its place.
   const bool in_place = !training_ && lowered_.readers[index(node.input)].size() == 1;
   const BufferId y = in_place ? x : new_buffer(activation_bytes(node.output));
@@ -295,8 +251,8 @@ MaxPool CudaProgram::max_pool_of(const Node& node) const {
 }
 
 void CudaProgram::plan_max_pool(const Node& node) {
-  const BufferId x = use(value_buffers_[index(node.input)]);
-  const BufferId y = value_buffers_[index(node.output)] = new_buffer(activation_bytes(node.output));
+  const BufferId x = use_value(node.input);
+  const BufferId y = new_value(node.output, activation_bytes(node.output));
   const BufferId winners = training_ ? new_buffer(elements(node.output)) : -1;
   pool_indices_[place_of(node)] = winners;
   const MaxPool pool = max_pool_of(node);
@@ -309,8 +265,8 @@ void CudaProgram::plan_max_pool(const Node& node) {
 }
 
 void CudaProgram::plan_average_pool(const Node& node) {
-  const BufferId x = use(value_buffers_[index(node.input)]);
-  const BufferId y = value_buffers_[index(node.output)] = new_buffer(4 * elements(node.output));
+  const BufferId x = use_value(node.input);
+  const BufferId y = new_value(node.output, 4 * elements(node.output));
   const bool feeds_linears = !lowered_.readers[index(node.output)].empty();
   const BufferId rounded = narrow() && feeds_linears ? new_buffer(2 * elements(node.output)) : -1;
   narrow_buffers_[index(node.output)] = rounded;
@@ -323,11 +279,12 @@ void CudaProgram::plan_average_pool(const Node& node) {
   });
 }
 
-void CudaProgram::plan_linear(const Node& node, const LinearLayer& layer) {
+void CudaProgram::plan_linear(const Node& node) {
+  const LinearLayer& layer = *linears_[place_of(node)];
   BufferId& x = narrow_buffers_[index(node.input)];
   if (!narrow()) x = value_buffers_[index(node.input)];
   if (x < 0) {  // another linear layer's output
-    const BufferId wide = use(value_buffers_[index(node.input)]);
+    const BufferId wide = use_value(node.input);
     const int64_t n = elements(node.input);
     const BufferId rounded = x = new_buffer(2 * n);
     plan("linear", [=, this] {
@@ -337,7 +294,7 @@ void CudaProgram::plan_linear(const Node& node, const LinearLayer& layer) {
     });
   }
   const BufferId input = use(x);
-  const BufferId y = value_buffers_[index(node.output)] = new_buffer(4 * elements(node.output));
+  const BufferId y = new_value(node.output, 4 * elements(node.output));
   plan("linear", [=, this, &layer] {
     const LinearArrays arrays{at(input), working(layer.weight), master(layer.bias), at(y),
                               workspace_.data()};
@@ -346,25 +303,6 @@ void CudaProgram::plan_linear(const Node& node, const LinearLayer& layer) {
 }
 
 // ---- memory ----
-
-CudaProgram::BufferId CudaProgram::new_buffer(int64_t bytes) {
-  const int now = static_cast<int>(planned_.size());
-  lifetimes_.push_back({bytes, now, now});
-  return static_cast<BufferId>(lifetimes_.size()) - 1;
-}
-
-CudaProgram::BufferId CudaProgram::use(BufferId buffer) {
-  lifetimes_[index(buffer)].last = static_cast<int>(planned_.size());
-  return buffer;
-}
-
-void CudaProgram::plan(const char* name, std::function<Work(int)> make) {
-  planned_.push_back({name, std::move(make)});
-}
-
-void CudaProgram::plan(const char* name, std::function<Work()> make) {
-  planned_.push_back({name, [make = std::move(make)](int) { return make(); }});
-}
 
 void CudaProgram::make_slots(int64_t most_tags) {
   slots_.reset();  // first: there may not be room for both
@@ -422,22 +360,15 @@ void CudaProgram::take_memory() {
     loss_ = device_memory(gpu_, 8 * (options_.batch + 1), "losses");
     loss_result_ = pinned_memory(gpu_, 8, "losses");
   } else {
-    int64_t results = 0;
-    for (const int value : {network_.feature, network_.logits}) {
-      if (value > 0) results = std::max(results, 4 * elements(value));
+    int64_t bytes = 0;
+    for (const int value : results()) bytes += 4 * elements(value);
+    for (int slot = 0; slot < InputSlots::count; ++slot) {
+      sent_.push_back({pinned_memory(gpu_, bytes, "results"),
+                       {},
+                       std::make_unique<OwnedEvent>(gpu_, EventKind::order)});
     }
-    results_ = pinned_memory(gpu_, results, "results");
   }
   make_slots(options_.batch * tags);
-}
-
-void CudaProgram::bind_steps() {
-  steps_.clear();
-  for (const auto& [name, make] : planned_) {
-    Step step{name, {}};
-    for (int slot = 0; slot < InputSlots::count; ++slot) step.work.push_back(make(slot));
-    steps_.push_back(std::move(step));
-  }
 }
 
 /// Once without recording: what libraries load or set up at the first call must not be part of a

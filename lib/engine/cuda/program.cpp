@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <map>
 
 #include "base/error.h"
 #include "engine/batch_check.h"
@@ -39,6 +38,7 @@ void CudaProgram::load_weights(const StateDict& weights, const std::string& wher
   }
   step_ = 0;
   loss_steps_ = 0;
+  in_flight_.clear();
   refresh();
 }
 
@@ -103,10 +103,6 @@ StateDict CudaProgram::gradients() const {
   return state;
 }
 
-void CudaProgram::require_training(const char* call) const {
-  if (!training_) fail("{} on a program compiled for inference", call);
-}
-
 // ---- steps ----
 
 void CudaProgram::run_steps(int slot) {
@@ -136,7 +132,7 @@ void CudaProgram::train_step(const Batch& batch, float lr) {
     gpu_.synchronize(gpu_.compute());
     graphs_.clear();
     make_slots(2 * tags);
-    bind_steps();
+    bind_steps(InputSlots::count);
     record_graphs();
   }
   const int slot =
@@ -159,42 +155,62 @@ double CudaProgram::take_loss() {
   return mean;
 }
 
-void CudaProgram::copy_rows(int value, int64_t rows, std::span<float> out) const {
-  const int64_t held = channels(value), kept = extent(value).channels;
-  gpu_.to_host(results_.data(), at(value_buffers_[index(value)]), 4 * rows * held, gpu_.compute());
-  gpu_.synchronize(gpu_.compute());
-  const auto* from = results_.as<float>();
-  for (int64_t row = 0; row < rows; ++row) {
-    std::copy_n(from + row * held, kept, out.data() + row * kept);
+/// The values that go back to the host.
+std::vector<int> CudaProgram::results() const {
+  std::vector<int> values;
+  for (const int value : {network_.feature, network_.logits}) {
+    if (value > 0) values.push_back(value);  // 0 is the input, which the host has
   }
+  return values;
 }
 
-void CudaProgram::infer(const Batch& batch, std::span<float> features, std::span<float> logits) {
-  if (training_) fail("infer() on a program compiled for training");
+void CudaProgram::send(const Batch& batch) {
+  require_inference("send()");
   check_batch(network_, options_, batch);
-  const auto check_room = [&](int value, std::span<float> out, const char* what) {
-    if (out.empty()) return;
-    if (value < 0) fail("the network has no {}", what);
-    const auto count = static_cast<size_t>(batch.size * extent(value).elements());
-    if (out.size() < count) fail("{}: room for {} values, {} needed", what, out.size(), count);
-  };
-  check_room(network_.feature, features, "features");
-  check_room(network_.logits, logits, "logits");
+  if (std::ssize(in_flight_) == most_in_flight()) {
+    fail("send() with {} batches on their way; receive() the first", in_flight_.size());
+  }
   gpu_.enter();
   const int slot = slots_->send(batch, {}, /*with_tags=*/false);
   run_steps(slot);
   slots_->enqueued(slot);
-  if (!features.empty()) {
-    if (network_.feature == 0) {  // as they came, before any rounding
-      std::memcpy(features.data(), batch.input.data(),
-                  static_cast<size_t>(4 * batch.size * extent(0).channels));
-    } else {
-      copy_rows(network_.feature, batch.size, features);
-    }
+  Sent& sent = sent_[index(slot)];
+  sent.rows = batch.size;
+  if (network_.feature == 0) {  // as they came, before any rounding
+    const auto* rows = reinterpret_cast<const float*>(batch.input.data());
+    sent.input.assign(rows, rows + batch.size * extent(0).channels);
   }
-  if (!logits.empty()) copy_rows(network_.logits, batch.size, logits);
-  // Without results to wait for, this batch's memory is the caller's again all the same: send() has
-  // copied it.
+  std::byte* to = sent.results.data();
+  for (const int value : results()) {
+    gpu_.to_host(to, at(value_buffers_[index(value)]), 4 * batch.size * channels(value),
+                 gpu_.compute());
+    to += 4 * elements(value);
+  }
+  gpu_.record(sent.done->get(), gpu_.compute());
+  in_flight_.push_back(slot);
+}
+
+void CudaProgram::receive(std::span<float> features, std::span<float> logits) {
+  if (in_flight_.empty()) fail("receive() without a batch that was sent");
+  const Sent& sent = sent_[index(in_flight_.front())];
+  in_flight_.pop_front();
+  check_results(network_, network_.feature, sent.rows, features, "features");
+  check_results(network_, network_.logits, sent.rows, logits, "logits");
+  gpu_.enter();
+  gpu_.synchronize(sent.done->get());
+  const std::byte* from = sent.results.data();
+  for (const int value : results()) {
+    const std::span<float> out = value == network_.feature ? features : logits;
+    const auto* rows = reinterpret_cast<const float*>(from);
+    const int64_t held = channels(value), kept = extent(value).channels;
+    for (int64_t row = 0; row < sent.rows && !out.empty(); ++row) {
+      std::copy_n(rows + row * held, kept, out.data() + row * kept);
+    }
+    from += 4 * elements(value);
+  }
+  if (network_.feature == 0 && !features.empty()) {
+    std::copy(sent.input.begin(), sent.input.end(), features.begin());
+  }
 }
 
 // ---- what it costs ----
@@ -205,15 +221,7 @@ void CudaProgram::set_profiling(bool on) {
   profiling_ = on;
 }
 
-std::vector<ProfileLine> CudaProgram::profile() const {
-  std::map<std::string, double> seconds;
-  for (const Step& step : steps_) seconds[step.name] += step.seconds;
-  std::vector<ProfileLine> lines;
-  for (const auto& [name, value] : seconds) lines.push_back({name, value});
-  std::stable_sort(lines.begin(), lines.end(),
-                   [](const auto& a, const auto& b) { return a.seconds > b.seconds; });
-  return lines;
-}
+std::vector<ProfileLine> CudaProgram::profile() const { return profile_of({}); }
 
 int64_t CudaProgram::memory_bytes() const {
   int64_t bytes = slots_->bytes();

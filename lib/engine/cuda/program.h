@@ -3,7 +3,7 @@
 #pragma once
 
 #include <algorithm>
-#include <functional>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -12,12 +12,11 @@
 #include "engine/cuda/input_slots.h"
 #include "engine/cuda/parameters.h"
 #include "engine/engine.h"
-#include "engine/lowering.h"
-#include "engine/memory_plan.h"
+#include "engine/step_plan.h"
 
 namespace hardmoe::cuda {
 
-class CudaProgram final : public Program {
+class CudaProgram final : public Program, private StepPlan {
  public:
   CudaProgram(std::shared_ptr<Device> device, const Network& network,
               const CompileOptions& options);
@@ -33,26 +32,14 @@ class CudaProgram final : public Program {
   void train_step(const Batch& batch, float lr) override;
   double take_loss() override;
   StateDict gradients() const override;
-  void infer(const Batch& batch, std::span<float> features, std::span<float> logits) override;
+  void send(const Batch& batch) override;
+  void receive(std::span<float> features, std::span<float> logits) override;
+  int most_in_flight() const override { return InputSlots::count; }
   void set_profiling(bool on) override;
   std::vector<ProfileLine> profile() const override;
   int64_t memory_bytes() const override;
 
  private:
-  using BufferId = int;
-  using Work = std::function<void()>;
-
-  /// What a step will do is known when it is planned; where its data lie, only once all are. `make`
-  /// is called then, once for each slot that input may come from, and returns the work.
-  struct PlannedStep {
-    const char* name;
-    std::function<Work(int slot)> make;
-  };
-  struct Step {
-    const char* name;
-    std::vector<Work> work;  // by slot
-    double seconds = 0;
-  };
   struct ConvLayer {
     ConvShape shape;
     int weight;  // slot of the parameters
@@ -79,42 +66,32 @@ class CudaProgram final : public Program {
   std::shared_ptr<const ConvPlan> conv_plan(const Node& node, const ConvShape& shape,
                                             ConvPass pass);
   void choose_forward(const Node& node, ConvLayer& layer);
-  void plan_input();
-  void plan_forward(const Node& node);
-  void plan_conv(const Node& node, const ConvLayer& layer);
-  void plan_norm(const Node& node, Norm& norm);
+  void plan_input() override;
+  void plan_conv(const Node& node) override;
+  void plan_norm(const Node& node) override;
   void plan_norm_statistics(const Node& node, const Norm& norm, BufferId x);
-  void plan_max_pool(const Node& node);
-  void plan_average_pool(const Node& node);
-  void plan_linear(const Node& node, const LinearLayer& layer);
-  void plan_loss();
-  void plan_backward(const Node& node);
-  void plan_conv_backward(const Node& node, const ConvLayer& layer);
-  void plan_norm_backward(const Node& node, const Norm& norm);
-  void plan_linear_backward(const Node& node, const LinearLayer& layer);
-  void plan_average_pool_backward(const Node& node);
-  void plan_max_pool_backward(const Node& node);
-  void merge_gradients(int value, size_t most);
+  void plan_max_pool(const Node& node) override;
+  void plan_average_pool(const Node& node) override;
+  void plan_linear(const Node& node) override;
+  BufferId plan_loss() override;
+  void plan_conv_backward(const Node& node) override;
+  void plan_norm_backward(const Node& node) override;
+  void plan_max_pool_backward(const Node& node) override;
+  void plan_average_pool_backward(const Node& node) override;
+  void plan_linear_backward(const Node& node) override;
+  void plan_add(int value, BufferId into, BufferId piece) override;
+  int64_t activation_bytes(int value) const override {
+    return elements(value) * (options_.precision == Precision::bf16 ? 2 : 4);
+  }
   void plan_update();
   void take_memory();
-  void bind_steps();
   void warm_up();
   void clear();
   void record_graphs();
 
-  size_t place_of(const Node& node) const {
-    return static_cast<size_t>(&node - lowered_.nodes.data());
-  }
   MaxPool max_pool_of(const Node& node) const;
-  ParameterSpec parameter(const Node& node, const char* suffix) const;
-  static size_t index(int number) { return static_cast<size_t>(number); }
-  BufferId new_buffer(int64_t bytes);
-  BufferId use(BufferId buffer);
-  void plan(const char* name, std::function<Work(int)> make);
-  void plan(const char* name, std::function<Work()> make);
   void need_workspace(int64_t bytes) { workspace_bytes_ = std::max(workspace_bytes_, bytes); }
 
-  const Extent& extent(int value) const { return network_.values[index(value)]; }
   int64_t channels(int value) const { return held_channels_[index(value)]; }
   /// Elements of a value as it is held, of all rows.
   int64_t elements(int value) const {
@@ -122,9 +99,6 @@ class CudaProgram final : public Program {
   }
   Precision activation_precision() const {
     return options_.precision == Precision::bf16 ? Precision::bf16 : Precision::fp32;
-  }
-  int64_t activation_bytes(int value) const {
-    return elements(value) * (options_.precision == Precision::bf16 ? 2 : 4);
   }
   bool narrow() const { return options_.precision == Precision::bf16; }
   bool image() const { return network_.input == InputKind::image; }
@@ -145,16 +119,11 @@ class CudaProgram final : public Program {
   void refresh();
   std::vector<float> fetch(const Memory& array) const;
   void send(const Memory& array, std::span<const float> values) const;
-  void copy_rows(int value, int64_t rows, std::span<float> out) const;
+  std::vector<int> results() const;
   void make_slots(int64_t most_tags);
-  void require_training(const char* call) const;
 
   std::shared_ptr<Device> device_;
   Gpu& gpu_;
-  Network network_;
-  CompileOptions options_;
-  Lowered lowered_;
-  bool training_;
 
   std::vector<int64_t> held_channels_;  // by value
   Parameters parameters_;
@@ -165,11 +134,7 @@ class CudaProgram final : public Program {
   std::vector<int64_t> sums_at_;  // by value: floats into states_ of its channels' sums; -1: none
   int64_t state_floats_ = 0;
 
-  std::vector<PlannedStep> planned_;
-  std::vector<Lifetime> lifetimes_;
-  std::vector<BufferId> value_buffers_;                 // by value
-  std::vector<BufferId> narrow_buffers_;                // by value: features as linears read them
-  std::vector<std::vector<BufferId>> value_gradients_;  // by value: pieces to add
+  std::vector<BufferId> narrow_buffers_;  // by value: features as linears read them
   MemoryPlan memory_plan_;
   int64_t workspace_bytes_ = 0;
 
@@ -178,10 +143,18 @@ class CudaProgram final : public Program {
   Memory states_, arena_, workspace_;
   Memory loss_;         // row losses, then their sum since it was last taken
   Memory loss_result_;  // pinned
-  Memory results_;      // pinned: features and logits, as they are held
   std::unique_ptr<InputSlots> slots_;
 
-  std::vector<Step> steps_;
+  /// A batch on its way through the network, by the slot it was sent to.
+  struct Sent {
+    Memory results;            // pinned: the values of results(), as they are held
+    std::vector<float> input;  // rows, where they are the features
+    std::unique_ptr<OwnedEvent> done;
+    int64_t rows = 0;
+  };
+  std::vector<Sent> sent_;     // by slot; in inference
+  std::deque<int> in_flight_;  // slots, first sent first
+
   std::vector<OwnedEvent> marks_;  // between steps; only while profiling
   bool profiling_ = false;
   int64_t step_ = 0;
