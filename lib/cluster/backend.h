@@ -74,7 +74,7 @@ class Boundary {
   virtual ~Boundary() = default;
   /// Adds the parts' sizes at these prices, K.
   virtual void add_sizes(std::span<const float> prices, std::span<int64_t> sizes) const = 0;
-  /// Of host memory, about.
+  /// Of memory, about.
   virtual int64_t bytes() const = 0;
 };
 

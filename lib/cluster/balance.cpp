@@ -59,12 +59,12 @@ struct Rounds {
 /// it turns (Riedmiller & Braun's Rprop, 1993): the dual's gradient has cliffs where a dense group
 /// of points changes sides, so its size says little and its sign is what counts.
 Rounds improve_prices(const Boundary& boundary, const Parts& parts, double target, double tolerance,
-                      float slack, int max_rounds, std::span<float> prices) {
+                      float slack, float first_step, int max_rounds, std::span<float> prices) {
   const SizeRange wanted(target, tolerance);
   const SizeRange dead_zone(target, tolerance / 2);
   const std::vector<float> start(prices.begin(), prices.end());
   std::vector<float> current = start;
-  std::vector<float> change(parts.count()), step(parts.count(), slack / 16);
+  std::vector<float> change(parts.count()), step(parts.count(), first_step);
   std::vector<int> sign(parts.count());
   Rounds result;
   for (; result.rounds < max_rounds; ++result.rounds) {
@@ -100,28 +100,55 @@ Rounds improve_prices(const Boundary& boundary, const Parts& parts, double targe
   return result;
 }
 
+/// How large a boundary would be of all points, as that of some is.
+double projected_bytes(const Boundary& boundary, int64_t seen, int64_t rows) {
+  return static_cast<double>(boundary.bytes()) * static_cast<double>(rows) /
+         static_cast<double>(seen);
+}
+
 /// What is contested within `slack`; less of it, and `slack` less, where it would take more than
 /// `budget` bytes.
 std::unique_ptr<Boundary> find_boundary(PointStream& points, const PricedCentroids& rule,
                                         int64_t budget, float& slack) {
-  while (true) {
-    std::unique_ptr<Boundary> boundary;
-    double share = 0;  // of the budget, going on like this
+  const float least = slack * 1e-4F;  // of equal scores there are as many whatever the slack
+  const auto narrow = [&](double bytes) {
+    const double share = bytes / static_cast<double>(budget);
+    if (share <= 1 || slack < least) return false;
+    slack *= static_cast<float>(std::clamp(0.8 / share, 0.6, 0.85));
+    return true;
+  };
+  // A few points tell before all are looked at.
+  const Points& probes = points.probes();
+  std::unique_ptr<Boundary> boundary;
+  bool too_large = true;
+  while (too_large) {
+    boundary = points.backend().find_boundary(probes, rule, slack);
+    too_large = narrow(projected_bytes(*boundary, probes.view().rows, points.rows()));
+  }
+  do {
+    boundary.reset();
     points.for_each([&](const Points& block, int64_t first) {
       points.backend().add_boundary(block, rule, slack, boundary);
-      const auto seen = static_cast<double>(first + block.view().rows);
-      share = static_cast<double>(boundary->bytes()) / static_cast<double>(budget) *
-              static_cast<double>(points.rows()) / seen;
-      return share <= 1;
+      too_large = narrow(projected_bytes(*boundary, first + block.view().rows, points.rows()));
+      return !too_large;
     });
-    if (share <= 1) return boundary;
-    slack *= static_cast<float>(std::clamp(0.8 / share, 0.1, 0.8));
-  }
+  } while (too_large);
+  return boundary;
+}
+
+/// So much that going over candidates in all rounds takes about as long as finding them, K·D
+/// products a point: less would take more passes.
+int64_t worthwhile_bytes(int64_t rows, MatrixView centroids) {
+  constexpr int64_t products_a_byte = 128, least_a_point = 16;
+  return rows * std::max(least_a_point, centroids.rows * centroids.cols / products_a_byte);
 }
 
 }  // namespace
 
-int64_t boundary_bytes(int64_t rows) { return std::max(int64_t{64} << 20, 4 * rows); }
+int64_t boundary_bytes(int64_t rows) {
+  constexpr int64_t mebi = int64_t{1} << 20;
+  return std::max(std::clamp(128 * rows, 64 * mebi, 256 * mebi), 4 * rows);
+}
 
 PriceFit fit_prices(PointStream& points, MatrixView centroids, const PriceParams& params,
                     std::span<float> prices) {
@@ -131,17 +158,21 @@ PriceFit fit_prices(PointStream& points, MatrixView centroids, const PriceParams
   const double target = static_cast<double>(points.rows()) / static_cast<double>(parts.count());
   PriceFit fit;
   double least_excess = INFINITY;
-  float reach = 0.5F;  // slack of a pass, in mean gaps
+  float reach = 8;  // slack of a pass, in mean gaps
+  const int64_t budget =
+      std::min(boundary_bytes(points.rows()), worthwhile_bytes(points.rows(), centroids));
   for (int idle = 0; fit.passes < params.passes && !fit.within && idle < patience; ++fit.passes) {
     const PricedCentroids rule{centroids, prices};
-    float slack = reach * points.backend().mean_gap(points.probes(), rule);
+    const float gap = points.backend().mean_gap(points.probes(), rule);
+    float slack = reach * gap;
     if (!(slack > 0) || !std::isfinite(slack)) break;  // one centroid, or equal points only
-    const auto boundary = find_boundary(points, rule, boundary_bytes(points.rows()), slack);
+    const auto boundary = find_boundary(points, rule, budget, slack);
     const Rounds rounds = improve_prices(*boundary, parts, target, params.tolerance * margin, slack,
-                                         params.rounds, prices);
+                                         std::min(gap / 32, slack / 16), params.rounds, prices);
     fit.rounds += rounds.rounds;
     fit.within = rounds.within;
-    if (rounds.held_back) reach = std::min(reach * 2, 8.0F);
+    reach = slack / gap;
+    if (rounds.held_back) reach = std::min(reach * 2, 32.0F);
     idle = rounds.excess < 0.99 * least_excess ? 0 : idle + 1;
     least_excess = std::min(least_excess, rounds.excess);
   }

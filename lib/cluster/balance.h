@@ -12,7 +12,7 @@ namespace hardmoe {
 
 struct PriceParams {
   double tolerance = 0.05;  ///< wanted: sizes within (1 ± tolerance)·N/K, rounded outwards
-  int rounds = 100;         ///< price changes tried a pass over the points
+  int rounds = 150;         ///< price changes tried a pass over the points
   int passes = 16;          ///< passes over the points at most
   /// Parts made of several centroids each: the part of each centroid, below `parts`. Their
   /// centroids' prices move together. Empty: each centroid is a part.

@@ -77,6 +77,13 @@ int64_t price_points(int64_t rows, const KMeansParams& params) {
   return std::min(rows, std::max(params.price_sample, 16 * params.clusters));
 }
 
+/// How near a sample's parts have to come: half as far as those of all points, but no nearer than
+/// their own chance, √n of n points, allows to tell.
+double sample_tolerance(double tolerance, int64_t points, int64_t parts) {
+  const double points_a_part = static_cast<double>(points) / static_cast<double>(parts);
+  return std::max(tolerance / 2, 0.5 / std::sqrt(points_a_part));
+}
+
 /// Points that set the prices before all points do: an expert's share of fewer is too uncertain,
 /// and to correct what came of that takes many passes.
 int64_t final_price_points(int64_t rows, int64_t cols, int64_t parts) {
@@ -159,7 +166,8 @@ KMeansFit fit_centroids(PointStream& points, const KMeansParams& params,
   while (static_cast<int>(state.iterations.size()) < params.iterations && !settled()) {
     if (balanced) {
       fit_prices(priced, matrix_view(state.centroids),
-                 {.tolerance = params.tolerance / 2, .rounds = 60, .passes = 16}, state.prices);
+                 {.tolerance = sample_tolerance(params.tolerance, priced.rows(), params.clusters)},
+                 state.prices);
     }
     state.last_centroids = state.centroids.clone();
     state.last_prices = state.prices;
@@ -191,7 +199,10 @@ KMeansResult assign_parts(PointStream& points, KMeansFit fit, const KMeansParams
         count < points.rows()) {
       Sample sample(points, count, Random(params.seed, RandomUse::kmeans, 4));
       fit_prices(sample.stream(), centroids,
-                 {.tolerance = tolerance / 2, .part_of = part_of, .parts = parts}, state.prices);
+                 {.tolerance = sample_tolerance(tolerance, count, parts),
+                  .part_of = part_of,
+                  .parts = parts},
+                 state.prices);
     }
     fit_prices(points, centroids, {.tolerance = tolerance, .part_of = part_of, .parts = parts},
                state.prices);

@@ -33,8 +33,8 @@ class PointStream {
   int64_t block_rows() const { return block_rows_; }
   ClusterBackend& backend() const { return backend_; }
 
-  /// A memory of passes over these points (ClusterBackend::make_memory) out of half of what may keep
-  /// blocks; or null.
+  /// A memory of passes over these points (ClusterBackend::make_memory) out of half of what may
+  /// keep blocks; or null.
   std::unique_ptr<PassMemory> make_memory(int64_t clusters);
 
   /// Calls body(points, the first one's row) for each block in order until it returns false. The

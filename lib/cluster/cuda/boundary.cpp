@@ -9,7 +9,10 @@ namespace {
 /// One section's points that more than one centroid can win, and those centroids.
 struct Candidates {
   explicit Candidates(Device& device) : first(device), cluster(device), score(device) {}
-  int64_t rows = 0;
+  int64_t rows = 0, total = 0;
+  int64_t bytes() const {
+    return rows * int64_t{sizeof(int64_t)} + total * int64_t{sizeof(uint16_t) + sizeof(float)};
+  }
   Buffer<int64_t> first;  ///< rows + 1: where each point's candidates begin below
   Buffer<uint16_t> cluster;
   Buffer<float> score;  ///< without price
@@ -35,7 +38,11 @@ class DeviceBoundary final : public Boundary {
     for (size_t c = 0; c < sizes.size(); ++c) sizes[c] += found[c];
   }
 
-  int64_t bytes() const override { return 0; }  // all of it is the device's
+  int64_t bytes() const override {
+    int64_t sum = 0;
+    for (const Candidates& c : sections) sum += c.bytes();
+    return sum;
+  }
 
   Buffer<int32_t> settled;  ///< K: points that only this centroid can win
   std::vector<Candidates> sections;
@@ -97,7 +104,7 @@ void ClusterCuda::add_boundary(const Points& points, const PricedCentroids& rule
     });
     device_->zero(first + section.rows, sizeof(int64_t));
     device_->exclusive_sum(first, section.rows + 1);
-    int64_t total = 0;
+    int64_t& total = found.total;
     device_->download(&total, first + section.rows, sizeof total);
     found.cluster.reserve(total);
     found.score.reserve(total);
