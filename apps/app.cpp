@@ -4,13 +4,12 @@
 
 #include <cctype>
 #include <cstdio>
-#include <cstdlib>
 
 #include "base/log.h"
 #include "base/signals.h"
-#include "base/text.h"
 #include "base/threads.h"
 #include "base/version.h"
+#include "usage.h"
 
 namespace hardmoe {
 namespace {
@@ -44,41 +43,6 @@ void open_standard_streams() {
   for (int descriptor = 0; descriptor <= 2; ++descriptor) {
     if (::fcntl(descriptor, F_GETFD) < 0) static_cast<void>(::open("/dev/null", O_RDWR));
   }
-}
-
-/// CLI11's "Could not convert: --epochs = many" in the words of the other messages; what else it
-/// says, as it is.
-std::string number_fault(const std::string& message) {
-  constexpr std::string_view begin = "Could not convert: ", middle = " = ";
-  const size_t equals = message.find(middle);
-  if (!message.starts_with(begin) || equals == std::string::npos) return message;
-  const std::string option = message.substr(begin.size(), equals - begin.size());
-  const std::string value = message.substr(equals + middle.size());
-  char* end = nullptr;
-  std::strtod(value.c_str(), &end);
-  const bool number = !value.empty() && *end == '\0';
-  const bool digits = value.find_first_not_of("0123456789") == std::string::npos;
-  const char* expected = !number ? "a number" : digits ? "a smaller number" : "a whole number";
-  return fmt::format("{}: expected {}, found '{}'", option, expected, value);
-}
-
-/// An unknown option with the nearest known one: named before what CLI11 misses, which is often the
-/// option that was meant. Otherwise CLI11's message.
-std::string usage_message(const CLI::App& app, const CLI::ParseError& error,
-                          const std::vector<std::string>& left) {
-  std::vector<std::string> known;
-  for (const auto* option : app.get_options()) {
-    for (const auto& name : option->get_lnames()) known.push_back("--" + name);
-  }
-  for (const auto& word : left) {
-    if (!word.starts_with("--")) continue;
-    const std::string option = word.substr(0, word.find('='));
-    const auto nearest = nearest_name(option, known);
-    return nearest.empty()
-               ? fmt::format("unknown option {}; see --help", option)
-               : fmt::format("unknown option {}; did you mean {}? See --help", option, nearest);
-  }
-  return fmt::format("{}; see --help", number_fault(error.what()));
 }
 
 }  // namespace

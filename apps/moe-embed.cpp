@@ -48,8 +48,7 @@ Networks open_networks(const NetworkOptions& options, bool use_prices) {
     networks.identity["model"] = sha256_hex(networks.identity.dump());
   } else {
     networks.model = load_model(options.model);
-    networks.identity["model"] =
-        sha256_of_file(std::filesystem::path(options.model) / "model.safetensors");
+    networks.identity["model"] = model_hash(options.model);
   }
   return networks;
 }

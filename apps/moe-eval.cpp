@@ -53,7 +53,7 @@ int main(int argc, char** argv) {
       if (!decoder.empty()) inputs["decoder"] = stage_fingerprint(decoder, "moe-train-decoder");
     } else {
       model = load_model(network.model);
-      inputs["model"] = sha256_of_file(std::filesystem::path(network.model) / "model.safetensors");
+      inputs["model"] = model_hash(network.model);
     }
     require_vocabulary(model ? model->card : mixture->base.card,
                        model ? network.model : network.base, dataset);

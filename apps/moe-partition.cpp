@@ -31,23 +31,6 @@ fs::path base_of(const Options& options) {
   return options.extend.empty() ? options.split : options.extend;
 }
 
-/// Throws unless `base` was made of this embedding.
-void check_base(const fs::path& base, const Json& inputs) {
-  const Json was = stage_inputs(base, "moe-partition");
-  const auto made_of = json_get<std::string>(was, "embedding", base.string());
-  if (made_of == inputs["embedding"].get<std::string>()) return;
-  fail_usage("{}: is a partition of another embedding than this", base.string());
-}
-
-/// One expert more than `base` has.
-Partition grow(const RowSource& features, const Options& options, const Config& config,
-               ClusterBackend& backend) {
-  const PartitionRun run{.backend = &backend};
-  return options.extend.empty()
-             ? split_largest_expert(features, load_partition(options.split), config.seed, run)
-             : add_expert(features, load_partition(options.extend), config.seed, run);
-}
-
 void warn_if_unequal(const Partition& partition) {
   if (partition.balanced) return;
   const bool by_tag = partition.config.method == PartitionMethod::top_tag;
@@ -70,7 +53,7 @@ void run(const Options& options, Config& config) {
   if (base.empty()) {
     inputs["partition"] = partition_identity(config.partition);
   } else {
-    check_base(base, inputs);
+    check_grows_from(base, inputs["embedding"].get<std::string>());
     inputs[options.extend.empty() ? "split" : "extend"] = stage_fingerprint(base, "moe-partition");
   }
   std::vector<int32_t> tags;
@@ -100,7 +83,8 @@ void run(const Options& options, Config& config) {
         partition_in_folder(options.out, embedding, tags, config.partition, config.seed, *backend);
     warn_if_unequal(partition);
   } else {
-    partition = grow(embedding, options, config, *backend);
+    const Growth growth = options.extend.empty() ? Growth::split : Growth::extend;
+    partition = grow_partition(embedding, base, growth, config.seed, {.backend = backend.get()});
   }
   const auto outputs = save_partition(options.out, partition);
   remove_partition_state(options.out);

@@ -74,8 +74,8 @@ class Boundary {
   virtual ~Boundary() = default;
   /// Adds the parts' sizes at these prices, K.
   virtual void add_sizes(std::span<const float> prices, std::span<int64_t> sizes) const = 0;
-  /// Of memory, about.
-  virtual int64_t bytes() const = 0;
+  /// How many candidates are kept, of all points together.
+  virtual int64_t candidates() const = 0;
 };
 
 class ClusterBackend {

@@ -102,7 +102,8 @@ Rounds improve_prices(const Boundary& boundary, const Parts& parts, double targe
 
 /// How large a boundary would be of all points, as that of some is.
 double projected_bytes(const Boundary& boundary, int64_t seen, int64_t rows) {
-  return static_cast<double>(boundary.bytes()) * static_cast<double>(rows) /
+  constexpr double a_candidate = sizeof(uint16_t) + sizeof(float) + 2;  // and a share of its point
+  return a_candidate * static_cast<double>(boundary.candidates()) * static_cast<double>(rows) /
          static_cast<double>(seen);
 }
 

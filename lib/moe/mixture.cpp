@@ -34,7 +34,7 @@ void require_expert(const fs::path& folder, int64_t k, const std::string& base,
 void require_partition_of(const fs::path& partition, const fs::path& base,
                           const std::string& dataset) {
   const Json inputs = stage_inputs(partition, "moe-partition");
-  const std::string model = sha256_of_file(base / "model.safetensors");
+  const std::string model = model_hash(base);
   if (inputs.value("model", model) != model) {
     fail_usage(
         "{}: made from the embedding of another model than {}; embed with that and partition "

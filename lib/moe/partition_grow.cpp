@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/random.h"
+#include "base/stage.h"
 #include "base/threads.h"
 #include "cluster/kernels.h"
 
@@ -240,6 +241,18 @@ Partition split_largest_expert(const RowSource& features, Partition partition, u
   ++gater.experts;
   recount(points, partition);
   return partition;
+}
+
+Partition grow_partition(const RowSource& features, const std::filesystem::path& base,
+                         Growth growth, uint64_t seed, const PartitionRun& run) {
+  return growth == Growth::split ? split_largest_expert(features, load_partition(base), seed, run)
+                                 : add_expert(features, load_partition(base), seed, run);
+}
+
+void check_grows_from(const std::filesystem::path& base, const std::string& embedding) {
+  const Json was = stage_inputs(base, "moe-partition");
+  if (json_get<std::string>(was, "embedding", base.string()) == embedding) return;
+  fail_usage("{}: is a partition of another embedding than this", base.string());
 }
 
 }  // namespace hardmoe

@@ -2,6 +2,9 @@
 // they are.
 #pragma once
 
+#include <filesystem>
+#include <string>
+
 #include "moe/partition.h"
 
 namespace hardmoe {
@@ -16,5 +19,17 @@ Partition add_expert(const RowSource& features, Partition partition, uint64_t se
 /// other is expert K's. Throws as add_expert does.
 Partition split_largest_expert(const RowSource& features, Partition partition, uint64_t seed,
                                const PartitionRun& run = {});
+
+enum class Growth {
+  extend,  ///< add_expert
+  split,   ///< split_largest_expert
+};
+
+/// Either, of the partition in a folder.
+Partition grow_partition(const RowSource& features, const std::filesystem::path& base,
+                         Growth growth, uint64_t seed, const PartitionRun& run);
+
+/// Throws Error(usage) unless the partition in `base` was made of the embedding of this identity.
+void check_grows_from(const std::filesystem::path& base, const std::string& embedding);
 
 }  // namespace hardmoe

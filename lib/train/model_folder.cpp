@@ -36,6 +36,10 @@ Model load_model(const std::filesystem::path& folder) {
   return model;
 }
 
+std::string model_hash(const std::filesystem::path& folder) {
+  return sha256_of_file(folder / "model.safetensors");
+}
+
 std::string vocabulary_hash(const Vocabulary& vocabulary) {
   return sha256_hex(join(vocabulary.tags, "\n"));
 }

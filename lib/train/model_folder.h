@@ -28,6 +28,9 @@ void save_model(const std::filesystem::path& folder, const Model& model);
 /// Throws Error naming the file if one is missing or the weights do not fit the architecture.
 Model load_model(const std::filesystem::path& folder);
 
+/// SHA-256 of the folder's weights, which says which model it is. Throws Error if there are none.
+std::string model_hash(const std::filesystem::path& folder);
+
 /// SHA-256 of the vocabulary's tags in order.
 std::string vocabulary_hash(const Vocabulary& vocabulary);
 

@@ -144,13 +144,11 @@ class CpuBoundary final : public Boundary {
       segment.cluster.shrink_to_fit();
       segment.score.shrink_to_fit();
       candidates_ += segment.cluster.size();
-      bytes_ += static_cast<int64_t>(segment.last.size() * sizeof(int32_t) +
-                                     segment.cluster.size() * (sizeof(uint16_t) + sizeof(float)));
       segments_.push_back(std::move(segment));
     }
   }
 
-  int64_t bytes() const override { return bytes_; }
+  int64_t candidates() const override { return static_cast<int64_t>(candidates_); }
 
   void add_sizes(std::span<const float> prices, std::span<int64_t> sizes) const override {
     constexpr size_t candidates_a_thread = 100000;  // fewer are counted sooner than a thread starts
@@ -188,7 +186,6 @@ class CpuBoundary final : public Boundary {
   std::vector<int64_t> settled_;  ///< K: points that only this centroid can win
   std::vector<Segment> segments_;
   size_t candidates_ = 0;
-  int64_t bytes_ = 0;
 };
 
 /// Of one row of scores: from the best to the second-best.

@@ -9,11 +9,8 @@ namespace {
 /// One section's points that more than one centroid can win, and those centroids.
 struct Candidates {
   explicit Candidates(Device& device) : first(device), cluster(device), score(device) {}
-  int64_t rows = 0, total = 0;
-  int64_t bytes() const {
-    return rows * int64_t{sizeof(int64_t)} + total * int64_t{sizeof(uint16_t) + sizeof(float)};
-  }
-  Buffer<int64_t> first;  ///< rows + 1: where each point's candidates begin below
+  int64_t rows = 0, total = 0;  ///< points, candidates
+  Buffer<int64_t> first;        ///< rows + 1: where each point's candidates begin below
   Buffer<uint16_t> cluster;
   Buffer<float> score;  ///< without price
 };
@@ -38,9 +35,9 @@ class DeviceBoundary final : public Boundary {
     for (size_t c = 0; c < sizes.size(); ++c) sizes[c] += found[c];
   }
 
-  int64_t bytes() const override {
+  int64_t candidates() const override {
     int64_t sum = 0;
-    for (const Candidates& c : sections) sum += c.bytes();
+    for (const Candidates& c : sections) sum += c.total;
     return sum;
   }
 
