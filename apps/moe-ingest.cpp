@@ -137,8 +137,8 @@ int main(int argc, char** argv) {
       "(IDX), Tiny ImageNet or YFCC100M; any number of them, told apart by their content. Tars are "
       "indexed where they are; other images are packed into OUT/shards. Items that cannot be used "
       "are listed in OUT/rejected.jsonl.\n\n"
-      "A run that failed over its sources or options made nothing: the corrected command may have "
-      "the same DIR. One that was interrupted is resumed by the same command only.");
+      "A run that failed over its sources or options made no dataset: the corrected command may "
+      "have the same DIR. One that was interrupted is resumed by the same command only.");
   Asked asked;
   add_source_options(command.cli(), asked);
   add_image_options(command.cli(), asked);

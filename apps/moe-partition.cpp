@@ -40,6 +40,27 @@ void warn_if_unequal(const Partition& partition) {
               by_tag ? "tags are not split" : "many images have nearly equal embeddings");
 }
 
+/// Experts that have so little that they can learn little, or nothing.
+void warn_of_small(const Partition& partition) {
+  const auto mean = static_cast<int64_t>(partition.assignment.size() / partition.sizes.size());
+  std::string empty, small;
+  for (size_t k = 0; k < partition.sizes.size(); ++k) {
+    const int64_t size = partition.sizes[k];
+    std::string& list = size == 0 ? empty : small;
+    if (2 * size < mean || size == 0) {
+      list += fmt::format("{}{}", list.empty() ? "" : ", ", k);
+      if (size > 0) list += fmt::format(" ({})", size);
+    }
+  }
+  if (!empty.empty()) {
+    log_warning("experts without any image, which cannot be trained: {}; ask for fewer --experts",
+                empty);
+  }
+  if (!small.empty()) {
+    log_warning("experts with less than half of the mean of {} images: {}", mean, small);
+  }
+}
+
 void run(const Options& options, Config& config) {
   const fs::path base = base_of(options);
   const auto backend = make_cluster_backend(config.device);
@@ -67,6 +88,7 @@ void run(const Options& options, Config& config) {
     tags = most_frequent_tags(dataset.split("train"));
   }
   const Embedding embedding(input.files);
+  if (!options.shards.empty()) check_shards_of(options.dataset, input.identity, embedding.rows());
   check_partition(embedding, tags, config.partition, *backend);  // before --out is touched
   Stage stage({.folder = options.out,
                .command = "moe-partition",
@@ -86,6 +108,7 @@ void run(const Options& options, Config& config) {
     const Growth growth = options.extend.empty() ? Growth::split : Growth::extend;
     partition = grow_partition(embedding, base, growth, config.seed, {.backend = backend.get()});
   }
+  warn_of_small(partition);
   const auto outputs = save_partition(options.out, partition);
   remove_partition_state(options.out);
   stage.finish(outputs, {{"method", partition_method_name(partition.config.method)},

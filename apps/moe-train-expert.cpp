@@ -76,7 +76,10 @@ int main(int argc, char** argv) {
       items = std::move(parts[number]);
       inputs["images"] =
           fingerprint_of_items(items);  // those of a part that --split left alone stay
-      if (items.empty()) fail("expert {}: its part of {} is empty", number, partition_folder);
+      if (items.empty()) {
+        fail("expert {}: has no images in {}; partition again with fewer experts", number,
+             partition_folder);
+      }
       ++number;  // seeds: 0 for all, k+1 for expert k
     }
     const uint64_t seed = config.seed + 1000 * (number + 1);

@@ -17,10 +17,12 @@ struct SizeRange {
   bool holds(int64_t size) const { return size >= least && size <= most; }
 };
 
-/// The sum of what parts have too much or too little.
-double excess(std::span<const int64_t> sizes, double target) {
+/// The sum of what parts have beyond the range.
+double excess(std::span<const int64_t> sizes, const SizeRange& wanted) {
   double sum = 0;
-  for (const int64_t size : sizes) sum += std::abs(static_cast<double>(size) - target);
+  for (const int64_t size : sizes) {
+    sum += static_cast<double>(std::max({wanted.least - size, size - wanted.most, int64_t{0}}));
+  }
   return sum;
 }
 
@@ -69,7 +71,7 @@ Rounds improve_prices(const Boundary& boundary, const Parts& parts, double targe
   Rounds result;
   for (; result.rounds < max_rounds; ++result.rounds) {
     const std::vector<int64_t> sizes = parts.sizes(boundary, current);
-    if (const double now = excess(sizes, target); now < result.excess) {
+    if (const double now = excess(sizes, wanted); now < result.excess) {
       result.excess = now;
       std::copy(current.begin(), current.end(), prices.begin());
     }
@@ -102,7 +104,7 @@ Rounds improve_prices(const Boundary& boundary, const Parts& parts, double targe
 
 /// How large a boundary would be of all points, as that of some is.
 double projected_bytes(const Boundary& boundary, int64_t seen, int64_t rows) {
-  constexpr double a_candidate = sizeof(uint16_t) + sizeof(float) + 2;  // and a share of its point
+  constexpr double a_candidate = sizeof(uint16_t) + sizeof(float);
   return a_candidate * static_cast<double>(boundary.candidates()) * static_cast<double>(rows) /
          static_cast<double>(seen);
 }

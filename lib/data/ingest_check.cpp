@@ -28,14 +28,14 @@ void IngestReader::check_unreadable() {
   const bool files = counts.in_files > 0;
   const bool others = counts.in_files < unreadable;
   fail(
-      "{} of {} items read so far cannot be used, which is more than {} of all {} (--max-bad): "
+      "{} of {} items read so far cannot be used, which is more than {} of all {} (allow more by --max-bad): "
       "{}{}; see {}; {}{}{}",
       unreadable, counts.read[train] + counts.read[val], options_.max_bad, total_,
       join(counts.first_unreadable, "; "), unreadable > 3 ? "; …" : "",
       work_.show_rejected().string(),
       files ? "put the files right and read them again by --retry-failed" : "",
       files && others ? "; " : "",
-      others ? "put the list or tar right and run the same command, which begins anew" : "");
+      others ? "put the list or tar right and run the same command" : "");
 }
 
 /// The first item without tags or image of a source in which every item is so; -1: of no such one.

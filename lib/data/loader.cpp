@@ -321,7 +321,7 @@ Loader::Loader(const Split& split, std::vector<int64_t> items, LoaderOptions opt
     check_augment(options.augment, options.image_size);
     const int64_t count = items.empty() ? split.size() : static_cast<int64_t>(items.size());
     if (count < options.batch) {
-      fail_usage("training on {} images of split '{}' with a batch of {}: set batch to {} at most",
+      fail_usage("{} images of split '{}' do not fill a batch of {}: set the batch to {} at most",
                  count, split.name(), options.batch, count);
     }
   }

@@ -41,6 +41,12 @@ class ListSource : public Source {
       item.detail = "no image is named";
       return;
     }
+    if (image.find("://") != std::string::npos) {
+      item.rejection = Rejection::unreadable_image;
+      item.detail =
+          fmt::format("'{}' is an address; download the images first (img2dataset)", image);
+      return;
+    }
     const fs::path path(image);
     item.key = safe_key(key.empty() ? (path.parent_path() / path.stem()).string() : key);
     if (store_.empty()) {
@@ -136,6 +142,12 @@ class TableSource : public ListSource {
       item.detail = fmt::format("{} fields, expected {} or more", fields.size(), last + 1);
       return;
     }
+    if (has_heading_ && has_more_than(heading_.size(), fields)) {
+      item.rejection = Rejection::unreadable_tags;
+      item.detail = fmt::format("{} fields, the heading has {}{}", fields.size(), heading_.size(),
+                                separator_ == ',' ? "; put a field with commas in quotes" : "");
+      return;
+    }
     item.tags = strings(tags_, fields);
     if (item.tags.empty()) item.detail = fmt::format("column {} is blank", column_name(tags_[0]));
     if (!truth_.empty()) item.truth = strings(truth_, fields);
@@ -147,6 +159,13 @@ class TableSource : public ListSource {
 
   std::vector<std::string> fields_of(std::string_view record) const {
     return split_fields(record, separator_, separator_ == ',');
+  }
+
+  /// Blank ones at the end do not count.
+  static bool has_more_than(size_t count, const std::vector<std::string>& fields) {
+    return fields.size() > count &&
+           std::any_of(fields.begin() + static_cast<int64_t>(count), fields.end(),
+                       [](const std::string& field) { return !trim(field).empty(); });
   }
 
   static size_t largest(const Columns& columns) {
@@ -191,7 +210,9 @@ class TableSource : public ListSource {
       columns.push_back(static_cast<size_t>(found - heading_.begin()));
     }
     for (size_t i = 0; i < usual.size() && columns.empty() && has_heading_; ++i) {
-      const auto found = std::find(heading_.begin(), heading_.end(), usual[i]);
+      const auto found =
+          std::find_if(heading_.begin(), heading_.end(),
+                       [&](const std::string& name) { return fold_case(name) == usual[i]; });
       if (found != heading_.end()) columns.push_back(static_cast<size_t>(found - heading_.begin()));
     }
     return columns;

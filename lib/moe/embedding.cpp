@@ -40,12 +40,13 @@ Embedding::Embedding(const std::vector<fs::path>& files) : first_{0} {
   for (const auto& file : files) {
     const NpyReader& part = parts_.emplace_back(file);
     const Shape& shape = part.shape();
+    if (shape.size() == 2 && shape[0] == 0) fail("{}: has no rows", file.string());
     if (shape.size() != 2 || element_count(shape) == 0) {
       fail("{}: shape {}, expected images × dimensions", file.string(), to_string(shape));
     }
     const DType dtype = part.dtype();
     if (dtype != DType::f32 && dtype != DType::f16 && dtype != DType::f64) {
-      fail("{}: holds {}, expected float32 or float16", file.string(), name_of(dtype));
+      fail("{}: holds {}, expected float32, float16 or float64", file.string(), name_of(dtype));
     }
     if (cols_ == 0) cols_ = shape[1];
     if (shape[1] != cols_) {

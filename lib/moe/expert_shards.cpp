@@ -15,18 +15,23 @@ constexpr int64_t shard_bytes = int64_t{1} << 30;
 
 }  // namespace
 
+void check_shards_of(const fs::path& dataset_folder, const Json& embedding, int64_t rows) {
+  const Dataset dataset = Dataset::open(dataset_folder);
+  const int64_t images = dataset.split("train").size();
+  if (embedding.value("dataset", dataset.fingerprint()) == dataset.fingerprint() &&
+      rows == images) {
+    return;
+  }
+  fail_usage("{}: its training split ({} images) is not what was embedded ({} rows)",
+             dataset_folder.string(), images, rows);
+}
+
 void write_expert_shards(const fs::path& dataset_folder, const fs::path& partition_folder,
                          const fs::path& out, bool force) {
-  const Dataset dataset = Dataset::open(dataset_folder);
   const Json made_from = stage_inputs(partition_folder, "moe-partition");
   const Partition partition = load_partition(partition_folder);
-  const int64_t images = dataset.split("train").size();
-  if (made_from.value("dataset", dataset.fingerprint()) != dataset.fingerprint() ||
-      static_cast<int64_t>(partition.assignment.size()) != images) {
-    fail_usage("{}: partitions other images ({}) than the training split of {} ({})",
-               partition_folder.string(), partition.assignment.size(), dataset_folder.string(),
-               images);
-  }
+  check_shards_of(dataset_folder, made_from, std::ssize(partition.assignment));
+  const Dataset dataset = Dataset::open(dataset_folder);
   Stage stage({.folder = out,
                .command = "moe-partition --write-shards",
                .inputs = {{"dataset", dataset.fingerprint()},

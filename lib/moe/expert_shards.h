@@ -4,6 +4,8 @@
 
 #include <filesystem>
 
+#include "base/json.h"
+
 namespace hardmoe {
 
 /// Writes the dataset `out`: the folder `dataset` again, expert k's training images together in
@@ -12,5 +14,9 @@ namespace hardmoe {
 void write_expert_shards(const std::filesystem::path& dataset,
                          const std::filesystem::path& partition, const std::filesystem::path& out,
                          bool force);
+
+/// Throws Error(usage) unless the dataset's training split is what the embedding is of, as far as
+/// its identity and number of rows say: before a partition is made.
+void check_shards_of(const std::filesystem::path& dataset, const Json& embedding, int64_t rows);
 
 }  // namespace hardmoe

@@ -256,9 +256,11 @@ void check_partition(const RowSource& features, std::span<const int32_t> top_tag
   constexpr int64_t mebi = int64_t{1} << 20;
   const int64_t needed = (needed_bytes(features, config, backend) + mebi - 1) / mebi;
   if (memory_limit(config) < needed * mebi) {
-    fail_usage("partition.memory: {} × {} values in {} parts take at least {}M, found {}",
-               features.rows(), features.cols(), centroids, needed,
-               config.memory.empty() ? "half of the machine's memory to be less" : config.memory);
+    fail_usage(
+        "partition.memory: {} × {} values in {} parts take at least {}M, found {}; "
+        "fewer parts or a smaller --pca take less",
+        features.rows(), features.cols(), centroids, needed,
+        config.memory.empty() ? "half of the machine's memory to be less" : config.memory);
   }
 }
 

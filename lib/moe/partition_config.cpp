@@ -24,7 +24,8 @@ void PartitionConfig::describe(Fields& f) {
   f.add("tolerance", tolerance, "parts within (1 ± this)·images/experts; 0: plain k-means");
   f.add("iterations", iterations, "k-means iterations at most");
   f.add("fine", fine, "centroids of k-means, grouped into experts; 0: one an expert");
-  f.add("memory", memory, "what the fit may take, such as 1G; empty: half of the machine's");
+  f.add("memory", memory,
+        "what the fit may take, such as 1G (at least about 150M); empty: half of the machine's");
   f.add("checkpoint_seconds", checkpoint_seconds, "between saves of an unfinished fit");
 }
 

@@ -83,47 +83,85 @@ void recount(PointStream& points, Partition& partition) {
   count_sizes(partition);
 }
 
+/// Sampled points with the scores and the experts they have.
+struct GrowSample {
+  MatrixView rows;
+  std::vector<float> scores;
+  std::vector<uint16_t> experts;
+  std::vector<int64_t> sizes;  ///< of the experts
+};
+
+/// What a centroid would lower each point's score by, least first, as losses.
+std::vector<std::pair<float, int64_t>> sorted_losses(const GrowSample& sample,
+                                                     const std::vector<float>& centroid) {
+  std::vector<std::pair<float, int64_t>> losses(sample.scores.size());
+  parallel_for(sample.rows.rows, 256, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const auto row = static_cast<size_t>(i);
+      losses[row] = {
+          distance(sample.rows.row(i), centroid.data(), sample.rows.cols) - sample.scores[row], i};
+    }
+  });
+  std::sort(losses.begin(), losses.end());
+  return losses;
+}
+
+/// The mean of the `taken` points with least losses, no expert giving more than half of its own.
+std::vector<float> mean_of_taken(const GrowSample& sample,
+                                 std::span<const std::pair<float, int64_t>> losses, int64_t taken) {
+  std::vector<int64_t> given(sample.sizes.size());
+  std::vector<int64_t> rows;
+  for (size_t i = 0; i < losses.size() && std::ssize(rows) < taken; ++i) {
+    const size_t expert = sample.experts[static_cast<size_t>(losses[i].second)];
+    if (2 * given[expert] > sample.sizes[expert]) continue;
+    ++given[expert];
+    rows.push_back(losses[i].second);
+  }
+  std::sort(rows.begin(), rows.end());
+  std::vector<double> sum(static_cast<size_t>(sample.rows.cols));
+  for (const int64_t row : rows) {
+    add_to_sums(sample.rows.row(row), sample.rows.cols, sum.data());
+  }
+  std::vector<float> mean;
+  for (const double value : sum) {
+    mean.push_back(static_cast<float>(value / static_cast<double>(rows.size())));
+  }
+  return mean;
+}
+
 /// The centroid that takes the share 1/(K+1) of sampled points to most gain: begun at one far from
-/// its own centroid, moved to the mean of the points that gain most by it, again and again.
-std::vector<float> find_centroid(MatrixView sample, std::span<const float> scores, int64_t taken,
-                                 Random random) {
-  const int64_t depth = sample.cols;
-  constexpr int starts = 8, rounds = 12;
-  std::vector<float> best(static_cast<size_t>(depth));
-  double most = -INFINITY;
-  const double total = std::accumulate(scores.begin(), scores.end(), 0.0);
+/// its own centroid, moved to the mean of points that gain most by it, again and again. Of several,
+/// those come first that leave each expert half of what it should have.
+std::vector<float> find_centroid(const GrowSample& sample, int64_t taken, Random random) {
+  constexpr int starts = 16, rounds = 12;
+  std::vector<float> best;
+  std::pair<double, double> most = {-INFINITY, -INFINITY};  // what the smallest keeps, the gain
+  const double total = std::accumulate(sample.scores.begin(), sample.scores.end(), 0.0);
   for (int start = 0; start < starts; ++start) {
     double left = random.uniform_double() * total;
     int64_t chosen = 0;
-    while (chosen + 1 < sample.rows && (left -= double{scores[static_cast<size_t>(chosen)]}) >= 0) {
+    while (chosen + 1 < sample.rows.rows &&
+           (left -= double{sample.scores[static_cast<size_t>(chosen)]}) >= 0) {
       ++chosen;
     }
-    std::vector<float> centroid(sample.row(chosen), sample.row(chosen) + depth);
-    double gain = 0;
+    const float* row = sample.rows.row(chosen);
+    std::vector<float> centroid(row, row + sample.rows.cols);
     for (int round = 0; round < rounds; ++round) {
-      std::vector<std::pair<float, int64_t>> gains(static_cast<size_t>(sample.rows));
-      parallel_for(sample.rows, 256, [&](int64_t begin, int64_t end) {
-        for (int64_t i = begin; i < end; ++i) {
-          const auto row = static_cast<size_t>(i);
-          gains[row] = {distance(sample.row(i), centroid.data(), depth) - scores[row], i};
-        }
-      });
-      std::nth_element(gains.begin(), gains.begin() + taken - 1, gains.end());
-      gains.resize(static_cast<size_t>(taken));
-      std::sort(gains.begin(), gains.end(),
-                [](const auto& a, const auto& b) { return a.second < b.second; });
-      std::vector<double> sum(static_cast<size_t>(depth));
-      gain = 0;
-      for (const auto& [loss, i] : gains) {
-        add_to_sums(sample.row(i), depth, sum.data());
-        gain -= double{loss};
-      }
-      for (size_t d = 0; d < sum.size(); ++d) {
-        centroid[d] = static_cast<float>(sum[d] / static_cast<double>(taken));
-      }
+      centroid = mean_of_taken(sample, sorted_losses(sample, centroid), taken);
     }
-    if (gain > most) {
-      most = gain;
+    double gain = 0;
+    std::vector<int64_t> rest = sample.sizes;
+    const auto losses = sorted_losses(sample, centroid);
+    for (const auto& [loss, i] : std::span(losses).first(static_cast<size_t>(taken))) {
+      gain -= double{loss};
+      --rest[sample.experts[static_cast<size_t>(i)]];
+    }
+    const double kept = static_cast<double>(*std::min_element(rest.begin(), rest.end())) /
+                        static_cast<double>(taken);
+    constexpr double enough = 0.5;
+    const std::pair<double, double> worth = {std::min(kept, enough), gain};
+    if (worth > most) {
+      most = worth;
       best = centroid;
     }
   }
@@ -154,12 +192,16 @@ Partition add_expert(const RowSource& features, Partition partition, uint64_t se
     const MatrixSource source(matrix_view(sample));
     PointStream sampled(source, *run.backend);
     assign_all(sampled, rule, part);
-    std::vector<float> scores(part.size());
+    GrowSample grown{.rows = matrix_view(sample),
+                     .scores = std::vector<float>(part.size()),
+                     .experts = part,
+                     .sizes = std::vector<int64_t>(static_cast<size_t>(gater.experts))};
     for (size_t i = 0; i < part.size(); ++i) {
-      scores[i] = own_score(matrix_view(sample).row(static_cast<int64_t>(i)), part[i]);
+      grown.scores[i] = own_score(grown.rows.row(static_cast<int64_t>(i)), part[i]);
+      if (!gater.expert_of.empty()) grown.experts[i] = gater.expert_of[part[i]];
+      ++grown.sizes[grown.experts[i]];
     }
-    centroid = find_centroid(matrix_view(sample), scores,
-                             std::max<int64_t>(1, sample.size(0) / (gater.experts + 1)),
+    centroid = find_centroid(grown, std::max<int64_t>(1, sample.size(0) / (gater.experts + 1)),
                              Random(seed, RandomUse::partition, (uint64_t{1} << 40) + 1));
   }
   std::vector<float> gains(static_cast<size_t>(images));

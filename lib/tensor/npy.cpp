@@ -86,7 +86,10 @@ Header parse_header(std::string_view bytes, size_t file_bytes, const std::string
       known = true;
     }
   }
-  if (!known) fail("{}: unsupported .npy type {}", file, descr.substr(0, descr.find(',')));
+  if (!known) {
+    fail("{}: .npy type {}, expected one such as '<f4' or '<f2'; convert it with numpy's astype",
+         file, descr.substr(0, descr.find(',')));
+  }
   if (!value_after(text, "'fortran_order'").starts_with("False")) {
     fail("{}: .npy in Fortran order; save it with numpy.ascontiguousarray", file);
   }

@@ -218,7 +218,7 @@ TEST_F(LoaderTest, ADamagedImageIsNamedWhenItsBatchIsDue) {
 
 TEST_F(LoaderTest, WrongUseIsRefused) {
   options_.batch = 51;
-  expect_error([&] { Loader(split(), {}, options_); }, {"50 images", "51", "set batch to 50"},
+  expect_error([&] { Loader(split(), {}, options_); }, {"50 images", "51", "set the batch to 50"},
                ExitStatus::usage);
   options_.training = false;
   EXPECT_EQ(Loader(split(), {}, options_).batches_per_epoch(), 1);

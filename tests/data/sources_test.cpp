@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <fstream>
 #include <map>
 #include <set>
 
@@ -206,6 +207,31 @@ TEST(Sources, TablesWithColumns) {
   expect_ingested(options, expected("plain.tsv.zst"));
   expect_error([] { parse_columns("image=a,label=b"); }, {"label=b"}, ExitStatus::usage);
   expect_error([] { parse_columns("image=a,image=b"); }, {"one column"}, ExitStatus::usage);
+}
+
+/// Tags between commas without quotes must not get lost, nor an address be taken for a path.
+TEST(Sources, RowsThatSayMoreThanTheHeadingAreRefused) {
+  const TemporaryFolder folder;
+  const auto list = folder / "list.csv";
+  const auto detail_of = [&](const std::string& text) {
+    std::ofstream(list) << text;
+    auto options = options_for(folder / "out", {list.string()});
+    options.max_bad = 0;
+    try {
+      ingest(options);
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  const std::string extra = detail_of("Image,Tags\na.jpg,dog, cat\n");
+  EXPECT_NE(extra.find("line 2): 3 fields, the heading has 2; put a field with commas in quotes"),
+            std::string::npos)
+      << extra;
+  const std::string blank = detail_of("image,tags\na.jpg,\"dog, cat\",,\n");
+  EXPECT_EQ(blank.find("the heading has"), std::string::npos) << blank;
+  const std::string address = detail_of("image,tags\nhttp://x.org/a.jpg,dog\n");
+  EXPECT_NE(address.find("is an address; download"), std::string::npos) << address;
 }
 
 TEST(Sources, Img2datasetsTarsAndFolders) {

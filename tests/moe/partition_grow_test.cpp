@@ -86,6 +86,36 @@ TEST_P(Grown, AgainAndAgain) {
 
 INSTANTIATE_TEST_SUITE_P(FineCentroids, Grown, testing::Values(0, 20));
 
+/// A third of all images lie in one heap, most others in a few: later experts take from several, so
+/// that none before them is left with little.
+TEST(Grow, LaterExpertsLeaveEarlierOnesEnough) {
+  constexpr int64_t images = 8000, depth = 16, heaps = 40;
+  Random random(31, RandomUse::test);
+  std::vector<float> centres(heaps * depth);
+  for (float& value : centres) value = 2 * random.normal();
+  std::vector<double> upto;  // of shares 1, 1/2, 1/3, …
+  for (int64_t h = 0; h < heaps; ++h) {
+    upto.push_back((h > 0 ? upto.back() : 0) + 1 / static_cast<double>(h + 1));
+  }
+  Tensor features(DType::f32, {images, depth});
+  float* row = features.as<float>().data();
+  for (int64_t i = 0; i < images; ++i, row += depth) {
+    const double drawn = random.uniform_double() * upto.back();
+    const auto heap = std::upper_bound(upto.begin(), upto.end() - 1, drawn) - upto.begin();
+    for (int64_t d = 0; d < depth; ++d) {
+      row[d] = centres[static_cast<size_t>(heap * depth + d)] + random.normal();
+    }
+  }
+  const MatrixSource source(matrix_view(features));
+  Partition partition = partition_images(source, {}, {.experts = 10, .pca = 0, .iterations = 8}, 5);
+  for (int step = 0; step < 3; ++step) {
+    partition = add_expert(source, partition, 3);
+    const auto mean = static_cast<double>(images) / static_cast<double>(partition.gater.experts);
+    const int64_t least = *std::min_element(partition.sizes.begin(), partition.sizes.end());
+    EXPECT_GT(static_cast<double>(least), 0.4 * mean) << "after expert " << 10 + step;
+  }
+}
+
 TEST(Grow, SaysWhatIsImpossible) {
   const Tensor features(DType::f32, {40, 3});
   const MatrixSource source(matrix_view(features));
