@@ -28,7 +28,8 @@ void IngestReader::check_unreadable() {
   const bool files = counts.in_files > 0;
   const bool others = counts.in_files < unreadable;
   fail(
-      "{} of {} items read so far cannot be used, which is more than {} of all {} (allow more by --max-bad): "
+      "{} of {} items read so far cannot be used, which is more than {} of all {} (allow more by "
+      "--max-bad): "
       "{}{}; see {}; {}{}{}",
       unreadable, counts.read[train] + counts.read[val], options_.max_bad, total_,
       join(counts.first_unreadable, "; "), unreadable > 3 ? "; …" : "",
