@@ -134,7 +134,7 @@ void StepPlan::bind_steps(int slots) {
   }
 }
 
-std::vector<ProfileLine> StepPlan::profile_of(std::vector<ProfileLine> more) const {
+std::vector<ProfileLine> StepPlan::profile_of(const std::vector<ProfileLine>& more) const {
   std::map<std::string, double> seconds;
   for (const ProfileLine& line : more) seconds[line.name] += line.seconds;
   for (const Step& step : steps_) seconds[step.name] += step.seconds;

@@ -76,7 +76,7 @@ class StepPlan {
   void leave_gradient(int value, BufferId piece);
 
   /// Seconds by name, most first.
-  std::vector<ProfileLine> profile_of(std::vector<ProfileLine> more) const;
+  std::vector<ProfileLine> profile_of(const std::vector<ProfileLine>& more) const;
   void require_training(const char* call) const;
   void require_inference(const char* call) const;
 

@@ -117,7 +117,7 @@ float Screen::table_error(float norm) const {
 }
 
 float Screen::distance_error(float distance) const {
-  return static_cast<float>(depth_ / 8 + 16) * unit * distance;
+  return (static_cast<float>(depth_) / 8 + 16) * unit * distance;
 }
 
 float Screen::doubt(float distance) const {
@@ -176,6 +176,7 @@ void Screen::multiply(std::span<const Look> looks, MatrixView next, Rows& rows) 
   for (size_t g = 0; g < wanted.size(); ++g) {
     calls += (wanted[g] + step - 1) / step * (width(g) / level_->columns);
   }
+  calls = std::max<int64_t>(calls, 1);
   const int64_t next_values = next.rows * next.cols;
   for (size_t g = 0; g < wanted.size(); ++g) {
     rows.from.clear();
@@ -327,7 +328,7 @@ uint16_t Screen::choose(const float* point, std::span<const uint16_t> candidates
     most_distance = std::max(most_distance, distance);
   }
   const float norm = norm_of(measure(point).square);
-  const float error = static_cast<float>(cols / 8 + 16) * unit * (most_distance + std::abs(best));
+  const float error = distance_error(most_distance + std::abs(best));
   const float limit = best + 2.01F * (error + table_error(norm));
   size_t near = 0, winner = 0;
   for (size_t i = 0; i < candidates.size(); ++i) {

@@ -157,7 +157,7 @@ void CpuProgram::receive(std::span<float> features, std::span<float> logits) {
 std::vector<ProfileLine> CpuProgram::profile() const {
   std::vector<ProfileLine> more = {{"input", input_seconds_}};
   if (training_) more.push_back({"update", update_seconds_});
-  return profile_of(std::move(more));
+  return profile_of(more);
 }
 
 int64_t CpuProgram::memory_bytes() const {
