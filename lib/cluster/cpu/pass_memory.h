@@ -44,9 +44,9 @@ class Drift {
   uint32_t groups(const float* roots, float score, float* bounds) const;
 
  private:
-  std::vector<float> moved_;  ///< G: the most of a group's centroids
-  std::vector<float>
-      prices_;  ///< G: the least price before of all, and the least change of a group
+  // By group.
+  std::vector<float> moved_;   ///< the most that one of its centroids did
+  std::vector<float> prices_;  ///< the least price before of all, plus the group's least change
 };
 
 /// Roots to keep of bounds: not more than √(bound − least_price), 0 where that is not a number.
