@@ -66,9 +66,15 @@ class Pass {
                       PassTotals& totals) = 0;
 };
 
-/// What is left to decide about blocks of points while no price moves further than slack/2: only
-/// centroids within `slack` of a point's best can win it. Most points have one and are counted once
-/// and for all; the others' candidates are kept.
+/// How far prices may move: each centroid's from p_c − down_c to p_c + up_c. K, K.
+struct PriceReach {
+  std::vector<float> down, up;
+};
+
+/// What is left to decide about blocks of points while prices stay within reach: with b the
+/// centroid of least ‖z − b‖² + p_b − down_b, only those can win the point that can come below ‖z −
+/// b‖² + p_b + up_b. Most points have one and are counted once and for all; the others' candidates
+/// are kept.
 class Boundary {
  public:
   virtual ~Boundary() = default;
@@ -100,12 +106,14 @@ class ClusterBackend {
   /// The mean distance from best to second-best score, over about 4,096 points evenly apart;
   /// infinite for one centroid.
   virtual float mean_gap(const Points& points, const PricedCentroids& rule) = 0;
-  /// Adds these points to `boundary` (null: makes it), of blocks under the same rule and slack.
-  virtual void add_boundary(const Points& points, const PricedCentroids& rule, float slack,
-                            std::unique_ptr<Boundary>& boundary) = 0;
+  /// Adds these points to `boundary` (null: makes it), of blocks under the same rule and reach, K.
+  virtual void add_boundary(const Points& points, const PricedCentroids& rule,
+                            const PriceReach& reach, std::unique_ptr<Boundary>& boundary) = 0;
   /// Of one block.
   std::unique_ptr<Boundary> find_boundary(const Points& points, const PricedCentroids& rule,
-                                          float slack);
+                                          const PriceReach& reach);
+  /// The prices p_c − down_c.
+  static std::vector<float> lowest_prices(const PricedCentroids& rule, const PriceReach& reach);
 
   /// sums[d] += Σ x_d, D values.
   virtual void add_column_sums(const Points& points, std::span<double> sums) = 0;

@@ -5,102 +5,10 @@
 #include <numeric>
 #include <vector>
 
+#include "cluster/price_search.h"
+
 namespace hardmoe {
 namespace {
-
-/// The range of sizes that will do, rounded outwards so that one exists for few points too.
-struct SizeRange {
-  int64_t least, most;
-  SizeRange(double target, double tolerance)
-      : least(static_cast<int64_t>(std::floor(target * (1 - tolerance)))),
-        most(static_cast<int64_t>(std::ceil(target * (1 + tolerance)))) {}
-  bool holds(int64_t size) const { return size >= least && size <= most; }
-};
-
-/// The sum of what parts have beyond the range.
-double excess(std::span<const int64_t> sizes, const SizeRange& wanted) {
-  double sum = 0;
-  for (const int64_t size : sizes) {
-    sum += static_cast<double>(std::max({wanted.least - size, size - wanted.most, int64_t{0}}));
-  }
-  return sum;
-}
-
-/// The parts' sizes and the prices of their centroids.
-class Parts {
- public:
-  Parts(const PriceParams& params, size_t centroids)
-      : part_of_(params.part_of),
-        count_(part_of_.empty() ? centroids : static_cast<size_t>(params.parts)) {}
-  size_t count() const { return count_; }
-  size_t of(size_t centroid) const { return part_of_.empty() ? centroid : part_of_[centroid]; }
-
-  /// Under `prices` of the centroids.
-  std::vector<int64_t> sizes(const Boundary& boundary, std::span<const float> prices) const {
-    std::vector<int64_t> of_centroids(prices.size());
-    boundary.add_sizes(prices, of_centroids);
-    if (part_of_.empty()) return of_centroids;
-    std::vector<int64_t> sizes(count_);
-    for (size_t c = 0; c < prices.size(); ++c) sizes[of(c)] += of_centroids[c];
-    return sizes;
-  }
-
- private:
-  std::span<const uint16_t> part_of_;
-  size_t count_;
-};
-
-struct Rounds {
-  bool within = false;
-  bool held_back = false;  ///< a price wanted to go further than this pass allows
-  int rounds = 0;
-  double excess = INFINITY;  ///< at the prices chosen
-};
-
-/// Each price by steps of its own, longer while the sign of its part's error stays and shorter when
-/// it turns (Riedmiller & Braun's Rprop, 1993): the dual's gradient has cliffs where a dense group
-/// of points changes sides, so its size says little and its sign is what counts.
-Rounds improve_prices(const Boundary& boundary, const Parts& parts, double target, double tolerance,
-                      float slack, float first_step, int max_rounds, std::span<float> prices) {
-  const SizeRange wanted(target, tolerance);
-  const SizeRange dead_zone(target, tolerance / 2);
-  const std::vector<float> start(prices.begin(), prices.end());
-  std::vector<float> current = start;
-  std::vector<float> change(parts.count()), step(parts.count(), first_step);
-  std::vector<int> sign(parts.count());
-  Rounds result;
-  for (; result.rounds < max_rounds; ++result.rounds) {
-    const std::vector<int64_t> sizes = parts.sizes(boundary, current);
-    if (const double now = excess(sizes, wanted); now < result.excess) {
-      result.excess = now;
-      std::copy(current.begin(), current.end(), prices.begin());
-    }
-    if (std::all_of(sizes.begin(), sizes.end(), [&](int64_t n) { return wanted.holds(n); })) {
-      std::copy(current.begin(), current.end(), prices.begin());
-      result.within = true;
-      return result;
-    }
-    bool moving = false;
-    result.held_back = false;
-    for (size_t c = 0; c < parts.count(); ++c) {
-      if (dead_zone.holds(sizes[c])) continue;
-      const int direction = static_cast<double>(sizes[c]) > target ? 1 : -1;
-      if (sign[c] == direction) step[c] = std::min(step[c] * 1.3F, slack / 4);
-      if (sign[c] == -direction) step[c] *= 0.5F;
-      sign[c] = direction;
-      const float was = change[c];
-      const float next = was + static_cast<float>(direction) * step[c];
-      change[c] = std::clamp(next, -slack / 2, slack / 2);
-      if (!wanted.holds(sizes[c])) {
-        result.held_back |= change[c] != next;
-        moving |= change[c] != was && step[c] > slack * 1e-6F;
-      }
-    }
-    for (size_t c = 0; c < current.size(); ++c) current[c] = start[c] + change[parts.of(c)];
-    if (!moving) break;
-  }
-  return result;
-}
 
 /// How large a boundary would be of all points, as that of some is.
 double projected_bytes(const Boundary& boundary, int64_t seen, int64_t rows) {
@@ -109,15 +17,39 @@ double projected_bytes(const Boundary& boundary, int64_t seen, int64_t rows) {
          static_cast<double>(seen);
 }
 
-/// What is contested within `slack`; less of it, and `slack` less, where it would take more than
-/// `budget` bytes.
+/// Makes the longest reaches shorter by `factor`, which few parts have, or all where they are
+/// alike.
+void shorten(PriceReach& reach, float factor) {
+  const auto [least_down, most_down] = std::minmax_element(reach.down.begin(), reach.down.end());
+  const auto [least_up, most_up] = std::minmax_element(reach.up.begin(), reach.up.end());
+  const float least = std::min(*least_down, *least_up), most = std::max(*most_down, *most_up);
+  const float limit = least < most ? std::max(least, most * factor) : most * factor;
+  for (float& r : reach.down) r = std::min(r, limit);
+  for (float& r : reach.up) r = std::min(r, limit);
+}
+
+/// The parts' reach in mean gaps as their centroids' in prices.
+PriceReach of_centroids(const PriceReach& reach, const Parts& parts, size_t centroids, float gap) {
+  PriceReach spread;
+  for (size_t c = 0; c < centroids; ++c) {
+    spread.down.push_back(reach.down[parts.of(c)] * gap);
+    spread.up.push_back(reach.up[parts.of(c)] * gap);
+  }
+  return spread;
+}
+
+/// What prices within `reach` (of parts, in mean gaps) decide; less, and reach less, where it would
+/// take more than `budget` bytes.
 std::unique_ptr<Boundary> find_boundary(PointStream& points, const PricedCentroids& rule,
-                                        int64_t budget, float& slack) {
-  const float least = slack * 1e-4F;  // of equal scores there are as many whatever the slack
+                                        const Parts& parts, int64_t budget, float gap,
+                                        PriceReach& reach) {
+  constexpr float least = 1e-3F;  // of equal scores there are as many whatever the reach
+  PriceReach prices = of_centroids(reach, parts, rule.prices.size(), gap);
   const auto narrow = [&](double bytes) {
     const double share = bytes / static_cast<double>(budget);
-    if (share <= 1 || slack < least) return false;
-    slack *= static_cast<float>(std::clamp(0.8 / share, 0.6, 0.85));
+    if (share <= 1 || *std::max_element(reach.up.begin(), reach.up.end()) < least) return false;
+    shorten(reach, static_cast<float>(std::clamp(0.8 / share, 0.6, 0.85)));
+    prices = of_centroids(reach, parts, rule.prices.size(), gap);
     return true;
   };
   // A few points tell before all are looked at.
@@ -125,18 +57,46 @@ std::unique_ptr<Boundary> find_boundary(PointStream& points, const PricedCentroi
   std::unique_ptr<Boundary> boundary;
   bool too_large = true;
   while (too_large) {
-    boundary = points.backend().find_boundary(probes, rule, slack);
+    boundary = points.backend().find_boundary(probes, rule, prices);
     too_large = narrow(projected_bytes(*boundary, probes.view().rows, points.rows()));
   }
   do {
     boundary.reset();
     points.for_each([&](const Points& block, int64_t first) {
-      points.backend().add_boundary(block, rule, slack, boundary);
+      points.backend().add_boundary(block, rule, prices, boundary);
       too_large = narrow(projected_bytes(*boundary, first + block.view().rows, points.rows()));
       return !too_large;
     });
   } while (too_large);
   return boundary;
+}
+
+/// How far a price may go in the next pass, having gone `change` of `reach`: far where it was held
+/// back or its part still has to go that way, and not much further than it went elsewhere.
+float next_reach(float reach, float change, bool wanting) {
+  constexpr float least = 1.5F, most = 1024;
+  return std::clamp(change >= reach || wanting ? 4 * reach : 2 * std::abs(change), least, most);
+}
+
+/// The same of all parts; returns whether any may go further than before.
+bool set_next_reach(const PriceSearch::Result& found, const SizeRange& wanted, PriceReach& reach) {
+  bool further = false;
+  for (size_t c = 0; c < found.sizes.size(); ++c) {
+    const float up = next_reach(reach.up[c], found.change[c], found.sizes[c] > wanted.most);
+    const float down = next_reach(reach.down[c], -found.change[c], found.sizes[c] < wanted.least);
+    further |= up > reach.up[c] || down > reach.down[c];
+    reach.up[c] = up;
+    reach.down[c] = down;
+  }
+  return further;
+}
+
+/// A sample's sizes are uncertain, so that no more than an idea of the prices comes of them; those
+/// of all points leave something for the rounding of the final scores.
+SizeGoal size_goal(double target, int64_t points, const PriceParams& params) {
+  const SizeRange wanted(target, 0.9 * params.tolerance);
+  if (!params.rough) return {wanted, SizeRange(target, 0.98 * params.tolerance), INT64_MAX};
+  return {wanted, SizeRange(target, 2.5 * params.tolerance), points / 200};
 }
 
 /// So much that going over candidates in all rounds takes about as long as finding them, K·D
@@ -155,30 +115,41 @@ int64_t boundary_bytes(int64_t rows) {
 
 PriceFit fit_prices(PointStream& points, MatrixView centroids, const PriceParams& params,
                     std::span<float> prices) {
-  constexpr double margin = 0.9;  // kept for the rounding of the final scores
-  constexpr int patience = 3;     // passes without progress
-  const Parts parts(params, prices.size());
+  constexpr int patience = 3;  // passes without progress
+  constexpr float first_reach = 4, first_after_another = 3;
+  const Parts parts(params.part_of, params.parts, centroids);
   const double target = static_cast<double>(points.rows()) / static_cast<double>(parts.count());
-  PriceFit fit;
-  double least_excess = INFINITY;
-  float reach = 8;  // slack of a pass, in mean gaps
-  const int64_t budget =
-      std::min(boundary_bytes(points.rows()), worthwhile_bytes(points.rows(), centroids));
+  const SizeGoal goal = size_goal(target, points.rows(), params);
+  const int64_t most_bytes = boundary_bytes(points.rows());
+  const int64_t worthwhile = std::min(most_bytes, worthwhile_bytes(points.rows(), centroids));
+  PriceFit fit{.reach = params.reach};
+  PriceReach& reach = fit.reach;
+  for (std::vector<float>* way : {&reach.down, &reach.up}) {
+    way->resize(parts.count(), first_reach);
+    for (float& r : *way) r = std::max(r, first_after_another);
+  }
+  PriceSearch search(parts, goal);
+  std::vector<float> best(prices.begin(), prices.end());
+  int64_t least_excess = INT64_MAX;
+  bool progress = true;  // in the last pass
   for (int idle = 0; fit.passes < params.passes && !fit.within && idle < patience; ++fit.passes) {
     const PricedCentroids rule{centroids, prices};
     const float gap = points.backend().mean_gap(points.probes(), rule);
-    float slack = reach * gap;
-    if (!(slack > 0) || !std::isfinite(slack)) break;  // one centroid, or equal points only
-    const auto boundary = find_boundary(points, rule, budget, slack);
-    const Rounds rounds = improve_prices(*boundary, parts, target, params.tolerance * margin, slack,
-                                         std::min(gap / 32, slack / 16), params.rounds, prices);
-    fit.rounds += rounds.rounds;
-    fit.within = rounds.within;
-    reach = slack / gap;
-    if (rounds.held_back) reach = std::min(reach * 2, 32.0F);
-    idle = rounds.excess < 0.99 * least_excess ? 0 : idle + 1;
-    least_excess = std::min(least_excess, rounds.excess);
+    if (!(gap > 0) || !std::isfinite(gap)) break;  // one centroid, or equal points only
+    const auto boundary =
+        find_boundary(points, rule, parts, progress ? worthwhile : most_bytes, gap, reach);
+    const auto found = search.improve(*boundary, reach, gap, params.rounds, prices);
+    fit.rounds += found.rounds;
+    fit.within = found.within;
+    const bool further = set_next_reach(found, goal.wanted, reach);
+    progress = static_cast<double>(found.excess) < 0.99 * static_cast<double>(least_excess);
+    idle = progress ? 0 : further ? idle : idle + 1;
+    if (found.excess <= least_excess || fit.within) {
+      least_excess = found.excess;
+      best.assign(prices.begin(), prices.end());
+    }
   }
+  std::copy(best.begin(), best.end(), prices.begin());
   const double mean =
       std::accumulate(prices.begin(), prices.end(), 0.0) / static_cast<double>(prices.size());
   for (float& price : prices) price = static_cast<float>(double{price} - mean);

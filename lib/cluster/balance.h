@@ -18,12 +18,19 @@ struct PriceParams {
   /// centroids' prices move together. Empty: each centroid is a part.
   std::span<const uint16_t> part_of = {};
   int64_t parts = 0;
+  /// Whether it will do to come near: all within 2.5 tolerances, and no more than one point in 200
+  /// beyond one. Of a sample.
+  bool rough = false;
+  PriceReach reach = {};  ///< as a fit of like points left it; empty at first
 };
 
 struct PriceFit {
-  bool within = false;  ///< the tolerance is met, before rounding of the scores
+  bool within = false;  ///< the tolerance is met as far as was asked, before rounding of the scores
   int passes = 0;
   int rounds = 0;  ///< in all passes together
+  /// How far parts' prices may go in the next pass, in mean gaps (from best score to second-best):
+  /// further for the few that had far to go.
+  PriceReach reach = {};
 };
 
 /// Finds prices from those given (zeros at first), in place; their mean is made zero. Ends early

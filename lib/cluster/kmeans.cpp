@@ -106,6 +106,34 @@ class Sample {
   PointStream stream_;
 };
 
+/// Whether further iterations would change little: no point moves any more or, where prices always
+/// move some, inertia falls by less than a five-hundredth.
+bool settled(const std::vector<KMeansIteration>& iterations, bool balanced) {
+  if (iterations.empty() || iterations.back().reseeded != 0) return false;
+  if (iterations.back().moved == 0) return true;
+  constexpr double progress = 0.002;
+  const size_t count = iterations.size();
+  return balanced && count > 1 &&
+         iterations[count - 1].inertia > (1 - progress) * iterations[count - 2].inertia;
+}
+
+/// Where the iterations over all points begin; those of a balanced fit where a fit of `sample` ends
+/// (null: there is none), as most of the way there can be gone with few points.
+KMeansState starting_state(const PointStream& points, const KMeansParams& params,
+                           PointStream* sample) {
+  KMeansState state;
+  state.centroids =
+      params.start != nullptr ? params.start->clone() : starting_centroids(points, params);
+  state.prices.assign(static_cast<size_t>(params.clusters), 0);
+  if (sample == nullptr) return state;
+  KMeansParams first = params;
+  first.start = &state.centroids;
+  KMeansState found = fit_centroids(*sample, first).state;
+  state.centroids = std::move(found.centroids);
+  state.prices = std::move(found.prices);
+  return state;
+}
+
 /// Moves centroids to the means of their parts; those of empty ones stay.
 void move_to_means(const PassTotals& totals, Tensor& centroids) {
   float* rows = centroids.as<float>().data();
@@ -139,34 +167,29 @@ KMeansFit fit_centroids(PointStream& points, const KMeansParams& params,
   check(points, params);
   const double start_seconds = now_seconds();
   const bool balanced = params.tolerance > 0;
-  KMeansFit fit;
-  fit.assignment.assign(static_cast<size_t>(points.rows()), UINT16_MAX);
-  fit.memory = points.make_memory(params.clusters);
-  KMeansState& state = fit.state;
-  if (resume != nullptr) {
-    state = *resume;
-    assign_all(points, {matrix_view(state.last_centroids), state.last_prices}, fit.assignment,
-               fit.memory.get());
-  } else {
-    state.centroids =
-        params.start != nullptr ? params.start->clone() : starting_centroids(points, params);
-    state.prices.assign(static_cast<size_t>(params.clusters), 0);
-  }
-  const auto settled = [&] {
-    return !state.iterations.empty() && state.iterations.back().moved == 0 &&
-           state.iterations.back().reseeded == 0;
-  };
-
   std::optional<Sample> sample;
   if (const int64_t count = price_points(points.rows(), params);
       balanced && count < points.rows()) {
     sample.emplace(points, count, Random(params.seed, RandomUse::kmeans, 3));
   }
+  KMeansFit fit;
+  KMeansState& state = fit.state;
+  fit.assignment.assign(static_cast<size_t>(points.rows()), UINT16_MAX);
+  fit.memory = points.make_memory(params.clusters);
+  if (resume != nullptr) {
+    state = *resume;
+    assign_all(points, {matrix_view(state.last_centroids), state.last_prices}, fit.assignment,
+               fit.memory.get());
+  } else {
+    state = starting_state(points, params, sample ? &sample->stream() : nullptr);
+  }
   PointStream& priced = sample ? sample->stream() : points;
-  while (static_cast<int>(state.iterations.size()) < params.iterations && !settled()) {
+  while (static_cast<int>(state.iterations.size()) < params.iterations &&
+         !settled(state.iterations, balanced)) {
     if (balanced) {
       fit_prices(priced, matrix_view(state.centroids),
-                 {.tolerance = sample_tolerance(params.tolerance, priced.rows(), params.clusters)},
+                 {.tolerance = sample_tolerance(params.tolerance, priced.rows(), params.clusters),
+                  .rough = true},
                  state.prices);
     }
     state.last_centroids = state.centroids.clone();
@@ -195,17 +218,22 @@ KMeansResult assign_parts(PointStream& points, KMeansFit fit, const KMeansParams
   const double tolerance = params.tolerance;
   if (part_of.empty()) parts = centroids.rows;
   if (tolerance > 0) {
+    PriceReach reach;
     if (const int64_t count = final_price_points(points.rows(), points.cols(), parts);
         count < points.rows()) {
       Sample sample(points, count, Random(params.seed, RandomUse::kmeans, 4));
-      fit_prices(sample.stream(), centroids,
-                 {.tolerance = sample_tolerance(tolerance, count, parts),
-                  .part_of = part_of,
-                  .parts = parts},
-                 state.prices);
+      reach = fit_prices(sample.stream(), centroids,
+                         {.tolerance = sample_tolerance(tolerance, count, parts),
+                          .part_of = part_of,
+                          .parts = parts,
+                          .rough = true},
+                         state.prices)
+                  .reach;
     }
-    fit_prices(points, centroids, {.tolerance = tolerance, .part_of = part_of, .parts = parts},
-               state.prices);
+    fit_prices(
+        points, centroids,
+        {.tolerance = tolerance, .part_of = part_of, .parts = parts, .reach = std::move(reach)},
+        state.prices);
   }
   KMeansResult result;
   result.assignment = std::move(fit.assignment);

@@ -1,7 +1,8 @@
 // Lloyd's k-means (Lloyd 1982) with a k-means++ start (Arthur & Vassilvitskii 2007), and optionally
 // with prices that keep the parts equal (balance.h). Exact: every iteration answers for every point
-// and every centroid. Points are streamed, so they may be more than memory holds. Not for more than
-// 65,535 clusters.
+// and every centroid. Plain fits end where no point moves any more, balanced ones where inertia
+// falls by less than 0.2 % from one iteration to the next. Points are streamed, so they may be more
+// than memory holds. Not for more than 65,535 clusters.
 #pragma once
 
 #include <cstdint>
@@ -20,11 +21,13 @@ enum class KMeansStart {
 };
 
 struct KMeansParams {
-  int64_t clusters = 8;          ///< K
-  int iterations = 25;           ///< at most; fewer where no point moves any more
-  uint64_t seed = 1;             ///< of the start and of re-seeding
-  double tolerance = 0;          ///< 0: plain k-means; else parts within (1 ± tolerance)·N/K
-  int64_t price_sample = 65536;  ///< points that set the prices between iterations, or 16 a cluster
+  int64_t clusters = 8;  ///< K
+  int iterations = 25;   ///< at most; fewer where they would change little
+  uint64_t seed = 1;     ///< of the start and of re-seeding
+  double tolerance = 0;  ///< 0: plain k-means; else parts within (1 ± tolerance)·N/K
+  /// Points that set the prices between iterations, or 16 a cluster. Where there are more, a
+  /// balanced fit begins with one of these alone.
+  int64_t price_sample = 65536;
   int64_t start_sample = 16384;  ///< points k-means++ draws from, or 16 a cluster
   KMeansStart start_rule = KMeansStart::automatic;
   const Tensor* start = nullptr;  ///< centroids to begin from, K×D float32; null: by start_rule

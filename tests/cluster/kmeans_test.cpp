@@ -183,31 +183,6 @@ TEST(KMeans, SaysWhatIsImpossible) {
                {"starting centroids of shape 2×4, expected 2×3"}, ExitStatus::usage);
 }
 
-TEST(Balance, SizesAreRoundedOutwards) {
-  EXPECT_TRUE(sizes_within(std::vector<int64_t>{10, 11, 10, 11}, 0));
-  EXPECT_FALSE(sizes_within(std::vector<int64_t>{9, 11, 11, 11}, 0.01));
-  EXPECT_TRUE(sizes_within(std::vector<int64_t>{95, 105, 100}, 0.05));
-  EXPECT_FALSE(sizes_within(std::vector<int64_t>{94, 106, 100}, 0.05));
-}
-
-TEST(Balance, TwoCentroidsOnALineMatchTheClosedForm) {
-  // Points 0 … 99 and centroids 0 and 10. Equal halves part between 49 and 50: at 49.5,
-  // 49.5² + p₀ = 39.5² + p₁, so p₁ − p₀ = 890, give or take what one point's step of 1 is
-  // worth: 20.
-  Tensor points(DType::f32, {100, 1});
-  for (size_t i = 0; i < 100; ++i) points.as<float>()[i] = static_cast<float>(i);
-  const Tensor centroids = Tensor::from(std::vector<float>{0, 10}, {2, 1});
-  std::vector<float> prices(2);
-  const PriceFit fit =
-      fit_prices(matrix_view(points), matrix_view(centroids), {.tolerance = 0.001}, prices);
-  EXPECT_TRUE(fit.within);
-  EXPECT_NEAR(prices[1] - prices[0], 890, 30);
-  std::vector<uint16_t> assignment(100);
-  assign(matrix_view(points), CentroidTable(matrix_view(centroids), prices), assignment);
-  const auto zeros = std::count(assignment.begin(), assignment.end(), uint16_t{0});
-  EXPECT_TRUE(zeros >= 49 && zeros <= 51) << zeros;
-}
-
 TEST(KMeansStart, DrawsDifferentPointsOfTheData) {
   const Tensor points = uneven_clusters(500, 6, 10);
   const MatrixView rows = matrix_view(points);

@@ -87,7 +87,7 @@ TEST(Screen, AnswersAsTheScoresDo) {
         Candidates found;
         int64_t looked_at = 0;
         for (int64_t first = 0; first < rows; first += 100) {
-          screen.find(matrix_view(points).slice(first, first + 100), 0, found);
+          screen.find(matrix_view(points).slice(first, first + 100), {}, found);
           size_t from = 0;
           for (int64_t i = 0; i < 100; ++i) {
             const auto to = static_cast<size_t>(found.last[static_cast<size_t>(i)]);
@@ -116,7 +116,8 @@ TEST(Screen, FindsAllWithinTheSlack) {
     const Screen screen(matrix_view(centroids), {}, level);
     for (const float slack : {0.5F, 5.0F, 50.0F}) {
       Candidates found;
-      screen.find(matrix_view(points), slack, found);
+      const std::vector<float> slacks(90, slack);
+      screen.find(matrix_view(points), slacks, found);
       auto next = found.centroid.begin();
       for (size_t i = 0; i < 300; ++i) {
         const auto end = found.centroid.begin() + found.last[i];
@@ -142,7 +143,7 @@ TEST(Screen, HugeAndTinyValuesRuleNothingOutWrongly) {
     for (const IntegerLevel& level : integer_levels()) {
       const Screen screen(matrix_view(centroids), {}, level);
       Candidates found;
-      screen.find(matrix_view(points), 0, found);
+      screen.find(matrix_view(points), {}, found);
       ASSERT_EQ(found.last.size(), 50U);
       for (size_t i = 0; i < 50; ++i) EXPECT_GT(found.last[i], i == 0 ? 0 : found.last[i - 1]);
       for (const uint16_t c : found.centroid) EXPECT_LT(c, 20);

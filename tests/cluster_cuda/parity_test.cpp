@@ -114,13 +114,19 @@ TEST_P(ClusterCudaParity, BoundaryAtManyPrices) {
     return;
   }
   EXPECT_NEAR(gap, expected_gap, 1e-3 * expected_gap);
-  const float slack = 2 * expected_gap;
-  const auto expected = cpu().find_boundary(*loaded_[0], rule(), slack);
-  const auto found = gpu_->find_boundary(*loaded_[1], rule(), slack);
   Random random(9, RandomUse::test);
+  PriceReach reach;
+  for (int64_t k = 0; k < c.clusters; ++k) {
+    reach.down.push_back(2 * expected_gap * random.uniform());
+    reach.up.push_back(2 * expected_gap * random.uniform());
+  }
+  const auto expected = cpu().find_boundary(*loaded_[0], rule(), reach);
+  const auto found = gpu_->find_boundary(*loaded_[1], rule(), reach);
   for (int round = 0; round < 5; ++round) {
     std::vector<float> prices = prices_;
-    for (float& price : prices) price += slack * (random.uniform() - 0.5F);
+    for (size_t k = 0; k < prices.size(); ++k) {
+      prices[k] += random.uniform() * (reach.down[k] + reach.up[k]) - reach.down[k];
+    }
     std::vector<int64_t> expected_sizes(prices.size()), sizes(prices.size());
     expected->add_sizes(prices, expected_sizes);
     found->add_sizes(prices, sizes);

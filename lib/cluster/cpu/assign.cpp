@@ -186,7 +186,7 @@ class CpuPass final : public Pass {
         for (int64_t row = first; row < last; ++row) add_look(slice, row, work);
         if (work.looks.empty()) continue;
         const int64_t next = std::min(end, last + block) - last;
-        screen_->find(slice.points, work.looks, 0, work.found,
+        screen_->find(slice.points, work.looks, {}, work.found,
                       {slice.points.row(last), next, slice.points.cols});
         settle(slice, work);
       }

@@ -15,7 +15,7 @@ class ClusterCpu final : public ClusterBackend {
   std::unique_ptr<PassMemory> make_memory(int64_t rows, int64_t clusters,
                                           int64_t& bytes) const override;
   float mean_gap(const Points& points, const PricedCentroids& rule) override;
-  void add_boundary(const Points& points, const PricedCentroids& rule, float slack,
+  void add_boundary(const Points& points, const PricedCentroids& rule, const PriceReach& reach,
                     std::unique_ptr<Boundary>& boundary) override;
   void add_column_sums(const Points& points, std::span<double> sums) override;
   void add_scatter(const Points& points, std::span<const float> mean,

@@ -25,7 +25,7 @@ void add_prices(const float* scores, const float* prices, int64_t count, float* 
   for (int64_t c = 0; c < count; ++c) priced[c] = scores[c] + prices[c];
 }
 
-/// Calls body(scores, priced scores, the least of these) for each of points [begin, end).
+/// Calls body(scores, priced scores, whose is least) for each of points [begin, end).
 template <class Body>
 void for_each_scored_point(MatrixView points, const CentroidTable& table,
                            std::span<const float> prices, int64_t begin, int64_t end,
@@ -43,14 +43,14 @@ void for_each_scored_point(MatrixView points, const CentroidTable& table,
     }
     table.nearest(priced.data(), rows, nearest.data());
     for (int64_t r = 0; r < rows; ++r) {
-      const float* row = priced.data() + r * stride;
-      body(scores.data() + r * stride, row, row[nearest[static_cast<size_t>(r)]]);
+      body(scores.data() + r * stride, priced.data() + r * stride,
+           static_cast<size_t>(nearest[static_cast<size_t>(r)]));
     }
   }
 }
 
 std::vector<Segment> find_candidates(MatrixView points, const CentroidTable& table,
-                                     std::span<const float> prices, float slack) {
+                                     std::span<const float> prices, std::span<const float> slack) {
   const int64_t segments = segment_count(points.rows, 1);
   std::vector<Segment> found_segments(static_cast<size_t>(segments));
   parallel_for(segments, 1, [&](int64_t first, int64_t end) {
@@ -60,11 +60,12 @@ std::vector<Segment> find_candidates(MatrixView points, const CentroidTable& tab
       std::vector<uint16_t> found(prices.size() + 1);
       for_each_scored_point(
           points, table, prices, points.rows * s / segments, points.rows * (s + 1) / segments,
-          [&](const float* scores, const float* priced, float best) {
+          [&](const float* scores, const float* priced, size_t best) {
+            const float limit = priced[best] + slack[best];
             size_t count = 0;
             for (size_t c = 0; c < prices.size(); ++c) {  // without a branch to mispredict
               found[count] = static_cast<uint16_t>(c);
-              count += priced[c] <= best + slack ? 1 : 0;
+              count += priced[c] <= limit ? 1 : 0;
             }
             if (count == 1) {
               ++segment.settled[found[0]];
@@ -82,8 +83,8 @@ std::vector<Segment> find_candidates(MatrixView points, const CentroidTable& tab
 }
 
 /// The same by integers; scores are squared distances, which differ by what is one point's own.
-std::vector<Segment> screen_candidates(MatrixView points, const PricedCentroids& rule, float slack,
-                                       const IntegerLevel& level) {
+std::vector<Segment> screen_candidates(MatrixView points, const PricedCentroids& rule,
+                                       std::span<const float> slack, const IntegerLevel& level) {
   const Screen screen(rule.centroids, rule.prices, level);
   const auto squared_distance = supported_kernels()[0].squared_distance;
   const int64_t segments = segment_count(points.rows, 1), block = screen.block_rows();
@@ -101,18 +102,21 @@ std::vector<Segment> screen_candidates(MatrixView points, const PricedCentroids&
         size_t from = 0;
         for (int64_t i = row; i < last_row; ++i) {
           const auto to = static_cast<size_t>(found.last[static_cast<size_t>(i - row)]);
-          float best = INFINITY;
+          float best = INFINITY, limit = INFINITY;
           distances.clear();
           for (size_t j = from; to - from > 1 && j < to; ++j) {
             const uint16_t c = found.centroid[j];
             distances.push_back(
                 squared_distance(points.row(i), rule.centroids.row(c), points.cols));
-            best = std::min(best, distances.back() + rule.prices[c]);
+            const float priced = distances.back() + rule.prices[c];
+            if (priced >= best) continue;
+            best = priced;
+            limit = best + slack[c];
           }
           const size_t before = segment.cluster.size();
           for (size_t j = 0; j < distances.size(); ++j) {
             const uint16_t c = found.centroid[from + j];
-            if (distances[j] + rule.prices[c] > best + slack) continue;
+            if (distances[j] + rule.prices[c] > limit) continue;
             segment.cluster.push_back(c);
             segment.score.push_back(distances[j]);
           }
@@ -216,9 +220,9 @@ float ClusterCpu::mean_gap(const Points& points, const PricedCentroids& rule) {
     for (int64_t r = begin; r < end; ++r) {
       const int64_t first = r * run * step;
       for_each_scored_point(rows, table, rule.prices, first, std::min(first + run, rows.rows),
-                            [&](const float*, const float* priced, float best) {
+                            [&](const float*, const float* priced, size_t best) {
                               sums[static_cast<size_t>(r)] +=
-                                  double{gap(priced, rule.prices.size(), best)};
+                                  double{gap(priced, rule.prices.size(), priced[best])};
                             });
     }
   });
@@ -227,13 +231,16 @@ float ClusterCpu::mean_gap(const Points& points, const PricedCentroids& rule) {
                             static_cast<double>(count));
 }
 
-void ClusterCpu::add_boundary(const Points& points, const PricedCentroids& rule, float slack,
-                              std::unique_ptr<Boundary>& boundary) {
+void ClusterCpu::add_boundary(const Points& points, const PricedCentroids& rule,
+                              const PriceReach& reach, std::unique_ptr<Boundary>& boundary) {
   if (boundary == nullptr) boundary = std::make_unique<CpuBoundary>(rule.prices.size());
+  const std::vector<float> lowest = lowest_prices(rule, reach);
+  std::vector<float> slack;
+  for (size_t c = 0; c < lowest.size(); ++c) slack.push_back(reach.down[c] + reach.up[c]);
   const auto levels = integer_levels();
-  auto segments = levels.empty() ? find_candidates(points.view(), CentroidTable(rule.centroids),
-                                                   rule.prices, slack)
-                                 : screen_candidates(points.view(), rule, slack, levels[0]);
+  auto segments =
+      levels.empty() ? find_candidates(points.view(), CentroidTable(rule.centroids), lowest, slack)
+                     : screen_candidates(points.view(), {rule.centroids, lowest}, slack, levels[0]);
   static_cast<CpuBoundary&>(*boundary).add(std::move(segments));
 }
 

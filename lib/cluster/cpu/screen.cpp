@@ -240,8 +240,8 @@ void Screen::add_candidates(const Look& look, const int32_t* products, float fac
   }
 }
 
-void Screen::find(MatrixView points, std::span<const Look> looks, float slack, Candidates& found,
-                  MatrixView next) const {
+void Screen::find(MatrixView points, std::span<const Look> looks, std::span<const float> slack,
+                  Candidates& found, MatrixView next) const {
   thread_local Rows rows;  // kept between calls
   quantize(points, looks, rows);
   multiply(looks, next, rows);
@@ -283,7 +283,8 @@ void Screen::find(MatrixView points, std::span<const Look> looks, float slack, C
         least.add(own, infinity, look.own, g);
       }
     }
-    const float reach = slack + 2.01F * (approximation + table_error(norm));
+    const float reach = (slack.empty() ? 0 : slack[static_cast<size_t>(least.centroid)]) +
+                        2.01F * (approximation + table_error(norm));
     if (least.second > least.best + reach) {
       found.centroid.push_back(static_cast<uint16_t>(least.centroid));
       others[least.group] = least.rest;
@@ -305,7 +306,8 @@ void Screen::find(MatrixView points, std::span<const Look> looks, float slack, C
   }
 }
 
-void Screen::find(MatrixView points, float slack, Candidates& found, MatrixView next) const {
+void Screen::find(MatrixView points, std::span<const float> slack, Candidates& found,
+                  MatrixView next) const {
   thread_local std::vector<Look> looks;
   looks.clear();
   for (int64_t row = 0; row < points.rows; ++row) {

@@ -58,13 +58,15 @@ class Screen {
 
   Measure measure(const float* point) const;
 
-  /// Of the centroids looked at, every one whose priced score is within `slack` of the point's
-  /// least, as CentroidTable makes scores; and perhaps some that are not. `next`: the rows of the
-  /// next call, fetched meanwhile.
-  void find(MatrixView points, std::span<const Look> looks, float slack, Candidates& found,
-            MatrixView next = {}) const;
+  /// Of the centroids looked at, every one whose priced score is within slack[b] of that of b, as
+  /// CentroidTable makes scores; and perhaps some that are not. b is the best, or another that
+  /// rounding does not tell from it. `slack`: K, or none for zeros; `next`: the rows of the next
+  /// call, fetched meanwhile.
+  void find(MatrixView points, std::span<const Look> looks, std::span<const float> slack,
+            Candidates& found, MatrixView next = {}) const;
   /// Of all points and centroids.
-  void find(MatrixView points, float slack, Candidates& found, MatrixView next = {}) const;
+  void find(MatrixView points, std::span<const float> slack, Candidates& found,
+            MatrixView next = {}) const;
 
   /// By how much another score must exceed ‖z − c‖² + p_c to lose to it as CentroidTable makes
   /// scores too; `distance`: ‖z − c‖² as squared_distance has it.

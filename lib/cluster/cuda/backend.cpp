@@ -29,6 +29,7 @@ ClusterCuda::ClusterCuda(std::unique_ptr<Device> device, int64_t section_bytes)
       centroids_(*device_),
       norms_(*device_),
       biases_(*device_),
+      slack_(*device_),
       products_(*device_),
       values_(*device_),
       centred_(*device_),

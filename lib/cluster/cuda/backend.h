@@ -33,7 +33,7 @@ class ClusterCuda final : public ClusterBackend {
   std::unique_ptr<Points> load(MatrixView rows) override;
   std::unique_ptr<Pass> begin_pass(const PricedCentroids& rule, PassMemory* memory) override;
   float mean_gap(const Points& points, const PricedCentroids& rule) override;
-  void add_boundary(const Points& points, const PricedCentroids& rule, float slack,
+  void add_boundary(const Points& points, const PricedCentroids& rule, const PriceReach& reach,
                     std::unique_ptr<Boundary>& boundary) override;
   void add_column_sums(const Points& points, std::span<double> sums) override;
   void add_scatter(const Points& points, std::span<const float> mean,
@@ -57,7 +57,7 @@ class ClusterCuda final : public ClusterBackend {
 
   std::unique_ptr<Device> device_;
   int64_t section_bytes_;
-  Buffer<float> staging_, centroids_, norms_, biases_, products_, values_, centred_, mean_;
+  Buffer<float> staging_, centroids_, norms_, biases_, slack_, products_, values_, centred_, mean_;
   Buffer<uint16_t> labels_, sorted_;
   Buffer<int32_t> order_, begin_, piece_begin_;
   Buffer<double> partial_, sums_;

@@ -81,14 +81,18 @@ float ClusterCuda::mean_gap(const Points& points, const PricedCentroids& rule) {
 /// The products are made twice, which costs less than keeping room for all candidates there might
 /// be: first they are counted, then written where the counts say. Both times they have the same
 /// bits.
-void ClusterCuda::add_boundary(const Points& points, const PricedCentroids& rule, float slack,
-                               std::unique_ptr<Boundary>& boundary) {
+void ClusterCuda::add_boundary(const Points& points, const PricedCentroids& rule,
+                               const PriceReach& reach, std::unique_ptr<Boundary>& boundary) {
   const auto& own = static_cast<const DevicePoints&>(points);
   if (boundary == nullptr) {
     boundary = std::make_unique<DeviceBoundary>(*device_, rule.centroids.rows);
   }
   auto& added = static_cast<DeviceBoundary&>(*boundary);
-  set_rule(rule);
+  const std::vector<float> lowest = lowest_prices(rule, reach);
+  set_rule({rule.centroids, lowest});
+  std::vector<float> slack;
+  for (size_t c = 0; c < lowest.size(); ++c) slack.push_back(reach.down[c] + reach.up[c]);
+  slack_.upload(slack.data(), rule.centroids.rows);
   for (const Section& section : own.sections) {
     Candidates& found = added.sections.emplace_back(*device_);
     found.rows = section.rows;
@@ -96,7 +100,7 @@ void ClusterCuda::add_boundary(const Points& points, const PricedCentroids& rule
     int64_t* first = found.first.reserve(section.rows + 1);
     float* limits = values_.reserve(section.rows);
     for_each_block(rows, section.rows, rule, [&](const Scores& scores, int64_t begin) {
-      count_candidates(scores, slack, limits + begin, first + begin, added.settled.data(),
+      count_candidates(scores, slack_.data(), limits + begin, first + begin, added.settled.data(),
                        device_->stream());
     });
     device_->zero(first + section.rows, sizeof(int64_t));

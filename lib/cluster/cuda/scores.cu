@@ -115,14 +115,15 @@ __device__ __forceinline__ int32_t candidates_of_lane(const Scores& s, const Pla
 }
 
 __global__ void __launch_bounds__(threads)
-    count_candidates_kernel(Scores s, float slack, float* __restrict__ limit,
+    count_candidates_kernel(Scores s, const float* __restrict__ slack, float* __restrict__ limit,
                             int64_t* __restrict__ counts, int32_t* __restrict__ settled) {
   const Place at = place();
   const Candidate best = least(s, at);
-  int32_t count = at.row < s.rows ? candidates_of_lane(s, at, best.score + slack) : 0;
+  const float most = best.score + slack[best.cluster];
+  int32_t count = at.row < s.rows ? candidates_of_lane(s, at, most) : 0;
   count = over_lanes(at.lane, count, [](int32_t a, int32_t b) { return a + b; });
   if (at.row >= s.rows || at.lane != 0) return;
-  limit[at.row] = best.score + slack;
+  limit[at.row] = most;
   counts[at.row] = count > 1 ? count : 0;
   if (count <= 1) atomicAdd(settled + best.cluster, 1);
 }
@@ -178,7 +179,7 @@ void gaps(const Scores& scores, float* gap, Stream stream) {
          scores, gap);
 }
 
-void count_candidates(const Scores& scores, float slack, float* limit, int64_t* counts,
+void count_candidates(const Scores& scores, const float* slack, float* limit, int64_t* counts,
                       int32_t* settled, Stream stream) {
   launch("count candidates", count_candidates_kernel, blocks_for(scores), threads,
          threads * sizeof(Candidate), stream, scores, slack, limit, counts, settled);

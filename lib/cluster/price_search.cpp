@@ -1,0 +1,146 @@
+#include "cluster/price_search.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "tensor/tensor.h"
+
+namespace hardmoe {
+namespace {
+
+PartTree tree_of(std::span<const uint16_t> part_of, size_t parts, MatrixView centroids) {
+  if (part_of.empty()) return join_near_parts(centroids);
+  const auto depth = static_cast<size_t>(centroids.cols);
+  std::vector<double> sums(parts * depth), counts(parts);
+  for (size_t c = 0; c < part_of.size(); ++c) {
+    const float* row = centroids.row(static_cast<int64_t>(c));
+    for (size_t d = 0; d < depth; ++d) sums[part_of[c] * depth + d] += double{row[d]};
+    ++counts[part_of[c]];
+  }
+  Tensor centres(DType::f32, {static_cast<int64_t>(parts), centroids.cols});
+  float* values = centres.as<float>().data();
+  for (size_t i = 0; i < sums.size(); ++i) {
+    values[i] = static_cast<float>(sums[i] / std::max(1.0, counts[i / depth]));
+  }
+  return join_near_parts(matrix_view(centres));
+}
+
+/// The longest step of each node: half of the most that a part of its may go.
+std::vector<float> longest_steps(const PartTree& tree, const PriceReach& reach) {
+  std::vector<float> longest(tree.nodes());
+  for (size_t n = 0; n < reach.up.size(); ++n)
+    longest[n] = std::max(reach.up[n], reach.down[n]) / 2;
+  for (size_t n = 0; n < tree.parent.size(); ++n) {
+    float& above = longest[static_cast<size_t>(tree.parent[n])];
+    above = std::max(above, longest[n]);
+  }
+  return longest;
+}
+
+}  // namespace
+
+Parts::Parts(std::span<const uint16_t> part_of, int64_t parts, MatrixView centroids)
+    : part_of_(part_of),
+      count_(static_cast<size_t>(part_of.empty() ? centroids.rows : parts)),
+      tree_(tree_of(part_of, count_, centroids)) {}
+
+std::vector<int64_t> Parts::sizes(const Boundary& boundary, std::span<const float> prices) const {
+  std::vector<int64_t> of_centroids(prices.size());
+  boundary.add_sizes(prices, of_centroids);
+  if (part_of_.empty()) return of_centroids;
+  std::vector<int64_t> sizes(count_);
+  for (size_t c = 0; c < prices.size(); ++c) sizes[of(c)] += of_centroids[c];
+  return sizes;
+}
+
+SizeRange::SizeRange(double wanted, double tolerance)
+    : target(wanted),
+      least(static_cast<int64_t>(std::floor(wanted * (1 - tolerance)))),
+      most(static_cast<int64_t>(std::ceil(wanted * (1 + tolerance)))) {}
+
+int64_t SizeRange::excess(std::span<const int64_t> sizes) const {
+  int64_t sum = 0;
+  for (const int64_t size : sizes) sum += std::max({least - size, size - most, int64_t{0}});
+  return sum;
+}
+
+PriceSearch::PriceSearch(const Parts& parts, const SizeGoal& goal) : parts_(&parts), goal_(goal) {
+  constexpr float first_step = 1.0F / 16;
+  const size_t nodes = parts.tree().nodes();
+  steps_.assign(nodes, first_step);
+  signs_.resize(nodes);
+}
+
+void PriceSearch::step(std::span<const int64_t> sizes, const std::vector<float>& longest) {
+  const PartTree& tree = parts_->tree();
+  const SizeRange& wanted = goal_.wanted;
+  const double dead_zone = std::max(0.5, (static_cast<double>(wanted.most) - wanted.target) / 2);
+  std::vector<double> errors;  // in points
+  for (const int64_t size : sizes) errors.push_back(static_cast<double>(size) - wanted.target);
+  errors.resize(tree.nodes());
+  for (size_t n = 0; n < tree.parent.size(); ++n) {
+    errors[static_cast<size_t>(tree.parent[n])] += errors[n];
+    if (std::abs(errors[n]) <= dead_zone * tree.parts[n]) continue;
+    const int sign = errors[n] > 0 ? 1 : -1;
+    if (signs_[n] == sign) steps_[n] = std::min(steps_[n] * 1.3F, longest[n]);
+    if (signs_[n] == -sign) steps_[n] *= 0.5F;
+    signs_[n] = sign;
+    moves_[n] += static_cast<float>(sign) * steps_[n];
+  }
+}
+
+std::vector<float> PriceSearch::changes(const PriceReach& reach) const {
+  const PartTree& tree = parts_->tree();
+  std::vector<float> changes = moves_;
+  for (size_t n = tree.parent.size(); n-- > 0;) {
+    changes[n] += changes[static_cast<size_t>(tree.parent[n])];
+  }
+  changes.resize(parts_->count());
+  for (size_t c = 0; c < changes.size(); ++c) {
+    changes[c] = std::clamp(changes[c], -reach.down[c], reach.up[c]);
+  }
+  return changes;
+}
+
+PriceSearch::Result PriceSearch::improve(const Boundary& boundary, const PriceReach& reach,
+                                         float unit, int rounds, std::span<float> prices) {
+  constexpr float least_step = 1.0F / 64;           // to begin with
+  constexpr int patience = 30, patience_held = 15;  // rounds without progress
+  const std::vector<float> longest = longest_steps(parts_->tree(), reach);
+  const std::vector<float> start(prices.begin(), prices.end());
+  std::vector<float> current = start;
+  moves_.assign(steps_.size(), 0);
+  for (float& step : steps_) step = std::max(step, least_step);
+  Result result;
+  result.change.resize(parts_->count());
+  bool held = false;          // a part is as far as it may go
+  int64_t least = INT64_MAX;  // excess
+  for (int idle = 0; result.rounds < rounds && idle < (held ? patience_held : patience);
+       ++result.rounds, ++idle) {
+    std::vector<int64_t> sizes = parts_->sizes(boundary, current);
+    const int64_t excess = goal_.wanted.excess(sizes);
+    result.within = excess <= goal_.enough && goal_.acceptable.excess(sizes) == 0;
+    if (static_cast<double>(excess) < 0.99 * static_cast<double>(least)) idle = 0;
+    if (!result.within) step(sizes, longest);
+    // As good as the best but further on the way, where the way is long.
+    const bool further = held && static_cast<double>(excess) < 1.05 * static_cast<double>(least);
+    least = std::min(least, excess);
+    if (excess == least || further || result.within) {
+      result.excess = excess;
+      result.sizes = std::move(sizes);
+      std::copy(current.begin(), current.end(), prices.begin());
+    }
+    if (result.within) break;
+    result.change = changes(reach);
+    held = false;
+    for (size_t c = 0; c < parts_->count(); ++c) {
+      held |= result.change[c] >= reach.up[c] || -result.change[c] >= reach.down[c];
+    }
+    for (size_t c = 0; c < current.size(); ++c) {
+      current[c] = start[c] + result.change[parts_->of(c)] * unit;
+    }
+  }
+  return result;
+}
+
+}  // namespace hardmoe
