@@ -2,6 +2,7 @@
 #include <cmath>
 #include <mutex>
 #include <numeric>
+#include <optional>
 
 #include "base/simd.h"
 #include "base/threads.h"
@@ -49,106 +50,47 @@ void for_each_scored_point(MatrixView points, const CentroidTable& table,
   }
 }
 
-std::vector<Segment> find_candidates(MatrixView points, const CentroidTable& table,
-                                     std::span<const float> prices, std::span<const float> slack) {
-  const int64_t segments = segment_count(points.rows, 1);
-  std::vector<Segment> found_segments(static_cast<size_t>(segments));
-  parallel_for(segments, 1, [&](int64_t first, int64_t end) {
-    for (int64_t s = first; s < end; ++s) {
-      Segment& segment = found_segments[static_cast<size_t>(s)];
-      segment.settled.assign(prices.size(), 0);
-      std::vector<uint16_t> found(prices.size() + 1);
-      for_each_scored_point(
-          points, table, prices, points.rows * s / segments, points.rows * (s + 1) / segments,
-          [&](const float* scores, const float* priced, size_t best) {
-            const float limit = priced[best] + slack[best];
-            size_t count = 0;
-            for (size_t c = 0; c < prices.size(); ++c) {  // without a branch to mispredict
-              found[count] = static_cast<uint16_t>(c);
-              count += priced[c] <= limit ? 1 : 0;
-            }
-            if (count == 1) {
-              ++segment.settled[found[0]];
-              return;
-            }
-            for (size_t i = 0; i < count; ++i) {
-              segment.cluster.push_back(found[i]);
-              segment.score.push_back(scores[found[i]]);
-            }
-            segment.last.push_back(static_cast<int32_t>(segment.cluster.size()));
-          });
-    }
-  });
-  return found_segments;
-}
-
-/// The same by integers; scores are squared distances, which differ by what is one point's own.
-std::vector<Segment> screen_candidates(MatrixView points, const PricedCentroids& rule,
-                                       std::span<const float> slack, const IntegerLevel& level) {
-  const Screen screen(rule.centroids, rule.prices, level);
-  const auto squared_distance = supported_kernels()[0].squared_distance;
-  const int64_t segments = segment_count(points.rows, 1), block = screen.block_rows();
-  std::vector<Segment> found_segments(static_cast<size_t>(segments));
-  parallel_for(segments, 1, [&](int64_t first, int64_t end) {
-    Candidates found;
-    std::vector<float> distances;
-    for (int64_t s = first; s < end; ++s) {
-      Segment& segment = found_segments[static_cast<size_t>(s)];
-      segment.settled.assign(rule.prices.size(), 0);
-      const int64_t end_row = points.rows * (s + 1) / segments;
-      for (int64_t row = points.rows * s / segments; row < end_row; row += block) {
-        const int64_t last_row = std::min(end_row, row + block);
-        screen.find(points.slice(row, last_row), slack, found);
-        size_t from = 0;
-        for (int64_t i = row; i < last_row; ++i) {
-          const auto to = static_cast<size_t>(found.last[static_cast<size_t>(i - row)]);
-          float best = INFINITY, limit = INFINITY;
-          distances.clear();
-          for (size_t j = from; to - from > 1 && j < to; ++j) {
-            const uint16_t c = found.centroid[j];
-            distances.push_back(
-                squared_distance(points.row(i), rule.centroids.row(c), points.cols));
-            const float priced = distances.back() + rule.prices[c];
-            if (priced >= best) continue;
-            best = priced;
-            limit = best + slack[c];
-          }
-          const size_t before = segment.cluster.size();
-          for (size_t j = 0; j < distances.size(); ++j) {
-            const uint16_t c = found.centroid[from + j];
-            if (distances[j] + rule.prices[c] > limit) continue;
-            segment.cluster.push_back(c);
-            segment.score.push_back(distances[j]);
-          }
-          const size_t count = segment.cluster.size() - before;
-          if (count > 1) {
-            segment.last.push_back(static_cast<int32_t>(segment.cluster.size()));
-          } else {
-            ++segment.settled[count == 1 ? segment.cluster.back() : found.centroid[from]];
-            segment.cluster.resize(before);
-            segment.score.resize(before);
-          }
-          from = to;
-        }
-      }
-    }
-  });
-  return found_segments;
-}
-
 class CpuBoundary final : public Boundary {
  public:
-  explicit CpuBoundary(size_t clusters) : settled_(clusters) {}
+  /// The rule's centroids must stay until all points are added.
+  CpuBoundary(const PricedCentroids& rule, const PriceReach& reach)
+      : lowest_(ClusterBackend::lowest_prices(rule, reach)),
+        rule_{rule.centroids, lowest_},
+        settled_(lowest_.size()) {
+    for (size_t c = 0; c < lowest_.size(); ++c) slack_.push_back(reach.down[c] + reach.up[c]);
+    const auto levels = integer_levels();
+    if (levels.empty()) {
+      table_.emplace(rule_.centroids);
+    } else {
+      screen_.emplace(rule_.centroids, rule_.prices, levels[0]);
+    }
+  }
 
-  void add(std::vector<Segment> segments) {
-    for (Segment& segment : segments) {
-      for (size_t c = 0; c < settled_.size(); ++c) settled_[c] += segment.settled[c];
-      segment.settled = {};
-      segment.last.shrink_to_fit();
-      segment.cluster.shrink_to_fit();
-      segment.score.shrink_to_fit();
-      candidates_ += segment.cluster.size();
-      segments_.push_back(std::move(segment));
+  void add(MatrixView points) {
+    const int64_t count = segment_count(points.rows, 1);
+    const size_t before = segments_.size();
+    segments_.resize(before + static_cast<size_t>(count));
+    parallel_for(count, 1, [&](int64_t first, int64_t end) {
+      Segment found;  // grown once for all; what is kept has no more than it needs
+      for (int64_t s = first; s < end; ++s) {
+        found.settled.assign(lowest_.size(), 0);
+        found.last.clear();
+        found.cluster.clear();
+        found.score.clear();
+        const MatrixView rows =
+            points.slice(points.rows * s / count, points.rows * (s + 1) / count);
+        if (screen_) {
+          screen_candidates(rows, found);
+        } else {
+          score_candidates(rows, found);
+        }
+        segments_[before + static_cast<size_t>(s)] = found;
+      }
+    });
+    for (size_t s = before; s < segments_.size(); ++s) {
+      for (size_t c = 0; c < settled_.size(); ++c) settled_[c] += segments_[s].settled[c];
+      segments_[s].settled = {};
+      candidates_ += segments_[s].cluster.size();
     }
   }
 
@@ -171,6 +113,71 @@ class CpuBoundary final : public Boundary {
   }
 
  private:
+  void score_candidates(MatrixView points, Segment& segment) const {
+    std::vector<uint16_t> found(lowest_.size() + 1);
+    for_each_scored_point(points, *table_, lowest_, 0, points.rows,
+                          [&](const float* scores, const float* priced, size_t best) {
+                            const float limit = priced[best] + slack_[best];
+                            size_t count = 0;
+                            for (size_t c = 0; c < lowest_.size();
+                                 ++c) {  // without a branch to mispredict
+                              found[count] = static_cast<uint16_t>(c);
+                              count += priced[c] <= limit ? 1 : 0;
+                            }
+                            if (count == 1) {
+                              ++segment.settled[found[0]];
+                              return;
+                            }
+                            for (size_t i = 0; i < count; ++i) {
+                              segment.cluster.push_back(found[i]);
+                              segment.score.push_back(scores[found[i]]);
+                            }
+                            segment.last.push_back(static_cast<int32_t>(segment.cluster.size()));
+                          });
+  }
+
+  /// The same by integers; scores are squared distances, which differ by what is one point's own.
+  void screen_candidates(MatrixView points, Segment& segment) const {
+    const auto squared_distance = supported_kernels()[0].squared_distance;
+    const int64_t block = screen_->block_rows();
+    Candidates found;
+    std::vector<float> distances;
+    for (int64_t row = 0; row < points.rows; row += block) {
+      const int64_t last_row = std::min(points.rows, row + block);
+      screen_->find(points.slice(row, last_row), slack_, found);
+      size_t from = 0;
+      for (int64_t i = row; i < last_row; ++i) {
+        const auto to = static_cast<size_t>(found.last[static_cast<size_t>(i - row)]);
+        float best = INFINITY, limit = INFINITY;
+        distances.clear();
+        for (size_t j = from; to - from > 1 && j < to; ++j) {
+          const uint16_t c = found.centroid[j];
+          distances.push_back(squared_distance(points.row(i), rule_.centroids.row(c), points.cols));
+          const float priced = distances.back() + lowest_[c];
+          if (priced >= best) continue;
+          best = priced;
+          limit = best + slack_[c];
+        }
+        const size_t before = segment.cluster.size();
+        for (size_t j = 0; j < distances.size(); ++j) {
+          const uint16_t c = found.centroid[from + j];
+          if (distances[j] + lowest_[c] > limit) continue;
+          segment.cluster.push_back(c);
+          segment.score.push_back(distances[j]);
+        }
+        const size_t count = segment.cluster.size() - before;
+        if (count > 1) {
+          segment.last.push_back(static_cast<int32_t>(segment.cluster.size()));
+        } else {
+          ++segment.settled[count == 1 ? segment.cluster.back() : found.centroid[from]];
+          segment.cluster.resize(before);
+          segment.score.resize(before);
+        }
+        from = to;
+      }
+    }
+  }
+
   static void add_winners(const Segment& segment, std::span<const float> prices,
                           std::vector<int64_t>& sizes) {
     size_t i = 0;
@@ -187,7 +194,11 @@ class CpuBoundary final : public Boundary {
     }
   }
 
-  std::vector<int64_t> settled_;  ///< K: points that only this centroid can win
+  std::vector<float> lowest_, slack_;   ///< K: prices; from these to the highest
+  PricedCentroids rule_;                ///< of the lowest prices
+  std::optional<Screen> screen_;        ///< where there are integers
+  std::optional<CentroidTable> table_;  ///< elsewhere
+  std::vector<int64_t> settled_;        ///< K: points that only this centroid can win
   std::vector<Segment> segments_;
   size_t candidates_ = 0;
 };
@@ -233,15 +244,8 @@ float ClusterCpu::mean_gap(const Points& points, const PricedCentroids& rule) {
 
 void ClusterCpu::add_boundary(const Points& points, const PricedCentroids& rule,
                               const PriceReach& reach, std::unique_ptr<Boundary>& boundary) {
-  if (boundary == nullptr) boundary = std::make_unique<CpuBoundary>(rule.prices.size());
-  const std::vector<float> lowest = lowest_prices(rule, reach);
-  std::vector<float> slack;
-  for (size_t c = 0; c < lowest.size(); ++c) slack.push_back(reach.down[c] + reach.up[c]);
-  const auto levels = integer_levels();
-  auto segments =
-      levels.empty() ? find_candidates(points.view(), CentroidTable(rule.centroids), lowest, slack)
-                     : screen_candidates(points.view(), {rule.centroids, lowest}, slack, levels[0]);
-  static_cast<CpuBoundary&>(*boundary).add(std::move(segments));
+  if (boundary == nullptr) boundary = std::make_unique<CpuBoundary>(rule, reach);
+  static_cast<CpuBoundary&>(*boundary).add(points.view());
 }
 
 }  // namespace hardmoe::cpu
