@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "base/signals.h"
 #include "cluster/balance.h"
 
 namespace hardmoe {
@@ -125,10 +126,13 @@ KMeansState starting_state(const PointStream& points, const KMeansParams& params
   state.centroids =
       params.start != nullptr ? params.start->clone() : starting_centroids(points, params);
   state.prices.assign(static_cast<size_t>(params.clusters), 0);
-  if (sample == nullptr) return state;
+  if (sample == nullptr || params.iterations == 0) return state;
   KMeansParams first = params;
   first.start = &state.centroids;
-  KMeansState found = fit_centroids(*sample, first).state;
+  const auto observe = [](const KMeansState&) { throw_if_interrupted(); };
+  KMeansState found = fit_centroids(*sample, first, observe).state;
+  log_info("began with {} of {} points: {} iterations, {:.1f} s", sample->rows(), points.rows(),
+           found.iterations.size(), found.iterations.back().seconds);
   state.centroids = std::move(found.centroids);
   state.prices = std::move(found.prices);
   return state;
