@@ -19,8 +19,11 @@ PartTree tree_of(std::span<const uint16_t> part_of, size_t parts, MatrixView cen
   }
   Tensor centres(DType::f32, {static_cast<int64_t>(parts), centroids.cols});
   float* values = centres.as<float>().data();
-  for (size_t i = 0; i < sums.size(); ++i) {
-    values[i] = static_cast<float>(sums[i] / std::max(1.0, counts[i / depth]));
+  for (size_t p = 0; p < parts; ++p) {
+    const double count = std::max(1.0, counts[p]);
+    for (size_t d = 0; d < depth; ++d) {
+      values[p * depth + d] = static_cast<float>(sums[p * depth + d] / count);
+    }
   }
   return join_near_parts(matrix_view(centres));
 }
