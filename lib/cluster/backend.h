@@ -66,15 +66,15 @@ class Pass {
                       PassTotals& totals) = 0;
 };
 
-/// How far prices may move: each centroid's from p_c − down_c to p_c + up_c. K, K.
+/// How far prices p may go: from p − down to p + up, of each centroid (K) or part.
 struct PriceReach {
   std::vector<float> down, up;
 };
 
-/// What is left to decide about blocks of points while prices stay within reach: with b the
-/// centroid of least ‖z − b‖² + p_b − down_b, only those can win the point that can come below ‖z −
-/// b‖² + p_b + up_b. Most points have one and are counted once and for all; the others' candidates
-/// are kept.
+/// What is left to decide about blocks of points while prices stay within reach. With b the
+/// centroid whose least score within reach, ‖z − b‖² + p_b − down_b, is the least of all, only
+/// those can win the point that can come below b's highest, with p_b + up_b. Most points have one
+/// and are counted once and for all; the others' candidates are kept.
 class Boundary {
  public:
   virtual ~Boundary() = default;

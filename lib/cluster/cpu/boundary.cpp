@@ -115,25 +115,25 @@ class CpuBoundary final : public Boundary {
  private:
   void score_candidates(MatrixView points, Segment& segment) const {
     std::vector<uint16_t> found(lowest_.size() + 1);
-    for_each_scored_point(points, *table_, lowest_, 0, points.rows,
-                          [&](const float* scores, const float* priced, size_t best) {
-                            const float limit = priced[best] + slack_[best];
-                            size_t count = 0;
-                            for (size_t c = 0; c < lowest_.size();
-                                 ++c) {  // without a branch to mispredict
-                              found[count] = static_cast<uint16_t>(c);
-                              count += priced[c] <= limit ? 1 : 0;
-                            }
-                            if (count == 1) {
-                              ++segment.settled[found[0]];
-                              return;
-                            }
-                            for (size_t i = 0; i < count; ++i) {
-                              segment.cluster.push_back(found[i]);
-                              segment.score.push_back(scores[found[i]]);
-                            }
-                            segment.last.push_back(static_cast<int32_t>(segment.cluster.size()));
-                          });
+    const auto add = [&](const float* scores, const float* priced, size_t best) {
+      const float limit = priced[best] + slack_[best];
+      size_t count = 0;
+      // Without a branch to mispredict.
+      for (size_t c = 0; c < lowest_.size(); ++c) {
+        found[count] = static_cast<uint16_t>(c);
+        count += priced[c] <= limit ? 1 : 0;
+      }
+      if (count == 1) {
+        ++segment.settled[found[0]];
+        return;
+      }
+      for (size_t i = 0; i < count; ++i) {
+        segment.cluster.push_back(found[i]);
+        segment.score.push_back(scores[found[i]]);
+      }
+      segment.last.push_back(static_cast<int32_t>(segment.cluster.size()));
+    };
+    for_each_scored_point(points, *table_, lowest_, 0, points.rows, add);
   }
 
   /// The same by integers; scores are squared distances, which differ by what is one point's own.
