@@ -1,7 +1,5 @@
 // moe-partition: gives each training image to one expert, by balanced k-means on the base's
 // embedding or by one of two controls.
-#include <algorithm>
-
 #include "app.h"
 #include "base/log.h"
 #include "base/stage.h"
@@ -11,6 +9,7 @@
 #include "moe/expert_shards.h"
 #include "moe/partition.h"
 #include "moe/partition_grow.h"
+#include "moe/partition_sizes.h"
 
 namespace {
 
@@ -29,36 +28,6 @@ fs::path base_of(const Options& options) {
     fail_usage("--extend and --split each make a new partition; give one of them");
   }
   return options.extend.empty() ? options.split : options.extend;
-}
-
-void warn_if_unequal(const Partition& partition) {
-  if (partition.balanced) return;
-  const bool by_tag = partition.config.method == PartitionMethod::top_tag;
-  const auto [least, most] = std::ranges::minmax(partition.sizes);
-  log_warning("parts of {} to {} images are not all within the tolerance of {}: {}", least, most,
-              partition.config.tolerance,
-              by_tag ? "tags are not split" : "many images have nearly equal embeddings");
-}
-
-/// Experts that have so little that they can learn little, or nothing.
-void warn_of_small(const Partition& partition) {
-  const auto mean = static_cast<int64_t>(partition.assignment.size() / partition.sizes.size());
-  std::string empty, small;
-  for (size_t k = 0; k < partition.sizes.size(); ++k) {
-    const int64_t size = partition.sizes[k];
-    std::string& list = size == 0 ? empty : small;
-    if (2 * size < mean || size == 0) {
-      list += fmt::format("{}{}", list.empty() ? "" : ", ", k);
-      if (size > 0) list += fmt::format(" ({})", size);
-    }
-  }
-  if (!empty.empty()) {
-    log_warning("experts without any image, which cannot be trained: {}; ask for fewer --experts",
-                empty);
-  }
-  if (!small.empty()) {
-    log_warning("experts with less than half of the mean of {} images: {}", mean, small);
-  }
 }
 
 void run(const Options& options, Config& config) {
