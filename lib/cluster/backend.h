@@ -71,10 +71,10 @@ struct PriceReach {
   std::vector<float> down, up;
 };
 
-/// What is left to decide about blocks of points while prices stay within reach. With b the
-/// centroid whose least score within reach, ‖z − b‖² + p_b − down_b, is the least of all, only
-/// those can win the point that can come below b's highest, with p_b + up_b. Most points have one
-/// and are counted once and for all; the others' candidates are kept.
+/// What is left to decide about blocks of points while prices stay within reach. Only centroids
+/// whose lowest score within reach, ‖z − c‖² + p_c − down_c, is not above the least of all highest,
+/// ‖z − b‖² + p_b + up_b, can win a point. Points that have one such centroid are counted once and
+/// for all; the others' candidates are kept.
 class Boundary {
  public:
   virtual ~Boundary() = default;

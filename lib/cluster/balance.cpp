@@ -48,7 +48,7 @@ std::unique_ptr<Boundary> find_boundary(PointStream& points, const PricedCentroi
   const auto narrow = [&](double bytes) {
     const double share = bytes / static_cast<double>(budget);
     if (share <= 1 || *std::max_element(reach.up.begin(), reach.up.end()) < least) return false;
-    shorten(reach, static_cast<float>(std::clamp(0.8 / share, 0.6, 0.85)));
+    shorten(reach, static_cast<float>(std::clamp(0.8 / share, 0.4, 0.85)));
     prices = of_centroids(reach, parts, rule.prices.size(), gap);
     return true;
   };
@@ -75,7 +75,7 @@ std::unique_ptr<Boundary> find_boundary(PointStream& points, const PricedCentroi
 /// back or its part still has to go that way, and not much further than it went elsewhere.
 float next_reach(float reach, float change, bool wanting) {
   constexpr float least = 1.5F, most = 1024;
-  return std::clamp(change >= reach || wanting ? 4 * reach : 2 * std::abs(change), least, most);
+  return std::clamp(change >= reach || wanting ? 2 * reach : 2 * std::abs(change), least, most);
 }
 
 /// The same of all parts; returns whether any may go further than before.
@@ -117,7 +117,7 @@ PriceFit fit_prices(PointStream& points, MatrixView centroids, const PriceParams
                     std::span<float> prices) {
   constexpr int patience = 3;  // passes without progress
   constexpr float first_reach = 4, first_after_another = 3;
-  const Parts parts(params.part_of, params.parts, centroids);
+  const Parts parts(params.part_of, params.parts, centroids, params.corrections);
   const double target = static_cast<double>(points.rows()) / static_cast<double>(parts.count());
   const SizeGoal goal = size_goal(target, points.rows(), params);
   const int64_t most_bytes = boundary_bytes(points.rows());

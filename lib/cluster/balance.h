@@ -22,6 +22,8 @@ struct PriceParams {
   /// beyond one. Of a sample.
   bool rough = false;
   PriceReach reach = {};  ///< as a fit of like points left it; empty at first
+  /// To add to the points each centroid wins (K), or none: what a sample is known to be wrong by.
+  std::span<const int64_t> corrections = {};
 };
 
 struct PriceFit {

@@ -10,6 +10,7 @@
 #include "base/random.h"
 #include "base/signals.h"
 #include "cluster/balance.h"
+#include "cluster/price_sample.h"
 
 namespace hardmoe {
 namespace {
@@ -74,38 +75,10 @@ void check(const PointStream& points, const KMeansParams& params) {
   }
 }
 
+/// Points that set the prices between iterations.
 int64_t price_points(int64_t rows, const KMeansParams& params) {
   return std::min(rows, std::max(params.price_sample, 16 * params.clusters));
 }
-
-/// How near a sample's parts have to come: half as far as those of all points, but no nearer than
-/// their own chance, √n of n points, allows to tell.
-double sample_tolerance(double tolerance, int64_t points, int64_t parts) {
-  const double points_a_part = static_cast<double>(points) / static_cast<double>(parts);
-  return std::max(tolerance / 2, 0.5 / std::sqrt(points_a_part));
-}
-
-/// Points that set the prices before all points do: an expert's share of fewer is too uncertain,
-/// and to correct what came of that takes many passes.
-int64_t final_price_points(int64_t rows, int64_t cols, int64_t parts) {
-  constexpr int64_t points_a_part = 4096, most_bytes = int64_t{128} << 20;
-  return std::min({rows, points_a_part * parts, most_bytes / (cols * int64_t{sizeof(float)})});
-}
-
-/// Points drawn from others, in memory.
-class Sample {
- public:
-  Sample(const PointStream& points, int64_t count, Random random)
-      : rows_(points.sample(count, random)),
-        source_(matrix_view(rows_)),
-        stream_(source_, points.backend()) {}
-  PointStream& stream() { return stream_; }
-
- private:
-  Tensor rows_;
-  MatrixSource source_;
-  PointStream stream_;
-};
 
 /// Whether further iterations would change little: no point moves any more or, where prices always
 /// move some, inertia falls by less than a five-hundredth.
@@ -171,7 +144,7 @@ KMeansFit fit_centroids(PointStream& points, const KMeansParams& params,
   check(points, params);
   const double start_seconds = now_seconds();
   const bool balanced = params.tolerance > 0;
-  std::optional<Sample> sample;
+  std::optional<PriceSample> sample;
   if (const int64_t count = price_points(points.rows(), params);
       balanced && count < points.rows()) {
     sample.emplace(points, count, Random(params.seed, RandomUse::kmeans, 3));
@@ -185,14 +158,14 @@ KMeansFit fit_centroids(PointStream& points, const KMeansParams& params,
     assign_all(points, {matrix_view(state.last_centroids), state.last_prices}, fit.assignment,
                fit.memory.get());
   } else {
-    state = starting_state(points, params, sample ? &sample->stream() : nullptr);
+    state = starting_state(points, params, sample ? &sample->points() : nullptr);
   }
-  PointStream& priced = sample ? sample->stream() : points;
+  PointStream& priced = sample ? sample->points() : points;
   while (static_cast<int>(state.iterations.size()) < params.iterations &&
          !settled(state.iterations, balanced)) {
     if (balanced) {
       fit_prices(priced, matrix_view(state.centroids),
-                 {.tolerance = sample_tolerance(params.tolerance, priced.rows(), params.clusters),
+                 {.tolerance = rough_tolerance(params.tolerance, priced.rows(), params.clusters),
                   .rough = true},
                  state.prices);
     }
@@ -223,14 +196,20 @@ KMeansResult assign_parts(PointStream& points, KMeansFit fit, const KMeansParams
   if (part_of.empty()) parts = centroids.rows;
   if (tolerance > 0) {
     PriceReach reach;
-    if (const int64_t count = final_price_points(points.rows(), points.cols(), parts);
+    if (const int64_t count = PriceSample::size_for_all(points.rows(), points.cols(), parts);
         count < points.rows()) {
-      Sample sample(points, count, Random(params.seed, RandomUse::kmeans, 4));
-      reach = fit_prices(sample.stream(), centroids,
-                         {.tolerance = sample_tolerance(tolerance, count, parts),
+      PriceSample sample(points, count, Random(params.seed, RandomUse::kmeans, 4));
+      std::vector<int64_t> corrections;
+      if (!state.iterations.empty()) {
+        corrections = sample.corrections({matrix_view(state.last_centroids), state.last_prices},
+                                         fit.assignment);
+      }
+      reach = fit_prices(sample.points(), centroids,
+                         {.tolerance = rough_tolerance(tolerance, count, parts),
                           .part_of = part_of,
                           .parts = parts,
-                          .rough = true},
+                          .rough = true,
+                          .corrections = corrections},
                          state.prices)
                   .reach;
     }
@@ -283,9 +262,9 @@ int64_t kmeans_bytes(int64_t rows, int64_t cols, int64_t block_rows, const KMean
   const int64_t start = std::min(rows, start_points) * (cols + 16) * 4;
   int64_t prices = 0;
   if (params.tolerance > 0) {
-    prices =
-        boundary_bytes(rows) +
-        cols * 4 * std::max(price_points(rows, params), final_price_points(rows, cols, clusters));
+    prices = boundary_bytes(rows) + cols * 4 *
+                                        std::max(price_points(rows, params),
+                                                 PriceSample::size_for_all(rows, cols, clusters));
   }
   return assignment + tables + block + std::max(start, prices);
 }

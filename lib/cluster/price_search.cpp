@@ -42,13 +42,16 @@ std::vector<float> longest_steps(const PartTree& tree, const PriceReach& reach) 
 
 }  // namespace
 
-Parts::Parts(std::span<const uint16_t> part_of, int64_t parts, MatrixView centroids)
+Parts::Parts(std::span<const uint16_t> part_of, int64_t parts, MatrixView centroids,
+             std::span<const int64_t> corrections)
     : part_of_(part_of),
+      corrections_(corrections),
       count_(static_cast<size_t>(part_of.empty() ? centroids.rows : parts)),
       tree_(tree_of(part_of, count_, centroids)) {}
 
 std::vector<int64_t> Parts::sizes(const Boundary& boundary, std::span<const float> prices) const {
-  std::vector<int64_t> of_centroids(prices.size());
+  std::vector<int64_t> of_centroids(corrections_.begin(), corrections_.end());
+  of_centroids.resize(prices.size());
   boundary.add_sizes(prices, of_centroids);
   if (part_of_.empty()) return of_centroids;
   std::vector<int64_t> sizes(count_);
@@ -75,6 +78,10 @@ PriceSearch::PriceSearch(const Parts& parts, const SizeGoal& goal) : parts_(&par
 }
 
 void PriceSearch::step(std::span<const int64_t> sizes, const std::vector<float>& longest) {
+  // A part twice as large as it should be goes so many units a step at most, another in proportion:
+  // near the goal no further than the goal is wide.
+  constexpr double units_a_target = 8;
+  constexpr float settling = 0.8F;  // of steps that are not needed
   const PartTree& tree = parts_->tree();
   const SizeRange& wanted = goal_.wanted;
   const double dead_zone = std::max(0.5, (static_cast<double>(wanted.most) - wanted.target) / 2);
@@ -83,12 +90,16 @@ void PriceSearch::step(std::span<const int64_t> sizes, const std::vector<float>&
   errors.resize(tree.nodes());
   for (size_t n = 0; n < tree.parent.size(); ++n) {
     errors[static_cast<size_t>(tree.parent[n])] += errors[n];
-    if (std::abs(errors[n]) <= dead_zone * tree.parts[n]) continue;
+    if (std::abs(errors[n]) <= dead_zone * tree.parts[n]) {
+      steps_[n] *= settling;
+      continue;
+    }
     const int sign = errors[n] > 0 ? 1 : -1;
     if (signs_[n] == sign) steps_[n] = std::min(steps_[n] * 1.3F, longest[n]);
     if (signs_[n] == -sign) steps_[n] *= 0.5F;
     signs_[n] = sign;
-    moves_[n] += static_cast<float>(sign) * steps_[n];
+    const double most = units_a_target * std::abs(errors[n]) / (wanted.target * tree.parts[n]);
+    moves_[n] += static_cast<float>(sign) * std::min(steps_[n], static_cast<float>(most));
   }
 }
 
@@ -107,8 +118,8 @@ std::vector<float> PriceSearch::changes(const PriceReach& reach) const {
 
 PriceSearch::Result PriceSearch::improve(const Boundary& boundary, const PriceReach& reach,
                                          float unit, int rounds, std::span<float> prices) {
-  constexpr float least_step = 1.0F / 64;           // to begin with
-  constexpr int patience = 30, patience_held = 15;  // rounds without progress
+  constexpr float least_step = 1.0F / 1024;         // to begin with
+  constexpr int patience = 60, patience_held = 12;  // rounds without progress
   const std::vector<float> longest = longest_steps(parts_->tree(), reach);
   const std::vector<float> start(prices.begin(), prices.end());
   std::vector<float> current = start;

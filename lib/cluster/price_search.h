@@ -13,8 +13,10 @@ namespace hardmoe {
 /// Which centroids make up a part.
 class Parts {
  public:
-  /// `part_of` each centroid, below `parts`; empty: each is a part. It must outlive this.
-  Parts(std::span<const uint16_t> part_of, int64_t parts, MatrixView centroids);
+  /// `part_of` each centroid, below `parts`; empty: each is a part. `corrections` to the points
+  /// each centroid wins; empty: none. They must outlive this.
+  Parts(std::span<const uint16_t> part_of, int64_t parts, MatrixView centroids,
+        std::span<const int64_t> corrections);
   size_t count() const { return count_; }
   size_t of(size_t centroid) const { return part_of_.empty() ? centroid : part_of_[centroid]; }
   const PartTree& tree() const { return tree_; }
@@ -24,6 +26,7 @@ class Parts {
 
  private:
   std::span<const uint16_t> part_of_;
+  std::span<const int64_t> corrections_;
   size_t count_;
   PartTree tree_;
 };

@@ -5,8 +5,10 @@
 #include <algorithm>
 
 #include "base/random.h"
+#include "cluster/kmeans.h"
 #include "cluster/nearest.h"
 #include "cluster/part_tree.h"
+#include "cluster/price_sample.h"
 
 namespace hardmoe {
 namespace {
@@ -101,6 +103,56 @@ TEST(Balance, ABoundaryTellsTheSizesAtAllPricesWithinReach) {
     for (const uint16_t part : assignment) ++expected[part];
     boundary->add_sizes(now, sizes);
     for (size_t c = 0; c < sizes.size(); ++c) EXPECT_LE(std::abs(sizes[c] - expected[c]), 1) << c;
+  }
+}
+
+TEST(Balance, APriceThatMayGoFarAddsOneCandidateAPoint) {
+  constexpr int64_t rows = 2000, depth = 10, clusters = 30;
+  const Tensor points = normal_rows(rows, depth, 10), centroids = normal_rows(clusters, depth, 11);
+  const std::vector<float> prices(clusters);
+  const auto candidates = [&](float down, float up) {
+    PriceReach reach{.down = std::vector<float>(clusters, 1),
+                     .up = std::vector<float>(clusters, 1)};
+    reach.down[5] = down;
+    reach.up[5] = up;
+    ClusterBackend& backend = cpu_cluster_backend();
+    const auto loaded = backend.load(matrix_view(points));
+    return backend.find_boundary(*loaded, {matrix_view(centroids), prices}, reach)->candidates();
+  };
+  const int64_t near = candidates(1, 1);
+  EXPECT_LE(candidates(1e4F, 1), near + 2 * rows);  // a point that was settled keeps its own too
+  EXPECT_LE(candidates(1, 1e4F), near + 2 * rows);
+}
+
+TEST(PriceSample, CorrectionsMakeItsPartsThoseOfAllPoints) {
+  constexpr int64_t rows = 20000, depth = 6, clusters = 8, drawn = 2000;
+  const Tensor all = normal_rows(rows, depth, 7), centroids = normal_rows(clusters, depth, 8);
+  const MatrixSource source(matrix_view(all));
+  PointStream points(source, cpu_cluster_backend());
+  PriceSample sample(points, drawn, Random(9, RandomUse::test));
+  ASSERT_EQ(sample.points().rows(), drawn);
+  const auto sizes = [&](PointStream& of, std::span<const float> prices,
+                         std::vector<uint16_t>& parts) {
+    parts.resize(static_cast<size_t>(of.rows()));
+    return assign_all(of, {matrix_view(centroids), prices}, parts).sizes;
+  };
+  std::vector<float> prices(clusters);
+  std::vector<uint16_t> parts, of_sample;
+  const auto before = sizes(points, prices, parts),
+             drawn_sizes = sizes(sample.points(), prices, of_sample);
+  const auto corrections = sample.corrections({matrix_view(centroids), prices}, parts);
+  for (size_t c = 0; c < clusters; ++c) {
+    EXPECT_NEAR(static_cast<double>(drawn_sizes[c] + corrections[c]),
+                static_cast<double>(before[c]) / 10, 0.5);
+  }
+  // Prices that part the sample with corrections far from its own sizes.
+  const std::vector<int64_t> shifted = {100, -100, 50, -50, 0, 0, 0, 0};
+  const PriceFit fit = fit_prices(sample.points(), matrix_view(centroids),
+                                  {.tolerance = 0.02, .corrections = shifted}, prices);
+  EXPECT_TRUE(fit.within);
+  const auto fitted = sizes(sample.points(), prices, of_sample);
+  for (size_t c = 0; c < clusters; ++c) {
+    EXPECT_NEAR(static_cast<double>(fitted[c] + shifted[c]), drawn / clusters, 6) << c;
   }
 }
 

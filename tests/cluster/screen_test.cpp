@@ -87,7 +87,7 @@ TEST(Screen, AnswersAsTheScoresDo) {
         Candidates found;
         int64_t looked_at = 0;
         for (int64_t first = 0; first < rows; first += 100) {
-          screen.find(matrix_view(points).slice(first, first + 100), {}, found);
+          screen.find(matrix_view(points).slice(first, first + 100), found);
           size_t from = 0;
           for (int64_t i = 0; i < 100; ++i) {
             const auto to = static_cast<size_t>(found.last[static_cast<size_t>(i)]);
@@ -113,16 +113,18 @@ TEST(Screen, FindsAllWithinTheSlack) {
   std::vector<float> scores(static_cast<size_t>(300 * table.stride()));
   table.score(matrix_view(points), scores.data());
   for (const IntegerLevel& level : integer_levels()) {
-    const Screen screen(matrix_view(centroids), {}, level);
     for (const float slack : {0.5F, 5.0F, 50.0F}) {
       Candidates found;
-      const std::vector<float> slacks(90, slack);
-      screen.find(matrix_view(points), slacks, found);
+      std::vector<float> slacks(90, slack);
+      slacks[3] = 1000;  // no centroid's slack is another's
+      const Screen screen(matrix_view(centroids), {}, level, {.slack = slacks});
+      screen.find(matrix_view(points), found);
       auto next = found.centroid.begin();
       for (size_t i = 0; i < 300; ++i) {
         const auto end = found.centroid.begin() + found.last[i];
         const float* row = scores.data() + static_cast<int64_t>(i) * table.stride();
-        const float limit = *std::min_element(row, row + 90) + slack;
+        float limit = INFINITY;
+        for (size_t c = 0; c < 90; ++c) limit = std::min(limit, row[c] + slacks[c]);
         for (uint16_t c = 0; c < 90; ++c) {
           const bool there = next != end && *next == c;
           if (there) ++next;
@@ -143,7 +145,7 @@ TEST(Screen, HugeAndTinyValuesRuleNothingOutWrongly) {
     for (const IntegerLevel& level : integer_levels()) {
       const Screen screen(matrix_view(centroids), {}, level);
       Candidates found;
-      screen.find(matrix_view(points), {}, found);
+      screen.find(matrix_view(points), found);
       ASSERT_EQ(found.last.size(), 50U);
       for (size_t i = 0; i < 50; ++i) EXPECT_GT(found.last[i], i == 0 ? 0 : found.last[i - 1]);
       for (const uint16_t c : found.centroid) EXPECT_LT(c, 20);

@@ -162,7 +162,9 @@ class CpuPass final : public Pass {
     } else if (!first_) {
       drift_.emplace(memory, rule_);
     }
-    screen_.emplace(centroids, rule_.prices, level, memory.groups, memory.middle);
+    Screen::Options options{.middle = memory.middle};
+    if (!memory.groups.order.empty()) options.groups = &memory.groups;
+    screen_.emplace(centroids, rule_.prices, level, options);
     memory.middle.assign(screen_->middle().begin(), screen_->middle().end());
     memory.centroids = Tensor(DType::f32, {centroids.rows, centroids.cols});
     std::copy_n(centroids.data, memory.centroids.elements(), memory.centroids.as<float>().data());
@@ -186,7 +188,7 @@ class CpuPass final : public Pass {
         for (int64_t row = first; row < last; ++row) add_look(slice, row, work);
         if (work.looks.empty()) continue;
         const int64_t next = std::min(end, last + block) - last;
-        screen_->find(slice.points, work.looks, {}, work.found,
+        screen_->find(slice.points, work.looks, work.found,
                       {slice.points.row(last), next, slice.points.cols});
         settle(slice, work);
       }

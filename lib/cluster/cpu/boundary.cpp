@@ -62,7 +62,7 @@ class CpuBoundary final : public Boundary {
     if (levels.empty()) {
       table_.emplace(rule_.centroids);
     } else {
-      screen_.emplace(rule_.centroids, rule_.prices, levels[0]);
+      screen_.emplace(rule_.centroids, rule_.prices, levels[0], Screen::Options{.slack = slack_});
     }
   }
 
@@ -115,8 +115,9 @@ class CpuBoundary final : public Boundary {
  private:
   void score_candidates(MatrixView points, Segment& segment) const {
     std::vector<uint16_t> found(lowest_.size() + 1);
-    const auto add = [&](const float* scores, const float* priced, size_t best) {
-      const float limit = priced[best] + slack_[best];
+    const auto add = [&](const float* scores, const float* priced, size_t) {
+      float limit = INFINITY;
+      for (size_t c = 0; c < lowest_.size(); ++c) limit = std::min(limit, priced[c] + slack_[c]);
       size_t count = 0;
       // Without a branch to mispredict.
       for (size_t c = 0; c < lowest_.size(); ++c) {
@@ -144,19 +145,16 @@ class CpuBoundary final : public Boundary {
     std::vector<float> distances;
     for (int64_t row = 0; row < points.rows; row += block) {
       const int64_t last_row = std::min(points.rows, row + block);
-      screen_->find(points.slice(row, last_row), slack_, found);
+      screen_->find(points.slice(row, last_row), found);
       size_t from = 0;
       for (int64_t i = row; i < last_row; ++i) {
         const auto to = static_cast<size_t>(found.last[static_cast<size_t>(i - row)]);
-        float best = INFINITY, limit = INFINITY;
+        float limit = INFINITY;
         distances.clear();
         for (size_t j = from; to - from > 1 && j < to; ++j) {
           const uint16_t c = found.centroid[j];
           distances.push_back(squared_distance(points.row(i), rule_.centroids.row(c), points.cols));
-          const float priced = distances.back() + lowest_[c];
-          if (priced >= best) continue;
-          best = priced;
-          limit = best + slack_[c];
+          limit = std::min(limit, distances.back() + lowest_[c] + slack_[c]);
         }
         const size_t before = segment.cluster.size();
         for (size_t j = 0; j < distances.size(); ++j) {

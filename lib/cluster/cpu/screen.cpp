@@ -30,10 +30,14 @@ std::vector<float> mean_of(MatrixView rows) {
 }  // namespace
 
 Screen::Screen(MatrixView centroids, std::span<const float> prices, const IntegerLevel& level,
-               const CentroidGroups& groups, std::span<const float> middle)
-    : centroids_(centroids), prices_(prices), level_(&level), groups_(groups) {
+               const Options& options)
+    : centroids_(centroids),
+      prices_(prices),
+      slack_(options.slack),
+      level_(&level),
+      groups_(options.groups != nullptr ? *options.groups
+                                        : near_groups(centroids, level.columns, 1)) {
   const int64_t cols = centroids.cols, count = centroids.rows;
-  if (groups_.order.empty()) groups_ = near_groups(centroids, level.columns, 1);
   std::vector<int64_t> column_of(static_cast<size_t>(count));
   group_of_.resize(static_cast<size_t>(count));
   for (size_t g = 0; g < static_cast<size_t>(groups_.count()); ++g) {
@@ -46,13 +50,14 @@ Screen::Screen(MatrixView centroids, std::span<const float> prices, const Intege
   }
   depth_ = cols + cols % 2;
   padded_ = (count + level.columns - 1) / level.columns * level.columns;
-  middle_.assign(middle.begin(), middle.end());
-  if (middle.empty()) middle_ = mean_of(centroids);
+  middle_.assign(options.middle.begin(), options.middle.end());
+  if (middle_.empty()) middle_ = mean_of(centroids);
   double middle_square = 0;
   for (const float value : middle_) middle_square += double{value} * double{value};
   middle_norm_ = static_cast<float>(std::sqrt(middle_square));
 
   bias_.assign(static_cast<size_t>(padded_), infinity);
+  if (!slack_.empty()) high_bias_ = bias_;
   double largest = 0, most_square = 0, most_table_square = 0;
   for (int64_t c = 0; c < count; ++c) {
     double square = 0, table_square = 0;
@@ -65,7 +70,12 @@ Screen::Screen(MatrixView centroids, std::span<const float> prices, const Intege
     }
     const auto i = static_cast<size_t>(c);
     const auto biased = static_cast<float>(square + double{price(i)});
-    bias_[static_cast<size_t>(column_of[i])] = biased;
+    const auto column = static_cast<size_t>(column_of[i]);
+    bias_[column] = biased;
+    if (!slack_.empty()) {
+      high_bias_[column] = biased + slack_[i];
+      most_bias_ = std::max(most_bias_, std::abs(high_bias_[column]));
+    }
     // To the bit as CentroidTable has it, with prices or without.
     table_bias_.push_back(
         static_cast<float>(prices.empty() ? table_square : table_square + double{prices[i]}));
@@ -223,97 +233,137 @@ struct Screen::Least {
   }
 };
 
-/// Those looked at of scores bias − factor·product up to `limit`.
-void Screen::add_candidates(const Look& look, const int32_t* products, float factor, float limit,
+/// One point's approximate scores bias − factor·product, which are less by ‖y‖² than ‖z − c‖² +
+/// p_c.
+struct Screen::Scores {
+  const Look& look;
+  const int32_t* products;  ///< by column
+  float factor;
+  float square, square_error;  ///< ‖y‖²
+  float error;                 ///< of a score
+  float doubt = 0;             ///< what two may differ by and be told wrongly
+  float own = infinity;        ///< the own one's where its group is not looked at
+};
+
+Screen::Scores Screen::scores(const Look& look, const Measure& measure,
+                              const int32_t* products) const {
+  const auto [square, scale] = measure;
+  const float rounding = 0.5F * std::sqrt(static_cast<float>(depth_)) * 1.01F;
+  const float norm = norm_of(square);
+  const float vector_error = scale * rounding + 8 * unit * norm;  // ‖e‖
+  Scores found{.look = look,
+               .products = products,
+               .factor = 2 * scale * scale_,
+               .square = square,
+               .square_error = static_cast<float>(depth_ + 8) * unit * square,
+               .error = 2 * ((norm + vector_error) * most_error_ + vector_error * most_norm_) +
+                        16 * unit * (most_bias_ + 2 * norm * most_norm_)};
+  if (look.own >= 0 && (look.groups >> group_of_[static_cast<size_t>(look.own)] & 1U) == 0) {
+    const float priced = look.own_distance + price(static_cast<size_t>(look.own));
+    found.own = priced - square;
+    found.error +=
+        distance_error(look.own_distance) + found.square_error + 2 * unit * std::abs(priced);
+  }
+  found.doubt = 2.01F * (found.error + table_error(norm));
+  return found;
+}
+
+/// Those looked at of scores up to `limit`, ascending.
+void Screen::add_candidates(const Scores& scores, float limit,
                             std::vector<uint16_t>& candidates) const {
+  if (!std::isfinite(limit)) {  // beyond float32: nothing is ruled out
+    for (int64_t c = 0; c < centroids_.rows; ++c) candidates.push_back(static_cast<uint16_t>(c));
+    return;
+  }
   thread_local std::vector<uint16_t> near;
   near.resize(static_cast<size_t>(padded_));
-  for (uint32_t left = look.groups; left != 0; left &= left - 1) {
+  const auto begin = static_cast<int64_t>(candidates.size());
+  if (scores.own <= limit) candidates.push_back(static_cast<uint16_t>(scores.look.own));
+  for (uint32_t left = scores.look.groups; left != 0; left &= left - 1) {
     const auto g = static_cast<size_t>(std::countr_zero(left));
     const int64_t first = groups_.first_column[g];
-    const int64_t count = level_->within(products + first, bias_.data() + first, factor, width(g),
-                                         limit, near.data());
+    const int64_t count = level_->within(scores.products + first, bias_.data() + first,
+                                         scores.factor, width(g), limit, near.data());
     for (int64_t n = 0; n < count; ++n) {
       candidates.push_back(
           groups_.order[static_cast<size_t>(first + near[static_cast<size_t>(n)])]);
     }
   }
+  std::sort(candidates.begin() + begin, candidates.end());
 }
 
-void Screen::find(MatrixView points, std::span<const Look> looks, std::span<const float> slack,
-                  Candidates& found, MatrixView next) const {
+void Screen::add_nearest(const Scores& scores, Candidates& found, float* others) const {
+  const Look& look = scores.look;
+  Least least;
+  for (uint32_t left = look.groups; left != 0; left &= left - 1) {
+    const auto g = static_cast<uint32_t>(std::countr_zero(left));
+    const int64_t first = groups_.first_column[g];
+    const BestTwo two =
+        level_->best_two(scores.products + first, bias_.data() + first, scores.factor, width(g));
+    others[g] = two.best;
+    const int64_t column = std::min(first + two.index, centroids_.rows - 1);
+    least.add(two.best, two.second, groups_.order[static_cast<size_t>(column)], g);
+  }
+  if (scores.own < infinity) {
+    const uint32_t g = group_of_[static_cast<size_t>(look.own)];
+    others[g] = scores.own;
+    least.add(scores.own, infinity, look.own, g);
+  }
+  const float limit = least.best + scores.doubt;
+  if (least.second > limit) {
+    found.centroid.push_back(static_cast<uint16_t>(least.centroid));
+    others[least.group] = least.rest;
+  } else {
+    add_candidates(scores, limit, found.centroid);
+  }
+  const float shift = scores.square - scores.error - scores.square_error;
+  for (int64_t g = 0; g < groups(); ++g) {
+    if (others[g] == infinity) continue;
+    others[g] += shift - 4 * unit * (std::abs(others[g]) + scores.square);
+  }
+}
+
+void Screen::add_within_slack(const Scores& scores, Candidates& found) const {
+  const Look& look = scores.look;
+  float least = infinity;
+  if (scores.own < infinity) least = scores.own + slack_[static_cast<size_t>(look.own)];
+  for (uint32_t left = look.groups; left != 0; left &= left - 1) {
+    const auto g = static_cast<size_t>(std::countr_zero(left));
+    const int64_t first = groups_.first_column[g];
+    const BestTwo two = level_->best_two(scores.products + first, high_bias_.data() + first,
+                                         scores.factor, width(g));
+    least = std::min(least, two.best);
+  }
+  add_candidates(scores, least + scores.doubt, found.centroid);
+}
+
+void Screen::find(MatrixView points, std::span<const Look> looks, Candidates& found,
+                  MatrixView next) const {
   thread_local Rows rows;  // kept between calls
   quantize(points, looks, rows);
   multiply(looks, next, rows);
   found.last.clear();
   found.centroid.clear();
   found.others.assign(looks.size() * static_cast<size_t>(groups()), infinity);
-  const float rounding = 0.5F * std::sqrt(static_cast<float>(depth_)) * 1.01F;
   for (size_t i = 0; i < looks.size(); ++i) {
-    const Look& look = looks[i];
-    const auto [square, scale] = rows.measures[i];
-    const float norm = norm_of(square);
-    const float error = scale * rounding + 8 * unit * norm;  // ‖e‖
-    float approximation = 2 * ((norm + error) * most_error_ + error * most_norm_) +
-                          16 * unit * (most_bias_ + 2 * norm * most_norm_);
-    const int32_t* products = rows.products.data() + static_cast<int64_t>(i) * padded_;
-    const float factor = 2 * scale * scale_;
-    float* others = found.others.data() + static_cast<int64_t>(i) * groups();
-    Least least;
-    for (uint32_t left = look.groups; left != 0; left &= left - 1) {
-      const auto g = static_cast<uint32_t>(std::countr_zero(left));
-      const int64_t first = groups_.first_column[g];
-      const BestTwo two =
-          level_->best_two(products + first, bias_.data() + first, factor, width(g));
-      const int64_t column = std::min(first + two.index, centroids_.rows - 1);
-      others[g] = two.best;
-      least.add(two.best, two.second, groups_.order[static_cast<size_t>(column)], g);
-    }
-    const float square_error = static_cast<float>(depth_ + 8) * unit * square;
-    float own = infinity;
-    if (look.own >= 0) {
-      const auto c = static_cast<size_t>(look.own);
-      const uint32_t g = group_of_[c];
-      if ((look.groups >> g & 1U) == 0) {  // it joins the others, less ‖y‖² as these are
-        const float priced = look.own_distance + price(c);
-        own = priced - square;
-        approximation +=
-            distance_error(look.own_distance) + square_error + 2 * unit * std::abs(priced);
-        others[g] = own;
-        least.add(own, infinity, look.own, g);
-      }
-    }
-    const float reach = (slack.empty() ? 0 : slack[static_cast<size_t>(least.centroid)]) +
-                        2.01F * (approximation + table_error(norm));
-    if (least.second > least.best + reach) {
-      found.centroid.push_back(static_cast<uint16_t>(least.centroid));
-      others[least.group] = least.rest;
-    } else if (!std::isfinite(least.best + reach)) {  // beyond float32: nothing is ruled out
-      for (int64_t c = 0; c < centroids_.rows; ++c) {
-        found.centroid.push_back(static_cast<uint16_t>(c));
-      }
+    const Scores known = scores(looks[i], rows.measures[i],
+                                rows.products.data() + static_cast<int64_t>(i) * padded_);
+    if (slack_.empty()) {
+      add_nearest(known, found, found.others.data() + static_cast<int64_t>(i) * groups());
     } else {
-      const auto begin = static_cast<int64_t>(found.centroid.size());
-      if (own <= least.best + reach) found.centroid.push_back(static_cast<uint16_t>(look.own));
-      add_candidates(look, products, factor, least.best + reach, found.centroid);
-      std::sort(found.centroid.begin() + begin, found.centroid.end());
+      add_within_slack(known, found);
     }
     found.last.push_back(static_cast<int32_t>(found.centroid.size()));
-    const float shift = square - approximation - square_error;
-    for (int64_t g = 0; g < groups(); ++g) {
-      if (others[g] < infinity) others[g] += shift - 4 * unit * (std::abs(others[g]) + square);
-    }
   }
 }
 
-void Screen::find(MatrixView points, std::span<const float> slack, Candidates& found,
-                  MatrixView next) const {
+void Screen::find(MatrixView points, Candidates& found, MatrixView next) const {
   thread_local std::vector<Look> looks;
   looks.clear();
   for (int64_t row = 0; row < points.rows; ++row) {
     looks.push_back({.row = static_cast<int32_t>(row), .groups = all_groups()});
   }
-  find(points, looks, slack, found, next);
+  find(points, looks, found, next);
 }
 
 uint16_t Screen::choose(const float* point, std::span<const uint16_t> candidates) const {

@@ -44,11 +44,17 @@ struct Candidates {
 
 class Screen {
  public:
-  /// The centroids and prices (none: zeros) must outlive this. `groups`: of centroids
-  /// that points may be compared with alone; none: one of all. `middle`: m, any point about which
-  /// the others lie; empty: the centroids' mean.
+  struct Options {
+    const CentroidGroups* groups = nullptr;  ///< that points may be compared with alone; null: one
+    std::span<const float> middle = {};      ///< m, any point about which the others lie; empty:
+                                             ///< the centroids' mean
+    std::span<const float> slack = {};       ///< K, see find(); empty: zeros
+  };
+  /// The centroids, prices (none: zeros) and slack must outlive this.
   Screen(MatrixView centroids, std::span<const float> prices, const IntegerLevel& level,
-         const CentroidGroups& groups = {}, std::span<const float> middle = {});
+         const Options& options);
+  Screen(MatrixView centroids, std::span<const float> prices, const IntegerLevel& level)
+      : Screen(centroids, prices, level, Options()) {}
   std::span<const float> middle() const { return middle_; }
 
   /// A good number of points to look at together.
@@ -58,15 +64,13 @@ class Screen {
 
   Measure measure(const float* point) const;
 
-  /// Of the centroids looked at, every one whose priced score is within slack[b] of that of b, as
-  /// CentroidTable makes scores; and perhaps some that are not. b is the best, or another that
-  /// rounding does not tell from it. `slack`: K, or none for zeros; `next`: the rows of the next
-  /// call, fetched meanwhile.
-  void find(MatrixView points, std::span<const Look> looks, std::span<const float> slack,
-            Candidates& found, MatrixView next = {}) const;
-  /// Of all points and centroids.
-  void find(MatrixView points, std::span<const float> slack, Candidates& found,
+  /// Of the centroids looked at, every one whose priced score is not above the least that one has
+  /// with its slack, as CentroidTable makes scores; and perhaps some that are. `next`: the rows of
+  /// the next call, fetched meanwhile. With slack nothing is said of the others.
+  void find(MatrixView points, std::span<const Look> looks, Candidates& found,
             MatrixView next = {}) const;
+  /// Of all points and centroids.
+  void find(MatrixView points, Candidates& found, MatrixView next = {}) const;
 
   /// By how much another score must exceed ‖z − c‖² + p_c to lose to it as CentroidTable makes
   /// scores too; `distance`: ‖z − c‖² as squared_distance has it.
@@ -83,8 +87,11 @@ class Screen {
   void quantize(MatrixView points, std::span<const Look> looks, Rows& rows) const;
   void multiply(std::span<const Look> looks, MatrixView next, Rows& rows) const;
   struct Least;
-  void add_candidates(const Look& look, const int32_t* products, float factor, float limit,
-                      std::vector<uint16_t>& candidates) const;
+  struct Scores;
+  Scores scores(const Look& look, const Measure& measure, const int32_t* products) const;
+  void add_nearest(const Scores& scores, Candidates& found, float* others) const;
+  void add_within_slack(const Scores& scores, Candidates& found) const;
+  void add_candidates(const Scores& scores, float limit, std::vector<uint16_t>& candidates) const;
   /// Columns of a group, whole panels.
   int64_t width(size_t group) const {
     return groups_.first_column[group + 1] - groups_.first_column[group];
@@ -97,17 +104,18 @@ class Screen {
   float table_error(float norm) const;
 
   MatrixView centroids_;
-  std::span<const float> prices_;
+  std::span<const float> prices_, slack_;
   const IntegerLevel* level_;
   int64_t depth_, padded_;  ///< even; columns in whole panels
   CentroidGroups groups_;
   std::vector<uint32_t> group_of_;  ///< of each centroid
   std::vector<float> middle_;       ///< m
   std::vector<int16_t> panels_;
-  std::vector<float> bias_;        ///< ‖c'‖² + p_c by column; infinite beyond K
+  std::vector<float> bias_;  ///< ‖c'‖² + p_c by column; infinite where there is no centroid
+  std::vector<float> high_bias_;   ///< with the slack; empty without any
   std::vector<float> table_bias_;  ///< ‖c‖² + p_c as CentroidTable has it
   float scale_ = 1;                ///< of the centroids' integers
-  float most_norm_ = 0, most_error_ = 0, most_bias_ = 0;  ///< ‖c'‖, ‖f‖, |‖c'‖² + p_c|
+  float most_norm_ = 0, most_error_ = 0, most_bias_ = 0;  ///< ‖c'‖, ‖f‖, a bias's magnitude
   float middle_norm_ = 0, most_table_norm_ = 0, most_table_bias_ = 0;  ///< ‖m‖, ‖c‖, |‖c‖² + p_c|
 };
 

@@ -105,6 +105,17 @@ __global__ void __launch_bounds__(threads) gaps_kernel(Scores s, float* __restri
   if (at.row < s.rows && at.lane == 0) gap[at.row] = two.second - two.least;
 }
 
+/// The least of all centroids' highest scores.
+__device__ float least_highest(const Scores& s, const float* __restrict__ slack, const Place& at) {
+  float least = INFINITY;
+  if (at.row < s.rows) {
+    for (int64_t c = at.lane; c < s.clusters; c += lanes) {
+      least = fminf(least, score_of(s, at.row, c) + slack[c]);
+    }
+  }
+  return over_lanes(at.lane, least, [](float a, float b) { return fminf(a, b); });
+}
+
 __device__ __forceinline__ int32_t candidates_of_lane(const Scores& s, const Place& at,
                                                       float limit) {
   int32_t count = 0;
@@ -119,7 +130,7 @@ __global__ void __launch_bounds__(threads)
                             int64_t* __restrict__ counts, int32_t* __restrict__ settled) {
   const Place at = place();
   const Candidate best = least(s, at);
-  const float most = best.score + slack[best.cluster];
+  const float most = least_highest(s, slack, at);
   int32_t count = at.row < s.rows ? candidates_of_lane(s, at, most) : 0;
   count = over_lanes(at.lane, count, [](int32_t a, int32_t b) { return a + b; });
   if (at.row >= s.rows || at.lane != 0) return;
