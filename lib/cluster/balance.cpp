@@ -116,7 +116,7 @@ int64_t boundary_bytes(int64_t rows) {
 PriceFit fit_prices(PointStream& points, MatrixView centroids, const PriceParams& params,
                     std::span<float> prices) {
   constexpr int patience = 3;  // passes without progress
-  constexpr float first_reach = 4, first_after_another = 3;
+  constexpr float first_reach = 4;
   const Parts parts(params.part_of, params.parts, centroids, params.corrections);
   const double target = static_cast<double>(points.rows()) / static_cast<double>(parts.count());
   const SizeGoal goal = size_goal(target, points.rows(), params);
@@ -125,8 +125,8 @@ PriceFit fit_prices(PointStream& points, MatrixView centroids, const PriceParams
   PriceFit fit{.reach = params.reach};
   PriceReach& reach = fit.reach;
   for (std::vector<float>* way : {&reach.down, &reach.up}) {
-    way->resize(parts.count(), first_reach);
-    for (float& r : *way) r = std::max(r, first_after_another);
+    way->resize(parts.count());
+    for (float& r : *way) r = std::max(r, first_reach);
   }
   PriceSearch search(parts, goal);
   std::vector<float> best(prices.begin(), prices.end());
