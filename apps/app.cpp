@@ -114,7 +114,7 @@ int Command::run(int argc, char** argv, const std::function<void()>& body) {
   try {
     install_signal_handlers();
     if (quiet_) set_log_level(LogLevel::warning);
-    if (threads_ != 0) set_compute_threads(threads_);
+    if (cli_.count("--threads") > 0) set_compute_threads(threads_);
     read_config();
     body();
     if (std::fflush(stdout) != 0)

@@ -1,4 +1,6 @@
 // moe-bench-loader: how fast this machine can feed training from a dataset.
+#include <algorithm>
+
 #include "app.h"
 #include "base/log.h"
 #include "base/signals.h"
@@ -72,15 +74,19 @@ int main(int argc, char** argv) {
   return command.run(argc, argv, [&] {
     const Config& config = command.config();
     const Dataset dataset = Dataset::open(data);
+    const Split& images = dataset.split(split);
     LoaderOptions options;
     options.batch = config.base.batch;
+    if (command.cli().count("--batch") == 0) {  // the default is for larger sets
+      options.batch = std::clamp<int64_t>(images.size(), 1, options.batch);
+    }
     options.image_size = config.model.image_size;
     options.training = !evaluation;
     options.augment = config.base.augment;
     options.seed = config.seed;
     options.threads = compute_threads();
     options.cache_bytes = parse_bytes(cache, "--cache");
-    Loader loader(dataset.split(split), {}, options);
+    Loader loader(images, {}, options);
     log_info("{} images, batches of {} at {} pixels, {} threads; images a second:", loader.items(),
              options.batch, options.image_size, options.threads);
     std::vector<std::vector<std::string>> rows = {

@@ -11,7 +11,6 @@ using namespace hardmoe;
 /// The command line, before its words are looked at.
 struct Asked {
   IngestOptions ingest;
-  bool copy = false;
   std::string columns, duplicates;
   std::filesystem::path verify;
 };
@@ -72,7 +71,9 @@ void add_image_options(CLI::App& cli, Asked& asked) {
                  "Drop images that look alike, too: perceptual hashes at most so many bits apart, "
                  "0 to 8 of 64")
       ->type_name("BITS");
-  cli.add_flag("--copy", asked.copy, "Copy images of tars too, so that the dataset stands alone");
+  cli.add_flag_callback(
+      "--copy", [&] { asked.ingest.storage = ShardStorage::copy; },
+      "Copy images of tars too, so that the dataset stands alone");
 }
 
 void add_tag_options(CLI::App& cli, Asked& asked) {
@@ -103,25 +104,13 @@ void add_run_options(CLI::App& cli, Asked& asked) {
       ->excludes("SOURCE");
 }
 
-void print_verification(const std::filesystem::path& folder) {
-  const Verification found = verify_dataset(folder);
-  for (const auto& fault : found.faults) fmt::print("{}\n", fault);
-  if (!found.faults.empty()) {
-    fail("{}: {} fault{}", folder.string(), found.faults.size(),
-         found.faults.size() == 1 ? "" : "s");
-  }
-  fmt::print("{}: {} images in {} shard{} of {} bytes, all as recorded\n", folder.string(),
-             found.images, found.shards, found.shards == 1 ? "" : "s", found.bytes);
-}
-
 void make_dataset(Asked& asked) {
   IngestOptions& options = asked.ingest;
   if (asked.duplicates == "keep") options.duplicates = Duplicates::keep;
   if (!asked.columns.empty()) options.source.columns = parse_columns(asked.columns);
-  if (asked.copy) options.storage = ShardStorage::copy;
-  const IngestResult result = ingest(options);
-  if (result.was_done) log_info("{}: already done", options.out.string());
-  fmt::print("{}", ingest_table(result.counts, options.out));
+  const auto [was_done, counts] = ingest(options);
+  if (was_done) log_info("{}: already done", options.out.string());
+  fmt::print("{}", ingest_table(counts, options.out));
 }
 
 }  // namespace
@@ -148,10 +137,9 @@ int main(int argc, char** argv) {
   command.stage_options(asked.ingest.force);
   return command.run(argc, argv, [&] {
     asked.ingest.seed = command.config().seed;
-    if (asked.verify.empty()) {
-      make_dataset(asked);
-    } else {
-      print_verification(asked.verify);
-    }
+    if (asked.verify.empty()) return make_dataset(asked);
+    const Verification found = verify_dataset(asked.verify);
+    fmt::print("{}", describe(found, asked.verify));
+    if (!found.faults.empty()) fail("{}: faults: {}", asked.verify.string(), found.faults.size());
   });
 }

@@ -22,16 +22,17 @@ bool is_in_file(const SourceItem& item, SourceKind kind) {
 
 void IngestReader::check_unreadable() {
   const IngestCounts& counts = work_.counts;
-  const int64_t unreadable = counts.unreadable();
+  const int64_t unreadable = counts.unreadable(), read = counts.read[train] + counts.read[val];
+  constexpr int64_t few = 10000;  // are soon read to the end, so that all their faults are listed
+  if (total_ <= few && read < total_) return;
   work_.failed = static_cast<double>(unreadable) > options_.max_bad * static_cast<double>(total_);
   if (!work_.failed) return;
   const bool files = counts.in_files > 0;
   const bool others = counts.in_files < unreadable;
   fail(
-      "{} of {} items read so far cannot be used, which is more than {} of all {} (allow more by "
-      "--max-bad): "
+      "{} of {} items{} cannot be used, which is more than {} of all {} (allow more by --max-bad): "
       "{}{}; see {}; {}{}{}",
-      unreadable, counts.read[train] + counts.read[val], options_.max_bad, total_,
+      unreadable, read, read < total_ ? " read so far" : "", options_.max_bad, total_,
       join(counts.first_unreadable, "; "), unreadable > 3 ? "; …" : "",
       work_.show_rejected().string(),
       files ? "put the files right and read them again by --retry-failed" : "",

@@ -134,10 +134,11 @@ class Index {
     }
   }
 
-  [[noreturn]] void give_up(AtomicFile& rejected, const std::string& why) {
+  [[noreturn]] void give_up(AtomicFile& rejected, const std::string& why, ExitStatus status) {
     rejected.commit();
     work_.forget();
-    fail("{}; see {}", why, (options_.out / "rejected.jsonl").string());
+    const fs::path list = options_.out / "rejected.jsonl";
+    throw Error(fmt::format("{}; see {}", why, list.string()), status);
   }
 
   [[noreturn]] void give_up_without(AtomicFile& rejected, SplitNumber split) {
@@ -146,8 +147,10 @@ class Index {
       const int64_t count = counts_.rejected[split][r];
       if (count > 0) reasons.push_back(fmt::format("{} {}", count, rejection_names[r]));
     }
-    give_up(rejected, fmt::format("no image is left in split '{}' of the {} read ({})",
-                                  split_names[split], counts_.read[split], join(reasons, ", ")));
+    give_up(rejected,
+            fmt::format("no image is left in split '{}' of the {} read ({})", split_names[split],
+                        counts_.read[split], join(reasons, ", ")),
+            ExitStatus::failed);
   }
 
   Vocabulary count_tags(AtomicFile& rejected) {
@@ -170,7 +173,8 @@ class Index {
       give_up(rejected,
               fmt::format("no tag is on {} or more of the {} training images, the most frequent is "
                           "on {}; lower --min-tag-count",
-                          options_.min_tag_count, images, *std::ranges::max_element(found)));
+                          options_.min_tag_count, images, *std::ranges::max_element(found)),
+              ExitStatus::usage);
     }
     std::unordered_map<std::string_view, int32_t> ids;
     for (size_t id = 0; id < vocabulary.tags.size(); ++id) {

@@ -48,7 +48,9 @@ std::string ingest_table(const Json& counts, const std::filesystem::path& out) {
                       json_get<int64_t>(counts, "distinct_tags", where), join(top, ", "));
   if (rejected) text += fmt::format("rejected items: {}\n", (out / "rejected.jsonl").string());
   if (!splits.contains("val")) {
-    text += "no split 'val' to evaluate on: --val-fraction 0.1 or --val-source SOURCE makes one\n";
+    text +=
+        "no split 'val' to evaluate on: --val-fraction 0.1 or --val-source SOURCE makes one (of "
+        "CIFAR, MNIST and the like, their folder again)\n";
   }
   return text;
 }

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "data/compressed.h"
 #include "data/source_kinds.h"
@@ -157,6 +158,19 @@ bool is_companion(const fs::path& file) {
   return labels || name.ends_with("_stats.json") || name.ends_with(".parquet");
 }
 
+/// Lists that lie in a folder of images and are not read: its subfolders' names are the tags.
+void warn_of_lists(const fs::path& folder) {
+  const auto lists = files_in(folder, [](const fs::path& file) {
+    const std::string last = extension(file);
+    const bool packed = last == ".gz" || last == ".zst" || last == ".bz2";
+    const std::string type = packed ? extension(file.stem()) : last;
+    return type == ".csv" || type == ".tsv" || type == ".jsonl" || type == ".ndjson";
+  });
+  if (lists.empty()) return;
+  log_warning("{}: its images are tagged by their subfolders; to take tags from a list, name {}",
+              folder.string(), lists[0].string());
+}
+
 bool is_list(SourceKind kind) {
   return kind == SourceKind::json_lines || kind == SourceKind::csv || kind == SourceKind::tsv;
 }
@@ -198,15 +212,20 @@ std::vector<SourceSpec> expand_sources(const std::vector<std::string>& names, bo
     if (path == "-") {
       sources.push_back({path, kind_of_standard_input(kind, standard_input)});
     } else if (!fs::exists(path)) {
+      const std::string before = name.substr(0, colon == std::string::npos ? 0 : colon);
+      if (!before.empty() && fs::exists(name.substr(colon + 1))) {
+        fail_usage("{}: '{}' is no kind of source; there are {}", name, before,
+                   fmt::join(source_kind_names.begin(), source_kind_names.end(), ", "));
+      }
       fail_usage("{}: no such file or folder; {}", name, kinds_there_are);
     } else if (fs::is_directory(path)) {
       if (kind == SourceKind::tiny_imagenet && !fs::exists(path / "wnids.txt")) {
         sources.push_back({path, *kind});  // a part of it
         continue;
       }
-      for (auto& source : sources_in(path, kind ? *kind : kind_of_folder(path), validation)) {
-        sources.push_back(std::move(source));
-      }
+      const SourceKind found = kind ? *kind : kind_of_folder(path);
+      if (found == SourceKind::folder) warn_of_lists(path);
+      for (auto& source : sources_in(path, found, validation)) sources.push_back(std::move(source));
     } else if (kind || !is_companion(path)) {
       sources.push_back({path, kind ? *kind : kind_of_file(path, name)});
     }

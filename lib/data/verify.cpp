@@ -188,4 +188,12 @@ Verification verify_dataset(const fs::path& folder) {
   return result;
 }
 
+std::string describe(const Verification& found, const fs::path& folder) {
+  std::string text;
+  for (const auto& fault : found.faults) text += fault + '\n';
+  if (!text.empty()) return text;
+  return fmt::format("{}: {} images in {} shard{} of {} bytes, all as recorded\n", folder.string(),
+                     found.images, found.shards, found.shards == 1 ? "" : "s", found.bytes);
+}
+
 }  // namespace hardmoe

@@ -20,4 +20,7 @@ struct Verification {
 /// SIGTERM.
 Verification verify_dataset(const std::filesystem::path& folder);
 
+/// The faults, a line each; or, where there are none, a line of what was looked at.
+std::string describe(const Verification& found, const std::filesystem::path& folder);
+
 }  // namespace hardmoe

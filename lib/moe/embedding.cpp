@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <mutex>
 #include <optional>
+#include <set>
 
 #include "base/error.h"
 #include "base/stage.h"
@@ -30,6 +31,12 @@ std::vector<fs::path> part_files(const std::vector<fs::path>& paths) {
     std::sort(found.begin(), found.end());
     files.insert(files.end(), found.begin(), found.end());
   }
+  std::set<fs::path> seen;
+  for (const auto& file : files) {
+    if (!seen.insert(fs::weakly_canonical(file)).second) {
+      fail_usage("{}: named twice; its images would count twice", file.string());
+    }
+  }
   return files;
 }
 
@@ -40,18 +47,19 @@ Embedding::Embedding(const std::vector<fs::path>& files) : first_{0} {
   for (const auto& file : files) {
     const NpyReader& part = parts_.emplace_back(file);
     const Shape& shape = part.shape();
-    if (shape.size() == 2 && shape[0] == 0) fail("{}: has no rows", file.string());
+    if (shape.size() == 2 && shape[0] == 0) fail_usage("{}: has no rows", file.string());
     if (shape.size() != 2 || element_count(shape) == 0) {
-      fail("{}: shape {}, expected images × dimensions", file.string(), to_string(shape));
+      fail_usage("{}: shape {}, expected images × dimensions", file.string(), to_string(shape));
     }
     const DType dtype = part.dtype();
     if (dtype != DType::f32 && dtype != DType::f16 && dtype != DType::f64) {
-      fail("{}: holds {}, expected float32, float16 or float64", file.string(), name_of(dtype));
+      fail_usage("{}: holds {}, expected float32, float16 or float64", file.string(),
+                 name_of(dtype));
     }
     if (cols_ == 0) cols_ = shape[1];
     if (shape[1] != cols_) {
-      fail("{}: rows of {} values, {} has {}; parts must come from one model", file.string(),
-           shape[1], files[0].string(), cols_);
+      fail_usage("{}: rows of {} values, {} has {}; parts must come from one model", file.string(),
+                 shape[1], files[0].string(), cols_);
     }
     first_.push_back(first_.back() + shape[0]);
   }

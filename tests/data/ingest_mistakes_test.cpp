@@ -108,13 +108,44 @@ TEST_F(IngestMistakes, AListIsMendedAndReadAnew) {
   std::string broken = whole;
   broken.replace(broken.find("[\"a\",\"b1\"]"), 1, "");
   write("list.jsonl", broken);
-  refuse({"1 of 2 items", "list.jsonl, line 2", "not valid JSON, column 33: ", "expected ':'",
-          "put the list or tar right and run the same command", "rejected.jsonl"},
+  refuse({"1 of 12 items cannot", "list.jsonl, line 2", "not valid JSON, column 33: ",
+          "expected ':'", "put the list or tar right and run the same command", "rejected.jsonl"},
          ExitStatus::failed);
   EXPECT_NE(rejected().find("line 2"), std::string::npos);
-  expect_error([&] { ingest(options); }, {"1 of 2 items"});
+  expect_error([&] { ingest(options); }, {"1 of 12 items"});
   write("list.jsonl", whole);
   EXPECT_EQ(ingest(options).counts["splits"]["train"]["images"], 12);
+}
+
+TEST_F(IngestMistakes, AllFaultsOfASmallSetAreListedAndALargeOneStopsSoon) {
+  std::string lines = list();
+  for (int i = 0; i < 3; ++i) lines += "no JSON\n";
+  write("list.jsonl", lines);
+  refuse({"3 of 15 items cannot", "line 13", "line 14", "line 15"}, ExitStatus::failed);
+  for (int i = 0; i < 10000; ++i) lines += "no JSON\n";
+  write("list.jsonl", lines);
+  options.force = true;
+  refuse({"101 of 113 items read so far cannot", "all 10015"}, ExitStatus::failed);
+}
+
+TEST_F(IngestMistakes, AListBesideImagesInFoldersIsPointedAt) {
+  std::filesystem::create_directories(folder / "photos/cat");
+  overwrite(folder / "photos/cat/a.png", encode_png(numbered_image(1, 4, 4)));
+  overwrite(folder / "photos/metadata.csv", "file_name,tags\ncat/a.png,animal\n");
+  options.sources = {(folder / "photos").string()};
+  testing::internal::CaptureStderr();
+  ingest(options);
+  const std::string warning = testing::internal::GetCapturedStderr();
+  EXPECT_NE(warning.find("to take tags from a list, name "), std::string::npos) << warning;
+  EXPECT_NE(warning.find("metadata.csv"), std::string::npos) << warning;
+}
+
+TEST_F(IngestMistakes, AMisspeltKindIsToldFromAMissingFile) {
+  write("list.jsonl", list());
+  options.sources = {"jsnl:" + options.sources[0]};
+  refuse({"'jsnl' is no kind of source", "jsonl"});
+  options.sources = {"jsnl:/nowhere"};
+  refuse({"no such file"});
 }
 
 TEST_F(IngestMistakes, AFileIsPutRightAndTriedAgain) {
@@ -138,8 +169,7 @@ TEST_F(IngestMistakes, AFailedRunLetsOtherOptionsBegin) {
   write("list.jsonl", list());
   options.min_tag_count = 20;
   refuse({"no tag is on 20 or more of the 12", "the most frequent is on 12", "--min-tag-count",
-          "rejected.jsonl"},
-         ExitStatus::failed);
+          "rejected.jsonl"});
   EXPECT_EQ(rejected(), "");
   options.min_tag_count = 1;
   options.min_size = 5;

@@ -161,7 +161,7 @@ TEST(Ingest, ListsOfImagesBecomeShards) {
           Json{{"image", webp.string()}, {"tags", {"b"}}, {"truth", {"c", "unknown"}}}.dump()));
   auto options = options_for(folder / "out", {(folder / "list.jsonl").string()});
   options.duplicates = Duplicates::keep;  // the tars' images are the same
-  expect_error([&] { ingest(options); }, {"1 of 4 items read", "pictures/none",
+  expect_error([&] { ingest(options); }, {"items cannot be used", "pictures/none",
                                           "list.jsonl, line 5", "--max-bad", "rejected.jsonl"});
   options.max_bad = 0.3;  // the failed run is taken up again
   ingest(options);
@@ -362,7 +362,7 @@ TEST(Ingest, WrongOptionsAreUsageErrors) {
   refuse([&](auto& o) { o.sources = {"-", "-"}; }, {"standard input"});
   auto options = options_for(folder / "out", {a});
   options.min_tag_count = 3;
-  expect_error([&] { ingest(options); }, {"no tag is on 3", "--min-tag-count"});
+  expect_error([&] { ingest(options); }, {"no tag is on 3", "--min-tag-count"}, ExitStatus::usage);
   write_file_atomic(folder / "cut.tar", read_file(folder / "a.tar").substr(0, 3000));
   options = options_for(folder / "out2", {(folder / "cut.tar").string()});
   expect_error([&] { ingest(options); }, {"cut.tar", "at byte"});

@@ -126,9 +126,10 @@ TEST(Embedding, ReadsHalfPrecisionAndRefusesTheRest) {
   EXPECT_EQ(rows_of(half, 0, 1), (std::vector<float>{1.5F, -2}));
 
   save_npy(file, std::vector<float>{1, 2, 3});
-  expect_error([&] { Embedding({file}); }, {"train.npy", "expected images × dimensions"});
+  expect_error([&] { Embedding({file}); }, {"train.npy", "expected images × dimensions"},
+               ExitStatus::usage);
   save_npy(file, Tensor(DType::i32, {2, 2}));
-  expect_error([&] { Embedding({file}); }, {"train.npy", "int32", "float16"});
+  expect_error([&] { Embedding({file}); }, {"train.npy", "int32", "float16"}, ExitStatus::usage);
   save_npy(file, Tensor::from(std::vector<float>{1, 2, INFINITY, 4}, {2, 2}));
   const Embedding infinite({file});
   expect_error([&] { rows_of(infinite, 0, 2); }, {"train.npy: row 1", "NaN or an infinity"});
@@ -150,7 +151,12 @@ TEST(Embedding, PartsFollowOneAnotherInTheOrderOfTheirNames) {
   EXPECT_EQ(rows_of(parts, 3, 1), (std::vector<float>{7, 8}));
   save_npy(folder / "d.npy", Tensor(DType::f32, {2, 3}));
   expect_error([&] { Embedding{find_embedding({folder.path()}).files}; },
-               {"d.npy", "rows of 3 values", "has 2"});
+               {"d.npy", "rows of 3 values", "has 2"}, ExitStatus::usage);
+  expect_error(
+      [&] {
+        find_embedding({folder / "a.npy", folder / "b.npy", folder / "a.npy"});
+      },
+      {"a.npy: named twice"}, ExitStatus::usage);
   std::filesystem::create_directory(folder / "empty");
   expect_error([&] { find_embedding({folder / "empty"}); }, {"holds no .npy files"},
                ExitStatus::usage);
