@@ -59,7 +59,7 @@ class Index {
     rejected.commit();
     save_npy(options_.out / "status.npy", status_);
     write_json(options_.out / "dataset.json", description(vocabulary, splits));
-    for (auto& [name, split] : splits.items()) split.erase("files");
+    for (const auto& [name, split] : splits.items()) split.erase("files");
     return table(vocabulary, splits);
   }
 

@@ -30,9 +30,10 @@ std::vector<fs::path> files_in(const fs::path& folder, const auto& wanted) {
 }
 
 std::optional<SourceKind> kind_named(std::string_view name) {
-  const auto found = std::find(source_kind_names.begin(), source_kind_names.end(), name);
-  if (found == source_kind_names.end()) return {};
-  return static_cast<SourceKind>(found - source_kind_names.begin());
+  for (size_t kind = 0; kind < source_kind_names.size(); ++kind) {
+    if (name == source_kind_names[kind]) return static_cast<SourceKind>(kind);
+  }
+  return {};
 }
 
 std::optional<SourceKind> cifar_kind(const fs::path& folder) {
@@ -261,8 +262,8 @@ std::vector<fs::path> input_files(const SourceSpec& source, const SourceOptions&
 
 fs::path unpacked(const fs::path& file, const fs::path& work) {
   if (!is_compressed(file)) return file;
-  const fs::path target = work / fmt::format("{}.{}.unpacked", file.stem().string(),
-                                             sha256_hex(fs::absolute(file).string()).substr(0, 16));
+  fs::path target = work / fmt::format("{}.{}.unpacked", file.stem().string(),
+                                       sha256_hex(fs::absolute(file).string()).substr(0, 16));
   if (fs::exists(target)) return target;
   make_writable_folder(work);
   AtomicFile output(target);

@@ -143,7 +143,7 @@ void verify_images(const Split& split, const std::set<fs::path>& damaged, Verifi
       try {
         verify_members(split, std::span(order).subspan(first, i - first), shard);
       } catch (const Error& error) {
-        result.faults.push_back(error.what());
+        result.faults.emplace_back(error.what());
       }
     }
   }
