@@ -59,10 +59,15 @@ void run(const Options& options, Config& config) {
   const Embedding embedding(input.files);
   if (!options.shards.empty()) check_shards_of(options.dataset, input.identity, embedding.rows());
   check_partition(embedding, tags, config.partition, *backend);  // before --out is touched
+  std::vector<std::filesystem::path> reads = input.files;
+  for (const auto& folder : {base, options.dataset}) {
+    if (!folder.empty()) reads.push_back(folder);
+  }
   Stage stage({.folder = options.out,
                .command = "moe-partition",
                .inputs = std::move(inputs),
-               .force = options.force});
+               .force = options.force,
+               .reads = std::move(reads)});
   if (stage.done()) {
     log_info("{}: done already", options.out.string());
     fmt::print("{}", describe(load_partition(options.out)));

@@ -227,10 +227,10 @@ FileLock::FileLock(FileLock&& other) noexcept : descriptor_(std::exchange(other.
 void make_writable_folder(const fs::path& folder) {
   std::error_code error;
   fs::create_directories(folder, error);
-  if (error) fail("creating folder {}: {}", folder.string(), error.message());
-  if (!fs::is_directory(folder)) {
-    fail("creating folder {}: a file of that name is in the way", folder.string());
+  if (fs::exists(folder) && !fs::is_directory(folder)) {
+    fail_usage("{}: is a file, expected a folder to write into", folder.string());
   }
+  if (error) fail("creating folder {}: {}", folder.string(), error.message());
   if (::access(folder.c_str(), W_OK) != 0) fail("writing into {}: {}", folder.string(), reason());
 }
 

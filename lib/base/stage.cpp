@@ -1,5 +1,7 @@
 #include "base/stage.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -62,17 +64,29 @@ void require_outputs(const fs::path& folder, const Json& record) {
   }
 }
 
-FileLock lock_folder(const fs::path& folder) {
-  make_writable_folder(folder);
-  return FileLock(folder / lock_name, folder.string());
+/// To start anew would take away what is read.
+void refuse_own_inputs(const Stage::Options& options) {
+  const fs::path folder = fs::weakly_canonical(options.folder);
+  for (const fs::path& read : options.reads) {
+    const fs::path path = fs::weakly_canonical(read);
+    const auto [of_folder, of_path] =
+        std::mismatch(folder.begin(), folder.end(), path.begin(), path.end());
+    if (of_folder != folder.end()) continue;
+    fail_usage("{}: is read and lies in {}, which is to be written; choose another --out",
+               read.string(), options.folder.string());
+  }
+}
+
+FileLock lock_folder(const Stage::Options& options) {
+  refuse_own_inputs(options);
+  make_writable_folder(options.folder);
+  return FileLock(options.folder / lock_name, options.folder.string());
 }
 
 }  // namespace
 
 Stage::Stage(Options options)
-    : options_(std::move(options)),
-      lock_(lock_folder(options_.folder)),
-      start_seconds_(now_seconds()) {
+    : options_(std::move(options)), lock_(lock_folder(options_)), start_seconds_(now_seconds()) {
   remove_temporaries(options_.folder);
   const fs::path file = options_.folder / record_name;
   if (fs::exists(file)) {

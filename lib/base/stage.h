@@ -22,10 +22,12 @@ class Stage {
     std::string command;  ///< "moe-train-base"
     Json inputs;         ///< fingerprints of what it reads and every setting that shapes its result
     bool force = false;  ///< start anew where the inputs differ
+    std::vector<std::filesystem::path> reads = {};  ///< may not lie in the folder
   };
 
-  /// Locks the folder. Throws Error naming what changed if an earlier run had other inputs, unless
-  /// forced: then what that run wrote is removed. Another command's result is refused in any case.
+  /// Locks the folder. Throws Error(usage) for one that holds what is read, and Error naming what
+  /// changed if an earlier run had other inputs, unless forced: then what that run wrote is
+  /// removed. Another command's result is refused in any case.
   explicit Stage(Options options);
 
   /// A finished run with the same inputs is here: nothing is left to do.

@@ -213,6 +213,9 @@ Dataset Dataset::open(const fs::path& folder) {
   if (fs::is_regular_file(folder)) {
     fail_usage("{}: is a file; expected a folder written by moe-ingest", folder.string());
   }
+  if (!fs::exists(file) && fs::exists(folder / "stage.json")) {
+    fail_usage("{}: not finished; run the same moe-ingest again to go on with it", folder.string());
+  }
   require_file(
       file,
       fs::is_directory(folder)

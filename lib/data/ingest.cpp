@@ -115,10 +115,16 @@ IngestResult ingest(const IngestOptions& options) {
   const auto val_sources = expand_sources(options.val_sources, true, options.source, input.file());
   const TagRules rules = load_tag_rules(options.stop_tags, options.merge_tags);
   const std::string inputs = list_inputs(train_sources, val_sources, options.source, input);
+  std::vector<fs::path> reads;
+  for (const auto* sources : {&train_sources, &val_sources}) {
+    for (const SourceSpec& source : *sources) {
+      if (source.path != "-") reads.push_back(source.path);
+    }
+  }
   const bool free = options.force || only_a_failure_is_in(options.out);
   if (!free) refuse_other_inputs(options.out, inputs);
 
-  Stage stage({options.out, command_name, identity_of(options, inputs), free});
+  Stage stage({options.out, command_name, identity_of(options, inputs), free, std::move(reads)});
   if (stage.done()) {
     if (!options.retry_failed || !IngestWork::exists(options.out)) return {true, stage.results()};
     stage.reopen();

@@ -25,16 +25,25 @@ RecordFile::RecordFile(const std::filesystem::path& file, RecordForm form)
     const Record record = next(position);
     if (record.text.empty()) break;
     if (record.text.size() > longest_record) {
-      fail("{}, line {}: a record of {} bytes, expected {} at most{}", file.string(), record.line,
-           record.text.size(), longest_record,
-           form_ == RecordForm::quoted ? "; is a quote never closed?" : "");
+      fail("{}, line {}: a record of {} bytes, expected {} at most", file.string(), record.line,
+           record.text.size(), longest_record);
     }
     if (size_++ % records_a_mark == 0) marks_.push_back(before);
   }
 }
 
 size_t RecordFile::end_of_record(size_t at, int64_t& lines) const {
-  if (form_ == RecordForm::line) return std::min(text_.find('\n', at), text_.size());
+  if (form_ == RecordForm::quoted) {
+    const size_t end = end_of_quoted(at, lines);
+    if (end != std::string_view::npos) return end;
+    lines = 1;
+  }
+  return std::min(text_.find('\n', at), text_.size());
+}
+
+/// Nowhere where the record has several lines and no closing quote that a field may end with.
+size_t RecordFile::end_of_quoted(size_t at, int64_t& lines) const {
+  const size_t begin = at;
   bool quoted = false;
   bool field_begins = true;
   for (; at < text_.size(); ++at) {
@@ -46,12 +55,15 @@ size_t RecordFile::end_of_record(size_t at, int64_t& lines) const {
       continue;
     }
     if (c == '\n') {
-      if (!quoted) break;
+      if (!quoted) return at;
       ++lines;
     }
+    const bool follows_quote = field_begins && !quoted && at > begin && text_[at - 1] == '"';
+    if (follows_quote && c != ',' && c != '\r' && c != ' ' && lines > 1) break;
+    if (at - begin > longest_record) break;
     field_begins = c == ',';
   }
-  return at;
+  return at == text_.size() && !quoted ? at : std::string_view::npos;
 }
 
 Record RecordFile::next(Position& position) const {
@@ -74,8 +86,8 @@ Record RecordFile::record(int64_t number) const {
   return next(position);
 }
 
-std::vector<std::string> split_fields(std::string_view record, char separator, bool quoted) {
-  if (!quoted) return split(record, separator);
+TableRow split_fields(std::string_view record, char separator, bool quoted) {
+  if (!quoted) return {split(record, separator)};
   std::vector<std::string> fields(1);
   bool inside = false;
   for (size_t i = 0; i < record.size(); ++i) {
@@ -97,7 +109,7 @@ std::vector<std::string> split_fields(std::string_view record, char separator, b
       field += c;
     }
   }
-  return fields;
+  return {std::move(fields), inside};
 }
 
 }  // namespace hardmoe

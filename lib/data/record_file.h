@@ -12,8 +12,10 @@
 namespace hardmoe {
 
 enum class RecordForm {
-  line,    ///< ends with the line
-  quoted,  ///< as CSV (RFC 4180): a field within double quotes may hold line ends
+  line,  ///< ends with the line
+  /// As CSV (RFC 4180): a field within double quotes may hold line ends. Where no quote closes it
+  /// before a comma or a line end, the record ends with its first line.
+  quoted,
 };
 
 struct Record {
@@ -37,6 +39,7 @@ class RecordFile {
   /// The record at or after `position`, which is moved behind it; empty text at the end.
   Record next(Position& position) const;
   size_t end_of_record(size_t at, int64_t& lines) const;
+  size_t end_of_quoted(size_t at, int64_t& lines) const;
 
   MappedFile map_;
   std::string_view text_;
@@ -45,7 +48,12 @@ class RecordFile {
   std::vector<Position> marks_;  ///< of each 64th record
 };
 
+struct TableRow {
+  std::vector<std::string> fields;
+  bool quote_is_open = false;  ///< the last field's opening quote has no other
+};
+
 /// A line's fields. With `quoted`, those within double quotes lose them, "" standing for one.
-std::vector<std::string> split_fields(std::string_view record, char separator, bool quoted);
+TableRow split_fields(std::string_view record, char separator, bool quoted);
 
 }  // namespace hardmoe

@@ -125,6 +125,24 @@ std::string safe_key(std::string_view key) {
   return join(parts, "/");
 }
 
+bool require_utf8(std::string_view text, SourceItem& item) {
+  size_t at = 0;
+  while (at < text.size()) {
+    const size_t length = utf8_length(text, at);
+    if (length == 0) break;
+    at += length;
+  }
+  if (at == text.size()) return true;
+  item.rejection = Rejection::unreadable_tags;
+  item.detail = fmt::format("not UTF-8, byte 0x{:02X} in '{}'; convert it (iconv -t UTF-8)",
+                            static_cast<unsigned char>(text[at]), printable(text.substr(0, 40)));
+  return false;
+}
+
+void read_tag_text(std::string_view text, const SourceOptions& options, SourceItem& item) {
+  if (require_utf8(text, item)) item.tags = split_tags(text, options);
+}
+
 std::vector<std::string> split_tags(std::string_view text, const SourceOptions& options) {
   if (options.tag_separator.empty()) return split_tag_text(text);
   std::vector<std::string> tags;

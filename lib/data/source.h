@@ -135,6 +135,10 @@ std::unique_ptr<Source> open_source(const SourceSpec& source, const SourceOption
 Json read_json_metadata(std::string_view text, const SourceOptions& options, SourceItem& item);
 /// Tags in one text, by the options' separator.
 std::vector<std::string> split_tags(std::string_view text, const SourceOptions& options);
+/// Whether the text is UTF-8; the item is refused where it is not.
+bool require_utf8(std::string_view text, SourceItem& item);
+/// The tags of a text beside an image.
+void read_tag_text(std::string_view text, const SourceOptions& options, SourceItem& item);
 
 /// The key as it may stand in keys.txt and as a member's name in a shard: valid UTF-8 without
 /// control characters, relative, and no dot in its last part (where WebDataset's extensions begin).

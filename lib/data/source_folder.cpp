@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/text.h"
 #include "data/source_kinds.h"
 #include "data/wordnet.h"
 
@@ -28,7 +29,7 @@ class FolderSource : public Source {
     const bool has_text = options_.columns.tags.empty() && fs::exists(text);
     if (has_json) read_json_metadata(read_file(json), options_, item);
     if (has_text && item.rejection == Rejection::none && item.tags.empty()) {
-      item.tags = split_tags(read_file(text), options_);
+      read_tag_text(read_file(text), options_, item);
     }
     if (has_json || has_text) return item;
     for (const auto& part : image.parent_path()) item.tags.push_back(part.string());
@@ -62,7 +63,7 @@ class TinyImageNetSource : public Source {
     if (!fs::exists(annotations)) return;  // in training, the synset is the folder's name
     const RecordFile lines(annotations, RecordForm::line);
     for (int64_t i = 0; i < lines.size(); ++i) {
-      const auto fields = split_fields(lines.record(i).text, '\t', false);
+      const auto fields = split(lines.record(i).text, '\t');
       if (fields.size() < 2) {
         fail("{}, line {}: expected an image and a synset", annotations.string(),
              lines.record(i).line);

@@ -110,7 +110,9 @@ class TableSource : public ListSource {
     if (records_.size() == 0) return;
     const auto& named = options.columns;
     const auto numbers = numbered(named);
-    if (!numbers) heading_ = fields_of(records_.record(0).text);
+    if (!numbers) {
+      heading_ = split_fields(records_.record(0).text, separator_, separator_ == ',').fields;
+    }
     has_heading_ = !numbers;
     image_ = resolve(named.image, {"image", "path", "file", "filename", "file_name"});
     tags_ = resolve(named.tags, {"tags"});
@@ -122,6 +124,10 @@ class TableSource : public ListSource {
                  join(heading_, "', '"),
                  separator_hint().value_or(
                      fmt::format("name it by --columns {}=NAME or =NUMBER", missing)));
+    }
+    if (image_.size() > 1 || key_.size() > 1) {
+      fail_usage("{}, line 1: two columns '{}'; say which by --columns with numbers", list.name,
+                 heading_[image_.size() > 1 ? image_[1] : key_[1]]);
     }
   }
 
@@ -135,7 +141,12 @@ class TableSource : public ListSource {
   }
 
   void read(std::string_view record, SourceItem& item) const override {
-    const auto fields = fields_of(record);
+    const auto [fields, quote_is_open] = split_fields(record, separator_, separator_ == ',');
+    if (quote_is_open) {
+      item.rejection = Rejection::unreadable_tags;
+      item.detail = "a quote is not closed before text that follows it, or at all";
+      return;
+    }
     const size_t last = std::max({largest(image_), largest(tags_), largest(truth_), largest(key_)});
     if (last >= fields.size()) {
       item.rejection = Rejection::unreadable_tags;
@@ -148,6 +159,11 @@ class TableSource : public ListSource {
                                 separator_ == ',' ? "; put a field with commas in quotes" : "");
       return;
     }
+    for (const Columns* columns : {&tags_, &truth_}) {
+      for (const size_t column : *columns) {
+        if (!require_utf8(fields[column], item)) return;
+      }
+    }
     item.tags = strings(tags_, fields);
     if (item.tags.empty()) item.detail = fmt::format("column {} is blank", column_name(tags_[0]));
     if (!truth_.empty()) item.truth = strings(truth_, fields);
@@ -156,10 +172,6 @@ class TableSource : public ListSource {
 
  private:
   using Columns = std::vector<size_t>;
-
-  std::vector<std::string> fields_of(std::string_view record) const {
-    return split_fields(record, separator_, separator_ == ',');
-  }
 
   /// Blank ones at the end do not count.
   static bool has_more_than(size_t count, const std::vector<std::string>& fields) {
@@ -201,21 +213,29 @@ class TableSource : public ListSource {
         columns.push_back(number - 1);
         continue;
       }
-      const auto found = std::find(heading_.begin(), heading_.end(), name);
-      if (found == heading_.end()) {
+      if (!add_columns(name, columns)) {
         fail_usage("{}, line 1: no column '{}' (--columns) among '{}'{}", list_.name, name,
                    join(heading_, "', '"),
                    separator_hint() ? "; " + *separator_hint() : std::string());
       }
-      columns.push_back(static_cast<size_t>(found - heading_.begin()));
     }
-    for (size_t i = 0; i < usual.size() && columns.empty() && has_heading_; ++i) {
-      const auto found =
-          std::find_if(heading_.begin(), heading_.end(),
-                       [&](const std::string& name) { return fold_case(name) == usual[i]; });
-      if (found != heading_.end()) columns.push_back(static_cast<size_t>(found - heading_.begin()));
+    for (const auto& name : usual) {
+      if (!names.empty() || !has_heading_) break;
+      for (size_t c = 0; c < heading_.size(); ++c) {
+        if (fold_case(heading_[c]) == name) columns.push_back(c);
+      }
+      if (!columns.empty()) break;
     }
     return columns;
+  }
+
+  /// Those of that name, of which there may be several; returns whether there is one.
+  bool add_columns(const std::string& name, Columns& columns) const {
+    const size_t before = columns.size();
+    for (size_t c = 0; c < heading_.size(); ++c) {
+      if (heading_[c] == name) columns.push_back(c);
+    }
+    return columns.size() > before;
   }
 
   std::string column_name(size_t column) const {

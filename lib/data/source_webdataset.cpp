@@ -70,7 +70,7 @@ class WebDatasetSource : public Source {
     // img2dataset writes what it knows about an image into .json and its caption into .txt.
     if (item.rejection == Rejection::none && item.tags.empty() && sample.text.exists() &&
         options_.columns.tags.empty()) {
-      item.tags = split_tags(text_of(sample.text), options_);
+      read_tag_text(text_of(sample.text), options_, item);
     }
     return item;
   }

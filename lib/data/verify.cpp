@@ -182,7 +182,7 @@ Verification verify_dataset(const fs::path& folder) {
       }
     } catch (const Error& error) {
       if (error.status() == ExitStatus::interrupted) throw;
-      result.faults.push_back(fmt::format("{}: {}", (folder / name).string(), error.what()));
+      result.faults.emplace_back(error.what());
     }
   }
   return result;

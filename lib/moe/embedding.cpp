@@ -13,6 +13,40 @@ namespace hardmoe {
 namespace fs = std::filesystem;
 namespace {
 
+/// Runs of digits by their value, all else as it is.
+bool numbers_before(const std::string& a, const std::string& b) {
+  size_t i = 0, j = 0;
+  const auto number = [](const std::string& text, size_t& at) {
+    const size_t begin = std::min(text.find_first_not_of('0', at), text.size());
+    at = std::min(text.find_first_not_of("0123456789", begin), text.size());
+    return std::string_view(text).substr(begin, at - begin);
+  };
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  while (i < a.size() && j < b.size()) {
+    if (is_digit(a[i]) && is_digit(b[j])) {
+      const std::string_view one = number(a, i), other = number(b, j);
+      if (one.size() != other.size()) return one.size() < other.size();
+      if (one != other) return one < other;
+    } else if (a[i++] != b[j++]) {
+      return a[i - 1] < b[j - 1];
+    }
+  }
+  return a.size() - i < b.size() - j;
+}
+
+/// Throws Error(usage) for names such as part10 and part2, whose order might not be what was meant.
+void require_one_order(const std::vector<fs::path>& sorted) {
+  for (size_t i = 1; i < sorted.size(); ++i) {
+    const std::string before = sorted[i - 1].filename().string();
+    const std::string after = sorted[i].filename().string();
+    if (!numbers_before(after, before)) continue;
+    fail_usage(
+        "{}: by name {} comes before {}; write all numbers with as many digits, or name the "
+        "files in their order",
+        sorted[i].parent_path().string(), before, after);
+  }
+}
+
 std::vector<fs::path> part_files(const std::vector<fs::path>& paths) {
   std::vector<fs::path> files;
   for (const auto& path : paths) {
@@ -29,6 +63,7 @@ std::vector<fs::path> part_files(const std::vector<fs::path>& paths) {
     }
     if (found.empty()) fail_usage("{}: holds no .npy files", path.string());
     std::sort(found.begin(), found.end());
+    require_one_order(found);
     files.insert(files.end(), found.begin(), found.end());
   }
   std::set<fs::path> seen;
@@ -40,12 +75,21 @@ std::vector<fs::path> part_files(const std::vector<fs::path>& paths) {
   return files;
 }
 
+/// A file that was named and is none of what can be read is a mistake in naming it.
+NpyReader open_part(const fs::path& file) {
+  try {
+    return NpyReader(file);
+  } catch (const Error& error) {
+    throw Error(error.what(), ExitStatus::usage);
+  }
+}
+
 }  // namespace
 
 Embedding::Embedding(const std::vector<fs::path>& files) : first_{0} {
   if (files.empty()) fail_usage("expected at least one .npy file");
   for (const auto& file : files) {
-    const NpyReader& part = parts_.emplace_back(file);
+    const NpyReader& part = parts_.emplace_back(open_part(file));
     const Shape& shape = part.shape();
     if (shape.size() == 2 && shape[0] == 0) fail_usage("{}: has no rows", file.string());
     if (shape.size() != 2 || element_count(shape) == 0) {

@@ -257,8 +257,8 @@ void check_partition(const RowSource& features, std::span<const int32_t> top_tag
   const int64_t needed = (needed_bytes(features, config, backend) + mebi - 1) / mebi;
   if (memory_limit(config) < needed * mebi) {
     fail_usage(
-        "partition.memory: {} × {} values in {} parts take at least {}M, found {}; "
-        "fewer parts or a smaller --pca take less",
+        "partition.memory: {} × {} values around {} centroids take at least {}M, found {}; "
+        "fewer experts, fewer --fine centroids or a smaller --pca take less",
         features.rows(), features.cols(), centroids, needed,
         config.memory.empty() ? "half of the machine's memory to be less" : config.memory);
   }

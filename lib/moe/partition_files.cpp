@@ -14,6 +14,16 @@ constexpr const char* assignment_name = "assignment.npy";
 constexpr const char* gater_name = "gater.safetensors";
 constexpr const char* record_name = "partition.json";
 
+std::string meaning_of_inertia(const Gater& gater) {
+  const std::string from = gater.expert_of.empty()
+                               ? "the expert's centroid"
+                               : fmt::format("one of {} centroids", gater.expert_of.size());
+  const char* where = !gater.pca            ? ""
+                      : gater.pca->whitened ? ", in whitened dimensions"
+                                            : ", in the dimensions kept";
+  return fmt::format("squared distance from {}{}", from, where);
+}
+
 }  // namespace
 
 Json iteration_json(const KMeansIteration& iteration) {
@@ -73,8 +83,9 @@ std::string describe(const Partition& partition) {
   }
   rows.push_back({"all", std::to_string(partition.assignment.size()), ""});
   std::string text =
-      fmt::format("{}imbalance {:.4f} (largest part / mean)\ninertia an image {:.6g}\n",
-                  format_table(rows), partition.imbalance, partition.inertia / images);
+      fmt::format("{}imbalance {:.4f} (largest part / mean)\ninertia an image {:.6g} ({})\n",
+                  format_table(rows), partition.imbalance, partition.inertia / images,
+                  meaning_of_inertia(partition.gater));
   if (partition.gater.pca) {
     text += fmt::format("PCA keeps {} of {} dimensions, {:.1f}% of the variance\n",
                         partition.gater.pca->outputs(), partition.gater.inputs,

@@ -130,7 +130,8 @@ TEST(MakeWritableFolder, SaysWhatIsInTheWay) {
   make_writable_folder(folder / "a/b/c");
   EXPECT_TRUE(fs::is_directory(folder / "a/b/c"));
   write_file_atomic(folder / "file", "");
-  expect_error([&] { make_writable_folder(folder / "file"); }, {"file"});
+  expect_error([&] { make_writable_folder(folder / "file"); }, {"file: is a file"},
+               ExitStatus::usage);
   expect_error([&] { make_writable_folder(folder / "file/inside"); }, {"file/inside"});
   if (::geteuid() == 0) GTEST_SKIP() << "root may write everywhere";
   fs::permissions(folder / "a", fs::perms::owner_read | fs::perms::owner_exec);

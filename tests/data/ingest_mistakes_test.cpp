@@ -140,6 +140,58 @@ TEST_F(IngestMistakes, AListBesideImagesInFoldersIsPointedAt) {
   EXPECT_NE(warning.find("metadata.csv"), std::string::npos) << warning;
 }
 
+TEST_F(IngestMistakes, AQuoteThatIsNotClosedCostsItsOwnLineOnly) {
+  // One that nothing closes, one that a later line's opening quote seems to close, a good one over
+  // two lines.
+  write("list.csv",
+        "image,tags\n0.png,\"dog\n1.png,cat\n2.png,\"beach ball\n3.png,\"x, y\"\n"
+        "4.png,\"two\nlines\"\n5.png,last\n6.png,\"end\n");
+  options.max_bad = 0.5;
+  options.source.tag_separator = ",\n";
+  EXPECT_EQ(ingest(options).counts["splits"]["train"]["images"], 4);
+  const std::string lines = rejected();
+  for (const char* line : {"line 2", "line 4", "line 9"}) {
+    EXPECT_NE(lines.find(line), std::string::npos) << line << " is not in " << lines;
+  }
+  EXPECT_EQ(std::count(lines.begin(), lines.end(), '\n'), 3);
+  EXPECT_NE(lines.find("a quote is not closed"), std::string::npos);
+  const Dataset data = Dataset::open(options.out);
+  EXPECT_EQ(data.vocabulary().size(), 6);  // cat, x, y, two, lines, last
+}
+
+TEST_F(IngestMistakes, TagsOfAnotherEncodingAreRefusedWithTheirReason) {
+  write("list.csv", "image,tags\n0.png,dog\n1.png,\"dog,caf\xE9\"\n");
+  options.max_bad = 0.5;
+  EXPECT_EQ(ingest(options).counts["splits"]["train"]["images"], 1);
+  EXPECT_NE(rejected().find("not UTF-8, byte 0xE9"), std::string::npos) << rejected();
+}
+
+TEST_F(IngestMistakes, ColumnsOfOneNameAreAllRead) {
+  write("list.csv", "image,tags,tags\n0.png,dog,cat\n1.png,bird,dog\n");
+  ingest(options);
+  EXPECT_EQ(Dataset::open(options.out).vocabulary().size(), 3);
+  write("list.csv", "image,image,tags\n0.png,1.png,cat\n");
+  options.force = true;
+  refuse({"line 1", "two columns 'image'", "--columns"});
+}
+
+TEST_F(IngestMistakes, SourcesInsideTheResultAreNotReplaced) {
+  write("list.jsonl", list());
+  ingest(options);
+  options.sources = {(options.out / "shards").string()};
+  options.force = true;
+  refuse({"shards", "is read and lies in", "choose another --out"});
+  EXPECT_EQ(Dataset::open(options.out).split("train").size(), 12);
+}
+
+TEST_F(IngestMistakes, AnUnfinishedDatasetIsNotTakenForAFolderOfImages) {
+  write("list.jsonl", list());
+  ingest(options);
+  std::filesystem::remove(options.out / "dataset.json");
+  expect_error([&] { Dataset::open(options.out); }, {"not finished", "the same moe-ingest"},
+               ExitStatus::usage);
+}
+
 TEST_F(IngestMistakes, AMisspeltKindIsToldFromAMissingFile) {
   write("list.jsonl", list());
   options.sources = {"jsnl:" + options.sources[0]};

@@ -157,6 +157,14 @@ TEST(Embedding, PartsFollowOneAnotherInTheOrderOfTheirNames) {
         find_embedding({folder / "a.npy", folder / "b.npy", folder / "a.npy"});
       },
       {"a.npy: named twice"}, ExitStatus::usage);
+  std::filesystem::create_directory(folder / "many");
+  for (const char* name : {"part1.npy", "part2.npy", "part10.npy"}) {
+    std::filesystem::copy(folder / "a.npy", folder / "many" / name);
+  }
+  expect_error([&] { find_embedding({folder / "many"}); },
+               {"part10.npy comes before part2.npy", "as many digits"}, ExitStatus::usage);
+  std::filesystem::remove(folder / "many/part10.npy");
+  EXPECT_EQ(find_embedding({folder / "many"}).files.size(), 2U);
   std::filesystem::create_directory(folder / "empty");
   expect_error([&] { find_embedding({folder / "empty"}); }, {"holds no .npy files"},
                ExitStatus::usage);

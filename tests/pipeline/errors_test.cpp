@@ -301,8 +301,7 @@ TEST_F(Mistakes, NowhereToWrite) {
   const std::string small = " --config c.yaml --epochs 0.4 --quiet";
   write("file", "");
   expect({"moe-train-base data --out file/x" + small, 1, {"file/x", "Not a directory"}});
-  expect(
-      {"moe-train-base data --out file" + small, 1, {"creating folder file", "Not a directory"}});
+  expect({"moe-train-base data --out file" + small, 2, {"file: is a file, expected a folder"}});
   expect({"moe-train-base data --out /proc/x" + small, 1, {"/proc/x"}});
   // A limit on the size of files stands for a full disk: every write beyond it fails.
   expect({"ulimit -f 40; moe-train-base data --out limited" + small,

@@ -62,7 +62,8 @@ TEST_F(PartitionCommand, KeepsToItsMemory) {
   const std::string line = "exec moe-partition e.npy --experts 16 --iterations 2 --tolerance 0 ";
   const Outcome refused = run(folder.path(), line + "--out x --memory 20M");
   EXPECT_EQ(refused.status, 2);
-  EXPECT_NE(refused.err.find("500000 × 64 values in 16 parts take at least "), std::string::npos)
+  EXPECT_NE(refused.err.find("500000 × 64 values around 16 centroids take at least "),
+            std::string::npos)
       << refused.err;
   EXPECT_FALSE(fs::exists(folder / "x"));
   for (const int64_t mebi : {100, 120}) {
@@ -91,6 +92,10 @@ TEST_F(PartitionCommand, GrowsByOneExpert) {
   EXPECT_NEAR(static_cast<double>(sizes("both")[4]), 800, 3);
   const Outcome both = run(folder.path(), "moe-partition e.npy --out x --extend p --split p");
   EXPECT_EQ(both.status, 2);
+  const Outcome own = run(folder.path(), "moe-partition e.npy --out p --extend p --force");
+  EXPECT_EQ(own.status, 2);
+  EXPECT_NE(own.err.find("p: is read and lies in p"), std::string::npos) << own.err;
+  EXPECT_EQ(sizes("p").size(), 3U);
   const Outcome other = run(folder.path(), "moe-partition other.npy --out x --extend p");
   EXPECT_EQ(other.status, 2);
   EXPECT_NE(other.err.find("p: is a partition of another embedding"), std::string::npos);
