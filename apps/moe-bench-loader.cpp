@@ -77,7 +77,7 @@ int main(int argc, char** argv) {
     const Split& images = dataset.split(split);
     LoaderOptions options;
     options.batch = config.base.batch;
-    if (command.cli().count("--batch") == 0) {  // the default is for larger sets
+    if (options.batch == TrainConfig().batch) {  // the default is for larger sets
       options.batch = std::clamp<int64_t>(images.size(), 1, options.batch);
     }
     options.image_size = config.model.image_size;

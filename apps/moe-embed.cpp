@@ -88,7 +88,11 @@ int main(int argc, char** argv) {
     Json inputs = {{"dataset", dataset.fingerprint()}};
     inputs.update(networks.identity);
     inputs.update({{"splits", splits}, {"half", half}, {"precision", name_of(precision)}});
-    Stage stage({out, "moe-embed", inputs, force});
+    Stage stage({out,
+                 "moe-embed",
+                 inputs,
+                 force,
+                 {data, options.model, options.base, options.partition, options.experts}});
     if (stage.done()) {
       log_info("{}: already done", out);
       fmt::print("{}\n", stage.results().dump());

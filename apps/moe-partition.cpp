@@ -1,5 +1,4 @@
-// moe-partition: gives each training image to one expert, by balanced k-means on the base's
-// embedding or by one of two controls.
+// moe-partition: embedding → the one expert of each training image.
 #include "app.h"
 #include "base/log.h"
 #include "base/stage.h"
@@ -59,10 +58,8 @@ void run(const Options& options, Config& config) {
   const Embedding embedding(input.files);
   if (!options.shards.empty()) check_shards_of(options.dataset, input.identity, embedding.rows());
   check_partition(embedding, tags, config.partition, *backend);  // before --out is touched
-  std::vector<std::filesystem::path> reads = input.files;
-  for (const auto& folder : {base, options.dataset}) {
-    if (!folder.empty()) reads.push_back(folder);
-  }
+  std::vector<fs::path> reads = input.files;
+  reads.insert(reads.end(), {base, options.dataset});
   Stage stage({.folder = options.out,
                .command = "moe-partition",
                .inputs = std::move(inputs),

@@ -46,7 +46,8 @@ int main(int argc, char** argv) {
                   {"seed", config.seed},
                   {"model", config_json(fields_of(config.model))},
                   {"base", training_inputs(config.base)}},
-                 force});
+                 force,
+                 {data}});
     if (stage.done()) {
       log_info("{}: already done", out);
       fmt::print("{}\n", stage.results().dump());

@@ -54,7 +54,7 @@ int main(int argc, char** argv) {
                    {"precision", name_of(config.expert.precision)},
                    {"decoder", training_inputs(config.decoder)}};
     inputs.update(mixture_identity(mixture, base, partition));
-    Stage stage({out, "moe-train-decoder", inputs, force});
+    Stage stage({out, "moe-train-decoder", inputs, force, {data, base, partition, experts}});
     if (stage.done()) {
       log_info("{}: already done", out);
       fmt::print("{}\n", stage.results().dump());

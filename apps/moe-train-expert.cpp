@@ -85,7 +85,7 @@ int main(int argc, char** argv) {
     const uint64_t seed = config.seed + 1000 * (number + 1);
     ImageTraining job{split, std::move(items), std::move(start), config.expert, "expert", seed};
     check_image_training(*engine, job);
-    Stage stage({out, "moe-train-expert", inputs, force});
+    Stage stage({out, "moe-train-expert", inputs, force, {data, base_folder, partition_folder}});
     if (stage.done()) {
       log_info("{}: already done", out);
       fmt::print("{}\n", stage.results().dump());

@@ -227,7 +227,8 @@ FileLock::FileLock(FileLock&& other) noexcept : descriptor_(std::exchange(other.
 void make_writable_folder(const fs::path& folder) {
   std::error_code error;
   fs::create_directories(folder, error);
-  if (fs::exists(folder) && !fs::is_directory(folder)) {
+  std::error_code ignored;
+  if (fs::exists(folder, ignored) && !fs::is_directory(folder, ignored)) {
     fail_usage("{}: is a file, expected a folder to write into", folder.string());
   }
   if (error) fail("creating folder {}: {}", folder.string(), error.message());

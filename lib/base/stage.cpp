@@ -33,10 +33,20 @@ Json finished_record(const fs::path& folder, const std::string& command) {
   return record;
 }
 
-void remove_contents(const fs::path& folder) {
-  for (const auto& entry : fs::directory_iterator(folder)) {
-    if (!is_kept(entry.path().filename().string())) fs::remove_all(entry.path());
+void remove_contents(const Stage::Options& options) {
+  std::vector<fs::path> contents;
+  for (const auto& entry : fs::directory_iterator(options.folder)) {
+    const std::string name = entry.path().filename().string();
+    if (is_kept(name)) continue;
+    const auto& known = options.writes;
+    if (!known.empty() && name != record_name &&
+        std::find(known.begin(), known.end(), name) == known.end()) {
+      fail_usage("{}: holds '{}', which `{}` did not write; move it, or choose another --out",
+                 options.folder.string(), name, options.command);
+    }
+    contents.push_back(entry.path());
   }
+  for (const auto& path : contents) fs::remove_all(path);
 }
 
 /// What AtomicFile left behind when its process was killed: NAME.PID.tmp. The lock is ours, so no
@@ -66,12 +76,23 @@ void require_outputs(const fs::path& folder, const Json& record) {
 
 /// To start anew would take away what is read.
 void refuse_own_inputs(const Stage::Options& options) {
-  const fs::path folder = fs::weakly_canonical(options.folder);
+  const auto is_in = [](const fs::path& folder, const fs::path& path) {
+    return std::mismatch(folder.begin(), folder.end(), path.begin(), path.end()).first ==
+           folder.end();
+  };
+  // As they are named and as links lead.
+  const auto absolute = [](const fs::path& path) { return fs::absolute(path).lexically_normal(); };
+  const auto resolved = [&](const fs::path& path) {
+    std::error_code failed;
+    fs::path found = fs::weakly_canonical(path, failed);
+    return failed ? absolute(path) : found;
+  };
   for (const fs::path& read : options.reads) {
-    const fs::path path = fs::weakly_canonical(read);
-    const auto [of_folder, of_path] =
-        std::mismatch(folder.begin(), folder.end(), path.begin(), path.end());
-    if (of_folder != folder.end()) continue;
+    if (read.empty()) continue;
+    if (!is_in(absolute(options.folder), absolute(read)) &&
+        !is_in(resolved(options.folder), resolved(read))) {
+      continue;
+    }
     fail_usage("{}: is read and lies in {}, which is to be written; choose another --out",
                read.string(), options.folder.string());
   }
@@ -110,7 +131,7 @@ Stage::Stage(Options options)
       fail_usage("{}: made from other inputs; choose another --out, or --force to redo it:{}",
                  options_.folder.string(), indented_list(changes));
     }
-    remove_contents(options_.folder);
+    remove_contents(options_);
   } else {
     for (const auto& entry : fs::directory_iterator(options_.folder)) {
       const auto name = entry.path().filename().string();

@@ -22,7 +22,9 @@ class Stage {
     std::string command;  ///< "moe-train-base"
     Json inputs;         ///< fingerprints of what it reads and every setting that shapes its result
     bool force = false;  ///< start anew where the inputs differ
-    std::vector<std::filesystem::path> reads = {};  ///< may not lie in the folder
+    std::vector<std::filesystem::path> reads = {};  ///< may not lie in the folder; empty ones: none
+    /// What it writes at the folder's top. Something else there is never removed; empty: all is.
+    std::vector<std::string> writes = {};
   };
 
   /// Locks the folder. Throws Error(usage) for one that holds what is read, and Error naming what

@@ -213,8 +213,12 @@ Dataset Dataset::open(const fs::path& folder) {
   if (fs::is_regular_file(folder)) {
     fail_usage("{}: is a file; expected a folder written by moe-ingest", folder.string());
   }
-  if (!fs::exists(file) && fs::exists(folder / "stage.json")) {
-    fail_usage("{}: not finished; run the same moe-ingest again to go on with it", folder.string());
+  if (const fs::path stage = folder / "stage.json"; !fs::exists(file) && fs::exists(stage)) {
+    const auto command = read_json(stage).value("command", "");
+    if (command == "moe-ingest" || command == "moe-partition --write-shards") {
+      fail_usage("{}: not finished; run the same {} again to go on with it", folder.string(),
+                 command);
+    }
   }
   require_file(
       file,

@@ -115,7 +115,10 @@ IngestResult ingest(const IngestOptions& options) {
   const auto val_sources = expand_sources(options.val_sources, true, options.source, input.file());
   const TagRules rules = load_tag_rules(options.stop_tags, options.merge_tags);
   const std::string inputs = list_inputs(train_sources, val_sources, options.source, input);
-  std::vector<fs::path> reads;
+  std::vector<fs::path> reads = options.source.images;
+  for (const auto& file : {options.source.label_names, options.stop_tags, options.merge_tags}) {
+    reads.push_back(file);
+  }
   for (const auto* sources : {&train_sources, &val_sources}) {
     for (const SourceSpec& source : *sources) {
       if (source.path != "-") reads.push_back(source.path);
@@ -124,7 +127,13 @@ IngestResult ingest(const IngestOptions& options) {
   const bool free = options.force || only_a_failure_is_in(options.out);
   if (!free) refuse_other_inputs(options.out, inputs);
 
-  Stage stage({options.out, command_name, identity_of(options, inputs), free, std::move(reads)});
+  Stage stage({.folder = options.out,
+               .command = command_name,
+               .inputs = identity_of(options, inputs),
+               .force = free,
+               .reads = std::move(reads),
+               .writes = {"inputs.tsv", "work", "shards", "train", "val", "dataset.json",
+                          "tags.tsv", "rejected.jsonl", "status.npy"}});
   if (stage.done()) {
     if (!options.retry_failed || !IngestWork::exists(options.out)) return {true, stage.results()};
     stage.reopen();

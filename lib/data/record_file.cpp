@@ -9,8 +9,9 @@ namespace hardmoe {
 namespace {
 
 constexpr int64_t records_a_mark = 64;
-// A quote that is never closed would make the rest of the file one field.
 constexpr size_t longest_record = size_t{1} << 24;
+// A quote that is never closed would make the rest of the file one field.
+constexpr size_t longest_over_lines = size_t{1} << 14;
 
 }  // namespace
 
@@ -44,12 +45,13 @@ size_t RecordFile::end_of_record(size_t at, int64_t& lines) const {
 /// Nowhere where the record has several lines and no closing quote that a field may end with.
 size_t RecordFile::end_of_quoted(size_t at, int64_t& lines) const {
   const size_t begin = at;
-  bool quoted = false;
-  bool field_begins = true;
+  bool quoted = false, field_begins = true;
+  bool closed = false;  // a quoted field is behind, its comma ahead
   for (; at < text_.size(); ++at) {
     const char c = text_[at];
     if (c == '"' && (quoted || field_begins)) {
       quoted = !quoted;
+      closed = !quoted;
       // A doubled quote closes and opens again.
       field_begins = !quoted;
       continue;
@@ -58,9 +60,10 @@ size_t RecordFile::end_of_quoted(size_t at, int64_t& lines) const {
       if (!quoted) return at;
       ++lines;
     }
-    const bool follows_quote = field_begins && !quoted && at > begin && text_[at - 1] == '"';
-    if (follows_quote && c != ',' && c != '\r' && c != ' ' && lines > 1) break;
-    if (at - begin > longest_record) break;
+    if (lines > 1 && at - begin > longest_over_lines) break;
+    if (quoted) continue;
+    if (c == ',') closed = false;
+    if (closed && lines > 1 && c != '\r' && c != ' ') break;
     field_begins = c == ',';
   }
   return at == text_.size() && !quoted ? at : std::string_view::npos;

@@ -13,8 +13,8 @@ namespace hardmoe {
 
 enum class RecordForm {
   line,  ///< ends with the line
-  /// As CSV (RFC 4180): a field within double quotes may hold line ends. Where no quote closes it
-  /// before a comma or a line end, the record ends with its first line.
+  /// As CSV (RFC 4180): a field within double quotes may hold line ends. Where no quote before a
+  /// comma or the record's end closes it within 16 KiB, the record ends with its first line.
   quoted,
 };
 

@@ -126,7 +126,7 @@ class TableSource : public ListSource {
                      fmt::format("name it by --columns {}=NAME or =NUMBER", missing)));
     }
     if (image_.size() > 1 || key_.size() > 1) {
-      fail_usage("{}, line 1: two columns '{}'; say which by --columns with numbers", list.name,
+      fail_usage("{}, line 1: two columns '{}'; rename one of them", list.name,
                  heading_[image_.size() > 1 ? image_[1] : key_[1]]);
     }
   }
@@ -144,7 +144,7 @@ class TableSource : public ListSource {
     const auto [fields, quote_is_open] = split_fields(record, separator_, separator_ == ',');
     if (quote_is_open) {
       item.rejection = Rejection::unreadable_tags;
-      item.detail = "a quote is not closed before text that follows it, or at all";
+      item.detail = "a quote is not closed, or not before a comma or the end of a line";
       return;
     }
     const size_t last = std::max({largest(image_), largest(tags_), largest(truth_), largest(key_)});

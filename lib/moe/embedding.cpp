@@ -28,7 +28,7 @@ bool numbers_before(const std::string& a, const std::string& b) {
       if (one.size() != other.size()) return one.size() < other.size();
       if (one != other) return one < other;
     } else if (a[i++] != b[j++]) {
-      return a[i - 1] < b[j - 1];
+      return static_cast<unsigned char>(a[i - 1]) < static_cast<unsigned char>(b[j - 1]);
     }
   }
   return a.size() - i < b.size() - j;

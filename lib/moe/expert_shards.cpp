@@ -37,7 +37,8 @@ void write_expert_shards(const fs::path& dataset_folder, const fs::path& partiti
                .inputs = {{"dataset", dataset.fingerprint()},
                           {"partition", stage_fingerprint(partition_folder, "moe-partition")},
                           {"shard_bytes", shard_bytes}},
-               .force = force});
+               .force = force,
+               .reads = {dataset_folder, partition_folder}});
   if (stage.done()) {
     log_info("{}: done already", out.string());
     return;

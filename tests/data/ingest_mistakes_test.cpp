@@ -154,9 +154,36 @@ TEST_F(IngestMistakes, AQuoteThatIsNotClosedCostsItsOwnLineOnly) {
     EXPECT_NE(lines.find(line), std::string::npos) << line << " is not in " << lines;
   }
   EXPECT_EQ(std::count(lines.begin(), lines.end(), '\n'), 3);
-  EXPECT_NE(lines.find("a quote is not closed"), std::string::npos);
+  EXPECT_NE(lines.find("a quote is not closed, or not before a comma"), std::string::npos);
   const Dataset data = Dataset::open(options.out);
   EXPECT_EQ(data.vocabulary().size(), 6);  // cat, x, y, two, lines, last
+}
+
+TEST_F(IngestMistakes, ABlankAfterAQuoteClosesNothing) {
+  write("list.csv", "image,tags\n0.png,\"dog\n1.png,24\" tv\n2.png,\"a\nb\" ,\n3.png,cat\n");
+  options.max_bad = 0.5;
+  EXPECT_EQ(ingest(options).counts["splits"]["train"]["images"], 3);
+  EXPECT_NE(rejected().find("line 2"), std::string::npos) << rejected();
+}
+
+TEST_F(IngestMistakes, ManyQuotesThatAreNotClosedTakeNoTime) {
+  std::string lines = "image,tags\n";
+  for (int i = 0; i < 20000; ++i) lines += "img/1.png\",\"dog,cat,bird\n";
+  write("list.csv", lines);
+  refuse({"items read so far cannot be used"}, ExitStatus::failed);
+}
+
+TEST_F(IngestMistakes, WhatLiesBesideAResultIsNotRemoved) {
+  write("list.jsonl", list());
+  ingest(options);
+  overwrite(options.out / "notes.txt", "mine");
+  options.min_size = 2;
+  options.force = true;
+  refuse({"holds 'notes.txt'", "did not write"});
+  EXPECT_EQ(read_file(options.out / "notes.txt"), "mine");
+  EXPECT_EQ(Dataset::open(options.out).split("train").size(), 12);
+  std::filesystem::remove(options.out / "notes.txt");
+  EXPECT_FALSE(ingest(options).was_done);
 }
 
 TEST_F(IngestMistakes, TagsOfAnotherEncodingAreRefusedWithTheirReason) {
@@ -172,7 +199,7 @@ TEST_F(IngestMistakes, ColumnsOfOneNameAreAllRead) {
   EXPECT_EQ(Dataset::open(options.out).vocabulary().size(), 3);
   write("list.csv", "image,image,tags\n0.png,1.png,cat\n");
   options.force = true;
-  refuse({"line 1", "two columns 'image'", "--columns"});
+  refuse({"line 1", "two columns 'image'", "rename"});
 }
 
 TEST_F(IngestMistakes, SourcesInsideTheResultAreNotReplaced) {

@@ -164,7 +164,9 @@ TEST(Embedding, PartsFollowOneAnotherInTheOrderOfTheirNames) {
   expect_error([&] { find_embedding({folder / "many"}); },
                {"part10.npy comes before part2.npy", "as many digits"}, ExitStatus::usage);
   std::filesystem::remove(folder / "many/part10.npy");
-  EXPECT_EQ(find_embedding({folder / "many"}).files.size(), 2U);
+  std::filesystem::copy(folder / "a.npy", folder / "many/part_é.npy");
+  std::filesystem::copy(folder / "a.npy", folder / "many/part_a.npy");
+  EXPECT_EQ(find_embedding({folder / "many"}).files.size(), 4U);
   std::filesystem::create_directory(folder / "empty");
   expect_error([&] { find_embedding({folder / "empty"}); }, {"holds no .npy files"},
                ExitStatus::usage);
