@@ -102,10 +102,8 @@ int main(int argc, char** argv) {
       "image belongs to, by its embedding) and partition.json.");
   Options options;
   command.cli()
-      .add_option(
-          "EMBEDDING", options.embedding,
-          "Folder written by moe-embed, or .npy files (images × dimensions), or a folder of "
-          "such parts, in the order of their names")
+      .add_option("EMBEDDING", options.embedding,
+                  "Folder of moe-embed; .npy files, images × dimensions; or folders of them")
       ->required()
       ->type_name("");
   command.cli()
