@@ -64,13 +64,14 @@ int main(int argc, char** argv) {
                  as_json ? "\n" : "");
     };
     std::optional<Stage> stage;
-    if (!out.empty())
+    if (!out.empty()) {
       stage.emplace(Stage::Options{
           out,
           "moe-eval",
           inputs,
           force,
           {data, network.model, network.base, network.partition, network.experts, decoder}});
+    }
     if (stage && stage->done()) {
       log_info("{}: already done", out);
       return print(stage->results());

@@ -31,8 +31,9 @@ PartTree tree_of(std::span<const uint16_t> part_of, size_t parts, MatrixView cen
 /// The longest step of each node: half of the most that a part of its may go.
 std::vector<float> longest_steps(const PartTree& tree, const PriceReach& reach) {
   std::vector<float> longest(tree.nodes());
-  for (size_t n = 0; n < reach.up.size(); ++n)
+  for (size_t n = 0; n < reach.up.size(); ++n) {
     longest[n] = std::max(reach.up[n], reach.down[n]) / 2;
+  }
   for (size_t n = 0; n < tree.parent.size(); ++n) {
     float& above = longest[static_cast<size_t>(tree.parent[n])];
     above = std::max(above, longest[n]);
@@ -78,8 +79,8 @@ PriceSearch::PriceSearch(const Parts& parts, const SizeGoal& goal) : parts_(&par
 }
 
 void PriceSearch::step(std::span<const int64_t> sizes, const std::vector<float>& longest) {
-  // A part twice as large as it should be goes so many units a step at most, another in proportion:
-  // near the goal no further than the goal is wide.
+  // A part twice as large as it should be goes so many units a step at most, another in proportion,
+  // so that steps are small near the goal.
   constexpr double units_a_target = 8;
   constexpr float settling = 0.8F;  // of steps that are not needed
   const PartTree& tree = parts_->tree();

@@ -127,13 +127,16 @@ IngestResult ingest(const IngestOptions& options) {
   const bool free = options.force || only_a_failure_is_in(options.out);
   if (!free) refuse_other_inputs(options.out, inputs);
 
+  const std::vector<std::string> outputs = {"dataset.json", "tags.tsv", "rejected.jsonl",
+                                            "status.npy", inputs_name};
+  std::vector<std::string> writes = outputs;
+  writes.insert(writes.end(), {IngestWork::folder_in({}).string(), "shards", "train", "val"});
   Stage stage({.folder = options.out,
                .command = command_name,
                .inputs = identity_of(options, inputs),
                .force = free,
                .reads = std::move(reads),
-               .writes = {"inputs.tsv", "work", "shards", "train", "val", "dataset.json",
-                          "tags.tsv", "rejected.jsonl", "status.npy"}});
+               .writes = std::move(writes)});
   if (stage.done()) {
     if (!options.retry_failed || !IngestWork::exists(options.out)) return {true, stage.results()};
     stage.reopen();
@@ -150,7 +153,7 @@ IngestResult ingest(const IngestOptions& options) {
     counts = write_index(options, work);
     failures = work.has_failures();
   }
-  stage.finish({"dataset.json", "tags.tsv", "rejected.jsonl", "status.npy", inputs_name}, counts);
+  stage.finish(outputs, counts);
   // Kept where there is something left to try again.
   if (!failures) fs::remove_all(IngestWork::folder_in(options.out));
   return {false, counts};

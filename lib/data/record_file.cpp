@@ -42,7 +42,7 @@ size_t RecordFile::end_of_record(size_t at, int64_t& lines) const {
   return std::min(text_.find('\n', at), text_.size());
 }
 
-/// Nowhere where the record has several lines and no closing quote that a field may end with.
+/// npos where the record has several lines and no quote near enough that may close its field.
 size_t RecordFile::end_of_quoted(size_t at, int64_t& lines) const {
   const size_t begin = at;
   bool quoted = false, field_begins = true;

@@ -110,9 +110,7 @@ class TableSource : public ListSource {
     if (records_.size() == 0) return;
     const auto& named = options.columns;
     const auto numbers = numbered(named);
-    if (!numbers) {
-      heading_ = split_fields(records_.record(0).text, separator_, separator_ == ',').fields;
-    }
+    if (!numbers) heading_ = row_of(records_.record(0).text).fields;
     has_heading_ = !numbers;
     image_ = resolve(named.image, {"image", "path", "file", "filename", "file_name"});
     tags_ = resolve(named.tags, {"tags"});
@@ -141,7 +139,7 @@ class TableSource : public ListSource {
   }
 
   void read(std::string_view record, SourceItem& item) const override {
-    const auto [fields, quote_is_open] = split_fields(record, separator_, separator_ == ',');
+    const auto [fields, quote_is_open] = row_of(record);
     if (quote_is_open) {
       item.rejection = Rejection::unreadable_tags;
       item.detail = "a quote is not closed, or not before a comma or the end of a line";
@@ -172,6 +170,10 @@ class TableSource : public ListSource {
 
  private:
   using Columns = std::vector<size_t>;
+
+  TableRow row_of(std::string_view record) const {
+    return split_fields(record, separator_, separator_ == ',');
+  }
 
   /// Blank ones at the end do not count.
   static bool has_more_than(size_t count, const std::vector<std::string>& fields) {
@@ -213,29 +215,28 @@ class TableSource : public ListSource {
         columns.push_back(number - 1);
         continue;
       }
-      if (!add_columns(name, columns)) {
+      const auto found = columns_where([&](const std::string& there) { return there == name; });
+      if (found.empty()) {
         fail_usage("{}, line 1: no column '{}' (--columns) among '{}'{}", list_.name, name,
                    join(heading_, "', '"),
                    separator_hint() ? "; " + *separator_hint() : std::string());
       }
+      columns.insert(columns.end(), found.begin(), found.end());
     }
-    for (const auto& name : usual) {
-      if (!names.empty() || !has_heading_) break;
-      for (size_t c = 0; c < heading_.size(); ++c) {
-        if (fold_case(heading_[c]) == name) columns.push_back(c);
-      }
-      if (!columns.empty()) break;
+    for (size_t i = 0; i < usual.size() && columns.empty() && has_heading_; ++i) {
+      columns =
+          columns_where([&](const std::string& there) { return fold_case(there) == usual[i]; });
     }
     return columns;
   }
 
-  /// Those of that name, of which there may be several; returns whether there is one.
-  bool add_columns(const std::string& name, Columns& columns) const {
-    const size_t before = columns.size();
+  /// There may be several of one name.
+  Columns columns_where(const auto& is_wanted) const {
+    Columns columns;
     for (size_t c = 0; c < heading_.size(); ++c) {
-      if (heading_[c] == name) columns.push_back(c);
+      if (is_wanted(heading_[c])) columns.push_back(c);
     }
-    return columns.size() > before;
+    return columns;
   }
 
   std::string column_name(size_t column) const {

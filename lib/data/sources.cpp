@@ -159,7 +159,7 @@ bool is_companion(const fs::path& file) {
   return labels || name.ends_with("_stats.json") || name.ends_with(".parquet");
 }
 
-/// Lists that lie in a folder of images and are not read: its subfolders' names are the tags.
+/// Of lists that lie in a folder of images and are not read.
 void warn_of_lists(const fs::path& folder) {
   const auto lists = files_in(folder, [](const fs::path& file) {
     const std::string last = extension(file);
@@ -168,8 +168,8 @@ void warn_of_lists(const fs::path& folder) {
     return type == ".csv" || type == ".tsv" || type == ".jsonl" || type == ".ndjson";
   });
   if (lists.empty()) return;
-  log_warning("{}: its images are tagged by their subfolders; to take tags from a list, name {}",
-              folder.string(), lists[0].string());
+  log_warning("{}: lists in it are not read; to take tags from a list, name {}", folder.string(),
+              lists[0].string());
 }
 
 bool is_list(SourceKind kind) {
@@ -213,9 +213,8 @@ std::vector<SourceSpec> expand_sources(const std::vector<std::string>& names, bo
     if (path == "-") {
       sources.push_back({path, kind_of_standard_input(kind, standard_input)});
     } else if (!fs::exists(path)) {
-      const std::string before = name.substr(0, colon == std::string::npos ? 0 : colon);
-      if (!before.empty() && fs::exists(name.substr(colon + 1))) {
-        fail_usage("{}: '{}' is no kind of source; there are {}", name, before,
+      if (colon != std::string::npos && fs::exists(name.substr(colon + 1))) {
+        fail_usage("{}: '{}' is no kind of source; there are {}", name, name.substr(0, colon),
                    fmt::join(source_kind_names.begin(), source_kind_names.end(), ", "));
       }
       fail_usage("{}: no such file or folder; {}", name, kinds_there_are);

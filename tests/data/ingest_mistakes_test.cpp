@@ -42,6 +42,12 @@ class IngestMistakes : public testing::Test {
   void refuse(const Strings& words, ExitStatus status = ExitStatus::usage) const {
     expect_error([&] { ingest(options); }, words, status);
   }
+  /// What ingesting says beside its result.
+  std::string warnings() const {
+    testing::internal::CaptureStderr();
+    ingest(options);
+    return testing::internal::GetCapturedStderr();
+  }
   std::string rejected() const { return read_file(options.out / "rejected.jsonl"); }
 
   TemporaryFolder folder;
@@ -96,9 +102,7 @@ TEST_F(IngestMistakes, OneSourceWithoutTagsAmongOthersIsAWarning) {
   write("labels.jsonl", R"({"image": "0.png", "labels": ["a"]})");
   write("list.jsonl", list());
   options.sources.push_back((folder / "labels.jsonl").string());
-  testing::internal::CaptureStderr();
-  ingest(options);
-  const std::string warning = testing::internal::GetCapturedStderr();
+  const std::string warning = warnings();
   EXPECT_NE(warning.find("labels.jsonl can be used"), std::string::npos) << warning;
   EXPECT_NE(warning.find("no field 'tags' among 'image', 'labels'"), std::string::npos) << warning;
 }
@@ -133,9 +137,7 @@ TEST_F(IngestMistakes, AListBesideImagesInFoldersIsPointedAt) {
   overwrite(folder / "photos/cat/a.png", encode_png(numbered_image(1, 4, 4)));
   overwrite(folder / "photos/metadata.csv", "file_name,tags\ncat/a.png,animal\n");
   options.sources = {(folder / "photos").string()};
-  testing::internal::CaptureStderr();
-  ingest(options);
-  const std::string warning = testing::internal::GetCapturedStderr();
+  const std::string warning = warnings();
   EXPECT_NE(warning.find("to take tags from a list, name "), std::string::npos) << warning;
   EXPECT_NE(warning.find("metadata.csv"), std::string::npos) << warning;
 }

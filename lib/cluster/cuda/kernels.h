@@ -28,8 +28,8 @@ void nearest(const Scores& scores, const float* points, const float* centroids, 
 /// gap[r] = second least score − least; infinite for one centroid.
 void gaps(const Scores& scores, float* gap, Stream stream);
 
-/// limit[r] = least score + its centroid's slack (K); counts[r] = how many scores are within it, or
-/// 0 where that is one only, whose centroid is then counted in settled (K).
+/// limit[r] = the least of score + slack (K) over all centroids; counts[r] = how many scores are
+/// not above it, or 0 where that is one only, whose centroid is then counted in settled (K).
 void count_candidates(const Scores& scores, const float* slack, float* limit, int64_t* counts,
                       int32_t* settled, Stream stream);
 /// The candidates of points that have more than one, from first[r] on (first: rows + 1), with their
