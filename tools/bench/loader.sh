@@ -17,6 +17,11 @@ elif [[ ${1:-} == -* ]]; then
   exit 2
 fi
 (($# > 0)) || set -- 256x256:75 500x375:75 500x375:95
+for set in "$@"; do
+  [[ $set =~ ^[0-9]+x[0-9]+:[0-9]+$ ]] && continue
+  echo "loader.sh: '$set': expected WIDTHxHEIGHT:QUALITY, such as 256x256:75" >&2
+  exit 2
+done
 count=${COUNT:-2048}
 threads=${THREADS:-$(nproc)}
 read -ra photos <<< "${PHOTOS:-$(echo /usr/share/backgrounds/mate/nature/*.jpg)}"
