@@ -90,6 +90,11 @@ size_t utf8_length(std::string_view text, size_t at) {
 
 }  // namespace
 
+void SourceReport::pass_over(const std::string& kind, const std::string& example) {
+  PassedOver& passed = passed_over[kind];
+  if (++passed.count <= 3) passed.examples.push_back(example);
+}
+
 std::string printable(std::string_view text) {
   std::string result;
   for (size_t at = 0; at < text.size();) {

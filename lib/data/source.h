@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -31,11 +32,13 @@ enum class Rejection : uint8_t {
   too_long,        ///< its sides are too unequal
   duplicate,       ///< the same bytes as an image taken before
   near_duplicate,  ///< looks like one taken before
+  absent_label,    ///< says of an image what is not on it (Open Images' confidence 0)
+  outside,         ///< a path or link that leaves the folder or archive it is confined to
 };
-inline constexpr std::array<std::string_view, 12> rejection_names = {
-    "",          "unreadable image", "unreadable tags", "no image",
-    "repeated",  "no tags",          "no kept tag",     "too large",
-    "too small", "too long",         "duplicate",       "near duplicate"};
+inline constexpr std::array<std::string_view, 14> rejection_names = {
+    "",          "unreadable image", "unreadable tags", "no image",  "repeated",
+    "no tags",   "no kept tag",      "too large",       "too small", "too long",
+    "duplicate", "near duplicate",   "absent label",    "outside"};
 constexpr std::string_view name_of(Rejection rejection) {
   return rejection_names[static_cast<size_t>(rejection)];
 }
@@ -56,8 +59,24 @@ struct SourceItem {
   int64_t offset = -1;               ///< … and where in it
   std::filesystem::path path;        ///< a file
   std::string made;                  ///< a PNG made of the source's pixels
+  int orientation = 0;  ///< EXIF 1 … 8 as its metadata have it, for images without one; 0: unknown
   Rejection rejection = Rejection::none;
   std::string detail;  ///< of the rejection
+};
+
+/// Things of one kind that are no image and belong to none.
+struct PassedOver {
+  int64_t count = 0;
+  std::vector<std::string> examples;  ///< the first three
+};
+
+/// What a source was found to be when it was opened, for people.
+struct SourceReport {
+  std::vector<std::string> facts;     ///< "tags: column 'labels', separated by ';'", for --dry-run
+  std::vector<std::string> warnings;  ///< told once a run, and the ingest goes on
+  std::map<std::string, PassedOver> passed_over;  ///< by kind; counted in the ingest's table
+
+  void pass_over(const std::string& kind, const std::string& example);
 };
 
 /// Items by number; item() may be called from several threads.
@@ -69,6 +88,11 @@ class Source {
   virtual SourceItem item(int64_t number) const = 0;
   /// The tars that images can be indexed in; none for other sources.
   virtual std::vector<std::filesystem::path> tars() const { return {}; }
+  /// What was found when it was opened.
+  const SourceReport& report() const { return report_; }
+
+ protected:
+  SourceReport report_;  ///< for the constructor
 };
 
 enum class SourceKind {
@@ -102,6 +126,10 @@ struct SourceOptions {
   std::filesystem::path label_names;  ///< a name a line, for sources whose labels are numbers
   std::filesystem::path wordnet = "/usr/share/wordnet";  ///< folder with data.noun
   std::vector<std::filesystem::path> images;  ///< folders and tars with the images lists name
+  bool allow_outside =
+      false;  ///< lists may name what lies outside `images`, links what lies outside
+  /// Which of a WebDataset sample's several images and texts: "jpg", "input.jpg", "cls".
+  std::string image_field, tag_field;
 };
 
 /// One source: what a name on the command line stands for is often several.
