@@ -36,17 +36,6 @@ Turn turn_of(int orientation) {
 
 }  // namespace
 
-ImageFormat image_format(std::span<const std::byte> bytes) {
-  const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  if (text.starts_with("\xFF\xD8\xFF")) return ImageFormat::jpeg;
-  if (text.starts_with("\x89PNG\r\n\x1A\n")) return ImageFormat::png;
-  if (text.size() >= 12 && text.starts_with("RIFF") && text.substr(8, 4) == "WEBP") {
-    return ImageFormat::webp;
-  }
-  if (text.empty()) fail("the image is empty");
-  fail("not a JPEG, PNG or WebP image ({} bytes)", text.size());
-}
-
 std::string_view extension_of(ImageFormat format) {
   return format == ImageFormat::jpeg ? "jpg" : format == ImageFormat::png ? "png" : "webp";
 }

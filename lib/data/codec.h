@@ -15,7 +15,11 @@ namespace hardmoe {
 
 enum class ImageFormat { jpeg, png, webp };
 
-/// By the file's first bytes. Throws Error if it is none of the three.
+/// The format a file's first bytes (256 are plenty) tell, whether it is read or not: "JPEG", "PNG",
+/// "WebP", "GIF", "BMP", "TIFF", "AVIF", "HEIC", "JPEG XL", "JPEG 2000", "ICO", "PSD", "SVG" …; ""
+/// for what is no image known.
+std::string_view known_image_format(std::span<const std::byte> head);
+/// By the file's first bytes. Throws Error if it is none of the three, naming the one it is.
 ImageFormat image_format(std::span<const std::byte> bytes);
 /// "jpg", "png", "webp".
 std::string_view extension_of(ImageFormat format);

@@ -52,7 +52,8 @@ TEST(Decode, DamagedFilesAreRefusedWithAReason) {
   };
   testing::internal::CaptureStderr();
   refuse("", "empty");
-  refuse("GIF89a and more", "not a JPEG, PNG or WebP");
+  refuse("GIF89a and more", "a GIF image, which is not read; convert it");
+  refuse("BM, as it begins, is a word", "not a JPEG, PNG or WebP");
   const std::string jpeg = read_file(images / "color.jpg");
   refuse(jpeg.substr(0, jpeg.size() - 25), "truncated JPEG");
   refuse(jpeg.substr(0, 30), "JPEG");

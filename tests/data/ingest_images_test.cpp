@@ -155,7 +155,9 @@ TEST_F(OddImages, WhatIsNoWholeImageIsListedWithTheReason) {
   EXPECT_EQ(reasons.size(), 5U);
   EXPECT_EQ(reasons.at("zero"), "unreadable image: the image is empty");
   EXPECT_NE(reasons.at("cut").find("unreadable image: "), std::string::npos);
-  EXPECT_NE(reasons.at("text").find("not a JPEG, PNG or WebP"), std::string::npos);
+  EXPECT_EQ(reasons.at("text"), "unreadable image: an HTML page, not an image");
+  EXPECT_EQ(reasons.at("gif"),
+            "unreadable image: a GIF image, which is not read; convert it to PNG or JPEG");
   EXPECT_TRUE(kept().contains("really_png"));
   EXPECT_NE(read_file(options_.out / "shards/train-000000.tar").find("tag/really_png.png"),
             std::string::npos);
