@@ -13,6 +13,7 @@ struct Asked {
   IngestOptions ingest;
   std::string columns, duplicates;
   std::filesystem::path verify;
+  bool dry_run = false;
 };
 
 void add_source_options(CLI::App& cli, Asked& asked) {
@@ -40,8 +41,18 @@ void add_source_options(CLI::App& cli, Asked& asked) {
   cli.add_option("--images", asked.ingest.source.images,
                  "Folders or tars with the images that lists name")
       ->type_name("PATH");
+  cli.add_option("--image-field", asked.ingest.source.image_field,
+                 "Of WebDataset samples with several images, the one whose name ends so: 'jpg', "
+                 "'input.jpg'")
+      ->type_name("NAME");
+  cli.add_option("--tag-field", asked.ingest.source.tag_field,
+                 "And the text with the tags: 'json', 'txt', 'cls', 'caption.txt'")
+      ->type_name("NAME");
+  cli.add_flag("--allow-outside", asked.ingest.source.allow_outside,
+               "Let lists name files outside --images ('..', absolute names)");
   cli.add_option("--label-names", asked.ingest.source.label_names,
-                 "Names of IDX's labels, one a line from 0 (default: their numbers)")
+                 "Names of IDX's labels and of .cls members, one a line from 0 (default: their "
+                 "numbers)")
       ->type_name("FILE");
   cli.add_option("--wordnet", asked.ingest.source.wordnet, "Where WordNet's data.noun is")
       ->type_name("DIR")
@@ -82,6 +93,11 @@ void add_tag_options(CLI::App& cli, Asked& asked) {
       ->type_name("N");
   cli.add_option("--max-tags", asked.ingest.max_tags, "Keep only the most frequent tags; 0: all")
       ->type_name("N");
+  cli.add_option(
+         "--vocabulary", asked.ingest.vocabulary,
+         "Take the tags of this dataset, or tags.tsv, and drop all others: for images that a "
+         "model is to be evaluated on")
+      ->type_name("PATH");
   cli.add_option("--stop-tags", asked.ingest.stop_tags, "Tags to drop, one a line")
       ->type_name("FILE");
   cli.add_option("--merge-tags", asked.ingest.merge_tags, "Tags to rename, 'from<TAB>to' a line")
@@ -95,6 +111,12 @@ void add_run_options(CLI::App& cli, Asked& asked) {
   cli.add_option("--workers", asked.ingest.workers,
                  "Threads that read and decode (default: one a processor)")
       ->type_name("N");
+  cli.add_flag(
+      "--dry-run", asked.dry_run,
+      "Print how each SOURCE is understood, with a few items and their tags, and what would "
+      "be passed over; write nothing");
+  cli.add_flag("--strict", asked.ingest.strict,
+               "Fail where files, members or lines would be passed over");
   cli.add_flag("--retry-failed", asked.ingest.retry_failed,
                "Read again only what could not be read, and append it: image files put right since "
                "(a list or tar put right is a changed input: --force)");
@@ -108,6 +130,10 @@ void make_dataset(Asked& asked) {
   IngestOptions& options = asked.ingest;
   if (asked.duplicates == "keep") options.duplicates = Duplicates::keep;
   if (!asked.columns.empty()) options.source.columns = parse_columns(asked.columns);
+  if (asked.dry_run) {
+    fmt::print("{}", describe_sources(options));
+    return;
+  }
   const auto [was_done, counts] = ingest(options);
   if (was_done) log_info("{}: already done", options.out.string());
   fmt::print("{}", ingest_table(counts, options.out));

@@ -63,6 +63,13 @@ void save_vocabulary(const fs::path& file, const Vocabulary& vocabulary) {
   write_file_atomic(file, text);
 }
 
+fs::path vocabulary_file(const fs::path& dataset_or_file) {
+  const bool folder = fs::is_directory(dataset_or_file);
+  fs::path file = folder ? dataset_or_file / "tags.tsv" : dataset_or_file;
+  require_file(file, "expected a dataset of moe-ingest, or its tags.tsv", ExitStatus::usage);
+  return file;
+}
+
 Vocabulary load_vocabulary(const fs::path& file) {
   require_file(file, "the dataset is incomplete; make it again with moe-ingest");
   Vocabulary vocabulary;

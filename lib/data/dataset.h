@@ -32,6 +32,9 @@ struct Vocabulary {
 
 /// tags.tsv: a heading, then a line a tag: id, tag, count.
 void save_vocabulary(const std::filesystem::path& file, const Vocabulary& vocabulary);
+/// The tags.tsv that a path stands for: the file itself, or a dataset's. Throws Error(usage) where
+/// there is none.
+std::filesystem::path vocabulary_file(const std::filesystem::path& dataset_or_file);
 /// Throws Error naming the line that is not so.
 Vocabulary load_vocabulary(const std::filesystem::path& file);
 

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "base/error.h"
+#include "data/folder_walk.h"
 #include "data/source_kinds.h"
 #include "data/tar.h"
 

@@ -51,6 +51,9 @@ void check(const IngestOptions& options) {
   if (options.max_tags < 0) {
     fail_usage("--max-tags: expected 0 or more, found {}", options.max_tags);
   }
+  if (!options.vocabulary.empty() && (options.min_tag_count > 1 || options.max_tags > 0)) {
+    fail_usage("--vocabulary gives the tags; leave out --min-tag-count and --max-tags");
+  }
   if (!(options.max_bad >= 0 && options.max_bad <= 1)) {
     fail_usage("--max-bad: expected a share from 0 to 1, found {}", options.max_bad);
   }
@@ -63,28 +66,36 @@ Json identity_of_file(const fs::path& file) {
 /// Every setting that shapes the result; max_bad decides whether there is one, not which.
 Json identity_of(const IngestOptions& options, const std::string& inputs) {
   const ColumnNames& columns = options.source.columns;
-  return {{"inputs", sha256_hex(inputs)},
-          {"columns",
-           {{"image", columns.image},
-            {"tags", columns.tags},
-            {"truth", columns.truth},
-            {"key", columns.key}}},
-          {"tag_separator", options.source.tag_separator},
-          {"label_names", identity_of_file(options.source.label_names)},
-          {"resize", options.resize},
-          {"copy", options.storage == ShardStorage::copy},
-          {"keep_duplicates", options.duplicates == Duplicates::keep},
-          {"near_duplicates", options.near_duplicates},
-          {"max_pixels", options.max_pixels},
-          {"min_size", options.min_size},
-          {"max_aspect", options.max_aspect},
-          {"min_tag_count", options.min_tag_count},
-          {"max_tags", options.max_tags},
-          {"stop_tags", identity_of_file(options.stop_tags)},
-          {"merge_tags", identity_of_file(options.merge_tags)},
-          {"val_fraction", options.val_fraction},
-          {"seed", options.seed},
-          {"shard_bytes", options.shard_bytes}};
+  return {
+      {"inputs", sha256_hex(inputs)},
+      {"columns",
+       {{"image", columns.image},
+        {"tags", columns.tags},
+        {"truth", columns.truth},
+        {"key", columns.key}}},
+      {"tag_separator", options.source.tag_separator},
+      {"label_names", identity_of_file(options.source.label_names)},
+      {"resize", options.resize},
+      {"copy", options.storage == ShardStorage::copy},
+      {"keep_duplicates", options.duplicates == Duplicates::keep},
+      {"near_duplicates", options.near_duplicates},
+      {"max_pixels", options.max_pixels},
+      {"min_size", options.min_size},
+      {"max_aspect", options.max_aspect},
+      {"min_tag_count", options.min_tag_count},
+      {"max_tags", options.max_tags},
+      {"stop_tags", identity_of_file(options.stop_tags)},
+      {"merge_tags", identity_of_file(options.merge_tags)},
+      {"vocabulary", options.vocabulary.empty()
+                         ? Json()
+                         : Json(sha256_hex(join(
+                               load_vocabulary(vocabulary_file(options.vocabulary)).tags, "\n")))},
+      {"image_field", options.source.image_field},
+      {"tag_field", options.source.tag_field},
+      {"allow_outside", options.source.allow_outside},
+      {"val_fraction", options.val_fraction},
+      {"seed", options.seed},
+      {"shard_bytes", options.shard_bytes}};
 }
 
 /// Whether the folder holds an ingest that failed, by a mistaken source or option say, and made no
@@ -106,17 +117,30 @@ void refuse_other_inputs(const fs::path& out, const std::string& inputs) {
              out.string(), indented_list(differences));
 }
 
+void warn_of_formats(const Json& counts, const fs::path& out) {
+  const std::string name(name_of(Rejection::other_format));
+  int64_t images = 0;
+  for (const auto& [split, entry] : counts.at("splits").items()) {
+    images += entry.at("rejected").value(name, int64_t{0});
+  }
+  if (images == 0) return;
+  log_warning("{} images are of formats that are not read (GIF, TIFF …), and are left out; see {}",
+              images, (out / "rejected.jsonl").string());
+}
+
 }  // namespace
 
 IngestResult ingest(const IngestOptions& options) {
   check(options);
   const StandardInput input(options);
-  const auto train_sources = expand_sources(options.sources, false, options.source, input.file());
-  const auto val_sources = expand_sources(options.val_sources, true, options.source, input.file());
+  FoundSources found = find_sources(options, input);
+  const auto& train_sources = found.sources;
+  const auto& val_sources = found.found_val;
   const TagRules rules = load_tag_rules(options.stop_tags, options.merge_tags);
   const std::string inputs = list_inputs(train_sources, val_sources, options.source, input);
   std::vector<fs::path> reads = options.source.images;
-  for (const auto& file : {options.source.label_names, options.stop_tags, options.merge_tags}) {
+  for (const auto& file :
+       {options.source.label_names, options.stop_tags, options.merge_tags, options.vocabulary}) {
     reads.push_back(file);
   }
   for (const auto* sources : {&train_sources, &val_sources}) {
@@ -147,12 +171,15 @@ IngestResult ingest(const IngestOptions& options) {
   {
     IngestWork work(options.out, options.shard_bytes);
     if (options.retry_failed) work.begin_retry();
-    IngestReader reader(options, rules, work, input.file(), train_sources, val_sources);
+    IngestReader reader(options, rules, work, input.file(), train_sources, val_sources,
+                        std::move(found.report));
     reader.read();
     reader.check_sources();
     counts = write_index(options, work);
+    counts["passed_over"] = to_json(reader.passed_over());
     failures = work.has_failures();
   }
+  warn_of_formats(counts, options.out);
   stage.finish(outputs, counts);
   // Kept where there is something left to try again.
   if (!failures) fs::remove_all(IngestWork::folder_in(options.out));

@@ -41,9 +41,12 @@ struct IngestOptions {
   int64_t min_tag_count = 1;                    ///< images a tag must be on
   int64_t max_tags = 0;                         ///< most frequent tags kept; 0: all
   std::filesystem::path stop_tags, merge_tags;  ///< see load_tag_rules
-  double max_bad = 0.01;                        ///< share of unreadable items that is an error
+  /// A dataset, or its tags.tsv, whose tags are the vocabulary, in its order; others are dropped.
+  std::filesystem::path vocabulary;
+  double max_bad = 0.01;  ///< share of unreadable items that is an error
   uint64_t seed = 1;
-  int workers = 0;  ///< threads that read and decode; 0: one a processor
+  int workers = 0;      ///< threads that read and decode; 0: one a processor
+  bool strict = false;  ///< what is passed over is an error
   bool retry_failed = false;
   bool force = false;
   int64_t shard_bytes = int64_t{256} << 20;  ///< of a written shard, about
@@ -52,7 +55,8 @@ struct IngestOptions {
 
 struct IngestResult {
   bool was_done = false;  ///< an earlier run with the same inputs had finished
-  Json counts;            ///< {"splits": {…}, "rejected": {…}, "tags": {…}}
+  /// {"splits": {…}, "rejected": {…}, "tags": {…}, "passed_over": {kind: {count, examples}}}
+  Json counts;
 };
 
 /// Makes the dataset, as stage "moe-ingest" of folder `out`. An image of the training split needs a
@@ -63,9 +67,13 @@ struct IngestResult {
 /// those of a finished run, and appended.
 /// Throws Error(usage) for wrong options or changed inputs (with the difference; unless all there
 /// is in `out` is a run that failed) and for sources without images or tags, Error(interrupted)
-/// after SIGTERM, Error if a tar is damaged, if more than max_bad of the items are unreadable, or
-/// if no image or no tag is left.
+/// after SIGTERM, Error if `strict` and something is passed over, if a tar is damaged, if more than
+/// max_bad of the items are unreadable, or if no image or no tag is left.
 IngestResult ingest(const IngestOptions& options);
+
+/// How each source is understood, for people: kind, columns and separators, some items with their
+/// tags, and what is passed over. Nothing is written. Throws as ingest() for what cannot be opened.
+std::string describe_sources(const IngestOptions& options);
 
 /// The counts of the dataset in `out` as text for people.
 std::string ingest_table(const Json& counts, const std::filesystem::path& out);

@@ -36,6 +36,12 @@ void check_image(Examined& out, const IngestOptions& options) {
     fail("{} bytes; at most 2 GiB are accepted", bytes.size());
   }
   const auto encoded = std::as_bytes(std::span(bytes));
+  const std::string_view known = known_image_format(encoded);
+  if (!known.empty() && known != "JPEG" && known != "PNG" && known != "WebP") {
+    out.item.rejection = Rejection::other_format;
+    out.item.detail = fmt::format("{}; convert it to PNG or JPEG", known);
+    return;
+  }
   out.format = image_format(encoded);
   const ImageSize size = image_size(encoded);
   if (size.width > options.max_pixels / size.height) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <numeric>
 
 #include "base/error.h"
 #include "base/files.h"
@@ -153,6 +154,22 @@ class Index {
             ExitStatus::failed);
   }
 
+  /// The tags of another dataset in their order, with their counts here.
+  Vocabulary given_vocabulary(const std::unordered_map<std::string, int64_t>& found) {
+    Vocabulary vocabulary = load_vocabulary(vocabulary_file(options_.vocabulary));
+    int64_t uses = 0;
+    for (const auto& [tag, count] : found) uses += count;
+    dropped_ = {distinct_tags_, uses};
+    for (size_t id = 0; id < vocabulary.tags.size(); ++id) {
+      const auto here = found.find(vocabulary.tags[id]);
+      vocabulary.counts[id] = here == found.end() ? 0 : here->second;
+      if (here == found.end()) continue;
+      --dropped_.tags;
+      dropped_.uses -= here->second;
+    }
+    return vocabulary;
+  }
+
   Vocabulary count_tags(AtomicFile& rejected) {
     std::vector<int64_t> found(names_.size());
     int64_t images = 0;
@@ -167,9 +184,23 @@ class Index {
       if (found[i] > 0) by_name[names_[i]] = found[i];
     }
     distinct_tags_ = static_cast<int64_t>(by_name.size());
-    Vocabulary vocabulary = build_vocabulary(by_name, options_.min_tag_count, options_.max_tags);
     if (images == 0) give_up_without(rejected, train);
-    if (vocabulary.size() == 0) {
+    Vocabulary vocabulary =
+        options_.vocabulary.empty()
+            ? build_vocabulary(by_name, options_.min_tag_count, options_.max_tags)
+            : given_vocabulary(by_name);
+    const bool none = std::all_of(vocabulary.counts.begin(), vocabulary.counts.end(),
+                                  [](int64_t count) { return count == 0; });
+    if (none && !options_.vocabulary.empty()) {
+      give_up(
+          rejected,
+          fmt::format("none of the {} tags of {} is on any of the {} training images, whose most "
+                      "frequent tag is '{}'",
+                      vocabulary.size(), options_.vocabulary.string(), images,
+                      build_vocabulary(by_name, 1, 1).tags.at(0)),
+          ExitStatus::usage);
+    }
+    if (none) {
       give_up(rejected,
               fmt::format("no tag is on {} or more of the {} training images, the most frequent is "
                           "on {}; lower --min-tag-count",
@@ -244,10 +275,9 @@ class Index {
   }
 
   Json table(const Vocabulary& vocabulary, const Json& splits) const {
-    Json result = {{"splits", Json::object()},
-                   {"vocabulary", vocabulary.size()},
-                   {"distinct_tags", distinct_tags_},
-                   {"renamed_keys", counts_.renamed},
+    Json result = {{"splits", Json::object()},        {"vocabulary", vocabulary.size()},
+                   {"distinct_tags", distinct_tags_}, {"renamed_keys", counts_.renamed},
+                   {"dropped_tags", dropped_.tags},   {"dropped_tag_uses", dropped_.uses},
                    {"top_tags", Json::array()}};
     for (const SplitNumber split : {train, val}) {
       if (!splits.contains(split_names[split])) continue;
@@ -261,7 +291,13 @@ class Index {
       }
       result["splits"][split_names[split]] = entry;
     }
-    for (size_t id = 0; id < std::min<size_t>(5, vocabulary.tags.size()); ++id) {
+    std::vector<size_t> order(vocabulary.tags.size());
+    std::iota(order.begin(), order.end(), size_t{0});
+    std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+      return vocabulary.counts[a] > vocabulary.counts[b];
+    });
+    order.resize(std::min<size_t>(5, order.size()));
+    for (const size_t id : order) {
       result["top_tags"].push_back(
           {{"tag", vocabulary.tags[id]}, {"images", vocabulary.counts[id]}});
     }
@@ -282,6 +318,9 @@ class Index {
   std::vector<int32_t> ids_;           ///< in the vocabulary, by number; -1: not kept
   std::array<bool, 2> has_truth_{};
   int64_t distinct_tags_ = 0;
+  struct {
+    int64_t tags = 0, uses = 0;
+  } dropped_;  ///< that a given vocabulary lacks, in the training split
 };
 
 }  // namespace

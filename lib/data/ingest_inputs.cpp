@@ -9,10 +9,13 @@
 #include <cstdlib>
 #include <cstring>
 #include <iostream>
+#include <iterator>
 #include <map>
+#include <utility>
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "base/write_all.h"
 #include "data/image_store.h"
@@ -54,7 +57,8 @@ StandardInput::StandardInput(const IngestOptions& options) {
       std::count_if(options.val_sources.begin(), options.val_sources.end(), is_stdin);
   if (named > 1) fail_usage("standard input ('-') was named twice as a source");
   if (named == 0) return;
-  const fs::path out = fs::absolute(options.out).lexically_normal();
+  const fs::path out = options.out.empty() ? fs::temp_directory_path() / "moe-ingest"
+                                           : fs::absolute(options.out).lexically_normal();
   make_writable_folder(out.parent_path());
   std::string name = fmt::format("{}.stdin.XXXXXX", out.string());
   descriptor_ = ::mkostemp(name.data(), O_CLOEXEC);
@@ -73,6 +77,37 @@ StandardInput::StandardInput(const IngestOptions& options) {
 
 StandardInput::~StandardInput() {
   if (descriptor_ >= 0) ::close(descriptor_);
+}
+
+FoundSources find_sources(const IngestOptions& options, const StandardInput& input) {
+  FoundSources found = expand_sources(options.sources, false, options.source, input.file());
+  const auto beside = std::exchange(found.found_val, {});
+  if (!options.val_sources.empty()) {
+    for (const auto& name : options.val_sources) {
+      FoundSources val = expand_sources({name}, true, options.source, input.file());
+      std::move(val.sources.begin(), val.sources.end(), std::back_inserter(found.found_val));
+      // What lies beside a data set's files is said once of its folder.
+      const auto& named = options.sources;
+      if (std::find(named.begin(), named.end(), name) != named.end()) continue;
+      auto& warnings = found.report.warnings;
+      std::move(val.report.warnings.begin(), val.report.warnings.end(),
+                std::back_inserter(warnings));
+      val.report.warnings.clear();
+      found.report.add(val.report, name);
+    }
+  } else if (options.val_fraction > 0 && !beside.empty()) {
+    for (const SourceSpec& source : beside) {
+      found.report.pass_over("source of the split 'val'", printable(source.path.string()));
+    }
+    found.report.warnings.push_back(fmt::format(
+        "{}: not read, as --val-fraction makes the split 'val'; leave that out to read it",
+        beside[0].path.string()));
+  } else if (!beside.empty()) {
+    found.found_val = beside;
+    log_info("{}{}: read as the split 'val'", beside[0].path.string(),
+             beside.size() > 1 ? " …" : "");
+  }
+  return found;
 }
 
 std::string list_inputs(const std::vector<SourceSpec>& train, const std::vector<SourceSpec>& val,
@@ -99,10 +134,12 @@ std::string list_inputs(const std::vector<SourceSpec>& train, const std::vector<
           fmt::format("{}\t{}\tstandard input\t{}\n", split, kind, sha256_of_file(input.file()));
       return;
     }
+    const fs::path part = fs::absolute(source.path).lexically_normal();
     const bool folder = fs::is_directory(source.path);
     for (const auto& file : input_files(source, options)) {
-      const auto type = lower_ascii(file.extension().string());
-      if (folder && type.size() > 1 && is_image_extension(type.substr(1))) {
+      const fs::path inside = file.lexically_relative(part);
+      const bool image = folder && *inside.begin() != ".." && file.extension() != ".txt";
+      if (image) {
         add_name(split, kind, file);
         text += '\n';
       } else {

@@ -27,6 +27,10 @@ class StandardInput {
   int descriptor_ = -1;
 };
 
+/// The sources that the options name, those for validation in `found_val`: what --val-source names,
+/// or else what lies beside the training sources as its own split. Throws as expand_sources().
+FoundSources find_sources(const IngestOptions& options, const StandardInput& input);
+
 /// A line a file: split, kind, path, bytes, and what tells another content: the time of last change
 /// for tars, fingerprint_of_file for the rest, the SHA-256 for standard input. Of images in folders
 /// the path only: one that could not be read may be put in order and tried again.

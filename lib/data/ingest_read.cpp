@@ -12,6 +12,7 @@
 #include "base/threads.h"
 #include "data/ordered_work.h"
 #include "data/record_file.h"
+#include "data/source_report.h"
 
 namespace hardmoe {
 namespace fs = std::filesystem;
@@ -31,6 +32,20 @@ int workers_for(const IngestOptions& options) {
 /// Results that wait for their turn: some for each worker, so that a large image stops none.
 int64_t window_for(const IngestOptions& options) { return int64_t{16} * workers_for(options); }
 
+/// Tars may be larger than what is read before SIGTERM has to be obeyed.
+std::string sha256_of_tar(const fs::path& tar) {
+  const InputFile file(tar);
+  Sha256 hash;
+  std::vector<char> piece(size_t{1} << 22);
+  for (size_t at = 0; at < file.size(); at += piece.size()) {
+    throw_if_interrupted();
+    const size_t count = std::min(piece.size(), file.size() - at);
+    file.read_at(at, piece.data(), count);
+    hash.update(piece.data(), count);
+  }
+  return hash.hex();
+}
+
 std::string_view text_of(const MappedFile& map) {
   return {reinterpret_cast<const char*>(map.bytes().data()), map.bytes().size()};
 }
@@ -39,11 +54,12 @@ std::string_view text_of(const MappedFile& map) {
 
 IngestReader::IngestReader(const IngestOptions& options, const TagRules& rules, IngestWork& work,
                            fs::path standard_input, const std::vector<SourceSpec>& train_sources,
-                           const std::vector<SourceSpec>& val_sources)
+                           const std::vector<SourceSpec>& val_sources, SourceReport found)
     : options_(options),
       rules_(rules),
       work_(work),
       standard_input_(std::move(standard_input)),
+      found_(std::move(found)),
       contents_(0),
       keys_(0) {
   for (const auto& spec : val_sources) sources_.push_back({spec, val});
@@ -64,10 +80,13 @@ void IngestReader::plan() {
   const fs::path file = work_.folder() / "plan.json";
   std::vector<int64_t> items;
   if (fs::exists(file)) {
-    items = json_get<std::vector<int64_t>>(read_json(file), "items", file.string());
+    const Json plan = read_json(file);
+    items = json_get<std::vector<int64_t>>(plan, "items", file.string());
+    found_ = report_from(plan);
   } else {
     struct Opened {
       int64_t items = 0;
+      SourceReport report;
       std::exception_ptr failure;
     };
     std::mutex unpacking;  // two sources may be the same compressed file
@@ -77,20 +96,29 @@ void IngestReader::plan() {
       if (source.spec.kind != SourceKind::webdataset) lock.lock();
       Opened opened;
       try {
-        if (!interrupted()) opened.items = open(source)->size();
+        if (interrupted()) return opened;
+        const auto here = open(source);
+        opened.items = here->size();
+        opened.report = here->report();
       } catch (...) {
         opened.failure = std::current_exception();
       }
       return opened;
     };
     work_in_order<Opened>(static_cast<int64_t>(sources_.size()), workers_for(options_),
-                          window_for(options_), make, [&](int64_t, const Opened& opened) {
+                          window_for(options_), make, [&](int64_t i, const Opened& opened) {
                             throw_if_interrupted();
                             if (opened.failure) std::rethrow_exception(opened.failure);
                             items.push_back(opened.items);
+                            found_.add(opened.report,
+                                       sources_[static_cast<size_t>(i)].spec.path.string());
                           });
-    write_json(file, {{"items", items}});
+    Json plan = to_json(found_);
+    plan["items"] = items;
+    write_json(file, plan);
   }
+  found_.tell_warnings();
+  if (options_.strict) found_.refuse_passed_over();
   if (items.size() != sources_.size())
     fail("{}: of another run; start anew in an empty folder", file.string());
   for (size_t s = 0; s < sources_.size(); ++s) {
@@ -100,9 +128,11 @@ void IngestReader::plan() {
   }
   if (total_ == 0) {
     fail_usage(
-        "{}: no images there; expected files that end in .jpg, .jpeg, .png or .webp, tars of them, "
-        "or a list with a line an image",
-        join(options_.sources, ", "));
+        "{}: no images there; expected JPEG, PNG or WebP files, tars of them, or a list with a "
+        "line "
+        "an image{}",
+        join(options_.sources, ", "),
+        found_.passed_over.empty() ? "" : "; passed over:" + passed_over_text(found_.passed_over));
   }
 }
 
@@ -157,7 +187,7 @@ void IngestReader::close_tars(const Source& source) {
     throw_if_interrupted();
     const uint16_t number = tar_shards_.at(tar.string());
     const ShardRecord shard = work_.shards.records()[number];
-    if (shard.sha256.empty()) work_.shards.close(number, shard.bytes, sha256_of_file(tar));
+    if (shard.sha256.empty()) work_.shards.close(number, shard.bytes, sha256_of_tar(tar));
   }
 }
 

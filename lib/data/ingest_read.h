@@ -29,9 +29,11 @@ bool is_in_file(const SourceItem& item, SourceKind kind);
 class IngestReader {
  public:
   /// Validation sources first: an image that is in both splits stays there.
+  /// `found`: what was found when names became sources; what the sources say of themselves is
+  /// added. Warnings are logged. Throws Error where `options.strict` and something is passed over.
   IngestReader(const IngestOptions& options, const TagRules& rules, IngestWork& work,
                std::filesystem::path standard_input, const std::vector<SourceSpec>& train_sources,
-               const std::vector<SourceSpec>& val_sources);
+               const std::vector<SourceSpec>& val_sources, SourceReport found);
 
   /// Goes on where `work` stands, and returns when everything is read. Throws Error(interrupted)
   /// after SIGTERM, Error for damaged sources and more than max_bad unreadable items; another call
@@ -43,6 +45,8 @@ class IngestReader {
   void check_sources();
 
   int64_t total() const { return total_; }
+  /// By kind, of all sources.
+  const std::map<std::string, PassedOver>& passed_over() const { return found_.passed_over; }
 
  private:
   void plan();
@@ -73,6 +77,7 @@ class IngestReader {
   IngestWork& work_;
   std::filesystem::path standard_input_;
   std::vector<PlannedSource> sources_;
+  SourceReport found_;
   int64_t total_ = 0;
   KnownHashes contents_, keys_;
   std::unordered_map<std::string, uint32_t> tag_numbers_;

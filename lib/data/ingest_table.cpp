@@ -2,6 +2,7 @@
 #include "base/text.h"
 #include "data/ingest.h"
 #include "data/source.h"
+#include "data/source_report.h"
 
 namespace hardmoe {
 
@@ -46,6 +47,15 @@ std::string ingest_table(const Json& counts, const std::filesystem::path& out) {
   text += fmt::format("vocabulary: {} of {} tags, first {}\n",
                       json_get<int64_t>(counts, "vocabulary", where),
                       json_get<int64_t>(counts, "distinct_tags", where), join(top, ", "));
+  if (const auto dropped = counts.value("dropped_tags", int64_t{0}); dropped > 0) {
+    text +=
+        fmt::format("dropped, as the given vocabulary lacks them: {} tags, {} times on images\n",
+                    dropped, counts.value("dropped_tag_uses", int64_t{0}));
+  }
+  const auto passed_over = passed_over_from(counts.value("passed_over", Json::object()));
+  if (!passed_over.empty()) {
+    text += fmt::format("passed over:{}\n", passed_over_text(passed_over));
+  }
   if (rejected) text += fmt::format("rejected items: {}\n", (out / "rejected.jsonl").string());
   if (!splits.contains("val")) {
     text +=

@@ -1,6 +1,8 @@
 #include "data/source.h"
 
 #include <algorithm>
+#include <array>
+#include <charconv>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -90,11 +92,6 @@ size_t utf8_length(std::string_view text, size_t at) {
 
 }  // namespace
 
-void SourceReport::pass_over(const std::string& kind, const std::string& example) {
-  PassedOver& passed = passed_over[kind];
-  if (++passed.count <= 3) passed.examples.push_back(example);
-}
-
 std::string printable(std::string_view text) {
   std::string result;
   for (size_t at = 0; at < text.size();) {
@@ -117,7 +114,18 @@ std::string lower_ascii(std::string text) {
 }
 
 bool is_image_extension(std::string_view name) {
-  return name == "jpg" || name == "jpeg" || name == "png" || name == "webp";
+  constexpr std::array<std::string_view, 23> known = {
+      "jpg", "jpeg", "png", "webp", "jpe",  "jfif", "jpg_large", "gif",
+      "bmp", "dib",  "tif", "tiff", "apng", "avif", "heic",      "heif",
+      "jxl", "jp2",  "ppm", "pgm",  "pbm",  "tga",  "psd"};
+  return std::find(known.begin(), known.end(), name) != known.end();
+}
+
+std::string kind_of_other_file(std::string_view name) {
+  const std::string extension = lower_ascii(std::filesystem::path(name).extension().string());
+  constexpr size_t longest = 12;  // a longer one is part of a name
+  if (extension.size() < 2 || extension.size() > longest) return "file of no known extension";
+  return fmt::format("'{}' file", printable(extension));
 }
 
 std::string safe_key(std::string_view key) {
@@ -146,6 +154,24 @@ bool require_utf8(std::string_view text, SourceItem& item) {
 
 void read_tag_text(std::string_view text, const SourceOptions& options, SourceItem& item) {
   if (require_utf8(text, item)) item.tags = split_tags(text, options);
+}
+
+void read_label(std::string_view text, const std::vector<std::string>& names, SourceItem& item) {
+  const std::string_view label = trim(text);
+  if (!require_utf8(label, item) || label.empty()) return;
+  if (names.empty()) {
+    item.tags.emplace_back(label);
+    return;
+  }
+  size_t number = 0;
+  const auto [end, error] = std::from_chars(label.data(), label.data() + label.size(), number);
+  if (error == std::errc() && end == label.data() + label.size() && number < names.size()) {
+    item.tags.push_back(names[number]);
+    return;
+  }
+  item.rejection = Rejection::unreadable_tags;
+  item.detail = fmt::format("label '{}', expected 0 to {} (--label-names has {} names)",
+                            printable(label.substr(0, 40)), names.size() - 1, names.size());
 }
 
 std::vector<std::string> split_tags(std::string_view text, const SourceOptions& options) {

@@ -6,7 +6,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -15,6 +14,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "data/source_report.h"
 
 namespace hardmoe {
 
@@ -34,11 +34,12 @@ enum class Rejection : uint8_t {
   near_duplicate,  ///< looks like one taken before
   absent_label,    ///< says of an image what is not on it (Open Images' confidence 0)
   outside,         ///< a path or link that leaves the folder or archive it is confined to
+  other_format,    ///< an image, of a format that is not read
 };
-inline constexpr std::array<std::string_view, 14> rejection_names = {
+inline constexpr std::array<std::string_view, 15> rejection_names = {
     "",          "unreadable image", "unreadable tags", "no image",  "repeated",
     "no tags",   "no kept tag",      "too large",       "too small", "too long",
-    "duplicate", "near duplicate",   "absent label",    "outside"};
+    "duplicate", "near duplicate",   "absent label",    "outside",   "other format"};
 constexpr std::string_view name_of(Rejection rejection) {
   return rejection_names[static_cast<size_t>(rejection)];
 }
@@ -62,21 +63,6 @@ struct SourceItem {
   int orientation = 0;  ///< EXIF 1 … 8 as its metadata have it, for images without one; 0: unknown
   Rejection rejection = Rejection::none;
   std::string detail;  ///< of the rejection
-};
-
-/// Things of one kind that are no image and belong to none.
-struct PassedOver {
-  int64_t count = 0;
-  std::vector<std::string> examples;  ///< the first three
-};
-
-/// What a source was found to be when it was opened, for people.
-struct SourceReport {
-  std::vector<std::string> facts;     ///< "tags: column 'labels', separated by ';'", for --dry-run
-  std::vector<std::string> warnings;  ///< told once a run, and the ingest goes on
-  std::map<std::string, PassedOver> passed_over;  ///< by kind; counted in the ingest's table
-
-  void pass_over(const std::string& kind, const std::string& example);
 };
 
 /// Items by number; item() may be called from several threads.
@@ -138,15 +124,21 @@ struct SourceSpec {
   SourceKind kind;
 };
 
+struct FoundSources {
+  std::vector<SourceSpec> sources;
+  std::vector<SourceSpec> found_val;  ///< beside training sources: val/ beside train/
+  SourceReport report;                ///< on what lies beside them
+};
+
 /// A folder of tars becomes its tars, a folder of a known data set that part of it which is for
-/// training (for evaluation if `validation`). Files that accompany others (img2dataset's
-/// _stats.json and .parquet, IDX labels) are passed over. "KIND:PATH" says what PATH is, else its
-/// content does.
+/// training (for evaluation if `validation`), a folder with train/ and val/ (or test/) the one
+/// asked for. Files that accompany others (img2dataset's _stats.json and .parquet, IDX labels)
+/// are no sources. "KIND:PATH" says what PATH is, else its content does.
 /// `standard_input`: a file that holds it, for the source "-". Throws Error(usage) for what does
 /// not exist or is of no known kind.
-std::vector<SourceSpec> expand_sources(const std::vector<std::string>& names, bool validation,
-                                       const SourceOptions& options,
-                                       const std::filesystem::path& standard_input);
+FoundSources expand_sources(const std::vector<std::string>& names, bool validation,
+                            const SourceOptions& options,
+                            const std::filesystem::path& standard_input);
 
 /// The files that a source is read from, absolute: itself and what belongs to it; of a folder its
 /// images.
@@ -167,6 +159,10 @@ std::vector<std::string> split_tags(std::string_view text, const SourceOptions& 
 bool require_utf8(std::string_view text, SourceItem& item);
 /// The tags of a text beside an image.
 void read_tag_text(std::string_view text, const SourceOptions& options, SourceItem& item);
+
+/// The tag of a label's text: where that is a number and there are `names`, the one of that number.
+/// Tells faults in the item.
+void read_label(std::string_view text, const std::vector<std::string>& names, SourceItem& item);
 
 /// The key as it may stand in keys.txt and as a member's name in a shard: valid UTF-8 without
 /// control characters, relative, and no dot in its last part (where WebDataset's extensions begin).

@@ -1,8 +1,11 @@
-#include <algorithm>
+#include <map>
+#include <set>
+#include <unordered_map>
 
 #include "base/error.h"
 #include "base/files.h"
 #include "base/text.h"
+#include "data/folder_walk.h"
 #include "data/source_kinds.h"
 #include "data/wordnet.h"
 
@@ -10,10 +13,26 @@ namespace hardmoe {
 namespace fs = std::filesystem;
 namespace {
 
+/// "photo.json" beside "photo.jpg", or "photo.jpg.json"; empty if there is neither.
+fs::path beside(const fs::path& image, const char* extension) {
+  for (const fs::path& file :
+       {fs::path(image).replace_extension(extension), fs::path(image.string() + extension)}) {
+    if (fs::exists(file)) return file;
+  }
+  return {};
+}
+
 class FolderSource : public Source {
  public:
   FolderSource(fs::path folder, const SourceOptions& options)
-      : folder_(std::move(folder)), options_(options), images_(images_in(folder_)) {}
+      : folder_(std::move(folder)),
+        options_(options),
+        images_(images_in(folder_, &report_, {"json", "txt"})) {
+    report_.facts.push_back(fmt::format(
+        "{} images; tags: the .json or .txt beside an image, else the names of its folders",
+        images_.size()));
+    refuse_splits();
+  }
 
   int64_t size() const override { return static_cast<int64_t>(images_.size()); }
 
@@ -23,26 +42,57 @@ class FolderSource : public Source {
     item.path = folder_ / image;
     item.file = item.path.string();
     item.key = safe_key((image.parent_path() / image.stem()).string());
-    const fs::path json = fs::path(item.path).replace_extension(".json");
-    const fs::path text = fs::path(item.path).replace_extension(".txt");
-    const bool has_json = fs::exists(json);
-    const bool has_text = options_.columns.tags.empty() && fs::exists(text);
-    if (has_json) read_json_metadata(read_file(json), options_, item);
-    if (has_text && item.rejection == Rejection::none && item.tags.empty()) {
+    const fs::path json = beside(item.path, ".json");
+    const fs::path text = options_.columns.tags.empty() ? beside(item.path, ".txt") : fs::path();
+    if (!json.empty()) read_json_metadata(read_file(json), options_, item);
+    if (!text.empty() && item.rejection == Rejection::none && item.tags.empty()) {
       read_tag_text(read_file(text), options_, item);
     }
-    if (has_json || has_text) return item;
-    for (const auto& part : image.parent_path()) item.tags.push_back(part.string());
-    if (item.tags.empty()) {
-      item.detail = fmt::format(
-          "not in a subfolder of {}, whose name would be its tag, and no {} or {} beside it; where "
-          "tags do not matter, any subfolder will do",
-          folder_.string(), json.filename().string(), text.filename().string());
-    }
+    if (json.empty() && text.empty()) take_folders(image, item);
     return item;
   }
 
  private:
+  void take_folders(const fs::path& image, SourceItem& item) const {
+    for (const auto& part : image.parent_path()) {
+      if (!require_utf8(part.string(), item)) {
+        item.detail = fmt::format("the name of folder '{}' is not UTF-8; rename it (convmv)",
+                                  printable(part.string()));
+        return;
+      }
+      item.tags.push_back(part.string());
+    }
+    if (!item.tags.empty()) return;
+    const std::string stem = image.stem().string();
+    item.detail = fmt::format(
+        "not in a subfolder of {}, whose name would be its tag, and no {}.json or {}.txt beside "
+        "it; where tags do not matter, any subfolder will do",
+        folder_.string(), stem, stem);
+  }
+
+  /// "train" and "val" are no tags, at whatever depth they are.
+  void refuse_splits() const {
+    struct Pair {
+      fs::path train, other;
+    };
+    std::map<fs::path, Pair> pairs;  // by the folder they are in
+    std::set<fs::path> seen;
+    for (const fs::path& image : images_) {
+      for (fs::path at = image.parent_path(); !at.empty() && seen.insert(at).second;
+           at = at.parent_path()) {
+        const std::string_view split = split_named(at.filename().string());
+        if (split.empty()) continue;
+        Pair& pair = pairs[at.parent_path()];
+        (split == "train" ? pair.train : pair.other) = at;
+        if (pair.train.empty() || pair.other.empty()) continue;
+        fail_usage(
+            "{}: holds '{}' and '{}', which are splits and no tags; name the one as SOURCE and the "
+            "other as --val-source",
+            folder_.string(), pair.train.string(), pair.other.string());
+      }
+    }
+  }
+
   fs::path folder_;
   SourceOptions options_;
   std::vector<fs::path> images_;
@@ -53,7 +103,7 @@ class FolderSource : public Source {
 class TinyImageNetSource : public Source {
  public:
   TinyImageNetSource(fs::path part, const SourceOptions& options)
-      : part_(std::move(part)), images_(images_in(part_)) {
+      : part_(std::move(part)), images_(images_in(part_, &report_)) {
     const WordNet wordnet(options.wordnet);
     const fs::path root = part_.parent_path();
     for (const auto& line : read_label_names(root / "wnids.txt")) {
@@ -106,27 +156,6 @@ std::unique_ptr<Source> open_folder(const fs::path& folder, const SourceOptions&
 
 std::unique_ptr<Source> open_tiny_imagenet(const fs::path& part, const SourceOptions& options) {
   return std::make_unique<TinyImageNetSource>(part, options);
-}
-
-std::vector<fs::path> images_in(const fs::path& folder) {
-  std::vector<fs::path> images;
-  using Walk = fs::recursive_directory_iterator;
-  for (auto entry = Walk(folder, fs::directory_options::skip_permission_denied); entry != Walk();
-       ++entry) {
-    const std::string name = entry->path().filename().string();
-    std::error_code ignored;  // a dangling link is neither file nor folder
-    if (name.starts_with('.')) {
-      if (entry->is_directory(ignored)) entry.disable_recursion_pending();
-      continue;
-    }
-    const std::string extension = lower_ascii(entry->path().extension().string());
-    if (extension.size() > 1 && is_image_extension(extension.substr(1)) &&
-        entry->is_regular_file(ignored)) {
-      images.push_back(entry->path().lexically_relative(folder));
-    }
-  }
-  std::sort(images.begin(), images.end());
-  return images;
 }
 
 }  // namespace hardmoe

@@ -51,6 +51,10 @@ std::filesystem::path idx_labels_beside(const std::filesystem::path& images);
 std::unique_ptr<Source> open_tiny_imagenet(const std::filesystem::path& part,
                                            const SourceOptions& options);
 
+/// "train", "val" or "test" for the usual names of folders and files of these splits ("Training",
+/// "validation", "dev"); "" for others.
+std::string_view split_named(std::string_view name);
+
 /// Names of numbered labels, a line each. Throws Error if the file holds none.
 std::vector<std::string> read_label_names(const std::filesystem::path& file);
 
@@ -63,11 +67,10 @@ std::string missing_field(const Json& value, std::string_view what,
 std::filesystem::path unpacked(const std::filesystem::path& file,
                                const std::filesystem::path& work);
 
-/// Image files anywhere below the folder, relative to it, in path order; hidden ones left out.
-std::vector<std::filesystem::path> images_in(const std::filesystem::path& folder);
-
-/// "jpg", "jpeg", "png", "webp".
+/// Whether files of that extension ("jpg") are images of some format, read or not.
 bool is_image_extension(std::string_view lower_case);
+/// What a file that is no image is called when it is passed over: "'.md' file".
+std::string kind_of_other_file(std::string_view name);
 std::string lower_ascii(std::string text);
 
 }  // namespace hardmoe

@@ -6,6 +6,7 @@
 #include <charconv>
 #include <cstring>
 #include <optional>
+#include <unordered_map>
 
 #include "base/error.h"
 
@@ -21,7 +22,8 @@ struct Field {
   size_t at, width;
 };
 constexpr Field name_field{0, 100}, mode_field{100, 8}, owner_field{108, 8}, group_field{116, 8},
-    size_field{124, 12}, time_field{136, 12}, checksum_field{148, 8}, prefix_field{345, 155};
+    size_field{124, 12}, time_field{136, 12}, checksum_field{148, 8}, target_field{157, 100},
+    prefix_field{345, 155};
 constexpr size_t type_at = 156;
 constexpr size_t magic_at = 257;
 
@@ -63,18 +65,87 @@ std::optional<int64_t> field_number(std::string_view block, Field field) {
   return value;
 }
 
+/// A file or link among all, in the archive's order.
+struct TarMember {
+  bool is_link;
+  size_t number;  ///< in TarIndex::files or ::links
+  bool is_hard = false;
+};
+
+std::string normal(std::string_view name) {
+  return std::filesystem::path(name).lexically_normal().string();
+}
+
+/// Gives the links the places of the files they stand for.
+void resolve_links(const std::vector<TarMember>& members, TarIndex& index) {
+  if (index.links.empty()) return;
+  std::unordered_map<std::string, std::vector<size_t>> by_name;  // members' numbers, ascending
+  for (size_t m = 0; m < members.size(); ++m) {
+    const size_t number = members[m].number;
+    by_name[normal(members[m].is_link ? index.links[number].name : index.files[number].name)]
+        .push_back(m);
+  }
+  constexpr int most_steps = 40;  // as many as Linux follows; more is a circle
+  for (size_t m = 0; m < members.size(); ++m) {
+    if (!members[m].is_link) continue;
+    TarLink& link = index.links[members[m].number];
+    size_t at = m;
+    for (int step = 0; step < most_steps && members[at].is_link; ++step) {
+      const std::string target = normal(index.links[members[at].number].target);
+      link.leaves = target.starts_with('/') || target == ".." || target.starts_with("../");
+      const auto named = by_name.find(target);
+      if (link.leaves || named == by_name.end()) break;
+      const auto& there = named->second;
+      const auto end =
+          members[at].is_hard ? std::lower_bound(there.begin(), there.end(), at) : there.end();
+      if (end == there.begin()) break;
+      at = *std::prev(end);
+    }
+    if (members[at].is_link) continue;
+    link.offset = index.files[members[at].number].offset;
+    link.size = index.files[members[at].number].size;
+  }
+}
+
+bool has_right_checksum(std::string_view block) {
+  const auto stored = field_number(block, checksum_field);
+  // Some old programs summed signed bytes.
+  return stored && (*stored == checksum_of(block, false) || *stored == checksum_of(block, true));
+}
+
+bool is_blank(std::string_view block) {
+  return block.find_first_not_of('\0') == std::string_view::npos;
+}
+
 /// Walks an archive's headers; every read is checked against the archive's end.
 class TarReader {
  public:
   TarReader(std::string_view archive, std::string_view where) : archive_(archive), where_(where) {}
 
-  std::vector<TarEntry> read() {
-    while (read_member()) {
-    }
-    return std::move(entries_);
+  TarIndex read() {
+    do {
+      while (read_member()) {
+      }
+    } while (another_follows());
+    resolve_links(members_, index_);
+    return std::move(index_);
   }
 
  private:
+  /// Behind the end of an archive.
+  bool another_follows() {
+    while (archive_.size() - at_ >= block_bytes && is_blank(archive_.substr(at_, block_bytes))) {
+      at_ += block_bytes;
+    }
+    const std::string_view rest = archive_.substr(at_);
+    if (rest.size() >= block_bytes && has_right_checksum(rest.substr(0, block_bytes))) {
+      ++index_.archives;
+      return true;
+    }
+    if (!is_blank(rest)) index_.bytes_behind = static_cast<int64_t>(rest.size());
+    return false;
+  }
+
   [[noreturn]] void fail_at(std::string_view what) const {
     fail("{}: not a whole tar archive: at byte {}: {}", where_, at_, what);
   }
@@ -84,8 +155,10 @@ class TarReader {
       fail_at("the file ends without an end-of-archive block; it is truncated or not a tar");
     }
     const std::string_view block = archive_.substr(at_, block_bytes);
-    if (block.find_first_not_of('\0') == std::string_view::npos) return false;
-    check(block);
+    if (is_blank(block)) return false;
+    if (!has_right_checksum(block)) {
+      fail_at("the header's checksum is wrong; the file is damaged, compressed or not a tar");
+    }
     const char type = block[type_at];
     const int64_t size = size_of_data(block, type);
     const size_t begin = at_ + block_bytes;
@@ -99,14 +172,6 @@ class TarReader {
     const size_t padded = (data.size() + block_bytes - 1) / block_bytes * block_bytes;
     at_ = std::min(begin + padded, archive_.size());
     return true;
-  }
-
-  void check(std::string_view block) const {
-    const auto stored = field_number(block, checksum_field);
-    // Some old programs summed signed bytes.
-    if (!stored || (*stored != checksum_of(block, false) && *stored != checksum_of(block, true))) {
-      fail_at("the header's checksum is wrong; the file is damaged, compressed or not a tar");
-    }
   }
 
   int64_t size_of_data(std::string_view block, char type) const {
@@ -126,7 +191,10 @@ class TarReader {
         check_length(data);
         long_name_ = std::string(data.substr(0, data.find('\0')));
         return;
-      case 'K':  // the target of a link
+      case 'K':
+        check_length(data);
+        long_target_ = std::string(data.substr(0, data.find('\0')));
+        return;
       case 'g':  // defaults for all members; names and sizes are never among them
         check_length(data);
         return;
@@ -137,16 +205,43 @@ class TarReader {
       case '\0': {
         std::string name = name_of(block);
         if (!name.ends_with('/')) {  // else a folder, as the first tars wrote it
-          entries_.push_back(
+          members_.push_back({false, index_.files.size()});
+          index_.files.push_back(
               {std::move(name), static_cast<int64_t>(begin), static_cast<int64_t>(data.size())});
         }
         break;
       }
-      default:  // links, folders, devices and whatever vendors added
+      case '1':
+      case '2': {
+        std::string target =
+            long_target_.empty() ? std::string(field_text(block, target_field)) : long_target_;
+        if (type == '2') {  // relative to the folder it is in
+          const std::string name = name_of(block);
+          const size_t slash = name.rfind('/');
+          if (slash != std::string::npos && !target.starts_with('/')) {
+            target = name.substr(0, slash + 1) + target;
+          }
+        }
+        members_.push_back({true, index_.links.size(), type == '1'});
+        index_.links.push_back({name_of(block), std::move(target)});
+        break;
+      }
+      case '5':
+        break;
+      default:
+        index_.others.emplace_back(name_of(block), kind_of(type));
         break;
     }
     long_name_.clear();
+    long_target_.clear();
     pax_size_.reset();
+  }
+
+  static std::string kind_of(char type) {
+    if (type == '3' || type == '4') return "device";
+    if (type == '6') return "pipe";
+    const bool plain = type > ' ' && type < 0x7F;
+    return fmt::format("tar member of type {}", plain ? std::string(1, type) : "not known");
   }
 
   std::string name_of(std::string_view block) const {
@@ -188,6 +283,8 @@ class TarReader {
   void take_pax(std::string_view key, std::string_view value) {
     if (key == "path") {
       long_name_ = std::string(value.substr(0, value.find('\0')));
+    } else if (key == "linkpath") {
+      long_target_ = std::string(value.substr(0, value.find('\0')));
     } else if (key == "size") {
       int64_t size = -1;
       const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), size);
@@ -203,9 +300,10 @@ class TarReader {
   std::string_view archive_;
   std::string_view where_;
   size_t at_ = 0;
-  std::string long_name_;            // for the next member
-  std::optional<int64_t> pax_size_;  // likewise
-  std::vector<TarEntry> entries_;
+  std::string long_name_, long_target_;  // for the next member
+  std::optional<int64_t> pax_size_;      // likewise
+  std::vector<TarMember> members_;
+  TarIndex index_;
 };
 
 void put_text(std::string& block, Field field, std::string_view text) {
@@ -238,8 +336,17 @@ std::string pax_path(std::string_view name) {
 
 }  // namespace
 
-std::vector<TarEntry> index_tar(std::span<const std::byte> archive, std::string_view where) {
+TarIndex read_tar(std::span<const std::byte> archive, std::string_view where) {
   return TarReader({reinterpret_cast<const char*>(archive.data()), archive.size()}, where).read();
+}
+
+std::vector<TarEntry> index_tar(std::span<const std::byte> archive, std::string_view where) {
+  return read_tar(archive, where).files;
+}
+
+bool begins_as_tar(std::string_view bytes) {
+  return bytes.size() >= block_bytes && !is_blank(bytes.substr(0, block_bytes)) &&
+         has_right_checksum(bytes.substr(0, block_bytes));
 }
 
 TarWriter::TarWriter(const std::filesystem::path& file)

@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/append_file.h"
@@ -22,10 +23,34 @@ struct TarEntry {
   int64_t size;
 };
 
-/// The regular files of an archive in their order; folders, links and devices are passed over.
-/// Throws Error naming `where` and the byte offset for anything that is not a whole tar: bad
-/// checksum, members reaching beyond the end, no end-of-archive block.
+/// A link, hard or symbolic, with the bytes of the member it stands for (after any further links).
+struct TarLink {
+  std::string name, target;
+  int64_t offset = 0, size = -1;  ///< -1: its target is no file of the archive
+  bool leaves = false;            ///< its target is outside the archive's folder
+};
+
+struct TarIndex {
+  std::vector<TarEntry> files;  ///< in their order
+  std::vector<TarLink> links;   ///< in their order
+  /// Other members, but folders: name, and what it is ("device").
+  std::vector<std::pair<std::string, std::string>> others;
+  int64_t archives = 1;      ///< one behind the other, as `cat a.tar b.tar` makes them
+  int64_t bytes_behind = 0;  ///< behind the last of them, not blank and no tar
+};
+
+/// The members of an archive and of those that follow behind its end. Links are resolved as
+/// Python's tarfile does: a hard link to the last member of its target's name before it, a symbolic
+/// one, relative to its folder, to the last in all. Throws Error naming `where` and the byte offset
+/// for anything that is not a whole tar: bad checksum, members reaching beyond the end, no
+/// end-of-archive block.
+TarIndex read_tar(std::span<const std::byte> archive, std::string_view where);
+
+/// The regular files alone.
 std::vector<TarEntry> index_tar(std::span<const std::byte> archive, std::string_view where);
+
+/// Whether the bytes begin as a tar does (its first header's checksum is right).
+bool begins_as_tar(std::string_view bytes);
 
 /// Writes an archive whose bytes depend on names and contents only: mode 0644, owner 0, time 0. It
 /// appears under its name at finish().

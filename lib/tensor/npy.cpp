@@ -62,6 +62,32 @@ std::string_view value_after(std::string_view text, std::string_view key) {
   return rest.starts_with(':') ? trim(rest.substr(1)) : std::string_view{};
 }
 
+/// `descr`: the type as the header has it, with what follows.
+[[noreturn]] void refuse_type(std::string_view descr, const std::string& file) {
+  if (descr.starts_with('[')) {
+    const std::string_view fields = descr.substr(0, descr.find("], '") + 1);
+    fail(
+        "{}: a structured array {}, expected numbers; save the one field that is meant: "
+        "numpy.save(FILE, a['NAME'])",
+        file, fields);
+  }
+  const std::string_view type = descr.substr(0, descr.find(','));
+  const std::string_view code = type.size() > 3 ? type.substr(1, type.size() - 2) : type;
+  std::string_view remedy = "convert it with a.astype('float32')";
+  if (code.size() > 1 && code[1] == 'V') {
+    remedy =
+        "bytes without a type, which is how bfloat16 is saved: then "
+        "a.view(ml_dtypes.bfloat16).astype('float32') has the numbers";
+  } else if (code.size() > 1 && code[1] == 'O') {
+    remedy = "Python objects; where they are rows of one length, numpy.stack(a).astype('float32')";
+  } else if (code.size() > 1 && (code[1] == 'U' || code[1] == 'S')) {
+    remedy = "text, not numbers";
+  } else if (code.starts_with('>')) {
+    remedy = "big-endian; convert it with a.astype('float32')";
+  }
+  fail("{}: .npy type {}, expected one such as '<f4' or '<f2'; {}", file, type, remedy);
+}
+
 /// `bytes`: the file's beginning; `file_bytes`: its size.
 Header parse_header(std::string_view bytes, size_t file_bytes, const std::string& file) {
   if (bytes.size() < 12 || !bytes.starts_with(magic)) {
@@ -86,10 +112,7 @@ Header parse_header(std::string_view bytes, size_t file_bytes, const std::string
       known = true;
     }
   }
-  if (!known) {
-    fail("{}: .npy type {}, expected one such as '<f4' or '<f2'; convert it with numpy's astype",
-         file, descr.substr(0, descr.find(',')));
-  }
+  if (!known) refuse_type(descr, file);
   if (!value_after(text, "'fortran_order'").starts_with("False")) {
     fail("{}: .npy in Fortran order; save it with numpy.ascontiguousarray", file);
   }

@@ -141,7 +141,7 @@ TEST(Ingest, TarsMayBeIncomplete) {
   EXPECT_EQ(reasons, (std::multiset<std::string>{
                          "t/lonely: no image", "t/bare: no tags", "t/broken: unreadable image",
                          "t/syntax: unreadable tags", "t/shape: unreadable tags",
-                         "t/text: repeated", "t/blank: no tags"}));
+                         "t/text: repeated", "t/blank: no tags", "t/mask_seg: no tags"}));
 }
 
 TEST(Ingest, ListsOfImagesBecomeShards) {
@@ -231,6 +231,7 @@ TEST(Ingest, FoldersAreTags) {
   fs::create_symlink(folder / "in/gone.png", folder / "in/animal/dangling.png");
   auto options = options_for(folder / "out", {(folder / "in").string()});
   options.duplicates = Duplicates::keep;
+  options.max_bad = 1;
   ingest(options);
   const Dataset data = Dataset::open(folder / "out");
   const Split& train = data.split("train");
@@ -238,7 +239,9 @@ TEST(Ingest, FoldersAreTags) {
   ASSERT_EQ(train.size(), 3);
   EXPECT_EQ(train.key(0), "Sky/x");
   EXPECT_EQ(tag_names(data, train.tags(1)), (Strings{"animal", "bird"}));
-  EXPECT_EQ(rejected_in(folder / "out").at(0)["reason"], "no tags");
+  // In the order of their paths: in/animal/dangling.png, in/top.png.
+  EXPECT_EQ(rejected_in(folder / "out").at(0)["reason"], "unreadable image");
+  EXPECT_EQ(rejected_in(folder / "out").at(1)["reason"], "no tags");
 }
 
 TEST(Ingest, ResizesTheShortSide) {

@@ -1,0 +1,27 @@
+// The files of a folder of images: which are images, and what is passed over.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "data/source.h"
+
+namespace hardmoe {
+
+/// Image files anywhere below the folder, relative to it, in path order. Links to folders are
+/// followed, but not back into a folder that they are in. A file is an image by its extension, and
+/// where that is of no kind known by its content. `report`: counts everything else, but what
+/// describes an image beside it: "photo.EXTENSION" or "photo.jpg.EXTENSION", where `companions` has
+/// the extension ("json").
+std::vector<std::filesystem::path> images_in(const std::filesystem::path& folder,
+                                             SourceReport* report = nullptr,
+                                             const std::vector<std::string>& companions = {});
+
+/// Whether the file, of any name, is an image of a known format by its first bytes.
+bool holds_image(const std::filesystem::path& file);
+
+/// The subfolders, links to folders too, hidden ones left out; sorted.
+std::vector<std::filesystem::path> subfolders_of(const std::filesystem::path& folder);
+
+}  // namespace hardmoe
