@@ -162,6 +162,11 @@ IngestResult ingest(const IngestOptions& options) {
                .reads = std::move(reads),
                .writes = std::move(writes)});
   if (stage.done()) {
+    if (options.strict) {
+      SourceReport before;
+      before.passed_over = passed_over_from(stage.results().value("passed_over", Json::object()));
+      before.refuse_passed_over();
+    }
     if (!options.retry_failed || !IngestWork::exists(options.out)) return {true, stage.results()};
     stage.reopen();
   }

@@ -45,6 +45,50 @@ TEST_P(TarKinds, IndexAgreesWithPython) {
 INSTANTIATE_TEST_SUITE_P(All, TarKinds,
                          testing::Values("ustar", "gnu", "pax", "pax_extra", "base256"));
 
+TEST(Tar, LinksAreWhatPythonExtracts) {
+  const std::string bytes = read_file(tars / "links.tar");
+  const TarIndex index = read_tar(std::as_bytes(std::span(bytes)), "links.tar");
+  const Json expected = read_json(tars / "links.json");
+  ASSERT_EQ(index.links.size(), expected.size());
+  for (size_t i = 0; i < index.links.size(); ++i) {
+    const TarLink& link = index.links[i];
+    EXPECT_EQ(link.name, expected[i][0]);
+    const Json& place = expected[i][1];
+    EXPECT_EQ(link.size, place.is_null() ? -1 : place[1].get<int64_t>()) << link.name;
+    EXPECT_EQ(link.offset, place.is_null() ? 0 : place[0].get<int64_t>()) << link.name;
+    EXPECT_EQ(link.leaves, link.name == "outside.jpg") << link.name;
+  }
+}
+
+TEST(Tar, LinksInACircleLeadNowhere) {
+  std::string bytes = read_file(tars / "links.tar");
+  const size_t at = bytes.find("gone.jpg");  // its target becomes itself
+  bytes.replace(at + 157, 12, std::string("gone.jpg\0\0\0\0", 12));
+  sign(bytes, at);
+  const TarIndex index = read_tar(std::as_bytes(std::span(bytes)), "links.tar");
+  for (const TarLink& link : index.links) {
+    if (link.name != "gone.jpg") continue;
+    EXPECT_EQ(link.size, -1);
+  }
+}
+
+TEST(Tar, WhatFollowsAnArchiveIsReadOrCounted) {
+  const std::string one = read_file(tars / "ustar.tar"), two = read_file(tars / "pax.tar");
+  const auto index = [](const std::string& bytes) {
+    return read_tar(std::as_bytes(std::span(bytes)), "x.tar");
+  };
+  const TarIndex both = index(one + two);
+  EXPECT_EQ(both.archives, 2);
+  EXPECT_EQ(both.files.size(), index(one).files.size() + index(two).files.size());
+  EXPECT_EQ(both.files.back().offset,
+            index(two).files.back().offset + static_cast<int64_t>(one.size()));
+  EXPECT_EQ(both.bytes_behind, 0);
+  EXPECT_EQ(index(one + std::string(3 * 512, '\0') + two).archives, 2);
+  EXPECT_EQ(index(one + "no tar at all").bytes_behind, 13);
+  EXPECT_EQ(index(one + std::string(700, '\0')).bytes_behind, 0);
+  expect_error([&] { index(one + two.substr(0, 700)); }, {"at byte", "truncated"});
+}
+
 TEST(Tar, EveryTruncationIsRefused) {
   const std::string whole = read_file(tars / "pax.tar");
   const auto entries = index_of(whole);

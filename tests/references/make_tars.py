@@ -2,6 +2,8 @@
 """Makes tests/files/tars: archives as Python's tarfile writes them, and NAME.json with where it finds
 the bytes of their regular files: [[name, offset, size], …].
 
+links.json has each link with the place of the bytes that extractfile gives, or null.
+
   make_tars.py [tests/files/tars]
 """
 import io
@@ -61,3 +63,38 @@ raw[148:156] = b' ' * 8
 raw[148:156] = b'%06o\0 ' % sum(raw[:512])
 (out / 'base256.tar').write_bytes(raw)
 listing('base256')
+
+# Links, also to links, with long names, back and forth, and to what is not there.
+with tarfile.open(out / 'links.tar', 'w', format=tarfile.GNU_FORMAT) as tar:
+    add(tar, 'a/one.jpg', b'1')
+    add(tar, 'a/same.jpg', type=tarfile.SYMTYPE, linkname='one.jpg')
+    add(tar, 'b/up.jpg', type=tarfile.SYMTYPE, linkname='../a/./one.jpg')
+    add(tar, 'b/hard.jpg', type=tarfile.LNKTYPE, linkname='a/one.jpg')
+    add(tar, 'b/chain.jpg', type=tarfile.SYMTYPE, linkname='up.jpg')
+    add(tar, 'early.jpg', type=tarfile.SYMTYPE, linkname='late.jpg')
+    add(tar, 'hard_early.jpg', type=tarfile.LNKTYPE, linkname='late.jpg')
+    add(tar, 'late.jpg', b'first of this name')
+    add(tar, 'hard_late.jpg', type=tarfile.LNKTYPE, linkname='late.jpg')
+    add(tar, 'late.jpg', b'second of this name')
+    add(tar, 'long.jpg', type=tarfile.SYMTYPE, linkname='n' * 130 + '.jpg')
+    add(tar, 'n' * 130 + '.jpg', b'a long name')
+    add(tar, 'l' * 130 + '.jpg', type=tarfile.LNKTYPE, linkname='n' * 130 + '.jpg')
+    add(tar, 'gone.jpg', type=tarfile.SYMTYPE, linkname='nothing.jpg')
+    add(tar, 'outside.jpg', type=tarfile.SYMTYPE, linkname='../../elsewhere.jpg')
+    add(tar, 'folder', type=tarfile.DIRTYPE)
+    add(tar, 'to_folder', type=tarfile.SYMTYPE, linkname='folder')
+with tarfile.open(out / 'links.tar') as tar:
+    found = []
+    for member in tar.getmembers():
+        if not (member.islnk() or member.issym()):
+            continue
+        place = None
+        try:
+            if (file := tar.extractfile(member)) is not None:
+                data = file.read()
+                place = [next(m.offset_data for m in tar.getmembers()
+                              if m.isreg() and tar.extractfile(m).read() == data), len(data)]
+        except KeyError:
+            pass
+        found.append([member.name, place])
+    (out / 'links.json').write_text(json.dumps(found))
