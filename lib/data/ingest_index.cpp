@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/signals.h"
 #include "base/text.h"
 #include "data/near_duplicates.h"
 #include "data/tags.h"
@@ -121,7 +122,9 @@ class Index {
   void for_each_row(const Take& take) const {
     std::vector<uint32_t> tags, truth;
     size_t next = 0;
+    constexpr size_t between_looks = size_t{1} << 14;
     for (size_t r = 0; r < rows_.size(); ++r) {
+      if (r % between_looks == 0) throw_if_interrupted();
       const Row& row = rows_[r];
       const auto begin = tags_.begin() + static_cast<int64_t>(row.tags_at);
       tags.assign(begin, begin + row.tags);

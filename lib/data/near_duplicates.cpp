@@ -7,6 +7,7 @@
 #include <numbers>
 #include <numeric>
 
+#include "base/signals.h"
 #include "data/resize.h"
 
 namespace hardmoe {
@@ -105,6 +106,7 @@ void join_runs(const std::vector<Entry>& entries, int key_bits, int distance, Gr
       ++end;
     }
     for (size_t i = begin; i < end; ++i) {
+      if (i % 1024 == 0) throw_if_interrupted();
       for (size_t j = i + 1; j < end; ++j) {
         if (std::popcount(entries[i].hash ^ entries[j].hash) <= distance) {
           groups.join(entries[i].number, entries[j].number);

@@ -6,6 +6,7 @@
 import os
 import sys
 
+import ml_dtypes
 import numpy as np
 from safetensors.numpy import save_file
 
@@ -20,6 +21,9 @@ np.save(f"{folder}/empty.npy", np.zeros((0, 4), np.float32))
 np.save(f"{folder}/fortran.npy", np.asfortranarray(grid.astype(np.float32)))
 np.save(f"{folder}/big_endian.npy", grid.astype(">f4"))
 np.save(f"{folder}/bool.npy", grid > 2)
+np.save(f"{folder}/bfloat16.npy", grid.astype(ml_dtypes.bfloat16))  # of pip's ml_dtypes
+np.save(f"{folder}/objects.npy", np.array([[1.0], [2.0, 3.0]], dtype=object), allow_pickle=True)
+np.save(f"{folder}/text.npy", np.array(["one", "two"]))
 np.save(f"{folder}/record.npy", np.zeros(2, [("a", "<f4"), ("b", "<i4")]))
 with open(f"{folder}/version2.npy", "wb") as out:
     np.lib.format.write_array(out, grid.astype(np.float32), version=(2, 0))

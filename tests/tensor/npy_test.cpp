@@ -90,7 +90,10 @@ TEST(Npy, RefusesWhatItCannotRead) {
   refused("fortran.npy", {"fortran.npy", "Fortran order", "ascontiguousarray"});
   refused("big_endian.npy", {"big_endian.npy", "expected", ">f4", "astype"});
   refused("bool.npy", {"expected", "|b1"});
-  refused("record.npy", {"expected"});
+  refused("record.npy", {"structured array", "('a', '<f4'), ('b', '<i4')", "a['NAME']"});
+  refused("bfloat16.npy", {"'<V2'", "bfloat16", "a.view(ml_dtypes.bfloat16)"});
+  refused("objects.npy", {"Python objects", "numpy.stack"});
+  refused("text.npy", {"text, not numbers"});
   refused("package.safetensors", {"not a .npy file"});
   refused("absent.npy", {"absent.npy", "No such file"});
   expect_error([] { MappedNpy(stored("f4.npy")).as<int32_t>(); }, {"f4.npy", "float32", "int32"});
