@@ -1,5 +1,7 @@
 #include "data/codec.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/signals.h"
 #include "data/augment.h"
@@ -56,13 +58,20 @@ Tensor turn_upright(Tensor image, int orientation) {
       Tensor::unfilled(DType::u8, {transposed ? width : height, transposed ? height : width, 3});
   const auto from = image.as<uint8_t>();
   const auto to = upright.as<uint8_t>();
-  for (int64_t y = 0; y < upright.size(0); ++y) {
-    for (int64_t x = 0; x < upright.size(1); ++x) {
-      const int64_t v = flip_rows ? upright.size(0) - 1 - y : y;
-      const int64_t u = flip_columns ? upright.size(1) - 1 - x : x;
-      const auto source = static_cast<size_t>(3 * (transposed ? u * width + v : v * width + u));
-      const auto target = static_cast<size_t>(3 * (y * upright.size(1) + x));
-      for (size_t c = 0; c < 3; ++c) to[target + c] = from[source + c];
+  // In squares that stay in the processor's cache, whose rows of one are columns of the other.
+  constexpr int64_t side = 32;
+  const int64_t rows = upright.size(0), columns = upright.size(1);
+  for (int64_t top = 0; top < rows; top += side) {
+    for (int64_t left = 0; left < columns; left += side) {
+      for (int64_t y = top; y < std::min(top + side, rows); ++y) {
+        for (int64_t x = left; x < std::min(left + side, columns); ++x) {
+          const int64_t v = flip_rows ? rows - 1 - y : y;
+          const int64_t u = flip_columns ? columns - 1 - x : x;
+          const auto source = static_cast<size_t>(3 * (transposed ? u * width + v : v * width + u));
+          const auto target = static_cast<size_t>(3 * (y * columns + x));
+          for (size_t c = 0; c < 3; ++c) to[target + c] = from[source + c];
+        }
+      }
     }
   }
   return upright;
