@@ -30,6 +30,7 @@ lib/base omp\.h
 lib/data (jpeglib|turbojpeg|jerror)
 lib/data png\.h
 lib/data webp/
+lib/data expat\.h
 lib/data (zlib|bzlib|zstd)\.h
 lib/cluster Eigen/
 lib/engine/cpu (oneapi/|dnnl)

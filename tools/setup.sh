@@ -17,7 +17,7 @@ TEXT
 packages=(
   g++ cmake ninja-build ccache git
   libssl-dev libfmt-dev libyaml-cpp-dev nlohmann-json3-dev libutf8proc-dev libcli11-dev
-  libjpeg-dev libpng-dev libwebp-dev zlib1g-dev libbz2-dev libzstd-dev libeigen3-dev libgtest-dev
+  libjpeg-dev libpng-dev libwebp-dev zlib1g-dev libbz2-dev libzstd-dev libexpat1-dev libeigen3-dev libgtest-dev
   libdnnl-dev ocl-icd-opencl-dev # Debian's oneDNN package asks CMake for OpenCL, and only recommends it
 )
 cuda=no

@@ -33,7 +33,7 @@ void check_augment(const AugmentConfig& config, int image_size);
 
 /// Decodes JPEG, PNG or WebP to uint8 H×W×3 RGB, upright by its EXIF orientation; gray and CMYK are
 /// converted, 16 bits rounded to 8, transparency laid over white. Throws Error with the reason (the
-/// caller adds which file).
+/// caller adds which file), and Error(interrupted) soon after SIGTERM.
 Tensor decode_image(std::span<const std::byte> bytes);
 
 /// The largest square in the middle.

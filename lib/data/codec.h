@@ -1,5 +1,6 @@
 // Encoded images and pixels: JPEG (libjpeg-turbo), PNG (libpng), WebP (libwebp). decode_image,
-// which most callers want, is in augment.h. The codecs' own warnings never reach stderr.
+// which most callers want, is in augment.h; what files hold besides pixels, in image_metadata.h.
+// The codecs' own warnings never reach stderr.
 #pragma once
 
 #include <cstddef>
@@ -36,15 +37,24 @@ struct StoredImage {
   int orientation = 1;
 };
 
-/// Each throws Error with the reason: corrupt, truncated, too large.
-StoredImage decode_jpeg(std::span<const std::byte> bytes);
-StoredImage decode_png(std::span<const std::byte> bytes);
-StoredImage decode_webp(std::span<const std::byte> bytes);
+/// What a decode does once SIGTERM or SIGINT arrived: stops with Error(interrupted), within a
+/// fraction of a second, or finishes, for a caller who still wants the image.
+enum class OnSignal { stop, finish };
+
+/// Each throws Error with the reason: corrupt, truncated, too large, or interrupted.
+StoredImage decode_jpeg(std::span<const std::byte> bytes, OnSignal on_signal);
+StoredImage decode_png(std::span<const std::byte> bytes, OnSignal on_signal);
+StoredImage decode_webp(std::span<const std::byte> bytes, OnSignal on_signal);
 
 /// Images of more pixels than this are refused before memory is taken for them.
 inline constexpr int64_t max_pixels = 178'956'970;  // as Pillow: 0.5 GB of RGB
 /// Throws Error unless 1 ≤ width·height ≤ max_pixels.
 void check_pixels(int64_t width, int64_t height);
+/// What decoding one image may take at once: its pixels, what the codec holds, and the pixels again
+/// where they are turned upright.
+inline constexpr int64_t max_decode_bytes = int64_t{1} << 30;
+/// Throws Error if `bytes` are more than that. `what` needs them: "a progressive JPEG".
+void check_decode_memory(int64_t bytes, std::string_view what, int64_t width, int64_t height);
 
 /// A pixel of value `value` and opacity `alpha`, over white.
 inline uint8_t over_white(int value, int alpha) {
@@ -52,8 +62,6 @@ inline uint8_t over_white(int value, int alpha) {
   return static_cast<uint8_t>((sum + 127) / 255);
 }
 
-/// EXIF orientation (1 … 8) in a TIFF structure; 1 where there is none or it is damaged.
-int exif_orientation(std::span<const std::byte> tiff);
 /// The H×W×3 image turned upright from EXIF orientation 1 … 8.
 Tensor turn_upright(Tensor image, int orientation);
 /// Where in the stored pixels, height×width, the region of the upright image lies.

@@ -1,6 +1,5 @@
 #include <csetjmp>
 #include <cstdio>
-#include <cstring>
 // <cstdio> first: jpeglib.h needs FILE and size_t.
 #include <jpeglib.h>
 
@@ -13,10 +12,14 @@
 #include <cstdlib>
 
 #include "base/error.h"
-#include "data/codec.h"
+#include "base/signals.h"
+#include "data/image_metadata.h"
 
 namespace hardmoe {
 namespace {
+
+/// Why libjpeg was left.
+enum class JpegEnd { error, truncated, scans, interrupted };
 
 /// libjpeg reports through callbacks and leaves by longjmp, which runs no destructors: the
 /// functions below that call setjmp hold plain data only.
@@ -24,22 +27,45 @@ struct JpegErrors {
   jpeg_error_mgr manager;
   jmp_buf leave;
   char message[JMSG_LENGTH_MAX] = {};
-  bool truncated = false;
+  JpegEnd end = JpegEnd::error;
 
   JpegErrors() {
     jpeg_std_error(&manager);
     manager.error_exit = [](j_common_ptr info) {
-      auto* self = reinterpret_cast<JpegErrors*>(info->err);
-      info->err->format_message(info, self->message);
-      std::longjmp(self->leave, 1);
+      info->err->format_message(info, reinterpret_cast<JpegErrors*>(info->err)->message);
+      stop(info, JpegEnd::error);
     };
     manager.output_message = [](j_common_ptr) {};
     manager.emit_message = [](j_common_ptr info, int level) {
       if (level >= 0) return;
-      // Other warnings (stray bytes between markers, odd versions) leave the picture whole.
+      // Other warnings (stray bytes between markers, odd versions) leave the picture whole. What is
+      // missing would be gray, and take as long as a picture.
       const int code = info->err->msg_code;
-      if (code == JWRN_JPEG_EOF || code == JWRN_HIT_MARKER) {
-        reinterpret_cast<JpegErrors*>(info->err)->truncated = true;
+      if (code == JWRN_JPEG_EOF || code == JWRN_HIT_MARKER) stop(info, JpegEnd::truncated);
+    };
+  }
+
+  [[noreturn]] static void stop(j_common_ptr info, JpegEnd end) {
+    auto* self = reinterpret_cast<JpegErrors*>(info->err);
+    self->end = end;
+    std::longjmp(self->leave, 1);
+  }
+};
+
+/// Asked by libjpeg every few rows, also while it gathers the scans of a progressive picture.
+struct JpegWatch {
+  jpeg_progress_mgr manager = {};
+  OnSignal on_signal = OnSignal::finish;
+  int scans = 1;  ///< that the picture may have
+
+  JpegWatch() {
+    manager.progress_monitor = [](j_common_ptr info) {
+      const auto* self = reinterpret_cast<JpegWatch*>(info->progress);
+      if (reinterpret_cast<j_decompress_ptr>(info)->input_scan_number > self->scans) {
+        JpegErrors::stop(info, JpegEnd::scans);
+      }
+      if (self->on_signal == OnSignal::stop && interrupted()) {
+        JpegErrors::stop(info, JpegEnd::interrupted);
       }
     };
   }
@@ -48,6 +74,7 @@ struct JpegErrors {
 struct JpegReader {
   jpeg_decompress_struct info = {};
   JpegErrors errors;
+  JpegWatch watch;
   JpegReader() { info.err = &errors.manager; }
   ~JpegReader() { jpeg_destroy_decompress(&info); }
   JpegReader(const JpegReader&) = delete;
@@ -55,12 +82,11 @@ struct JpegReader {
 };
 
 bool begin(JpegReader& reader, std::span<const std::byte> bytes) {
-  reader.errors.truncated = false;
   if (setjmp(reader.errors.leave) != 0) return false;
   auto& info = reader.info;
   if (info.mem == nullptr) {
     jpeg_create_decompress(&info);
-    jpeg_save_markers(&info, JPEG_APP0 + 1, 0xFFFF);
+    info.progress = &reader.watch.manager;
   } else {
     jpeg_abort_decompress(&info);
   }
@@ -71,14 +97,16 @@ bool begin(JpegReader& reader, std::span<const std::byte> bytes) {
   return true;
 }
 
-int orientation_of(const jpeg_decompress_struct& info) {
-  for (auto marker = info.marker_list; marker != nullptr; marker = marker->next) {
-    constexpr size_t lead = 6;  // "Exif\0\0", then a TIFF structure
-    if (marker->data_length <= lead || std::memcmp(marker->data, "Exif\0\0", lead) != 0) continue;
-    return exif_orientation(
-        std::as_bytes(std::span(marker->data + lead, marker->data_length - lead)));
+/// Pictures of several scans are gathered as coefficients before there are pixels.
+int64_t coefficient_bytes(jpeg_decompress_struct& info) {
+  int64_t blocks = 0;
+  if (jpeg_has_multiple_scans(&info) == FALSE) return 0;
+  for (int i = 0; i < info.num_components; ++i) {
+    const auto& component = info.comp_info[i];
+    blocks += static_cast<int64_t>(component.width_in_blocks + 4) *
+              static_cast<int64_t>(component.height_in_blocks + 4);
   }
-  return 1;
+  return blocks * static_cast<int64_t>(sizeof(JBLOCK));
 }
 
 /// Gets ready to read the output columns [left, left + width) at 1/reduction; widened here to whole
@@ -97,14 +125,11 @@ bool start(JpegReader& reader, unsigned reduction, JDIMENSION& left, JDIMENSION&
   return true;
 }
 
-/// Inks multiply what they let through. Adobe's files, nearly all there are, store 255 − ink.
-void cmyk_to_rgb(const uint8_t* cmyk, int64_t width, bool inverted, uint8_t* rgb) {
+/// Inks multiply what they let through. Files store 255 − ink, as Adobe does: those without Adobe's
+/// marker are read so, too, by Pillow, OpenCV and torchvision.
+void cmyk_to_rgb(const uint8_t* cmyk, int64_t width, uint8_t* rgb) {
   for (int64_t x = 0; x < width; ++x, cmyk += 4, rgb += 3) {
-    const int black = inverted ? cmyk[3] : 255 - cmyk[3];
-    for (int c = 0; c < 3; ++c) {
-      const int ink = inverted ? cmyk[c] : 255 - cmyk[c];
-      rgb[c] = static_cast<uint8_t>((ink * black + 127) / 255);
-    }
+    for (int c = 0; c < 3; ++c) rgb[c] = static_cast<uint8_t>((cmyk[c] * cmyk[3] + 127) / 255);
   }
 }
 
@@ -124,8 +149,7 @@ bool read_rows(JpegReader& reader, JDIMENSION top, JDIMENSION height, uint8_t* p
     for (JDIMENSION i = 0; i < wanted; ++i) rows[i] = row + stride * i;
     if (scratch != nullptr) rows[0] = scratch;
     jpeg_read_scanlines(&info, rows, wanted);
-    if (scratch != nullptr)
-      cmyk_to_rgb(scratch, info.output_width, info.saw_Adobe_marker != 0, row);
+    if (scratch != nullptr) cmyk_to_rgb(scratch, info.output_width, row);
   }
   if (info.output_scanline == info.output_height) jpeg_finish_decompress(&info);
   return true;
@@ -172,25 +196,46 @@ struct JpegDecoder::State {
   JpegReader reader;
   std::vector<uint8_t> scratch;
 
-  [[noreturn]] void refuse() const { fail("damaged JPEG: {}", reader.errors.message); }
+  [[noreturn]] void refuse() const {
+    switch (reader.errors.end) {
+      case JpegEnd::truncated:
+        fail("truncated JPEG: part of the picture is missing");
+      case JpegEnd::scans:
+        fail("a JPEG of more than {} scans, the limit for its {}×{} pixels", reader.watch.scans,
+             reader.info.image_width, reader.info.image_height);
+      case JpegEnd::interrupted:
+        throw_if_interrupted();
+        [[fallthrough]];
+      case JpegEnd::error:
+        break;
+    }
+    fail("damaged JPEG: {}", reader.errors.message);
+  }
 
   void read(JDIMENSION top, JDIMENSION height, uint8_t* pixels) {
     const auto& info = reader.info;
     const bool four = info.out_color_space == JCS_CMYK;
     if (four) scratch.resize(size_t{4} * info.output_width);
     if (!read_rows(reader, top, height, pixels, four ? scratch.data() : nullptr)) refuse();
-    if (reader.errors.truncated) fail("truncated JPEG: part of the picture is missing");
   }
 };
 
-JpegDecoder::JpegDecoder() : state_(std::make_unique<State>()) {}
+JpegDecoder::JpegDecoder(OnSignal on_signal) : state_(std::make_unique<State>()) {
+  state_->reader.watch.on_signal = on_signal;
+}
 JpegDecoder::~JpegDecoder() = default;
 
 ImageHeader JpegDecoder::open(std::span<const std::byte> bytes) {
   if (!begin(state_->reader, bytes)) state_->refuse();
-  const auto& info = state_->reader.info;
-  check_pixels(info.image_width, info.image_height);
-  return {info.image_height, info.image_width, orientation_of(info)};
+  auto& info = state_->reader.info;
+  const int64_t width = info.image_width;
+  const int64_t height = info.image_height;
+  check_pixels(width, height);
+  check_decode_memory(coefficient_bytes(info) + 3 * width * height, "a progressive JPEG", width,
+                      height);
+  state_->reader.watch.scans =
+      static_cast<int>(std::min<int64_t>(max_scans, max_scan_pixels / (width * height)));
+  return {height, width, std::max(1, image_orientation(bytes))};
 }
 
 DecodedPart JpegDecoder::read(const Region& region, int reduction, std::vector<uint8_t>& memory) {
@@ -220,13 +265,13 @@ Tensor JpegDecoder::read_whole() {
   JDIMENSION left = 0;
   JDIMENSION width = info.image_width;
   if (!start(s.reader, 1, left, width)) s.refuse();
-  Tensor pixels(DType::u8, {info.image_height, info.image_width, 3});
+  Tensor pixels = Tensor::unfilled(DType::u8, {info.image_height, info.image_width, 3});
   s.read(0, info.image_height, pixels.as<uint8_t>().data());
   return pixels;
 }
 
-StoredImage decode_jpeg(std::span<const std::byte> bytes) {
-  JpegDecoder decoder;
+StoredImage decode_jpeg(std::span<const std::byte> bytes, OnSignal on_signal) {
+  JpegDecoder decoder(on_signal);
   const ImageHeader header = decoder.open(bytes);
   return {decoder.read_whole(), header.orientation};
 }

@@ -8,6 +8,7 @@
 #include <span>
 #include <vector>
 
+#include "data/codec.h"
 #include "data/resize.h"
 
 namespace hardmoe {
@@ -24,10 +25,16 @@ struct DecodedPart {
   Box box;
 };
 
+/// Scans that a JPEG may have (usual progressive ones have 10 to 20), and pixels in all of them
+/// together, in each of which the whole picture is gone through: a second's work. What has more is
+/// refused.
+inline constexpr int max_scans = 500;
+inline constexpr int64_t max_scan_pixels = 4'000'000'000;
+
 /// Decodes one picture after the other, keeping the library's state. For one thread.
 class JpegDecoder {
  public:
-  JpegDecoder();
+  explicit JpegDecoder(OnSignal on_signal);
   ~JpegDecoder();
   JpegDecoder(const JpegDecoder&) = delete;
   JpegDecoder& operator=(const JpegDecoder&) = delete;

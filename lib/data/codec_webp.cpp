@@ -1,60 +1,67 @@
 #include <webp/decode.h>
 
-#include <vector>
+#include <algorithm>
+#include <memory>
 
 #include "base/error.h"
+#include "base/signals.h"
 #include "data/codec.h"
+#include "data/image_metadata.h"
 
 namespace hardmoe {
 namespace {
 
-/// The EXIF chunk of a RIFF file: chunks of four letters, a little-endian length, padded bytes.
-int webp_orientation(std::span<const std::byte> bytes) {
-  const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  size_t at = 12;
-  while (at + 8 <= text.size()) {
-    size_t length = 0;
-    for (size_t i = 0; i < 4; ++i) length |= std::to_integer<size_t>(bytes[at + 4 + i]) << (8 * i);
-    const size_t begin = at + 8;
-    if (length > text.size() - begin) return 1;
-    if (text.substr(at, 4) == "EXIF") {
-      // Some writers keep JPEG's lead "Exif\0\0".
-      const bool lead = text.substr(begin, 4) == "Exif" && length > 6;
-      return exif_orientation(bytes.subspan(begin + (lead ? 6 : 0), length - (lead ? 6 : 0)));
-    }
-    at = begin + length + length % 2;
+/// Decodes into `pixels`, a piece of the file after the other, so that signals are noticed between.
+void decode(std::span<const std::byte> bytes, WEBP_CSP_MODE mode, std::span<uint8_t> pixels,
+            size_t stride, OnSignal on_signal) {
+  WebPDecoderConfig config;
+  if (WebPInitDecoderConfig(&config) == 0) fail("libwebp is of another version than its headers");
+  config.output.colorspace = mode;
+  config.output.is_external_memory = 1;
+  config.output.u.RGBA = {pixels.data(), static_cast<int>(stride), pixels.size()};
+  const std::unique_ptr<WebPIDecoder, decltype(&WebPIDelete)> decoder(
+      WebPIDecode(nullptr, 0, &config), WebPIDelete);
+  if (decoder == nullptr) throw std::bad_alloc();
+  constexpr size_t piece = 1 << 16;
+  const auto* data = reinterpret_cast<const uint8_t*>(bytes.data());
+  VP8StatusCode status = VP8_STATUS_SUSPENDED;
+  for (size_t given = 0; status == VP8_STATUS_SUSPENDED && given < bytes.size();) {
+    if (on_signal == OnSignal::stop) throw_if_interrupted();
+    given = std::min(given + piece, bytes.size());
+    status = WebPIUpdate(decoder.get(), data, given);
   }
-  return 1;
+  if (status != VP8_STATUS_OK) fail("damaged or truncated WebP");
 }
 
 }  // namespace
 
-StoredImage decode_webp(std::span<const std::byte> bytes) {
-  const auto* data = reinterpret_cast<const uint8_t*>(bytes.data());
+StoredImage decode_webp(std::span<const std::byte> bytes, OnSignal on_signal) {
   WebPBitstreamFeatures features;
+  const auto* data = reinterpret_cast<const uint8_t*>(bytes.data());
   if (WebPGetFeatures(data, bytes.size(), &features) != VP8_STATUS_OK) {
     fail("damaged WebP: unreadable header");
   }
   if (features.has_animation != 0) fail("animated WebP; only still images are accepted");
-  check_pixels(features.width, features.height);
-  const auto width = static_cast<size_t>(features.width);
-  const auto height = static_cast<size_t>(features.height);
-  StoredImage image{Tensor(DType::u8, {features.height, features.width, 3}),
-                    webp_orientation(bytes)};
-  uint8_t* pixels = image.pixels.as<uint8_t>().data();
-  if (features.has_alpha == 0) {
-    if (WebPDecodeRGBInto(data, bytes.size(), pixels, 3 * width * height, 3 * features.width) ==
-        nullptr) {
-      fail("damaged or truncated WebP");
-    }
+  const int64_t width = features.width;
+  const int64_t height = features.height;
+  const bool alpha = features.has_alpha != 0;
+  check_pixels(width, height);
+  // What libwebp keeps of a lossless picture, or of another's transparency; what is made of it.
+  constexpr int lossy = 1;
+  const int64_t kept = features.format != lossy ? 4 : alpha ? 1 : 0;
+  check_decode_memory((kept + (alpha ? 4 : 0) + 3) * width * height,
+                      alpha ? "a WebP with transparency" : "a lossless WebP", width, height);
+  StoredImage image{Tensor::unfilled(DType::u8, {height, width, 3}),
+                    std::max(1, image_orientation(bytes))};
+  const auto pixels = image.pixels.as<uint8_t>();
+  if (!alpha) {
+    decode(bytes, MODE_RGB, pixels, static_cast<size_t>(3 * width), on_signal);
     return image;
   }
-  std::vector<uint8_t> rgba(4 * width * height);
-  if (WebPDecodeRGBAInto(data, bytes.size(), rgba.data(), rgba.size(), 4 * features.width) ==
-      nullptr) {
-    fail("damaged or truncated WebP");
-  }
-  for (size_t i = 0; i < width * height; ++i) {
+  const auto count = static_cast<size_t>(width * height);
+  const auto rgba = std::make_unique_for_overwrite<uint8_t[]>(4 * count);
+  decode(bytes, MODE_RGBA, {rgba.get(), 4 * count}, static_cast<size_t>(4 * width), on_signal);
+  for (size_t i = 0; i < count; ++i) {
     for (size_t c = 0; c < 3; ++c) pixels[3 * i + c] = over_white(rgba[4 * i + c], rgba[4 * i + 3]);
   }
   return image;

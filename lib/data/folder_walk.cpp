@@ -143,6 +143,14 @@ std::vector<fs::path> images_in(const fs::path& folder, SourceReport* report,
   return Walk(folder, report, companions).run();
 }
 
+fs::path text_beside(const fs::path& image, const char* extension) {
+  for (fs::path file :
+       {fs::path(image).replace_extension(extension), fs::path(image.string() + extension)}) {
+    if (fs::exists(file)) return file;
+  }
+  return {};
+}
+
 bool holds_image(const fs::path& file) {
   const int descriptor = ::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (descriptor < 0) return false;

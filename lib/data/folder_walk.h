@@ -18,6 +18,10 @@ std::vector<std::filesystem::path> images_in(const std::filesystem::path& folder
                                              SourceReport* report = nullptr,
                                              const std::vector<std::string>& companions = {});
 
+/// "photo.json" beside "photo.jpg", or "photo.jpg.json", for the extension ".json"; empty if there
+/// is neither.
+std::filesystem::path text_beside(const std::filesystem::path& image, const char* extension);
+
 /// Whether the file, of any name, is an image of a known format by its first bytes.
 bool holds_image(const std::filesystem::path& file);
 

@@ -87,10 +87,14 @@ std::string_view kind_of_brands(std::string_view text) {
   return kind;
 }
 
-/// Portable bitmaps: P1 to P7 and a blank.
+/// Portable bitmaps: P1 to P6, a blank and a number or a comment; P7 and its first field.
 bool is_pnm(std::string_view text) {
-  return text.size() > 2 && text[0] == 'P' && text[1] >= '1' && text[1] <= '7' &&
-         (text[2] == '\n' || text[2] == ' ' || text[2] == '\r' || text[2] == '\t');
+  if (text.size() < 4 || text[0] != 'P') return false;
+  if (text[1] == '7')
+    return text[2] == '\n' && (text[3] == '#' || (text[3] >= 'A' && text[3] <= 'Z'));
+  const bool blank = text[2] == '\n' || text[2] == ' ' || text[2] == '\r' || text[2] == '\t';
+  return text[1] >= '1' && text[1] <= '6' && blank &&
+         (text[3] == '#' || (text[3] >= '0' && text[3] <= '9'));
 }
 
 /// What downloads and checkouts leave in an image's place.

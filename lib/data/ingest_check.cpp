@@ -8,7 +8,9 @@ namespace hardmoe {
 namespace fs = std::filesystem;
 
 bool is_in_file(const SourceItem& item, SourceKind kind) {
-  if (item.rejection == Rejection::unreadable_tags) return kind == SourceKind::folder;
+  if (item.rejection == Rejection::unreadable_tags) {
+    return kind == SourceKind::folder || kind == SourceKind::photos;
+  }
   switch (kind) {
     case SourceKind::webdataset:
     case SourceKind::cifar10:

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "data/augment.h"
+#include "data/image_metadata.h"
 #include "data/near_duplicates.h"
 #include "data/resize.h"
 
@@ -30,19 +31,36 @@ void refuse(Examined& out, Rejection reason, const ImageSize& size) {
   out.item.detail = fmt::format("{}×{} pixels", size.width, size.height);
 }
 
+/// An image whose orientation only its metadata tell becomes a copy that has it in its EXIF; not
+/// one that says itself how it lies, nor one that was turned since the metadata were written.
+void keep_orientation(Examined& out) {
+  SourceItem& item = out.item;
+  if (item.orientation < 2 || item.orientation > 8) return;
+  const auto bytes = std::as_bytes(std::span(out.original()));
+  if (image_orientation(bytes) != 0) return;
+  const ImageSize size = image_size(bytes);
+  const bool sideways = item.orientation >= 5;
+  const bool swapped = size.width == item.stored_height && size.height == item.stored_width;
+  if (sideways && swapped && size.width != size.height) return;
+  item.made = with_orientation(bytes, item.orientation);
+  item.offset = -1;  // its bytes are not the tar's
+}
+
 void check_image(Examined& out, const IngestOptions& options) {
-  const std::string_view bytes = out.original();
+  std::string_view bytes = out.original();
   if (bytes.size() > static_cast<size_t>(std::numeric_limits<int32_t>::max())) {
     fail("{} bytes; at most 2 GiB are accepted", bytes.size());
   }
-  const auto encoded = std::as_bytes(std::span(bytes));
-  const std::string_view known = known_image_format(encoded);
+  const std::string_view known = known_image_format(std::as_bytes(std::span(bytes)));
   if (!known.empty() && known != "JPEG" && known != "PNG" && known != "WebP") {
     out.item.rejection = Rejection::other_format;
     out.item.detail = fmt::format("{}; convert it to PNG or JPEG", known);
     return;
   }
-  out.format = image_format(encoded);
+  out.format = image_format(std::as_bytes(std::span(bytes)));
+  keep_orientation(out);
+  bytes = out.original();
+  const auto encoded = std::as_bytes(std::span(bytes));
   const ImageSize size = image_size(encoded);
   if (size.width > options.max_pixels / size.height) {
     refuse(out, Rejection::too_large, size);

@@ -263,6 +263,7 @@ void IngestReader::read_again() {
     }
     Examined examined =
         examine(*source, static_cast<int64_t>(item - planned->first), options_, rules_);
+    throw_if_interrupted();  // perhaps in the middle of an image
     take(examined, *planned, item, work_.position.retried);
     checkpoint_now_and_then();
     progress.update(work_.position.retried);

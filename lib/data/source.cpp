@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "data/source_kinds.h"
 #include "data/tags.h"
+#include "data/unicode_text.h"
 
 namespace hardmoe {
 namespace {
@@ -64,30 +65,6 @@ std::string missing_tags(const Json& value, const ColumnNames& columns) {
     if (value.contains(name)) return fmt::format("field '{}' is empty", name);
   }
   return missing_field(value, "tags", names);
-}
-
-/// The length of the UTF-8 sequence at `at`, 0 if it is not one.
-size_t utf8_length(std::string_view text, size_t at) {
-  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
-  const size_t length = byte(at) < 0x80                       ? 1
-                        : byte(at) >= 0xC2 && byte(at) < 0xE0 ? 2
-                        : (byte(at) & 0xF0) == 0xE0           ? 3
-                        : byte(at) >= 0xF0 && byte(at) < 0xF5 ? 4
-                                                              : 0;
-  if (length == 0 || at + length > text.size()) return 0;
-  for (size_t i = 1; i < length; ++i) {
-    if ((byte(at + i) & 0xC0) != 0x80) return 0;
-  }
-  // Overlong forms and surrogates, which the lead byte alone does not exclude.
-  if (length == 3 &&
-      ((byte(at) == 0xE0 && byte(at + 1) < 0xA0) || (byte(at) == 0xED && byte(at + 1) >= 0xA0))) {
-    return 0;
-  }
-  if (length == 4 &&
-      ((byte(at) == 0xF0 && byte(at + 1) < 0x90) || (byte(at) == 0xF4 && byte(at + 1) >= 0x90))) {
-    return 0;
-  }
-  return length;
 }
 
 }  // namespace
@@ -204,6 +181,7 @@ Json read_json_metadata(std::string_view text, const SourceOptions& options, Sou
     item.tags = std::move(*tags);
   }
   item.truth = read_fields(value, options.columns.truth, "truth", options, item);
+  read_exif_text(value, item);
   if (item.rejection == Rejection::none && item.tags.empty()) {
     item.detail = missing_tags(value, options.columns);
   }

@@ -59,8 +59,11 @@ struct SourceItem {
   std::filesystem::path tar;         ///< … of which of the source's tars()
   int64_t offset = -1;               ///< … and where in it
   std::filesystem::path path;        ///< a file
-  std::string made;                  ///< a PNG made of the source's pixels
+  std::string made;                  ///< an image made of the source's pixels, or a changed copy
   int orientation = 0;  ///< EXIF 1 … 8 as its metadata have it, for images without one; 0: unknown
+  int64_t stored_width =
+      0;  ///< … and its size when they were written, 0: unknown. An image that has
+  int64_t stored_height = 0;  ///< been turned since is not turned again
   Rejection rejection = Rejection::none;
   std::string detail;  ///< of the rejection
 };
@@ -92,11 +95,12 @@ enum class SourceKind {
   cifar100,
   idx,
   tiny_imagenet,
+  photos,
 };
 /// As `--format` and a source's prefix name them, in the order of SourceKind.
-inline constexpr std::array<std::string_view, 10> source_kind_names = {
-    "webdataset", "jsonl",   "csv",      "tsv", "folder",
-    "yfcc100m",   "cifar10", "cifar100", "idx", "tiny-imagenet"};
+inline constexpr std::array<std::string_view, 11> source_kind_names = {
+    "webdataset", "jsonl",    "csv", "tsv",           "folder", "yfcc100m",
+    "cifar10",    "cifar100", "idx", "tiny-imagenet", "photos"};
 
 /// Which columns of a list, or fields of a JSON object, hold what. Empty: the usual names.
 struct ColumnNames {

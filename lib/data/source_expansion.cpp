@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "data/folder_walk.h"
 #include "data/source_guess.h"
@@ -81,7 +82,8 @@ class Expansion {
       found_.sources.push_back({folder, *kind});  // a part of it
       return;
     }
-    const bool may_have_splits = kind == SourceKind::folder || kind == SourceKind::webdataset ||
+    const bool may_have_splits = kind == SourceKind::folder || kind == SourceKind::photos ||
+                                 kind == SourceKind::webdataset ||
                                  (!kind && !fs::exists(folder / "wnids.txt"));
     if (may_have_splits) {
       if (const auto splits = splits_in_subfolders(folder)) {
@@ -89,18 +91,40 @@ class Expansion {
         return;
       }
     }
-    const SourceKind found = kind ? *kind : kind_of_folder(folder);
+    const SourceKind found = kind ? *kind : photos_or(kind_of_folder(folder), folder);
     switch (found) {
       case SourceKind::webdataset:
         add_tars(folder);
         break;
       case SourceKind::folder:
+      case SourceKind::photos:
         warn_of_containers(folder);
         found_.sources.push_back({folder, found});
         break;
       default:
         add_data_set(folder, found);
     }
+  }
+
+  /// Photographs that hold keywords are not tagged by the folders they are in.
+  SourceKind photos_or(SourceKind kind, const fs::path& folder) {
+    if (kind != SourceKind::folder) return kind;
+    constexpr int64_t sample = 64;
+    constexpr double most = 0.5, some = 0.05;
+    const double share = share_with_keywords(folder, sample);
+    if (share < some) return kind;
+    if (share >= most) {
+      log_info(
+          "{0}: photographs there hold keywords, which become their tags (folder:{0} takes the "
+          "names of folders instead)",
+          folder.string());
+      return SourceKind::photos;
+    }
+    found_.report.warnings.push_back(
+        fmt::format("{0}: tags are the names of folders; some photographs there hold keywords "
+                    "({1:.0f} of 100 looked at), which photos:{0} reads",
+                    folder.string(), 100 * share));
+    return kind;
   }
 
   /// The subfolder of the split asked for is read as if it had been named; where training is asked

@@ -13,15 +13,6 @@ namespace hardmoe {
 namespace fs = std::filesystem;
 namespace {
 
-/// "photo.json" beside "photo.jpg", or "photo.jpg.json"; empty if there is neither.
-fs::path beside(const fs::path& image, const char* extension) {
-  for (const fs::path& file :
-       {fs::path(image).replace_extension(extension), fs::path(image.string() + extension)}) {
-    if (fs::exists(file)) return file;
-  }
-  return {};
-}
-
 class FolderSource : public Source {
  public:
   FolderSource(fs::path folder, const SourceOptions& options)
@@ -42,8 +33,9 @@ class FolderSource : public Source {
     item.path = folder_ / image;
     item.file = item.path.string();
     item.key = safe_key((image.parent_path() / image.stem()).string());
-    const fs::path json = beside(item.path, ".json");
-    const fs::path text = options_.columns.tags.empty() ? beside(item.path, ".txt") : fs::path();
+    const fs::path json = text_beside(item.path, ".json");
+    const fs::path text =
+        options_.columns.tags.empty() ? text_beside(item.path, ".txt") : fs::path();
     if (!json.empty()) read_json_metadata(read_file(json), options_, item);
     if (!text.empty() && item.rejection == Rejection::none && item.tags.empty()) {
       read_tag_text(read_file(text), options_, item);

@@ -55,6 +55,18 @@ std::unique_ptr<Source> open_tiny_imagenet(const std::filesystem::path& part,
 /// "validation", "dev"); "" for others.
 std::string_view split_named(std::string_view name);
 
+/// Photographs in a folder and its subfolders, whose tags are the keywords inside them and in .xmp
+/// files beside them (keywords.h); folders' names are not.
+std::unique_ptr<Source> open_photos(const std::filesystem::path& folder,
+                                    const SourceOptions& options);
+/// Of `sample` images, evenly spread over those of the folder tree, the share (0 … 1) that has
+/// keywords and no .json or .txt beside it; 0 where there are no images.
+double share_with_keywords(const std::filesystem::path& folder, int64_t sample);
+
+/// img2dataset writes images without the orientation they had, and keeps it in a text "exif" of
+/// their metadata: puts it into the item, with the size that was written.
+void read_exif_text(const Json& metadata, SourceItem& item);
+
 /// Names of numbered labels, a line each. Throws Error if the file holds none.
 std::vector<std::string> read_label_names(const std::filesystem::path& file);
 

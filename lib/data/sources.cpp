@@ -15,9 +15,10 @@ std::vector<fs::path> input_files(const SourceSpec& source, const SourceOptions&
   std::vector<fs::path> files;
   switch (source.kind) {
     case SourceKind::folder:
+    case SourceKind::photos:
     case SourceKind::tiny_imagenet:
       for (const auto& image : images_in(path)) files.push_back(path / image);
-      if (source.kind == SourceKind::folder) break;
+      if (source.kind != SourceKind::tiny_imagenet) break;
       files.push_back(path.parent_path() / "wnids.txt");
       if (fs::exists(path / "val_annotations.txt")) files.push_back(path / "val_annotations.txt");
       files.push_back(wordnet_nouns(options.wordnet));
@@ -63,6 +64,8 @@ std::unique_ptr<Source> open_source(const SourceSpec& source, const SourceOption
   switch (source.kind) {
     case SourceKind::folder:
       return open_folder(file, options);
+    case SourceKind::photos:
+      return open_photos(file, options);
     case SourceKind::yfcc100m:
       return open_yfcc100m(file, name, options, work);
     case SourceKind::cifar10:

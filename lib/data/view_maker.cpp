@@ -103,7 +103,8 @@ void ViewMaker::open(std::span<const std::byte> bytes) {
     image_ = jpeg_.open(bytes);
     return;
   }
-  StoredImage stored = format_ == ImageFormat::png ? decode_png(bytes) : decode_webp(bytes);
+  StoredImage stored = format_ == ImageFormat::png ? decode_png(bytes, OnSignal::finish)
+                                                   : decode_webp(bytes, OnSignal::finish);
   pixels_ = std::move(stored.pixels);
   image_ = {pixels_.size(0), pixels_.size(1), stored.orientation};
 }

@@ -54,10 +54,10 @@ class ViewMaker {
   AugmentConfig augment_;
   ImageHeader image_;  ///< the one opened last
   ImageFormat format_ = ImageFormat::jpeg;
-  JpegDecoder jpeg_;
-  std::vector<uint8_t> memory_;  ///< of a JPEG's decoded part
-  Tensor pixels_;                ///< of another image, all of it
-  Tensor square_;                ///< resampled, but not yet in its place
+  JpegDecoder jpeg_{OnSignal::finish};  ///< a batch is trained on before its step is saved
+  std::vector<uint8_t> memory_;         ///< of a JPEG's decoded part
+  Tensor pixels_;                       ///< of another image, all of it
+  Tensor square_;                       ///< resampled, but not yet in its place
   Resizer resizer_;
   double decode_seconds_ = 0, resize_seconds_ = 0;
 };

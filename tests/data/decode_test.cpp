@@ -42,7 +42,7 @@ TEST(Decode, EveryKindAgreesWithPillow) {
     EXPECT_LE(largest_difference(image, expected), lossy ? 3 : 0);
     ++compared;
   }
-  EXPECT_EQ(compared, 32);
+  EXPECT_EQ(compared, 41);
   EXPECT_EQ(testing::internal::GetCapturedStderr(), "") << "the codecs' warnings are not for users";
 }
 
@@ -71,6 +71,31 @@ TEST(Decode, DamagedFilesAreRefusedWithAReason) {
   bomb.replace(29, 4, crc);
   refuse(bomb, "65535×65535 pixels");
   EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+}
+
+TEST(Decode, OtherFormatsAreCalledByTheirNames) {
+  const Json heads = read_json(test_files() / "photos/expected.json").at("heads");
+  EXPECT_EQ(heads.size(), 26U);
+  for (const auto& [writer, entry] : heads.items()) {
+    const auto hex = entry.at(1).get<std::string>();
+    std::string head;
+    for (size_t i = 0; i < hex.size(); i += 2) {
+      head += static_cast<char>(std::stoi(hex.substr(i, 2), nullptr, 16));
+    }
+    const auto bytes = std::as_bytes(std::span(head));
+    const auto kind = entry.at(0).get<std::string>();
+    EXPECT_EQ(known_image_format(bytes), kind) << writer;
+    if (kind == "JPEG" || kind == "PNG" || kind == "WebP") continue;
+    expect_error([&] { image_format(bytes); }, {kind + " image, which is not read; convert it"});
+  }
+  for (const std::string_view text :
+       {"", "BMW, car", "P1 is a runway", "RIFF....WAVE", "{\"a\": 1}"}) {
+    EXPECT_EQ(known_image_format(std::as_bytes(std::span(text))), "") << text;
+  }
+  for (const std::string_view text : {"<svg xmlns=\"http://www.w3.org/2000/svg\">",
+                                      "<?xml version=\"1.0\"?>\n<!-- Inkscape -->\n<svg>"}) {
+    EXPECT_EQ(known_image_format(std::as_bytes(std::span(text))), "SVG");
+  }
 }
 
 TEST(Decode, TooManyPixelsAreRefused) {

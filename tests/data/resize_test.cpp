@@ -18,7 +18,7 @@ const fs::path views = test_files() / "views";
 
 Tensor picture() {
   const std::string bytes = read_file(views / "photo.jpg");
-  return decode_jpeg(std::as_bytes(std::span(bytes))).pixels;
+  return decode_jpeg(std::as_bytes(std::span(bytes)), OnSignal::finish).pixels;
 }
 
 Tensor resized(const PixelView& view, const Box& box, int64_t height, int64_t width,

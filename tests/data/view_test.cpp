@@ -51,14 +51,14 @@ bool is_part(const PixelView& part, const Tensor& whole, int64_t top, int64_t le
 }
 
 TEST(JpegDecoder, APartIsWhatTheWholeHoldsThere) {
-  JpegDecoder decoder;  // one for all kinds, as in training
+  JpegDecoder decoder(OnSignal::finish);  // one for all kinds, as in training
   std::vector<uint8_t> memory;
   Random random(1, RandomUse::test);
   for (const char* name : {"views/photo.jpg", "views/half.jpg", "views/full.jpg",
                            "views/quarter.jpg", "views/progressive.jpg", "views/gray.jpg",
                            "views/turned.jpg", "images/cmyk.jpg", "images/color.jpg"}) {
     const std::string file = read_file(files / name);
-    const Tensor whole = decode_jpeg(bytes_of(file)).pixels;
+    const Tensor whole = decode_jpeg(bytes_of(file), OnSignal::finish).pixels;
     for (int trial = 0; trial < 300; ++trial) {
       const Region region = draw_region(random, whole.size(0), whole.size(1));
       const ImageHeader header = decoder.open(bytes_of(file));
@@ -78,7 +78,7 @@ TEST(JpegDecoder, APartIsWhatTheWholeHoldsThere) {
 
 TEST(JpegDecoder, ReducedPicturesAreThoseOfPillowsDraftMode) {
   const std::string file = read_file(views / "photo.jpg");
-  JpegDecoder decoder;
+  JpegDecoder decoder(OnSignal::finish);
   std::vector<uint8_t> memory;
   Random random(2, RandomUse::test);
   for (const int reduction : {2, 4, 8}) {
@@ -100,7 +100,8 @@ TEST(JpegDecoder, ReducedPicturesAreThoseOfPillowsDraftMode) {
 }
 
 TEST(JpegDecoder, ReducedPixelsAreNearlyTheMeanOfThoseTheyReplace) {
-  const Tensor whole = decode_jpeg(bytes_of(read_file(views / "photo.jpg"))).pixels;
+  const Tensor whole =
+      decode_jpeg(bytes_of(read_file(views / "photo.jpg")), OnSignal::finish).pixels;
   for (const int64_t reduction : {2, 4, 8}) {
     const Tensor reduced = load_npy(views / fmt::format("draft_{}.npy", reduction));
     double sum = 0;
@@ -128,16 +129,17 @@ TEST(JpegDecoder, ReducedPixelsAreNearlyTheMeanOfThoseTheyReplace) {
 TEST(JpegDecoder, DamageIsReportedAndForgotten) {
   const std::string whole = read_file(views / "photo.jpg");
   const std::string half = whole.substr(0, whole.size() / 2);
-  JpegDecoder decoder;
+  JpegDecoder decoder(OnSignal::finish);
   std::vector<uint8_t> memory;
   decoder.open(bytes_of(half));
   expect_error([&] { decoder.read({0, 0, 243, 325}, 1, memory); }, {"truncated JPEG"});
   decoder.open(bytes_of(half));
   EXPECT_EQ(decoder.read({0, 0, 40, 325}, 1, memory).pixels.height, 40);  // above the damage
-  expect_error([&] { decoder.open(bytes_of(whole.substr(0, 100))); }, {"damaged JPEG"});
+  expect_error([&] { decoder.open(bytes_of(whole.substr(0, 100))); }, {"truncated JPEG"});
   decoder.open(bytes_of(whole));
   const DecodedPart part = decoder.read({100, 100, 50, 50}, 1, memory);
-  EXPECT_TRUE(is_part(part.pixels, decode_jpeg(bytes_of(whole)).pixels, 100, 100));
+  EXPECT_TRUE(
+      is_part(part.pixels, decode_jpeg(bytes_of(whole), OnSignal::finish).pixels, 100, 100));
 }
 
 TEST(View, AgreesWithTorchvision) {
@@ -146,7 +148,7 @@ TEST(View, AgreesWithTorchvision) {
   // blocks' means do not overlap, as the filter of a resize does.
   const std::string file = read_file(views / "photo.jpg");
   const Json cases = Json::parse(read_file(views / "cases.json"))["views"];
-  JpegDecoder decoder;
+  JpegDecoder decoder(OnSignal::finish);
   Resizer resizer;
   std::vector<uint8_t> memory;
   std::map<int, int> seen;
@@ -219,7 +221,7 @@ TEST(View, EveryKindOfFileGivesTheViewsOfItsUprightPixels) {
       ++compared;
     }
   }
-  EXPECT_EQ(compared, 32 + 7);
+  EXPECT_EQ(compared, 41 + 7);
 }
 
 TEST(View, ImagesSeenAtReducedSizeAreNotKept) {

@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
 """Makes tests/files/images: small encoded images and, beside each, NAME.npy with the H×W×3 uint8 pixels
-that Pillow and NumPy get out of it. Needs Pillow with WebP (Debian: python3-pil, python3-numpy).
+that Pillow and NumPy get out of it. Needs Pillow with WebP (Debian: python3-pil, python3-numpy) and
+ImageMagick; OpenCV and torchvision, where they are, are asked what they read of CMYK.
 
   make_images.py [tests/files/images]
 """
 import pathlib
 import struct
+import subprocess
 import sys
+import tempfile
 import zlib
 
 import numpy as np
@@ -80,6 +83,9 @@ save('rgb.png', png(rgb, 8, 2), rgb)
 save('rgba.png', png(rgba, 8, 6), over_white(rgb, alpha))
 save('rgba_interlaced.png', png(rgba, 8, 6, interlaced=True), over_white(rgb, alpha))
 save('rgb_interlaced.png', png(rgb, 8, 2, interlaced=True), rgb)
+for h, w in [(1, 1), (1, 6), (6, 1), (2, 5), (5, 3), (9, 8)]:  # some passes have no pixels
+    save(f'adam7_{h}x{w}.png', png(rgba[:h, :w], 8, 6, interlaced=True),
+         over_white(rgb[:h, :w], alpha[:h, :w]))
 save('gray.png', png(gray, 8, 0), gray3(gray))
 save('gray_alpha.png', png(np.dstack([gray, alpha]), 8, 4), over_white(gray3(gray), alpha))
 save('bilevel.png', png(gray >> 7, 1, 0), gray3((gray >> 7) * 255))
@@ -118,9 +124,49 @@ jpeg(picture, 'color.jpg')
 jpeg(picture, 'progressive.jpg', progressive=True)
 jpeg(picture.convert('L'), 'gray_jpeg.jpg')
 inks = np.dstack([smooth, 255 - smooth[:, :, 0] // 2 - smooth[:, :, 1] // 2]).astype(np.uint8)
+
+
+def without_adobe(data):
+    """The JPEG without its segment APP14, which says how colours are meant."""
+    at, kept = 2, data[:2]
+    while data[at + 1] != 0xDA:
+        length = 2 + int.from_bytes(data[at + 2:at + 4], 'big')
+        if data[at + 1] != 0xEE:
+            kept += data[at:at + length]
+        at += length
+    return kept + data[at:]
+
+
+def four_inks(name):
+    """What is read of a CMYK JPEG, by Pillow; that others read it so, too, is checked."""
+    path = out / f'{name}.jpg'
+    read = 255 - np.array(Image.open(path)).astype(int)
+    pixels = ((read[:, :, :3] * read[:, :, 3:] + 127) // 255).astype(np.uint8)
+    others = {'Pillow': np.array(Image.open(path).convert('RGB'))}
+    try:
+        import cv2
+        others['OpenCV'] = cv2.imread(str(path))[:, :, ::-1]
+        import torch
+        from torchvision.io import ImageReadMode, decode_jpeg
+        encoded = torch.frombuffer(bytearray(path.read_bytes()), dtype=torch.uint8)
+        others['torchvision'] = decode_jpeg(encoded, ImageReadMode.RGB).permute(1, 2, 0).numpy()
+    except ImportError as error:
+        print(f'{name}: {error}')
+    for tool, rgb8 in others.items():
+        difference = np.abs(rgb8.astype(int) - pixels).max()
+        assert difference <= 3, (name, tool, difference)
+    np.save(out / f'{name}.npy', pixels)
+
+
 Image.fromarray(inks, 'CMYK').save(out / 'cmyk.jpg', 'JPEG', quality=95)
-read = 255 - np.array(Image.open(out / 'cmyk.jpg')).astype(int)
-np.save(out / 'cmyk.npy', ((read[:, :, :3] * read[:, :, 3:] + 127) // 255).astype(np.uint8))
+with tempfile.NamedTemporaryFile(suffix='.tif') as tiff:
+    Image.fromarray(inks, 'CMYK').save(tiff.name)
+    subprocess.run(['convert', tiff.name, '-quality', '95', out / 'ycck.jpg'], check=True)
+four_inks('cmyk')
+four_inks('ycck')
+for name in ['cmyk', 'ycck']:
+    (out / f'{name}_plain.jpg').write_bytes(without_adobe((out / f'{name}.jpg').read_bytes()))
+    four_inks(f'{name}_plain')
 for orientation in range(1, 9):
     exif = Image.Exif()
     exif[0x0112] = orientation
