@@ -2,6 +2,7 @@
 #pragma once
 
 #include "data/image_store.h"
+#include "data/metadata.h"
 #include "data/record_file.h"
 #include "data/source.h"
 
@@ -53,11 +54,6 @@ std::unique_ptr<Source> open_tiny_imagenet(const std::filesystem::path& part,
 
 /// Names of numbered labels, a line each. Throws Error if the file holds none.
 std::vector<std::string> read_label_names(const std::filesystem::path& file);
-
-/// "no field 'tags' among 'image', 'labels'; …": an object has none of `names`, which --columns
-/// gives as `what`.
-std::string missing_field(const Json& value, std::string_view what,
-                          const std::vector<std::string>& names);
 
 /// `file` itself, or what it holds when it is compressed, unpacked once into `work`.
 std::filesystem::path unpacked(const std::filesystem::path& file,

@@ -386,10 +386,10 @@ TEST(RecordFile, FindsRecordsByNumber) {
   for (const int64_t i : {0, 1, 63, 64, 65, 499}) {
     const Record record = records.record(i);
     EXPECT_EQ(record.line, 1 + 3 * i);
-    EXPECT_EQ(split_fields(record.text, ',', true).fields,
+    EXPECT_EQ(split_fields(record.text, TableForm{}).fields,
               (Strings{fmt::format("{}", i), "two\r\nlines, \"q\"", "x\"y"}));
   }
-  EXPECT_EQ(split_fields(records.record(500).text, ',', true).fields, (Strings{"500", "last", ""}));
+  EXPECT_EQ(split_fields(records.record(500).text, TableForm{}).fields, (Strings{"500", "last", ""}));
   const RecordFile lines(folder / "a.csv", RecordForm::line);
   EXPECT_EQ(lines.size(), 1001);
 }
