@@ -30,10 +30,9 @@ def class_names(schema):
 
 
 def named(value, names):
-    """A ClassLabel's number, or a list of them, by name; -1 stands for none."""
-    if isinstance(value, list):
-        return [names[number] for number in value if number is not None and number >= 0]
-    return names[value] if value is not None and value >= 0 else None
+    """The names of a ClassLabel's number or of a list of them; -1 stands for none."""
+    numbers = value if isinstance(value, list) else [value]
+    return [names[number] for number in numbers if number is not None and number >= 0]
 
 
 def plain(value):

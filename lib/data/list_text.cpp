@@ -108,10 +108,10 @@ class Parser {
         ++at_;
       } else if (c == ':') {
         fail("it is a dictionary");
-      } else if (c == '[' || c == '{') {
+      } else if (c == '(' || (c == '[' && open != '{') || c == '{') {
         fail("there are lists in it");
       } else if (!quoted_element()) {
-        bare_element(close);
+        bare_element(open, close);
       }
     }
     at_ = text_.size();  // more than anyone wants
@@ -124,26 +124,33 @@ class Parser {
                                     text_[quote] == '_' || text_[quote] == '.')) {
       ++quote;
     }
-    const bool called = quote > at_ && quote + 1 < text_.size() && text_[quote] == '(';
+    const std::string_view before = text_.substr(at_, quote - at_);
+    const bool called = !before.empty() && quote + 1 < text_.size() && text_[quote] == '(';
     if (called) ++quote;
     if (quote >= text_.size() || !is_quote(text_[quote])) return false;
-    if (!called && quote > at_ + 2) return false;  // rock'n'roll
+    if (!called && !before.empty() && before != "b" && before != "u") return false;  // rock'n'roll
     at_ = quote;
     elements_.push_back(string());
     if (called && at_ < text_.size() && text_[at_] == ')') ++at_;
+    if (at_ < text_.size() && std::isalnum(static_cast<unsigned char>(text_[at_])) != 0) {
+      fail("a quote in it is not closed");  // 'b's', as pandas prints its own arrays
+    }
     if (elements_.back().empty()) elements_.pop_back();
     quoted_ = true;
     return true;
   }
 
   /// To a comma, the end or, as NumPy mixes them, to a quote behind a blank.
-  void bare_element(char close) {
+  void bare_element(char open, char close) {
     const size_t begin = at_;
     for (; at_ < text_.size() && text_[at_] != ',' && text_[at_] != close; ++at_) {
       if (at_ > begin && is_quote(text_[at_]) && is_space(text_[at_ - 1])) break;
     }
     const std::string_view element = trim(text_.substr(begin, at_ - begin));
-    if (element.find_first_of("[{") != std::string_view::npos) fail("there are lists in it");
+    // PostgreSQL puts quotes around what has braces, not around what has brackets.
+    if (element.find_first_of(open == '{' ? "{" : "[{") != std::string_view::npos) {
+      fail("there are lists in it");
+    }
     if (element.starts_with("...")) fail("NumPy left out what is in the middle of it");
     if (is_null(element)) return;
     const auto words = words_of(element);
@@ -239,8 +246,7 @@ std::string_view array_within(std::string_view text) {
 /// What pandas prints of a series: a line an element and "dtype: str".
 bool is_series(std::string_view text) {
   const size_t line = text.rfind('\n');
-  return line != std::string_view::npos &&
-         text.find("dtype: ", line) != std::string_view::npos;
+  return line != std::string_view::npos && text.find("dtype: ", line) != std::string_view::npos;
 }
 
 }  // namespace
@@ -256,14 +262,16 @@ ListText parse_list_text(std::string_view text, size_t most) {
   const char close = open == '[' ? ']' : open == '{' ? '}' : open == '(' ? ')' : '\0';
   const bool call = is_call(text);
   if (close == '\0' && !call) return {};
-  const std::string_view inside = trim(text.substr(1));
+  std::string_view inside = trim(text.substr(1));
+  while (!inside.empty() && (inside[0] == '[' || inside[0] == '(' || inside[0] == '{')) {
+    inside = trim(inside.substr(1));  // a list of lists
+  }
   const bool quote_first = !inside.empty() && is_quote(inside.front());
   const bool ends = text.back() == close;
   // A tuple has quotes; "(disambiguation)" is a tag.
   const bool sure = call || (quote_first && (open != '(' || ends));
-  if (!sure && (!ends || (open == '(' && !trim(inside.substr(0, inside.size() - 1)).empty()))) {
-    return {};
-  }
+  const bool empty_tuple = open == '(' && inside == ")";
+  if (!sure && (!ends || (open == '(' && !empty_tuple))) return {};
   try {
     return Parser(text, most).parse();
   } catch (const Error& error) {

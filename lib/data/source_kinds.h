@@ -20,6 +20,9 @@ struct ListFile {
   std::filesystem::path folder;
 };
 std::unique_ptr<Source> open_list(const ListFile& list, const SourceOptions& options);
+/// Throws Error(usage) saying what to do, if a file that begins so is Parquet or UTF-16. `name`: of
+/// the file, for messages.
+void refuse_foreign_list(std::string_view head, const std::string& name);
 
 /// An image a file; its tags are in a .json or .txt file of the same name; where there is none,
 /// they are the names of the folders it is in.

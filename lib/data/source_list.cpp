@@ -84,6 +84,19 @@ std::unique_ptr<Source> open_json_lines(const ListFile& list, const SourceOption
   return std::make_unique<JsonLinesSource>(list, options);
 }
 
+void refuse_foreign_list(std::string_view head, const std::string& name) {
+  if (head.starts_with("PAR1")) {
+    fail_usage(
+        "{0}: Parquet, which is read through a pipe: python3 datasets/parquet/parquet_lines.py {0} "
+        "| "
+        "moe-ingest - …",
+        name);
+  }
+  if (is_utf16(head)) {
+    fail_usage("{}: UTF-16, expected UTF-8; convert it (iconv -f UTF-16 -t UTF-8)", name);
+  }
+}
+
 std::unique_ptr<Source> open_list(const ListFile& list, const SourceOptions& options) {
   return list.kind == SourceKind::json_lines ? open_json_lines(list, options)
                                              : open_table(list, options);

@@ -36,12 +36,14 @@ std::string url_decoded(std::string_view text) {
       result += text[i] == '+' ? ' ' : text[i];
     }
   }
-  for (size_t at = 0;
-       (at += valid_utf8_length(std::string_view(result).substr(at))) < result.size();) {
-    result.replace(at, 1, undecodable);
-    at += undecodable.size();
+  std::string decoded;
+  for (std::string_view rest = result; !rest.empty();) {
+    const size_t valid = valid_utf8_length(rest);
+    decoded += rest.substr(0, valid);
+    if (valid < rest.size()) decoded += undecodable;
+    rest.remove_prefix(std::min(valid + 1, rest.size()));
   }
-  return result;
+  return decoded;
 }
 
 /// The metadata of photos there are, as JSON lines that a list source reads. All lines are passed

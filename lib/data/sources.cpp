@@ -70,6 +70,7 @@ std::optional<SourceKind> kind_of_text(std::string_view head) {
 /// messages.
 SourceKind kind_of_file(const fs::path& file, const std::string& name) {
   const std::string head = read_head(file, 4096);
+  refuse_foreign_list(head, name);
   const bool packed = is_compressed(file);
   const bool tar = head.size() > 262 && head.compare(257, 5, "ustar") == 0;
   const std::string type = extension(packed ? file.stem() : file);
@@ -228,6 +229,8 @@ std::vector<SourceSpec> expand_sources(const std::vector<std::string>& names, bo
       for (auto& source : sources_in(path, found, validation)) sources.push_back(std::move(source));
     } else if (kind || !is_companion(path)) {
       sources.push_back({path, kind ? *kind : kind_of_file(path, name)});
+    } else if (names.size() == 1) {
+      refuse_foreign_list(read_head(path, 4), name);
     }
   }
   return sources;

@@ -27,11 +27,27 @@ std::string called(char separator) {
 
 /// 5000 → "5,000".
 std::string grouped(int64_t count) {
-  std::string text = fmt::format("{}", count);
-  for (auto at = static_cast<int64_t>(text.size()) - 3; at > 0; at -= 3) {
-    text.insert(static_cast<size_t>(at), ",");
+  const std::string digits = fmt::format("{}", count);
+  std::string text;
+  for (size_t i = 0; i < digits.size(); ++i) {
+    if (i > 0 && (digits.size() - i) % 3 == 0) text += ',';
+    text += digits[i];
   }
   return text;
+}
+
+/// Whether the text has the separator; that of "&amp;" and "&#39;" is none.
+bool has(std::string_view text, char separator) {
+  size_t at = text.find(separator);
+  if (separator != ';') return at != std::string_view::npos;
+  for (; at != std::string_view::npos; at = text.find(separator, at + 1)) {
+    const size_t begin = text.find_last_of("&; ", at == 0 ? 0 : at - 1);
+    if (at == 0 || begin == std::string_view::npos || text[begin] != '&' || at - begin < 3 ||
+        at - begin > 8) {
+      return true;
+    }
+  }
+  return false;
 }
 
 bool is_whole_number(std::string_view text) {
@@ -53,12 +69,18 @@ void TagColumn::look_at(std::string_view cell) {
   }
   if (list.kind == ListText::Kind::bare && bare_lists_++ == 0) example_list_ = shown(cell);
   if (is_whole_number(cell)) ++numbers_;
+  if (cell.find_first_of(blanks) != std::string_view::npos && with_blanks_++ == 0) {
+    example_blanks_ = shown(cell);
+  }
   Mask mask = 0;
   for (size_t c = 0; c < candidates.size(); ++c) {
-    if (cell.find(candidates[c]) != std::string_view::npos) mask |= Mask{1} << c;
+    if (has(cell, candidates[c])) mask |= Mask{1} << c;
   }
   ++counts_[mask];
-  if (mask != 0 && examples_[mask].size() < 2) examples_[mask].push_back(shown(cell));
+  std::vector<std::string>& known = examples_[mask];
+  if (mask == 0 || known.size() >= 2) return;
+  std::string example = shown(cell);
+  if (known.empty() || known[0] != example) known.push_back(std::move(example));
 }
 
 int64_t TagColumn::texts() const {
@@ -88,12 +110,18 @@ void TagColumn::decide() {
   const int64_t all = texts() + sure_lists_;
   is_lists_ = all > 0 && (bare_lists_ + sure_lists_) * 100 >= all * 99;
   if (is_lists_) return;
-  int64_t most = 0;
-  for (size_t c = 0; c < candidates.size(); ++c) {
-    const int64_t count = with(c);
-    if (count * 100 < texts() || count <= most) continue;
-    most = count;
-    chosen_ = c;
+  const auto count = [&](size_t candidate) {
+    const int64_t found = with(candidate);
+    return found * 100 >= texts() ? found : 0;
+  };
+  constexpr size_t semicolon = 0, bar = 1, comma = 2, line_end = 3;
+  const size_t rare = count(bar) > count(semicolon) ? bar : semicolon;
+  if (count(rare) > 0 && count(rare) * 4 >= count(comma)) {
+    chosen_ = rare;
+  } else if (count(comma) > 0) {
+    chosen_ = comma;
+  } else if (count(line_end) > 0) {
+    chosen_ = line_end;
   }
   if (chosen_ == candidates.size()) return;
   separators_ = candidates[chosen_];
@@ -118,12 +146,15 @@ void TagColumn::report_to(SourceReport& report) const {
     return;
   }
   const bool by_blanks = chosen_ == candidates.size();
-  fact(by_blanks
-           ? fmt::format("tags separated by blanks: ',', ';', '|' are in less than 1 % of {} "
-                         "texts",
-                         grouped(texts()))
-           : fmt::format("tags separated by {}, in {} of {} texts", called(candidates[chosen_]),
-                         grouped(with(chosen_)), grouped(texts())));
+  if (!by_blanks) {
+    fact(fmt::format("tags separated by {}, in {} of {} texts", called(candidates[chosen_]),
+                     grouped(with(chosen_)), grouped(texts())));
+  } else if (with_blanks_ == 0) {
+    fact(fmt::format("a tag a text, in {} texts", grouped(texts())));
+  } else {
+    fact(fmt::format("tags separated by blanks, in {} of {} texts ('{}')", grouped(with_blanks_),
+                     grouped(texts()), example_blanks_));
+  }
   if (numbers_ == all) {
     report.warnings.push_back(fmt::format(
         "{} holds numbers only, which become tags; --label-names FILE gives them names", name_));

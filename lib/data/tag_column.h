@@ -40,7 +40,7 @@ class TagColumn {
   std::string read(std::string_view cell, std::vector<std::string>& tags) const;
 
  private:
-  static constexpr std::array<char, 4> candidates = {';', '|', ',', '\n'};  // as they are preferred
+  static constexpr std::array<char, 4> candidates = {';', '|', ',', '\n'};
   using Mask = size_t;  ///< which of the candidates are in a text, a bit each
 
   int64_t texts() const;  ///< that are not surely lists
@@ -51,8 +51,8 @@ class TagColumn {
   std::string name_, asked_;
   std::array<int64_t, 16> counts_ = {};  ///< of texts by mask, sure lists left out
   std::array<std::vector<std::string>, 16> examples_;
-  int64_t sure_lists_ = 0, bare_lists_ = 0, numbers_ = 0;
-  std::string example_list_;
+  int64_t sure_lists_ = 0, bare_lists_ = 0, numbers_ = 0, with_blanks_ = 0;
+  std::string example_list_, example_blanks_;
   bool is_lists_ = false;
   std::string separators_;  ///< decided; "": blanks
   size_t chosen_ = candidates.size();

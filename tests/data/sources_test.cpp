@@ -389,7 +389,8 @@ TEST(RecordFile, FindsRecordsByNumber) {
     EXPECT_EQ(split_fields(record.text, TableForm{}).fields,
               (Strings{fmt::format("{}", i), "two\r\nlines, \"q\"", "x\"y"}));
   }
-  EXPECT_EQ(split_fields(records.record(500).text, TableForm{}).fields, (Strings{"500", "last", ""}));
+  EXPECT_EQ(split_fields(records.record(500).text, TableForm{}).fields,
+            (Strings{"500", "last", ""}));
   const RecordFile lines(folder / "a.csv", RecordForm::line);
   EXPECT_EQ(lines.size(), 1001);
 }

@@ -106,6 +106,8 @@ TEST(TagColumn, HasOneSeparator) {
   EXPECT_EQ(semicolons.tags("washington, d.c."), Strings{"washington, d.c."});
   EXPECT_EQ(semicolons.tags("a b ;c"), (Strings{"a b", "c"}));
   expect_within(semicolons.warnings(), "3 of 12 texts have ',' and no ';' ('washington, d.c.')");
+  EXPECT_EQ(Reading({{"tom &amp; jerry, cat", 5}, {"x", 5}}).tags("a &#39;b&#39;, c; d"),
+            (Strings{"a &#39;b&#39;", "c; d"}));
   EXPECT_EQ(Reading({{"a|b", 2}, {"c", 9}}).tags("x y|z"), (Strings{"x y", "z"}));
   EXPECT_EQ(Reading({{"a, b; c, d", 5}}).tags("a, b; c"), (Strings{"a, b", "c"})) << "equal: ';'";
   EXPECT_EQ(Reading({{"new york\nparis, texas", 1}}).tags("a b\nc"), (Strings{"a b", "c"}));
@@ -114,7 +116,7 @@ TEST(TagColumn, HasOneSeparator) {
 TEST(TagColumn, BlanksSeparateWhereLessThanOneInAHundredHasAnother) {
   const Reading blanks({{"dog beach", 996}, {"a,b", 4}});
   EXPECT_EQ(blanks.tags("golden retriever"), (Strings{"golden", "retriever"}));
-  expect_within(blanks.facts(), "separated by blanks");
+  expect_within(blanks.facts(), "tags separated by blanks, in 996 of 1,000 texts ('dog beach')");
   expect_within(blanks.warnings(), "4 of 1,000 texts have ',' ('a,b'), but blanks separate");
   expect_within(blanks.warnings(), "--tag-separator");
   EXPECT_EQ(Reading({{"dog beach", 990}, {"a,b", 10}}).tags("golden retriever"),
