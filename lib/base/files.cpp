@@ -120,15 +120,37 @@ void AtomicFile::commit() {
   }
 }
 
-InputFile::InputFile(const fs::path& file) : file_(file) {
-  Descriptor input{::open(file.c_str(), O_RDONLY | O_CLOEXEC)};
-  struct stat info = {};
-  if (input.fd < 0 || ::fstat(input.fd, &info) != 0)
-    fail("reading {}: {}", file.string(), reason());
-  if (S_ISDIR(info.st_mode)) fail("reading {}: it is a folder, expected a file", file.string());
-  size_ = static_cast<size_t>(info.st_size);
-  descriptor_ = std::exchange(input.fd, -1);
+namespace {
+
+/// What there is instead of a file; nullptr for a file.
+const char* other_than_file(mode_t mode) {
+  return S_ISREG(mode)    ? nullptr
+         : S_ISDIR(mode)  ? "folder"
+         : S_ISFIFO(mode) ? "pipe"
+         : S_ISSOCK(mode) ? "socket"
+                          : "device";
 }
+
+/// Opens a file of a known size. What is none is not opened: that may wait for ever, or set a
+/// device going.
+int open_file(const fs::path& file, size_t& size) {
+  const auto check = [&](bool known, const struct stat& info) {
+    if (!known) fail("reading {}: {}", file.string(), reason());
+    if (const char* what = other_than_file(info.st_mode)) {
+      fail("reading {}: it is a {}, expected a file", file.string(), what);
+    }
+  };
+  struct stat info = {};
+  check(::stat(file.c_str(), &info) == 0, info);
+  Descriptor input{::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
+  check(input.fd >= 0 && ::fstat(input.fd, &info) == 0, info);
+  size = static_cast<size_t>(info.st_size);
+  return std::exchange(input.fd, -1);
+}
+
+}  // namespace
+
+InputFile::InputFile(const fs::path& file) : file_(file), descriptor_(open_file(file, size_)) {}
 
 InputFile::~InputFile() { ::close(descriptor_); }
 
@@ -180,12 +202,7 @@ MappedPiece& MappedPiece::operator=(MappedPiece&& other) noexcept {
 }
 
 MappedFile::MappedFile(const fs::path& file) {
-  const Descriptor input{::open(file.c_str(), O_RDONLY | O_CLOEXEC)};
-  struct stat info = {};
-  if (input.fd < 0 || ::fstat(input.fd, &info) != 0)
-    fail("reading {}: {}", file.string(), reason());
-  if (S_ISDIR(info.st_mode)) fail("reading {}: it is a folder, expected a file", file.string());
-  size_ = static_cast<size_t>(info.st_size);
+  const Descriptor input{open_file(file, size_)};
   if (size_ == 0) return;
   void* mapped = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, input.fd, 0);
   if (mapped == MAP_FAILED) fail("mapping {}: {}", file.string(), reason());

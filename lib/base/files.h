@@ -12,7 +12,7 @@
 
 namespace hardmoe {
 
-/// The whole file. Throws Error naming the file and the system's reason.
+/// The whole file, or what a pipe holds. Throws Error naming the file and the system's reason.
 std::string read_file(const std::filesystem::path& file);
 
 /// Writes to a temporary name in the same folder, fsyncs, renames. Throws Error (full disk, no
@@ -42,7 +42,8 @@ class AtomicFile {
   int descriptor_ = -1;
 };
 
-/// A file read piece by piece, by several threads at once, for files larger than memory.
+/// A file read piece by piece, by several threads at once, for files larger than memory. Throws
+/// Error for pipes, sockets, devices and folders, without waiting.
 class InputFile {
  public:
   explicit InputFile(const std::filesystem::path& file);
@@ -79,7 +80,8 @@ class MappedPiece {
   const std::byte* data_ = nullptr;
 };
 
-/// Read-only memory map of a whole file; an empty file maps to an empty span.
+/// Read-only memory map of a whole file; an empty file maps to an empty span. Throws Error as
+/// InputFile does.
 class MappedFile {
  public:
   MappedFile() = default;

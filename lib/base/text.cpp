@@ -11,17 +11,117 @@
 
 namespace hardmoe {
 
-std::string fold_case(std::string_view utf8) {
-  utf8proc_uint8_t* folded = nullptr;
-  const auto length =
-      utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(utf8.data()),
-                   static_cast<utf8proc_ssize_t>(utf8.size()), &folded,
-                   static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE |
-                                                  UTF8PROC_COMPAT | UTF8PROC_CASEFOLD));
+namespace {
+
+/// Code points that Unicode reserves for what will not be seen, which utf8proc takes for others, as
+/// a zero-width space. (Default_Ignorable_Code_Point that are unassigned.)
+utf8proc_int32_t reserved_to_ignored(utf8proc_int32_t code, void*) {
+  const auto in = [&](utf8proc_int32_t first, utf8proc_int32_t last) {
+    return code >= first && code <= last;
+  };
+  const bool reserved =
+      code == 0x2065 || in(0xFFF0, 0xFFF8) || in(0xE0000, 0xE00FF) || in(0xE01F0, 0xE0FFF);
+  return reserved ? 0x200B : code;
+}
+
+/// `custom`: what becomes of each code point first.
+std::string mapped(std::string_view utf8, int options,
+                   utf8proc_custom_func custom = nullptr) {
+  utf8proc_uint8_t* text = nullptr;
+  const auto length = utf8proc_map_custom(
+      reinterpret_cast<const utf8proc_uint8_t*>(utf8.data()),
+      static_cast<utf8proc_ssize_t>(utf8.size()), &text,
+      static_cast<utf8proc_option_t>(UTF8PROC_STABLE | options), custom, nullptr);
   if (length < 0) return {};
-  std::string result(reinterpret_cast<char*>(folded), static_cast<size_t>(length));
-  std::free(folded);
+  std::string result(reinterpret_cast<char*>(text), static_cast<size_t>(length));
+  std::free(text);
   return result;
+}
+
+/// A base64 character's six bits, -1 for another.
+int base64_bits(char c) {
+  if (c >= 'A' && c <= 'Z') return c - 'A';
+  if (c >= 'a' && c <= 'z') return c - 'a' + 26;
+  if (c >= '0' && c <= '9') return c - '0' + 52;
+  return c == '+' ? 62 : c == '/' ? 63 : -1;
+}
+
+}  // namespace
+
+std::string fold_case(std::string_view utf8) {
+  return mapped(utf8, UTF8PROC_COMPOSE | UTF8PROC_COMPAT | UTF8PROC_CASEFOLD | UTF8PROC_IGNORE, reserved_to_ignored);
+}
+
+std::string composed(std::string_view utf8) { return mapped(utf8, UTF8PROC_COMPOSE); }
+std::string decomposed(std::string_view utf8) { return mapped(utf8, UTF8PROC_DECOMPOSE); }
+
+size_t utf8_length(std::string_view text, size_t at) {
+  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
+  const size_t length = byte(at) < 0x80                       ? 1
+                        : byte(at) >= 0xC2 && byte(at) < 0xE0 ? 2
+                        : (byte(at) & 0xF0) == 0xE0           ? 3
+                        : byte(at) >= 0xF0 && byte(at) < 0xF5 ? 4
+                                                              : 0;
+  if (length == 0 || at + length > text.size()) return 0;
+  for (size_t i = 1; i < length; ++i) {
+    if ((byte(at + i) & 0xC0) != 0x80) return 0;
+  }
+  // Overlong forms and surrogates, which the lead byte alone does not exclude.
+  if (length == 3 &&
+      ((byte(at) == 0xE0 && byte(at + 1) < 0xA0) || (byte(at) == 0xED && byte(at + 1) >= 0xA0))) {
+    return 0;
+  }
+  if (length == 4 &&
+      ((byte(at) == 0xF0 && byte(at + 1) < 0x90) || (byte(at) == 0xF4 && byte(at + 1) >= 0x90))) {
+    return 0;
+  }
+  return length;
+}
+
+size_t valid_utf8_length(std::string_view text) {
+  size_t at = 0;
+  while (at < text.size()) {
+    const size_t length = utf8_length(text, at);
+    if (length == 0) break;
+    at += length;
+  }
+  return at;
+}
+
+std::string_view without_byte_order_mark(std::string_view text) {
+  constexpr std::string_view mark = "\xEF\xBB\xBF";
+  if (text.starts_with(mark)) text.remove_prefix(mark.size());
+  return text;
+}
+
+bool is_utf16(std::string_view text) {
+  if (text.starts_with("\xFF\xFE") || text.starts_with("\xFE\xFF")) return true;
+  text = text.substr(0, 64);
+  size_t zeros[2] = {0, 0};
+  for (size_t i = 0; i < text.size(); ++i) zeros[i % 2] += text[i] == '\0' ? 1 : 0;
+  const size_t pairs = text.size() / 2;
+  return pairs >= 2 && std::min(zeros[0], zeros[1]) == 0 &&
+         std::max(zeros[0], zeros[1]) >= pairs * 3 / 4;
+}
+
+std::optional<std::string> base64_decoded(std::string_view text) {
+  while (text.ends_with('=') || text.ends_with('\n')) text.remove_suffix(1);
+  std::string bytes;
+  bytes.reserve(text.size() / 4 * 3 + 3);
+  unsigned bits = 0;
+  int count = 0;
+  for (const char c : text) {
+    if (c == '\n' || c == '\r') continue;
+    const int six = base64_bits(c);
+    if (six < 0) return {};
+    bits = bits << 6 | static_cast<unsigned>(six);
+    count += 6;
+    if (count < 8) continue;
+    count -= 8;
+    bytes += static_cast<char>(bits >> count & 0xFF);
+  }
+  if (count == 6) return {};  // a single character is no byte
+  return bytes;
 }
 
 namespace {

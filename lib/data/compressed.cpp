@@ -3,6 +3,7 @@
 #include <bzlib.h>
 #include <zlib.h>
 #include <zstd.h>
+#include <zstd_errors.h>
 
 #include <algorithm>
 #include <memory>
@@ -10,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/signals.h"
 
 namespace hardmoe {
 namespace fs = std::filesystem;
@@ -19,6 +21,9 @@ using Take = std::function<bool(std::string_view)>;
 constexpr size_t piece_bytes = size_t{1} << 18;
 // What zlib and bzip2 are given at once: they count in 32 bits.
 constexpr size_t input_bytes = size_t{1} << 24;
+// Lists are packed to a tenth or less; only what is made for it unpacks to much more than this.
+constexpr size_t always_unpacked = size_t{1} << 26, largest_ratio = 256;
+constexpr int largest_window_log = 27;
 
 [[noreturn]] void fail_damaged(const fs::path& file, const char* kind, std::string_view why) {
   fail("{}: damaged {} file: {}; fetch it again", file.string(), kind, why);
@@ -98,12 +103,18 @@ bool unpack_zstd(std::string_view packed, const fs::path& file, const Take& take
   const std::unique_ptr<ZSTD_DStream, decltype(&ZSTD_freeDStream)> stream(ZSTD_createDStream(),
                                                                           ZSTD_freeDStream);
   if (stream == nullptr) throw std::bad_alloc();
-  ZSTD_DCtx_setParameter(stream.get(), ZSTD_d_windowLogMax, 31);  // zstd --long=31
+  ZSTD_DCtx_setParameter(stream.get(), ZSTD_d_windowLogMax, largest_window_log);
   std::vector<char> piece(piece_bytes);
   ZSTD_inBuffer input{packed.data(), packed.size(), 0};
   while (true) {
     ZSTD_outBuffer output{piece.data(), piece.size(), 0};
     const size_t state = ZSTD_decompressStream(stream.get(), &output, &input);
+    if (ZSTD_getErrorCode(state) == ZSTD_error_frameParameter_windowTooLarge) {
+      fail(
+          "{}: unpacking it takes more than the {} MiB that are allowed; unpack it first (zstd -d "
+          "--long=31)",
+          file.string(), 1 << (largest_window_log - 20));
+    }
     if (ZSTD_isError(state) != 0) fail_damaged(file, "zstd", ZSTD_getErrorName(state));
     if (output.pos > 0 && !take({piece.data(), output.pos})) return false;
     if (input.pos < input.size || output.pos == output.size) continue;
@@ -128,9 +139,22 @@ bool is_compressed(const fs::path& file) {
   return is_gzip(text) || is_zstd(text) || is_bzip2(text);
 }
 
-void read_unpacked(const fs::path& file, const Take& take) {
+void read_unpacked(const fs::path& file, const Take& taker) {
   const MappedFile map(file);
   const auto text = text_of(map);
+  const size_t most = std::max(text.size() * largest_ratio, always_unpacked);
+  size_t unpacked = 0;
+  const auto take = [&](std::string_view piece) {
+    throw_if_interrupted();
+    unpacked += piece.size();
+    if (unpacked > most) {
+      fail(
+          "{}: unpacks to more than {} times its size, which no list does; if it is one, unpack it "
+          "first",
+          file.string(), largest_ratio);
+    }
+    return taker(piece);
+  };
   if (is_gzip(text)) {
     unpack_gzip(text, file, take);
   } else if (is_zstd(text)) {

@@ -12,7 +12,9 @@ namespace hardmoe {
 bool is_compressed(const std::filesystem::path& file);
 
 /// Calls take(piece) for the file's unpacked bytes in order until it returns false. Throws Error
-/// naming the file if it is damaged or truncated.
+/// naming the file if it is damaged or truncated, if more than 64 MiB and 256 times its size come
+/// out of it, or if its zstd window is larger than 128 MiB (beyond zstd --ultra -22, --long=27);
+/// Error(interrupted) after SIGTERM.
 void read_unpacked(const std::filesystem::path& file,
                    const std::function<bool(std::string_view)>& take);
 

@@ -13,7 +13,8 @@ namespace fs = std::filesystem;
 namespace {
 
 /// What a list may leave out.
-constexpr std::array<const char*, 5> extensions = {"", ".jpg", ".png", ".jpeg", ".webp"};
+constexpr std::array<const char*, 9> extensions = {"",     ".jpg",  ".png", ".jpeg", ".webp",
+                                                   ".JPG", ".JPEG", ".PNG", ".jfif"};
 
 }  // namespace
 
@@ -36,18 +37,22 @@ ImageStore::Contents ImageStore::contents_of(const fs::path& place) {
     if (entry.path().extension() == ".tar") contents.tars.push_back(entry.path());
   }
   std::sort(contents.tars.begin(), contents.tars.end());
-  contents.is_folder = contents.tars.empty();
+  contents.is_folder = true;
   return contents;
 }
 
 void ImageStore::add_tar(const fs::path& tar) {
   maps_.emplace_back(tar);
-  for (auto& entry : index_tar(maps_.back().bytes(), tar.string())) {
-    const size_t dot = entry.name.rfind('.');
-    if (dot == std::string::npos || !is_image_extension(lower_ascii(entry.name.substr(dot + 1)))) {
-      continue;
-    }
-    members_.emplace(std::move(entry.name), Member{tars_.size(), entry.offset, entry.size});
+  TarIndex index = read_tar(maps_.back().bytes(), tar.string());
+  const auto take = [&](std::string& name, int64_t offset, int64_t size) {
+    const size_t dot = name.rfind('.');
+    const bool image =
+        dot != std::string::npos && is_image_extension(lower_ascii(name.substr(dot + 1)));
+    if (image) members_.emplace(std::move(name), Member{tars_.size(), offset, size});
+  };
+  for (TarEntry& file : index.files) take(file.name, file.offset, file.size);
+  for (TarLink& link : index.links) {
+    if (link.size >= 0) take(link.name, link.offset, link.size);
   }
   tars_.push_back(fs::absolute(tar).lexically_normal());
 }

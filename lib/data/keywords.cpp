@@ -96,7 +96,7 @@ std::vector<std::string> iptc_keywords(std::string_view data) {
     const std::string_view value = data.substr(at, length);
     if (which == character_set) utf8 = value == "\x1B%G";
     if (which == keyword && keywords.size() < max_keywords) {
-      const bool as_it_is = utf8 || is_utf8(value);
+      const bool as_it_is = utf8 || valid_utf8_length(value) == value.size();
       const std::string text = as_it_is ? std::string(value) : utf8_of_latin1(value);
       const auto end = text.find_last_not_of('\0');
       if (end != std::string::npos && !trim(text.substr(0, end + 1)).empty()) {

@@ -41,7 +41,9 @@ std::optional<SampleField> field_of_tags(std::string_view extension) {
 }
 
 bool ends_in_field(const std::string& name, const std::string& field) {
-  return lower_ascii(name).ends_with("." + lower_ascii(field));
+  const std::string lower = lower_ascii(name);
+  const size_t behind = lower.size() - std::min(lower.size(), field.size());  // where it may begin
+  return behind > 0 && lower[behind - 1] == '.' && lower.substr(behind) == lower_ascii(field);
 }
 
 }  // namespace

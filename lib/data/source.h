@@ -112,7 +112,7 @@ ColumnNames parse_columns(std::string_view text);
 struct SourceOptions {
   std::string format;  ///< a name of source_kind_names: of all sources without a prefix
   ColumnNames columns;
-  std::string tag_separator;  ///< characters between tags in one text; "": as split_tag_text
+  std::string tag_separator;  ///< characters between tags in one text; "": found (tag_column.h)
   std::filesystem::path label_names;  ///< a name a line, for sources whose labels are numbers
   std::filesystem::path wordnet = "/usr/share/wordnet";  ///< folder with data.noun
   std::vector<std::filesystem::path> images;  ///< folders and tars with the images lists name
@@ -154,19 +154,6 @@ std::vector<std::filesystem::path> input_files(const SourceSpec& source,
 std::unique_ptr<Source> open_source(const SourceSpec& source, const SourceOptions& options,
                                     const std::filesystem::path& standard_input,
                                     const std::filesystem::path& work);
-
-/// Reads tags and truth of a JSON object into the item, and returns it; tells faults in the item.
-Json read_json_metadata(std::string_view text, const SourceOptions& options, SourceItem& item);
-/// Tags in one text, by the options' separator.
-std::vector<std::string> split_tags(std::string_view text, const SourceOptions& options);
-/// Whether the text is UTF-8; the item is refused where it is not.
-bool require_utf8(std::string_view text, SourceItem& item);
-/// The tags of a text beside an image.
-void read_tag_text(std::string_view text, const SourceOptions& options, SourceItem& item);
-
-/// The tag of a label's text: where that is a number and there are `names`, the one of that number.
-/// Tells faults in the item.
-void read_label(std::string_view text, const std::vector<std::string>& names, SourceItem& item);
 
 /// The key as it may stand in keys.txt and as a member's name in a shard: valid UTF-8 without
 /// control characters, relative, and no dot in its last part (where WebDataset's extensions begin).

@@ -18,11 +18,13 @@ class FolderSource : public Source {
   FolderSource(fs::path folder, const SourceOptions& options)
       : folder_(std::move(folder)),
         options_(options),
+        reader_(options),
         images_(images_in(folder_, &report_, {"json", "txt"})) {
     report_.facts.push_back(fmt::format(
         "{} images; tags: the .json or .txt beside an image, else the names of its folders",
         images_.size()));
     refuse_splits();
+    look_at_tags();
   }
 
   int64_t size() const override { return static_cast<int64_t>(images_.size()); }
@@ -36,9 +38,9 @@ class FolderSource : public Source {
     const fs::path json = text_beside(item.path, ".json");
     const fs::path text =
         options_.columns.tags.empty() ? text_beside(item.path, ".txt") : fs::path();
-    if (!json.empty()) read_json_metadata(read_file(json), options_, item);
+    if (!json.empty()) reader_.read_json(read_file(json), item);
     if (!text.empty() && item.rejection == Rejection::none && item.tags.empty()) {
-      read_tag_text(read_file(text), options_, item);
+      reader_.read_text(read_file(text), item);
     }
     if (json.empty() && text.empty()) take_folders(image, item);
     return item;
@@ -60,6 +62,19 @@ class FolderSource : public Source {
         "not in a subfolder of {}, whose name would be its tag, and no {}.json or {}.txt beside "
         "it; where tags do not matter, any subfolder will do",
         folder_.string(), stem, stem);
+  }
+
+  /// How texts hold tags is the same in the whole folder; a sample of them shows it.
+  void look_at_tags() {
+    constexpr size_t most = 1000;
+    const size_t step = images_.size() / most + 1;
+    for (size_t i = 0; i < images_.size(); i += step) {
+      const fs::path json = text_beside(folder_ / images_[i], ".json");
+      const fs::path text = text_beside(folder_ / images_[i], ".txt");
+      if (!json.empty()) reader_.look_at_json(read_file(json));
+      if (!text.empty()) reader_.look_at_text(read_file(text));
+    }
+    reader_.decide(report_);
   }
 
   /// "train" and "val" are no tags, at whatever depth they are.
@@ -87,6 +102,7 @@ class FolderSource : public Source {
 
   fs::path folder_;
   SourceOptions options_;
+  MetadataReader reader_;
   std::vector<fs::path> images_;
 };
 

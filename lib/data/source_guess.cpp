@@ -51,10 +51,7 @@ void refuse_container(const fs::path& file, const std::string& name, std::string
   if (is_compressed_tar(file)) {
     fail_usage("{}: a compressed tar; unpack it, images in it are compressed already", name);
   }
-  if (head.starts_with("PAR1")) {
-    fail_usage("{}: a Parquet file; pipe its rows into 'moe-ingest -', as datasets/README.md shows",
-               name);
-  }
+  refuse_foreign_list(head, name);
   if (head.starts_with("PK\x03\x04")) fail_usage("{}: a zip archive; unpack it", name);
   if (head.starts_with("\x89HDF\r\n")) {
     fail_usage("{}: an HDF5 file; write its images as files or WebDataset tars", name);
@@ -64,9 +61,6 @@ void refuse_container(const fs::path& file, const std::string& name, std::string
         "{}: a Python pickle, which can run programs when it is opened; of CIFAR take the binary "
         "version (cifar-10-binary.tar.gz, cifar-100-binary.tar.gz)",
         name);
-  }
-  if (head.starts_with("\xFF\xFE") || head.starts_with("\xFE\xFF")) {
-    fail_usage("{}: UTF-16; convert it: iconv -f UTF-16 -t UTF-8 LIST > LIST.utf8", name);
   }
 }
 

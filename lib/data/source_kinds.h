@@ -2,6 +2,7 @@
 #pragma once
 
 #include "data/image_store.h"
+#include "data/metadata.h"
 #include "data/record_file.h"
 #include "data/source.h"
 
@@ -19,6 +20,9 @@ struct ListFile {
   std::filesystem::path folder;
 };
 std::unique_ptr<Source> open_list(const ListFile& list, const SourceOptions& options);
+/// Throws Error(usage) saying what to do, if a file that begins so is Parquet or UTF-16. `name`: of
+/// the file, for messages.
+void refuse_foreign_list(std::string_view head, const std::string& name);
 
 /// An image a file; its tags are in a .json or .txt file of the same name; where there is none,
 /// they are the names of the folders it is in.
@@ -69,11 +73,6 @@ void read_exif_text(const Json& metadata, SourceItem& item);
 
 /// Names of numbered labels, a line each. Throws Error if the file holds none.
 std::vector<std::string> read_label_names(const std::filesystem::path& file);
-
-/// "no field 'tags' among 'image', 'labels'; …": an object has none of `names`, which --columns
-/// gives as `what`.
-std::string missing_field(const Json& value, std::string_view what,
-                          const std::vector<std::string>& names);
 
 /// `file` itself, or what it holds when it is compressed, unpacked once into `work`.
 std::filesystem::path unpacked(const std::filesystem::path& file,

@@ -6,6 +6,7 @@
 #include "data/folder_walk.h"
 #include "data/keywords.h"
 #include "data/source_kinds.h"
+#include "data/tag_column.h"
 
 namespace hardmoe {
 namespace fs = std::filesystem;
@@ -16,8 +17,10 @@ class PhotoSource : public Source {
   PhotoSource(fs::path folder, const SourceOptions& options)
       : folder_(std::move(folder)),
         options_(options),
+        keywords_("keywords", options.tag_separator),
         images_(images_in(folder_, &report_, {"xmp"})) {
-    report_.facts.push_back(
+    keywords_.decide();
+    report_.facts.emplace_back(
         "tags: keywords in the photographs (XMP, IPTC) and in .xmp files beside them");
   }
 
@@ -46,13 +49,15 @@ class PhotoSource : public Source {
   void add(const std::string& keyword, SourceItem& item) const {
     if (options_.tag_separator.empty()) {
       item.tags.push_back(keyword);
-    } else {
-      for (auto& tag : split_tags(keyword, options_)) item.tags.push_back(std::move(tag));
+    } else if (std::string why = keywords_.read(keyword, item.tags); !why.empty()) {
+      item.rejection = Rejection::unreadable_tags;
+      item.detail = std::move(why);
     }
   }
 
   fs::path folder_;
   SourceOptions options_;
+  TagColumn keywords_;
   std::vector<fs::path> images_;
 };
 

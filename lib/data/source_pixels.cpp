@@ -191,7 +191,7 @@ std::vector<std::string> read_label_names(const fs::path& file) {
   require_file(file, "the names of the labels are expected there");
   std::vector<std::string> names;
   const std::string text = read_file(file);
-  for (const auto& line : split(text, '\n')) {
+  for (const auto& line : split(without_byte_order_mark(text), '\n')) {
     if (const auto name = trim(line); !name.empty()) names.emplace_back(name);
   }
   if (names.empty()) fail("{}: empty, expected a name a line", file.string());

@@ -25,7 +25,7 @@ void report_archive(const TarIndex& index, SourceReport& report) {
 class WebDatasetSource : public Source {
  public:
   WebDatasetSource(const fs::path& tar, const SourceOptions& options)
-      : tar_(fs::absolute(tar).lexically_normal()), map_(tar), options_(options) {
+      : tar_(fs::absolute(tar).lexically_normal()), map_(tar), options_(options), reader_(options) {
     TarIndex index = read_tar(map_.bytes(), tar.string());
     report_archive(index, report_);
     SampleGatherer gatherer(options.image_field, options.tag_field);
@@ -43,6 +43,7 @@ class WebDatasetSource : public Source {
     links_ = std::move(index.links);
     if (!options.label_names.empty()) label_names_ = read_label_names(options.label_names);
     describe();
+    look_at_tags();
   }
 
   int64_t size() const override { return static_cast<int64_t>(samples_.size()); }
@@ -89,6 +90,19 @@ class WebDatasetSource : public Source {
     }
   }
 
+  /// How texts hold tags is the same in the whole tar; a sample of them shows it.
+  void look_at_tags() {
+    constexpr size_t most = 1000;
+    const size_t step = samples_.size() / most + 1;
+    for (size_t s = 0; s < samples_.size(); s += step) {
+      const auto& json = samples_[s][SampleField::json];
+      const auto& text = samples_[s][SampleField::text];
+      if (json.size >= 0) reader_.look_at_json(text_of(json));
+      if (text.size >= 0) reader_.look_at_text(text_of(text));
+    }
+    reader_.decide(report_);
+  }
+
   void refuse_broken(const MemberPlace& place, SourceItem& item) const {
     if (place.broken < 0 || item.rejection == Rejection::repeated) return;
     const TarLink& link = links_[static_cast<size_t>(place.broken)];
@@ -100,14 +114,14 @@ class WebDatasetSource : public Source {
   void read_tags(const Sample& sample, SourceItem& item) const {
     if (!sample.has_tags()) item.detail = "no .json, .txt or .cls beside it";
     const auto& json = sample[SampleField::json];
-    if (json.exists()) read_json_metadata(text_of(json), options_, item);
+    if (json.exists()) reader_.read_json(text_of(json), item);
     // img2dataset writes what it knows about an image into .json and its caption into .txt.
     const auto wanted = [&] {
       return item.rejection == Rejection::none && item.tags.empty() &&
              options_.columns.tags.empty();
     };
     const auto& text = sample[SampleField::text];
-    if (text.exists() && wanted()) read_tag_text(text_of(text), options_, item);
+    if (text.exists() && wanted()) reader_.read_text(text_of(text), item);
     const auto& label = sample[SampleField::label];
     if (label.exists() && wanted()) read_label(text_of(label), label_names_, item);
   }
@@ -124,6 +138,7 @@ class WebDatasetSource : public Source {
   fs::path tar_;
   MappedFile map_;
   SourceOptions options_;
+  MetadataReader reader_;
   std::vector<Sample> samples_;
   std::vector<TarLink> links_;
   std::vector<std::string> label_names_;

@@ -32,7 +32,11 @@ std::string collapse_blanks(std::string_view text) {
 template <class Take>
 void for_each_line(const fs::path& file, const Take& take) {
   int number = 0;
-  for (const auto& line : split(read_file(file), '\n')) {
+  const std::string text = read_file(file);
+  if (is_utf16(text)) {
+    fail_usage("{}: UTF-16, expected UTF-8; convert it (iconv -f UTF-16 -t UTF-8)", file.string());
+  }
+  for (const auto& line : split(without_byte_order_mark(text), '\n')) {
     ++number;
     if (trim(line).empty() || line.starts_with("# ")) continue;
     take(line, number);
@@ -91,6 +95,7 @@ TagRules load_tag_rules(const fs::path& stop_file, const fs::path& merge_file) {
 
 std::vector<std::string> clean_tags(const std::vector<std::string>& raw, const TagRules& rules) {
   std::vector<std::string> tags;
+  std::unordered_set<std::string> known;
   for (const auto& text : raw) {
     std::string tag = clean_tag(text);
     if (tag.empty() || rules.stop.contains(tag)) continue;
@@ -98,19 +103,7 @@ std::vector<std::string> clean_tags(const std::vector<std::string>& raw, const T
       tag = merged->second;
       if (rules.stop.contains(tag)) continue;
     }
-    if (std::find(tags.begin(), tags.end(), tag) == tags.end()) tags.push_back(std::move(tag));
-  }
-  return tags;
-}
-
-std::vector<std::string> split_tag_text(std::string_view text) {
-  text = trim(text);
-  const bool listed = text.find_first_of(",\n") != std::string_view::npos;
-  std::vector<std::string> tags;
-  for (size_t at = 0; at < text.size();) {
-    const size_t end = std::min(text.find_first_of(listed ? ",\n" : " \t\r\f\v", at), text.size());
-    if (const auto tag = trim(text.substr(at, end - at)); !tag.empty()) tags.emplace_back(tag);
-    at = end + 1;
+    if (known.insert(tag).second) tags.push_back(std::move(tag));
   }
   return tags;
 }

@@ -13,8 +13,8 @@
 
 namespace hardmoe {
 
-/// Case folded and normalised (NFKC), leading '#' stripped, white space trimmed and collapsed to
-/// one blank. Empty if nothing is left or the text is not UTF-8.
+/// Case folded and normalised (NFKC_Casefold, text.h), leading '#' stripped, white space trimmed
+/// and collapsed to one blank. Empty if nothing is left or the text is not UTF-8.
 std::string clean_tag(std::string_view raw);
 
 /// What becomes of cleaned tags: stopped ones vanish, merged ones take their canonical name.
@@ -31,10 +31,6 @@ TagRules load_tag_rules(const std::filesystem::path& stop_file,
 
 /// An image's tags: cleaned, ruled, without repetitions, in the order they were given.
 std::vector<std::string> clean_tags(const std::vector<std::string>& raw, const TagRules& rules);
-
-/// Tags in running text: separated by commas and line ends if it has any within, else by white
-/// space.
-std::vector<std::string> split_tag_text(std::string_view text);
 
 /// The tags of at least `min_count` images, most frequent first and by name where equal; the first
 /// `max_tags` of them (0: all).

@@ -27,38 +27,6 @@ void append(std::string& text, uint32_t code) {
 
 }  // namespace
 
-size_t utf8_length(std::string_view text, size_t at) {
-  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
-  const size_t length = byte(at) < 0x80                       ? 1
-                        : byte(at) >= 0xC2 && byte(at) < 0xE0 ? 2
-                        : (byte(at) & 0xF0) == 0xE0           ? 3
-                        : byte(at) >= 0xF0 && byte(at) < 0xF5 ? 4
-                                                              : 0;
-  if (length == 0 || at + length > text.size()) return 0;
-  for (size_t i = 1; i < length; ++i) {
-    if ((byte(at + i) & 0xC0) != 0x80) return 0;
-  }
-  // Overlong forms and surrogates, which the lead byte alone does not exclude.
-  if (length == 3 &&
-      ((byte(at) == 0xE0 && byte(at + 1) < 0xA0) || (byte(at) == 0xED && byte(at + 1) >= 0xA0))) {
-    return 0;
-  }
-  if (length == 4 &&
-      ((byte(at) == 0xF0 && byte(at + 1) < 0x90) || (byte(at) == 0xF4 && byte(at + 1) >= 0x90))) {
-    return 0;
-  }
-  return length;
-}
-
-bool is_utf8(std::string_view text) {
-  for (size_t at = 0; at < text.size();) {
-    const size_t length = utf8_length(text, at);
-    if (length == 0) return false;
-    at += length;
-  }
-  return true;
-}
-
 std::string utf8_of_utf16(std::span<const std::byte> bytes) {
   constexpr uint32_t replacement = 0xFFFD;
   const auto unit = [&](size_t at) {

@@ -8,10 +8,6 @@
 
 namespace hardmoe {
 
-/// The length of the UTF-8 sequence at `at`, 0 if it is not one.
-size_t utf8_length(std::string_view text, size_t at);
-bool is_utf8(std::string_view text);
-
 /// Little-endian UTF-16 up to its end or the first NUL; lone surrogates become U+FFFD.
 std::string utf8_of_utf16(std::span<const std::byte> bytes);
 

@@ -41,6 +41,16 @@ class FileSizeLimit {
   void (*handler_)(int) = nullptr;
 };
 
+TEST(MappedFile, RefusesWhatIsNoFileWithoutWaiting) {
+  const TemporaryFolder folder;
+  ASSERT_EQ(::mkfifo((folder / "pipe").c_str(), 0600), 0);
+  expect_error([&] { MappedFile(folder / "pipe"); }, {"pipe", "it is a pipe, expected a file"});
+  expect_error([&] { InputFile(folder / "pipe"); }, {"it is a pipe"});
+  expect_error([] { MappedFile("/dev/zero"); }, {"/dev/zero", "it is a device"});
+  expect_error([&] { MappedFile(folder.path()); }, {"it is a folder"});
+  expect_error([&] { MappedFile(folder / "none"); }, {"none", "No such file"});
+}
+
 TEST(AtomicFile, AppearsWhole) {
   const TemporaryFolder folder;
   const fs::path file = folder / "a.bin";

@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
+
 #include "expect_error.h"
+#include "test_files.h"
 
 namespace hardmoe {
 namespace {
@@ -26,6 +29,35 @@ TEST(FoldCase, ComposesWhatWasDecomposed) {
   EXPECT_EQ(fold_case("\uD55C"), fold_case("\u1112\u1161\u11AB"));  // Hangul, by algorithm
 }
 
+std::string of_hexadecimal(const std::string& digits) {
+  std::string bytes;
+  for (size_t i = 0; i + 1 < digits.size(); i += 2) {
+    bytes += static_cast<char>(std::stoi(digits.substr(i, 2), nullptr, 16));
+  }
+  return bytes;
+}
+
+/// 1,465 strings by ICU 72 (references/make_lists.py); all code points were compared once.
+TEST(FoldCase, IsNfkcCasefoldOfIcu) {
+  std::ifstream lines(test_files() / "lists/casefold.txt");
+  int count = 0;
+  for (std::string line; std::getline(lines, line); ++count) {
+    const size_t blank = line.find(' ');
+    EXPECT_EQ(fold_case(of_hexadecimal(line.substr(0, blank))),
+              of_hexadecimal(line.substr(blank + 1)))
+        << line;
+  }
+  EXPECT_GT(count, 1000);
+}
+
+TEST(FoldCase, PassesOverWhatIsNotSeen) {
+  EXPECT_EQ(fold_case("sun\u200Bset"), "sunset");        // zero-width space
+  EXPECT_EQ(fold_case("sun\u00ADset"), "sunset");        // soft hyphen
+  EXPECT_EQ(fold_case("\u2764\uFE0F"), "\u2764");        // variation selector
+  EXPECT_EQ(fold_case("\uFEFFdog\u200D"), "dog");        // byte order mark, joiner
+  EXPECT_EQ(fold_case("\u2065\uFFF0\U000E0100a"), "a");  // reserved for such
+}
+
 TEST(FoldCase, IsIdempotent) {
   for (const char* text : {"Straße", "İ", "ǅ", "ΐ", "ŉ", "㎏", "Å"}) {
     EXPECT_EQ(fold_case(fold_case(text)), fold_case(text)) << text;
@@ -38,6 +70,44 @@ TEST(FoldCase, RefusesWhatIsNotUtf8) {
   EXPECT_EQ(fold_case("\xED\xA0\x80"), "");  // a surrogate
   EXPECT_EQ(fold_case("\xF0\x9F\x8C"), "");  // cut short
   EXPECT_EQ(fold_case(""), "");
+}
+
+TEST(Utf16, IsToldFromUtf8) {
+  const auto widened = [](const std::string& text, bool big) {
+    std::string wide;
+    for (const char c : text) {
+      if (big) wide += '\0';
+      wide += c;
+      if (!big) wide += '\0';
+    }
+    return wide;
+  };
+  EXPECT_TRUE(
+      is_utf16("\xFF\xFE"
+               "a"));
+  EXPECT_TRUE(is_utf16("\xFE\xFF"));
+  EXPECT_TRUE(is_utf16(widened("image,tags\n", false)));
+  EXPECT_TRUE(is_utf16(widened("image,tags\n", true)));
+  EXPECT_FALSE(is_utf16("image,tags\n"));
+  EXPECT_FALSE(is_utf16(""));
+  EXPECT_FALSE(is_utf16(std::string(64, '\0')));
+}
+
+TEST(UnicodeForms, OfFileNames) {
+  EXPECT_EQ(composed("Cafe\u0301"), "Caf\u00E9");
+  EXPECT_EQ(decomposed("Caf\u00E9"), "Cafe\u0301");
+  EXPECT_EQ(decomposed("\u2460"), "\u2460");  // no compatibility forms
+}
+
+TEST(Base64, IsDecoded) {
+  // RFC 4648, section 10.
+  const std::string whole = "foobar",
+                    coded[] = {"", "Zg==", "Zm8=", "Zm9v", "Zm9vYg==", "Zm9vYmE=", "Zm9vYmFy"};
+  for (size_t i = 0; i < 7; ++i) EXPECT_EQ(base64_decoded(coded[i]), whole.substr(0, i));
+  EXPECT_EQ(base64_decoded("Zm9v\r\nYmFy\n"), whole);
+  EXPECT_EQ(base64_decoded("/+8="), "\xFF\xEF");
+  EXPECT_EQ(base64_decoded("Zm9v?"), std::nullopt);
+  EXPECT_EQ(base64_decoded("Zm9vY"), std::nullopt);
 }
 
 TEST(NearestName, FindsTyposOnly) {

@@ -67,8 +67,8 @@ TEST_F(IngestMistakes, TagsUnderAnotherNameAreToldWithWhatIsThere) {
 }
 
 TEST_F(IngestMistakes, ImagesUnderAnotherNameAreToo) {
-  write("list.jsonl", R"({"file": "0.png", "tags": ["a"]})");
-  refuse({"no item of", "has no image, no field 'image' among 'file', 'tags'",
+  write("list.jsonl", R"({"photo": "0.png", "tags": ["a"]})");
+  refuse({"no item of", "has no image, no field 'image' among 'photo', 'tags'",
           "--columns image=NAME"});
   write("list.jsonl", R"({"image": ["0.png"], "tags": ["a"]})");
   refuse({"has no image, field 'image': expected a path, found array"});

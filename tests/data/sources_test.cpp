@@ -241,9 +241,9 @@ TEST(Sources, Img2datasetsTarsAndFolders) {
   auto options = options_for(folder / "tar", {(files / "img2dataset/00000.parquet").string(),
                                               (files / "img2dataset/00000.tar").string(),
                                               (files / "img2dataset/00000_stats.json").string()});
-  ingest(options);  // no field "tags": captions, in words or between commas
+  ingest(options);  // no field "tags": captions, between commas as one of them has some
   EXPECT_EQ(tags_by_key(Dataset::open(folder / "tar")),
-            (std::map<std::string, Tags>{{"00000/000000000", {"a", "dog", "on", "the", "beach"}},
+            (std::map<std::string, Tags>{{"00000/000000000", {"a dog on the beach"}},
                                          {"00000/000000001", {"red", "green"}}}));
   const std::map<std::string, Tags> hashtags = {{"00000/000000000", {"dog", "beach"}},
                                                 {"00000/000000001", {"colour"}}};
@@ -386,10 +386,11 @@ TEST(RecordFile, FindsRecordsByNumber) {
   for (const int64_t i : {0, 1, 63, 64, 65, 499}) {
     const Record record = records.record(i);
     EXPECT_EQ(record.line, 1 + 3 * i);
-    EXPECT_EQ(split_fields(record.text, ',', true).fields,
+    EXPECT_EQ(split_fields(record.text, TableForm{}).fields,
               (Strings{fmt::format("{}", i), "two\r\nlines, \"q\"", "x\"y"}));
   }
-  EXPECT_EQ(split_fields(records.record(500).text, ',', true).fields, (Strings{"500", "last", ""}));
+  EXPECT_EQ(split_fields(records.record(500).text, TableForm{}).fields,
+            (Strings{"500", "last", ""}));
   const RecordFile lines(folder / "a.csv", RecordForm::line);
   EXPECT_EQ(lines.size(), 1001);
 }

@@ -24,13 +24,6 @@ TEST(Tags, AreCleaned) {
   EXPECT_EQ(clean_tag("bad\xff"), "");
 }
 
-TEST(Tags, OfTextAreSplit) {
-  EXPECT_EQ(split_tag_text("red #blue  green\n"), (Strings{"red", "#blue", "green"}));
-  EXPECT_EQ(split_tag_text("new york, big apple ,,nyc"), (Strings{"new york", "big apple", "nyc"}));
-  EXPECT_EQ(split_tag_text("new york\nparis\n"), (Strings{"new york", "paris"}));
-  EXPECT_EQ(split_tag_text(" \n"), Strings{});
-}
-
 TEST(Tags, RulesStopAndMerge) {
   const TemporaryFolder folder;
   write_file_atomic(folder / "stop", "# comment\n#Photo\n\nNSFW\n");
