@@ -27,7 +27,8 @@ void add_source_options(CLI::App& cli, Asked& asked) {
   cli.add_option(
          "--format", asked.ingest.source.format,
          "What every SOURCE is (or KIND:PATH for one): webdataset, jsonl, csv, tsv, folder, "
-         "yfcc100m, cifar10, cifar100, idx, tiny-imagenet")
+         "yfcc100m, cifar10, cifar100, idx, tiny-imagenet, photos (their own keywords are the "
+         "tags)")
       ->type_name("KIND");
   cli.add_option(
          "--columns", asked.columns,

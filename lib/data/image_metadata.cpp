@@ -83,7 +83,7 @@ std::string inflated(std::string_view packed) {
   stream.avail_in = static_cast<uInt>(packed.size());
   char piece[16384];
   int status = Z_OK;
-  while (status == Z_OK && text.size() < max_metadata_bytes) {
+  while (status == Z_OK && text.size() <= max_metadata_bytes) {
     stream.next_out = reinterpret_cast<Bytef*>(piece);
     stream.avail_out = sizeof piece;
     status = inflate(&stream, Z_NO_FLUSH);

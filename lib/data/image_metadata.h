@@ -18,7 +18,8 @@ enum class MetadataKind {
   iptc,          ///< IPTC-IIM by itself, as PNGs have it
 };
 
-/// Text that is unpacked from a PNG is cut off here, and XMP in several parts not put together.
+/// Text that is unpacked from a PNG is cut off soon after these, and longer XMP in several parts is
+/// not put together.
 inline constexpr size_t max_metadata_bytes = size_t{16} << 20;
 
 /// Calls take(kind, data) for each, in the file's order, until it returns false. The data is valid

@@ -17,6 +17,7 @@ using namespace std::string_view_literals;
 
 // expat gives a name behind its namespace and a blank.
 constexpr std::string_view rdf = "http://www.w3.org/1999/02/22-rdf-syntax-ns# ";
+constexpr size_t most_packet = size_t{16} << 20;
 constexpr std::string_view extended_name = "http://ns.adobe.com/xmp/note/ HasExtendedXMP";
 
 /// Properties that hold keywords, by namespace and name as expat joins them; what separates the
@@ -29,6 +30,8 @@ constexpr std::array properties = {
     Property{"http://purl.org/dc/elements/1.1/ subject", '\0'},
     Property{"http://ns.adobe.com/lightroom/1.0/ hierarchicalSubject", '|'},
     Property{"http://www.digikam.org/ns/1.0/ TagsList", '/'},
+    Property{"http://ns.microsoft.com/photo/1.0/ LastKeywordXMP", '/'},
+    Property{"http://ns.microsoft.com/photo/1.0 LastKeywordXMP", '/'},  // as exiftool writes it
 };
 
 const Property* property_named(std::string_view name) {
@@ -179,7 +182,7 @@ XmpKeywords xmp_keywords(std::string_view packet) {
   const std::string_view filling = wide ? "\0\0"sv : "\0"sv;
   while (packet.ends_with(filling)) packet.remove_suffix(filling.size());
   if (trim(packet).empty()) return {};
-  if (packet.size() > size_t{16} << 20) fail("XMP of more than 16 MB");
+  if (packet.size() > most_packet) fail("XMP of more than {} MB", most_packet >> 20);
   return Reader().read(packet);
 }
 

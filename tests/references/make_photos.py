@@ -75,6 +75,8 @@ with tempfile.TemporaryDirectory() as folder:
     write('tree.jpg', jpg, '-XMP-dc:Subject=Paris', '-XMP-lr:HierarchicalSubject=Places|Europe|Paris',
           '-XMP-digiKam:TagsList=Places/Europe/Paris', '-XMP-digiKam:TagsList=Family')
     expected['tree.jpg'] = ['Places', 'Europe', 'Paris', 'Family']  # in any order: see the test
+    write('windows.jpg', jpg, '-XMP-microsoft:LastKeywordXMP=Beach')
+    expected['windows.jpg'] = keywords('windows.jpg', 'XMP:LastKeywordXMP')
     write('plain.jpg', jpg, '-Artist=Somebody')
     expected['plain.jpg'] = []
     run('exiftool', '-q', *subject, out / 'exiftool.xmp')
