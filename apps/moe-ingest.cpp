@@ -36,8 +36,10 @@ void add_source_options(CLI::App& cli, Asked& asked) {
          "tags and truth may be given several times; numbers from 1 where a table has no "
          "heading")
       ->type_name("NAMES");
-  cli.add_option("--tag-separator", asked.ingest.source.tag_separator,
-                 "Characters between tags in one text (default: commas if it has any, else blanks)")
+  cli.add_option(
+         "--tag-separator", asked.ingest.source.tag_separator,
+         "Characters between tags in one text (default: found for each column: ';', '|', ',' or "
+         "blanks)")
       ->type_name("CHARACTERS");
   cli.add_option("--images", asked.ingest.source.images,
                  "Folders or tars with the images that lists name")
@@ -51,9 +53,10 @@ void add_source_options(CLI::App& cli, Asked& asked) {
       ->type_name("NAME");
   cli.add_flag("--allow-outside", asked.ingest.source.allow_outside,
                "Let lists name files outside --images ('..', absolute names)");
-  cli.add_option("--label-names", asked.ingest.source.label_names,
-                 "Names of IDX's labels and of .cls members, one a line from 0 (default: their "
-                 "numbers)")
+  cli.add_option(
+         "--label-names", asked.ingest.source.label_names,
+         "Names of labels that are numbers (IDX, lists, .cls), one a line from 0 (default: the "
+         "numbers)")
       ->type_name("FILE");
   cli.add_option("--wordnet", asked.ingest.source.wordnet, "Where WordNet's data.noun is")
       ->type_name("DIR")

@@ -14,7 +14,10 @@ import decimal
 import json
 import sys
 
-import pyarrow.parquet
+try:
+    import pyarrow.parquet
+except ImportError:
+    pyarrow = None
 
 
 def class_names(schema):
@@ -67,6 +70,8 @@ def main():
     parser.add_argument("files", nargs="+", metavar="FILE")
     parser.add_argument("--columns", help="only these, with commas between (default: all)")
     arguments = parser.parse_args()
+    if pyarrow is None:
+        sys.exit("parquet_lines.py: needs pyarrow (pip install pyarrow)")
     columns = arguments.columns.split(",") if arguments.columns else None
     try:
         for file in arguments.files:

@@ -1,6 +1,7 @@
 // A text of records, one a line, found by number without holding them all: a list of images.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <filesystem>
 #include <string>
@@ -8,6 +9,7 @@
 #include <vector>
 
 #include "base/files.h"
+#include "base/signals.h"
 
 namespace hardmoe {
 
@@ -104,6 +106,7 @@ void RecordFile::sample(const Take& take) const {
       wanted >= size_ ? marks : std::clamp<int64_t>(wanted / records_a_mark, 1, marks);
   int64_t taken = 0;
   for (int64_t block = 0; block < blocks && taken <= most_bytes; ++block) {
+    throw_if_interrupted();
     Position position = marks_[static_cast<size_t>(block * marks / blocks)];
     for (int64_t i = 0; i < records_a_mark; ++i) {
       const Record record = next(position);

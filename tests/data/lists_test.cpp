@@ -9,7 +9,9 @@
 #include <map>
 
 #include "base/text.h"
+#include "data/augment.h"
 #include "data/compressed.h"
+#include "data/list_text.h"
 #include "data/record_file.h"
 #include "data/small_dataset.h"
 #include "data/source.h"
@@ -174,6 +176,19 @@ TEST_F(Lists, OfHuggingFaceAndParquet) {
   overwrite(folder / "names", "cat\n");
   EXPECT_EQ(Opened(files / "hugging_face.csv", options).line(1),
             "unreadable tags: label 1 of 1 (--label-names)");
+}
+
+TEST_F(Lists, OfImg2datasetsParquet) {
+  options.columns = parse_columns("image=jpg,tags=caption,tags=hashtags");
+  const Opened list(files / "img2dataset.jsonl", options);
+  std::map<std::string, std::string> tags;
+  for (size_t i = 0; i < list.items.size(); ++i) {
+    tags[list.items[i].key] = list.line(i);
+    EXPECT_EQ(decode_image(std::as_bytes(std::span(list.items[i].made))).size(0), 32);
+  }
+  EXPECT_EQ(tags, (std::map<std::string, std::string>{{"000000000", "a dog|a cat|a|b's"},
+                                                      {"000000001", "golden retriever|c"},
+                                                      {"000000002", "x"}}));
 }
 
 TEST_F(Lists, ImagesInJson) {
@@ -353,6 +368,33 @@ TEST_F(Lists, WhatUnpacksWithoutEndIsRefused) {
                {"a.csv.zst", "128 MiB", "zstd -d --long=31"});
   pack("echo x | zstd -q --ultra -22 --long=27 > " + file + ".zst");
   EXPECT_EQ(read_head(file + ".zst", 9), "x\n");
+}
+
+/// Whatever stands in them, they are read or refused.
+TEST_F(Lists, DamagedOnesNeverDoHarm) {
+  Random random(11, RandomUse::augment);
+  std::vector<std::string> texts;
+  for (const char* name : {"minimal.tsv", "all.tsv", "none.tsv", "hugging_face.csv", "python.jsonl",
+                           "hugging_face.jsonl", "texts.json"}) {
+    texts.push_back(read_file(files / name));
+  }
+  const char* kinds[] = {"tsv", "csv", "jsonl"};
+  for (int i = 0; i < 600; ++i) {
+    options.format = kinds[i % 3];
+    const auto name = fmt::format("{}.list", i % 3);
+    try {
+      const Opened list = open(name, mutated(texts[random.below(texts.size())], random));
+      for (const auto& item : list.items) {
+        for (const auto& tag : item.tags) EXPECT_EQ(valid_utf8_length(tag), tag.size());
+      }
+    } catch (const Error&) {
+    }
+  }
+  for (const Json& item : read_json(files / "texts.json")["quoted"]) {
+    for (int i = 0; i < 100; ++i) {
+      parse_list_text(mutated(item["text"].get<std::string>(), random), 100);
+    }
+  }
 }
 
 TEST_F(Lists, ParquetIsToldHowItIsRead) {

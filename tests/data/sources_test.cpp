@@ -186,6 +186,69 @@ TEST(Sources, Yfcc100mJoinsMetadataWithPhotos) {
   expect_error([&] { ingest(options); }, {"no photo there"}, ExitStatus::usage);
 }
 
+/// Flickr took tags in any encoding: "caf%E9" is Latin-1.
+TEST(Sources, Yfcc100mListsWhatIsNotUtf8AndCountsWhatItPassesOver) {
+  const TemporaryFolder folder;
+  fs::create_directories(folder / "photos");
+  std::string text;
+  const auto add = [&](const std::string& id, const std::string& tags, bool video = false) {
+    text += join({id,
+                  "48600072071@N01",
+                  "x",
+                  "",
+                  "",
+                  "",
+                  "t",
+                  "d",
+                  tags,
+                  "",
+                  "",
+                  "",
+                  "",
+                  "",
+                  "",
+                  "",
+                  "",
+                  "",
+                  "",
+                  "",
+                  "",
+                  "jpg",
+                  video ? "1" : "0"},
+                 "\t") +
+            '\n';
+  };
+  add("1", "caf%C3%A9");
+  add("2", "dog,caf%E9");
+  add("3", "not+here");
+  add("4", "film", true);
+  text += "4\tdamaged\n";
+  overwrite(folder / "yfcc", text);
+  for (int i : {1, 2, 5}) {
+    overwrite(folder / fmt::format("photos/{}.png", i), encode_png(numbered_image(i, 4, 4)));
+  }
+  SourceOptions options;
+  options.images = {folder / "photos"};
+  for (int time = 0; time < 2; ++time) {  // the second finds what the first one joined
+    const auto source =
+        open_source({folder / "yfcc", SourceKind::yfcc100m}, options, {}, folder / "work");
+    ASSERT_EQ(source->size(), 2);
+    EXPECT_EQ(source->item(0).tags, Strings{"café"});
+    EXPECT_EQ(source->item(1).rejection, Rejection::unreadable_tags);
+    EXPECT_EQ(source->item(1).detail, "a tag that is not Unicode text, 'caf\uFDD0'");
+    const SourceReport& report = source->report();
+    for (const char* kind : {"line about a photo that is not in --images", "line about a video",
+                             "damaged line", "photo without metadata"}) {
+      ASSERT_TRUE(report.passed_over.contains(kind)) << kind;
+      EXPECT_EQ(report.passed_over.at(kind).count, 1) << kind;
+    }
+    EXPECT_EQ(report.passed_over.at("photo without metadata").examples, Strings{"5.png"});
+    EXPECT_EQ(report.passed_over.at("damaged line").examples,
+              Strings{(folder / "yfcc").string() + ", line 5"});
+    EXPECT_NE(join(report.warnings, "").find("1 of 5 lines are passed over"), std::string::npos);
+  }
+}
+
 TEST(Sources, TablesWithColumns) {
   const TemporaryFolder folder;
   auto options = options_for(folder / "csv", {(files / "tables/list.csv.gz").string()});

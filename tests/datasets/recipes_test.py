@@ -1,5 +1,7 @@
 """Tests of the data set recipes, on hand-made input. Run by ctest where there is a python3."""
 import gzip
+import io
+import json
 import pathlib
 import random
 import sys
@@ -8,15 +10,25 @@ import types
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-for recipe in ("openclipart", "tinytags"):
+for recipe in ("openclipart", "openimages", "parquet", "tinytags"):
     sys.path.insert(0, str(ROOT / "datasets" / recipe))
 
 import openclipart_tags  # noqa: E402
+import openimages_tags  # noqa: E402
+import parquet_lines  # noqa: E402
 
 try:
     import make_tinytags
 except ImportError:  # no Pillow
     make_tinytags = None
+try:
+    import pandas
+except ImportError:
+    pandas = None
+try:
+    import pyarrow
+except ImportError:
+    pyarrow = None
 
 SVG = """<?xml version="1.0"?>
 <svg xmlns="http://www.w3.org/2000/svg" xmlns:dc="http://purl.org/dc/elements/1.1/"
@@ -41,6 +53,63 @@ class OpenClipArt(unittest.TestCase):
     def test_without_keywords(self):
         self.assertEqual(openclipart_tags.keywords(b"<svg/>"), [])
         self.assertEqual(openclipart_tags.keywords(b""), [])
+
+
+class OpenImages(unittest.TestCase):
+    LABELS = """ImageID,Source,LabelName,Confidence
+a,verification,/m/04hgtk,0
+a,verification,/m/07j7r,1
+a,machine,/m/0bt9lr,0.7
+a,machine,/m/07j7r,0.9
+b,verification,/m/07j7r,0
+c,verification,/m/zz,1
+"""
+
+    def test_rows_of_an_image_are_united(self):
+        names = {"/m/07j7r": "Tree", "/m/0bt9lr": "Dog, a"}
+        read = list(openimages_tags.lines(io.StringIO(self.LABELS), names, 0.5))
+        self.assertEqual([json.loads(line) if line else None for line, _ in read],
+                         [{"image": "a", "tags": ["Tree", "Dog, a"]}, None, {"image": "c", "tags": ["/m/zz"]}])
+        self.assertEqual([absent for _, absent in read], [1, 1, 0])
+
+    def test_names_with_and_without_heading(self):
+        for heading in ("", "LabelName,DisplayName\n"):
+            with tempfile.NamedTemporaryFile("w", suffix=".csv") as file:
+                file.write(heading + '/m/1,Dog\n/m/2,"Tree, a"\n')
+                file.flush()
+                self.assertEqual(openimages_tags.read_names(file.name), {"/m/1": "Dog", "/m/2": "Tree, a"})
+
+
+class Parquet(unittest.TestCase):
+    def test_labels_have_names(self):
+        self.assertEqual(parquet_lines.named(1, ["cat", "dog"]), ["dog"])
+        self.assertEqual(parquet_lines.named([1, None, -1, 0], ["cat", "dog"]), ["dog", "cat"])
+        self.assertEqual(parquet_lines.named(-1, ["cat"]), [])
+        schema = types.SimpleNamespace(metadata={b"huggingface": json.dumps({"info": {"features": {
+            "image": {"_type": "Image"}, "label": {"names": ["cat"], "_type": "ClassLabel"},
+            "labels": {"feature": {"names": ["dog"], "_type": "ClassLabel"}, "_type": "List"}}}}).encode()})
+        self.assertEqual(parquet_lines.class_names(schema), {"label": ["cat"], "labels": ["dog"]})
+        self.assertEqual(parquet_lines.class_names(types.SimpleNamespace(metadata=None)), {})
+
+    def test_bytes_become_base64(self):
+        self.assertEqual(parquet_lines.plain({"bytes": b"foobar", "path": None}), {"bytes": "Zm9vYmFy", "path": None})
+        self.assertEqual(parquet_lines.plain([b"", 1]), ["", 1])
+
+    @unittest.skipIf(pyarrow is None, "pyarrow is not installed")
+    def test_rows(self):
+        import pyarrow.parquet
+        with tempfile.NamedTemporaryFile(suffix=".parquet") as file:
+            pyarrow.parquet.write_table(pyarrow.table({"jpg": [b"foo"], "tags": [["a", "b's"]]}), file.name)
+            self.assertEqual([json.loads(line) for line in parquet_lines.lines(file.name)],
+                             [{"jpg": {"bytes": "Zm9v"}, "tags": ["a", "b's"]}])
+
+
+@unittest.skipIf(pandas is None, "pandas is not installed")
+class Vocabulary(unittest.TestCase):
+    def test_pandas_reads_it_without_loss(self):
+        stored = ROOT / "tests" / "files" / "lists"
+        read = pandas.read_csv(stored / "tags.tsv", sep="\t", keep_default_na=False, quoting=3, dtype={"tag": str})
+        self.assertEqual(read["tag"].tolist(), json.loads((stored / "tags.json").read_text()))
 
 
 # Lines as in WordNet 3.0's data.noun: offset, file, type, word count (hexadecimal), words, pointers.

@@ -116,6 +116,15 @@ def hugging_face():
     os.remove("embedded.parquet")
 
 
+def vocabulary():
+    """tags.tsv of tags that a reader may take for something else, and what pandas reads of it."""
+    tags = ["nan", "na", "n/a", "null", "none", "true", "007", "1e5", "-inf", '"quoted', 'say "hi"', '"', "'", "a,b",
+            "#1", "c#", "new york", "日本", "😀", "\\n", "\\", "<na>", "|", ";"]
+    (ROOT / "tags.tsv").write_text("id\ttag\tcount\n" + "".join(f"{i}\t{tag}\t{100 - i}\n" for i, tag in enumerate(tags)))
+    read = pandas.read_csv("tags.tsv", sep="\t", keep_default_na=False, quoting=3, dtype={"tag": str})
+    write_json("tags.json", read["tag"].tolist())
+
+
 def casefold():
     """Strings and their NFKC_Casefold by ICU, in hexadecimal UTF-8."""
     fold = icu.Normalizer2.getNFKCCasefoldInstance().normalize
@@ -135,3 +144,4 @@ tables()
 python_json()
 hugging_face()
 casefold()
+vocabulary()
