@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/log.h"
 #include "data/record_file.h"
 
 namespace hardmoe {
@@ -13,6 +14,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr const char* state_name = "state.json";
+constexpr const char* run_name = "run.txt";
 constexpr int work_format = 1;
 
 Json to_json(const IngestCounts& counts) {
@@ -70,19 +72,29 @@ fs::path IngestWork::rejected_list() const {
   return folder_ / fmt::format("rejected-{}.jsonl", position.attempt);
 }
 
-IngestWork::IngestWork(fs::path out, int64_t shard_bytes)
-    : out_(std::move(out)), folder_(folder_in(out_)) {
+IngestWork::IngestWork(fs::path out, int64_t shard_bytes, std::string run)
+    : out_(std::move(out)), folder_(folder_in(out_)), run_(std::move(run)) {
   Json state = Json::object();
-  if (exists(out_)) {
-    state = read_json(folder_ / state_name);
-    if (state.value("format", 0) != work_format) {
-      fail("{}: written by another version; start anew in an empty folder", folder_.string());
+  if (exists(out_)) state = read_json(folder_ / state_name);
+  const fs::path run_file = folder_ / run_name;
+  const bool own = fs::exists(run_file) && read_file(run_file) == run_ &&
+                   (state.empty() || state.value("run", "") == run_);
+  if (!own) {
+    if (!state.empty()) {
+      log_warning("{}: is of a run with other inputs; it is not gone on from", folder_.string());
     }
-  } else {
-    // What a run left that came to no checkpoint.
+    state = Json::object();
+    fs::remove(run_file);  // first, for where this is killed
+    fs::remove_all(folder_);
+  }
+  if (!state.empty() && state.value("format", 0) != work_format) {
+    fail("{}: written by another version; start anew in an empty folder", folder_.string());
+  }
+  if (state.empty()) {  // what a run left that came to no checkpoint
     for (const char* name : {"shards", "train", "val"}) fs::remove_all(out_ / name);
   }
   make_writable_folder(folder_);
+  if (!own) write_file_atomic(run_file, run_);
   const std::string where = (folder_ / state_name).string();
   Json lengths = Json::object();
   Json parts = Json::array({nullptr, nullptr});
@@ -154,6 +166,7 @@ void IngestWork::checkpoint() {
   Json parts = Json::array();
   for (const auto& writer : writers_) parts.push_back(writer->checkpoint());
   write_json(folder_ / state_name, {{"format", work_format},
+                                    {"run", run_},
                                     {"source", position.source},
                                     {"item", position.item},
                                     {"attempt", position.attempt},

@@ -68,6 +68,7 @@ class ShardWriter {
 
  private:
   void close();
+  std::string shard_path(int number) const;
   std::filesystem::path folder_;
   std::string name_;
   int64_t shard_bytes_;
@@ -77,17 +78,22 @@ class ShardWriter {
   int written_ = 0;
 };
 
+/// {"files": {name: sha256}, "crc32c": {name: …}} of files in a split's folder, for dataset.json.
+Json index_checksums(const std::filesystem::path& folder, const std::vector<std::string>& names);
+
 /// One split's index, written row by row.
 class IndexWriter {
  public:
   IndexWriter(const std::filesystem::path& folder, bool has_truth);
+  /// All it may write.
+  static std::vector<std::string> file_names();
   int64_t size() const { return size_; }
   int64_t tags() const { return tags_; }
   int64_t truth() const { return truth_; }
   /// Sorts the ids, as the format wants them.
   void add(std::string_view key, const ImagePlace& place, std::vector<int32_t>& tags,
            std::vector<int32_t>& truth);
-  /// Closes the files; returns {file name: sha256}.
+  /// Closes the files; returns their index_checksums().
   Json finish();
 
  private:
