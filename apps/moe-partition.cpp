@@ -80,6 +80,7 @@ void run(const Options& options, Config& config) {
     const Growth growth = options.extend.empty() ? Growth::split : Growth::extend;
     partition = grow_partition(embedding, base, growth, config.seed, {.backend = backend.get()});
   }
+  embedding.require_as_recorded();
   warn_of_small(partition);
   const auto outputs = save_partition(options.out, partition);
   remove_partition_state(options.out);

@@ -36,6 +36,13 @@ std::optional<uint32_t> parse_crc32c(const Json& text, const std::string& where)
 
 std::string format_crc32c(uint32_t crc) { return fmt::format("{:08x}", crc); }
 
+void require_crc32c(const fs::path& file, uint32_t found, const std::string& expected,
+                    const std::string& remedy) {
+  if (format_crc32c(found) == expected) return;
+  fail("{}: damaged since it was written: its CRC-32C is {}, recorded was {}; {}", file.string(),
+       format_crc32c(found), expected, remedy);
+}
+
 std::optional<RecordedFile> recorded(const fs::path& file, UnfinishedStage unfinished) {
   const fs::path record_file = file.parent_path() / "stage.json";
   if (!fs::exists(record_file)) return std::nullopt;

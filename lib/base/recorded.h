@@ -45,6 +45,9 @@ void require_sha256(const RecordedFile& recorded, const std::string& found);
 /// "e3069283" as the number it stands for; none for `text` of null. Throws Error naming `where`.
 std::optional<uint32_t> parse_crc32c(const Json& text, const std::string& where);
 std::string format_crc32c(uint32_t crc);
+/// Throws Error naming the file, both, and the remedy unless `found` is what was recorded.
+void require_crc32c(const std::filesystem::path& file, uint32_t found, const std::string& expected,
+                    const std::string& remedy);
 
 /// Throws Error naming `where` unless `name`, as a file names a part of its folder, is a plain
 /// name: one that leads nowhere else.

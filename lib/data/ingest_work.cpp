@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/log.h"
+#include "base/recorded.h"
 #include "data/record_file.h"
 
 namespace hardmoe {
@@ -107,8 +108,15 @@ IngestWork::IngestWork(fs::path out, int64_t shard_bytes, std::string run)
                 json_get<int64_t>(state, "retried", where),
                 json_get<bool>(state, "all_read", where)};
   }
+  const Json crcs = state.value("crc32c", Json::object());
+  const auto require_whole = [&](const char* name, AppendFile& file) {
+    if (state.empty()) return;
+    require_crc32c(file.path(), file.crc32c(), crcs.value(name, ""), remedy_for_work(out_));
+  };
   const auto open = [&](const char* name, const fs::path& file) {
-    return AppendFile(file, lengths.value(name, int64_t{0}));
+    AppendFile opened(file, lengths.value(name, int64_t{0}));
+    require_whole(name, opened);
+    return opened;
   };
   rows = open("rows", folder_ / "rows.bin");
   tags = open("tags", folder_ / "tags.bin");
@@ -117,7 +125,8 @@ IngestWork::IngestWork(fs::path out, int64_t shard_bytes, std::string run)
   united = open("united", folder_ / "united.bin");
   status = open("status", folder_ / "status.bin");
   rejected = open("rejected", rejected_list());
-  shards = ShardList(folder_ / "shards.jsonl", lengths.value("shards", int64_t{0}));
+  shards = ShardList(folder_ / "shards.jsonl", lengths.value("shards", int64_t{0}),
+                     [&](AppendFile& file) { require_whole("shards", file); });
   for (const SplitNumber split : {train, val}) {
     writers_[split] = std::make_unique<ShardWriter>(out_, split_names[split], shard_bytes, shards);
     writers_[split]->resume(parts[split]);
@@ -150,10 +159,11 @@ void IngestWork::remove_strays() const {
 }
 
 void IngestWork::checkpoint() {
-  Json lengths = Json::object();
+  Json lengths = Json::object(), crcs = Json::object();
   const auto sync = [&](const char* name, AppendFile& file) {
     file.sync();
     lengths[name] = file.size();
+    crcs[name] = format_crc32c(file.crc32c());
   };
   sync("rows", rows);
   sync("tags", tags);
@@ -174,6 +184,7 @@ void IngestWork::checkpoint() {
                                     {"all_read", position.all_read},
                                     {"failed", failed},
                                     {"bytes", lengths},
+                                    {"crc32c", crcs},
                                     {"open_shards", parts},
                                     {"counts", to_json(counts)}});
 }

@@ -11,7 +11,10 @@
 namespace hardmoe {
 namespace fs = std::filesystem;
 
-ShardList::ShardList(const fs::path& file, int64_t keep) : lines_(file, keep) {
+ShardList::ShardList(const fs::path& file, int64_t keep,
+                     const std::function<void(AppendFile&)>& check)
+    : lines_(file, keep) {
+  check(lines_);
   const std::string text = lines_.read(0, static_cast<size_t>(keep));
   for (const auto& line : split(text, '\n')) {
     if (line.empty()) continue;
@@ -88,7 +91,10 @@ void ShardWriter::finish() {
 Json ShardWriter::checkpoint() {
   if (tar_ == nullptr) return {{"written", written_}};
   tar_->sync();
-  return {{"written", written_}, {"number", number_}, {"bytes", tar_->size()}};
+  return {{"written", written_},
+          {"number", number_},
+          {"bytes", tar_->size()},
+          {"crc32c", format_crc32c(tar_->crc32c())}};
 }
 
 void ShardWriter::resume(const Json& state) {
@@ -98,14 +104,20 @@ void ShardWriter::resume(const Json& state) {
   number_ = state.at("number");
   const std::string path = shard_path(written_ - 1);
   if (number_ >= shards_.records().size() || shards_.records()[number_].path != path) {
-    fail("{}: its list of shards has no {} as number {}; remove it to begin again from nothing",
-         (folder_ / "work").string(), path, number_);
+    fail("{}: its list of shards has no {} as number {}; {}", (folder_ / "work").string(), path,
+         number_, remedy_for_work(folder_));
   }
   const fs::path file = folder_ / path;
   // Closed after the checkpoint: what is behind it is written again.
   std::error_code ignored;
   if (fs::exists(file)) fs::rename(file, file.string() + ".part", ignored);
   tar_ = std::make_unique<TarWriter>(file, state.at("bytes").get<int64_t>());
+  require_crc32c(file.string() + ".part", tar_->crc32c(), state.value("crc32c", ""),
+                 remedy_for_work(folder_));
+}
+
+std::string remedy_for_work(const fs::path& out) {
+  return fmt::format("remove {} to begin again from nothing", (out / "work").string());
 }
 
 Json index_checksums(const fs::path& folder, const std::vector<std::string>& names) {

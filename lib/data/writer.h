@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -31,8 +32,9 @@ uint16_t next_shard_number(const std::vector<ShardRecord>& shards);
 class ShardList {
  public:
   ShardList() = default;
-  /// `keep`: as much of the file as counts.
-  ShardList(const std::filesystem::path& file, int64_t keep);
+  /// `keep`: as much of the file as counts. check: throws where that is damaged.
+  ShardList(const std::filesystem::path& file, int64_t keep,
+            const std::function<void(AppendFile&)>& check);
   const std::vector<ShardRecord>& records() const { return records_; }
   /// See next_shard_number().
   uint16_t add(const std::string& path, int64_t bytes);
@@ -44,6 +46,9 @@ class ShardList {
   std::vector<ShardRecord> records_;
   AppendFile lines_;
 };
+
+/// What to do where the unfinished work in a dataset's folder is damaged.
+std::string remedy_for_work(const std::filesystem::path& out);
 
 struct ImagePlace {
   uint16_t shard = 0;
