@@ -25,7 +25,7 @@ class Command {
   /// `--force`, for commands that write a stage, and that they resume.
   void stage_options(bool& force, const std::string& help =
                                       "Where --out holds the result of other inputs: "
-                                      "remove it and begin again");
+                                      "remove it and begin again from nothing");
   /// `--device`, for commands that compute.
   void device_option();
 

@@ -53,6 +53,12 @@ Networks open_networks(const NetworkOptions& options, bool use_prices) {
   return networks;
 }
 
+std::vector<std::string> feature_files(const Dataset& dataset) {
+  std::vector<std::string> files;
+  for (const auto& split : dataset.split_names()) files.push_back(split + ".npy");
+  return files;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -92,7 +98,8 @@ int main(int argc, char** argv) {
                  "moe-embed",
                  inputs,
                  force,
-                 {data, options.model, options.base, options.partition, options.experts}});
+                 {data, options.model, options.base, options.partition, options.experts},
+                 feature_files(dataset)});
     if (stage.done()) {
       log_info("{}: already done", out);
       fmt::print("{}\n", stage.results().dump());

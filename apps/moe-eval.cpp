@@ -70,7 +70,8 @@ int main(int argc, char** argv) {
           "moe-eval",
           inputs,
           force,
-          {data, network.model, network.base, network.partition, network.experts, decoder}});
+          {data, network.model, network.base, network.partition, network.experts, decoder},
+          {"metrics.json"}});
     }
     if (stage && stage->done()) {
       log_info("{}: already done", out);

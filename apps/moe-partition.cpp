@@ -64,7 +64,8 @@ void run(const Options& options, Config& config) {
                .command = "moe-partition",
                .inputs = std::move(inputs),
                .force = options.force,
-               .reads = std::move(reads)});
+               .reads = std::move(reads),
+               .writes = partition_files()});
   if (stage.done()) {
     log_info("{}: done already", options.out.string());
     fmt::print("{}", describe(load_partition(options.out)));
@@ -72,13 +73,14 @@ void run(const Options& options, Config& config) {
   }
   Partition partition;
   if (base.empty()) {
-    partition =
-        partition_in_folder(options.out, embedding, tags, config.partition, config.seed, *backend);
+    partition = partition_in_folder(options.out, embedding, tags, config.partition, config.seed,
+                                    *backend, stage.identity());
     warn_if_unequal(partition);
   } else {
     const Growth growth = options.extend.empty() ? Growth::split : Growth::extend;
     partition = grow_partition(embedding, base, growth, config.seed, {.backend = backend.get()});
   }
+  embedding.require_as_recorded();
   warn_of_small(partition);
   const auto outputs = save_partition(options.out, partition);
   remove_partition_state(options.out);

@@ -47,7 +47,8 @@ int main(int argc, char** argv) {
                   {"model", config_json(fields_of(config.model))},
                   {"base", training_inputs(config.base)}},
                  force,
-                 {data}});
+                 {data},
+                 model_stage_files()});
     if (stage.done()) {
       log_info("{}: already done", out);
       fmt::print("{}\n", stage.results().dump());

@@ -54,7 +54,14 @@ int main(int argc, char** argv) {
                    {"precision", name_of(config.expert.precision)},
                    {"decoder", training_inputs(config.decoder)}};
     inputs.update(mixture_identity(mixture, base, partition));
-    Stage stage({out, "moe-train-decoder", inputs, force, {data, base, partition, experts}});
+    auto writes = training_files();
+    writes.insert(writes.end(), {"decoder.safetensors", "train.npy"});
+    Stage stage({out,
+                 "moe-train-decoder",
+                 inputs,
+                 force,
+                 {data, base, partition, experts},
+                 std::move(writes)});
     if (stage.done()) {
       log_info("{}: already done", out);
       fmt::print("{}\n", stage.results().dump());
@@ -62,26 +69,26 @@ int main(int argc, char** argv) {
     }
     const double begin = now_seconds();
     const auto embedding_file = stage.folder() / "train.npy";
-    if (!std::filesystem::exists(embedding_file)) {
+    if (!stage.has_kept("train.npy")) {
       Inference inference(*engine, resnet(card.model, 0), card.model.image_size,
                           config.expert.precision);
       save_npy(embedding_file,
                unified_embedding(inference, mixture, split, mixture.partition.assignment));
+      stage.keep("train.npy");
     }
     const Tensor features = load_npy(embedding_file);
     const Network network = linear_decoder(features.size(1), card.tags);
     const TrainConfig settings = fit_batch(config.decoder, split.size(), "decoder");
     FeatureSource source(features, split, settings.batch, config.seed,
                          resampled(split, {}, settings.sampling, config.seed));
-    const TrainResult trained =
-        train(*engine, network, mixture.base.weights, source, settings, stage.folder());
+    const TrainResult trained = train(*engine, network, mixture.base.weights, source, settings,
+                                      stage.folder(), stage.identity());
     save_safetensors(stage.folder() / "decoder.safetensors", trained.weights, {{"format", "pt"}});
     stage.finish({"decoder.safetensors", "train.npy"}, {{"images", source.items()},
                                                         {"steps", trained.steps},
                                                         {"loss", trained.loss},
                                                         {"seconds", now_seconds() - begin}});
-    std::error_code ignored;
-    std::filesystem::remove(checkpoint_file(stage.folder()), ignored);
+    remove_checkpoints(stage.folder());
     fmt::print("{}\n", stage.results().dump());
   });
 }

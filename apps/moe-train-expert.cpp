@@ -85,7 +85,12 @@ int main(int argc, char** argv) {
     const uint64_t seed = config.seed + 1000 * (number + 1);
     ImageTraining job{split, std::move(items), std::move(start), config.expert, "expert", seed};
     check_image_training(*engine, job);
-    Stage stage({out, "moe-train-expert", inputs, force, {data, base_folder, partition_folder}});
+    Stage stage({out,
+                 "moe-train-expert",
+                 inputs,
+                 force,
+                 {data, base_folder, partition_folder},
+                 model_stage_files()});
     if (stage.done()) {
       log_info("{}: already done", out);
       fmt::print("{}\n", stage.results().dump());

@@ -4,10 +4,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
 
+#include "base/crc32c.h"
 #include "base/error.h"
 #include "base/write_all.h"
 
@@ -40,11 +42,17 @@ AppendFile& AppendFile::operator=(AppendFile&& other) noexcept {
   std::swap(path_, other.path_);
   std::swap(buffer_, other.buffer_);
   std::swap(size_, other.size_);
+  std::swap(crc32c_, other.crc32c_);
+  std::swap(summed_, other.summed_);
   std::swap(descriptor_, other.descriptor_);
   return *this;
 }
 
 void AppendFile::write(const void* bytes, size_t count) {
+  if (summed_ == size_) {
+    crc32c_ = hardmoe::crc32c(bytes, count, crc32c_);
+    summed_ += static_cast<int64_t>(count);
+  }
   buffer_.append(static_cast<const char*>(bytes), count);
   size_ += static_cast<int64_t>(count);
   if (buffer_.size() >= buffer_bytes) flush();
@@ -52,6 +60,8 @@ void AppendFile::write(const void* bytes, size_t count) {
 
 void AppendFile::overwrite(int64_t at, const void* bytes, size_t count) {
   flush();
+  crc32c_ = 0;
+  summed_ = 0;
   write_all(descriptor_, static_cast<const char*>(bytes), count, static_cast<size_t>(at), path_);
 }
 
@@ -75,6 +85,16 @@ std::string AppendFile::read(int64_t at, size_t count) {
     done += static_cast<size_t>(got);
   }
   return bytes;
+}
+
+uint32_t AppendFile::crc32c() {
+  constexpr int64_t piece = int64_t{1} << 20;
+  while (summed_ < size_) {
+    const auto bytes = read(summed_, static_cast<size_t>(std::min(piece, size_ - summed_)));
+    crc32c_ = hardmoe::crc32c(bytes.data(), bytes.size(), crc32c_);
+    summed_ += static_cast<int64_t>(bytes.size());
+  }
+  return crc32c_;
 }
 
 void AppendFile::sync() {

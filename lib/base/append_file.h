@@ -28,6 +28,8 @@ class AppendFile {
   /// `count` bytes written before, from `at` on.
   std::string read(int64_t at, size_t count);
   void overwrite(int64_t at, const void* bytes, size_t count);
+  /// Of all that was written so far.
+  uint32_t crc32c();
   /// Puts everything written so far on the disk for good.
   void sync();
 
@@ -36,6 +38,8 @@ class AppendFile {
   std::filesystem::path path_;
   std::string buffer_;
   int64_t size_ = 0;
+  uint32_t crc32c_ = 0;  ///< of the first `summed_` bytes
+  int64_t summed_ = 0;
   int descriptor_ = -1;
 };
 

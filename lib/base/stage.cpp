@@ -1,9 +1,12 @@
 #include "base/stage.h"
 
+#include <fnmatch.h>
+
 #include <algorithm>
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/recorded.h"
 #include "base/text.h"
 #include "base/version.h"
 
@@ -33,34 +36,71 @@ Json finished_record(const fs::path& folder, const std::string& command) {
   return record;
 }
 
-void remove_contents(const Stage::Options& options) {
-  std::vector<fs::path> contents;
-  for (const auto& entry : fs::directory_iterator(options.folder)) {
-    const std::string name = entry.path().filename().string();
-    if (is_kept(name)) continue;
-    const auto& known = options.writes;
-    if (!known.empty() && name != record_name &&
-        std::find(known.begin(), known.end(), name) == known.end()) {
-      fail_usage("{}: holds '{}', which `{}` did not write; move it, or choose another --out",
-                 options.folder.string(), name, options.command);
-    }
-    contents.push_back(entry.path());
+/// NAME of AtomicFile's NAME.PID.tmp, else the name itself.
+std::string without_temporary(const std::string& name) {
+  const auto parts = split(name, '.');
+  if (parts.size() < 3 || parts.back() != "tmp") return name;
+  const std::string& pid = parts[parts.size() - 2];
+  const bool number = !pid.empty() && pid.find_first_not_of("0123456789") == std::string::npos;
+  return number ? name.substr(0, name.size() - pid.size() - 5) : name;
+}
+
+/// The pattern of this name alone.
+std::string literally(const std::string& name) {
+  std::string pattern;
+  for (const char c : name) {
+    if (c == '*' || c == '?' || c == '[' || c == '\\') pattern += '\\';
+    pattern += c;
   }
-  for (const auto& path : contents) fs::remove_all(path);
+  return pattern;
+}
+
+bool matches(const std::string& pattern, const fs::path& path) {
+  return ::fnmatch(pattern.c_str(), path.c_str(), FNM_PATHNAME) == 0;
+}
+
+/// Whether one of `writes` is this file; of a folder or a link to one, whether one is in it.
+bool is_written(const std::vector<std::string>& writes, const fs::path& path, bool folder) {
+  return std::any_of(writes.begin(), writes.end(), [&](const std::string& pattern) {
+    const auto depth = std::distance(path.begin(), path.end());
+    if (!folder) return matches(pattern, path);
+    const fs::path whole = pattern;
+    fs::path begin;
+    auto part = whole.begin();
+    for (auto i = depth; i > 0 && part != whole.end(); --i) begin /= *part++;
+    return part != whole.end() && matches(begin.string(), path);
+  });
+}
+
+/// What is at the folder's top, but for the lock and a launcher's log.
+std::vector<fs::path> contents_of(const fs::path& folder) {
+  std::vector<fs::path> contents;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    if (!is_kept(entry.path().filename().string())) contents.push_back(entry.path());
+  }
+  std::sort(contents.begin(), contents.end());
+  return contents;
+}
+
+/// The first thing in the folder that its stage does not write, by its path in the folder; "":
+/// there is none.
+std::string first_unknown(const fs::path& folder, const std::vector<std::string>& writes) {
+  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+    fs::path path = entry.path().lexically_relative(folder);
+    if (is_kept(path.string()) || path == record_name) continue;
+    path.replace_filename(without_temporary(path.filename().string()));
+    if (!is_written(writes, path, entry.is_directory())) return path.string();
+  }
+  return "";
 }
 
 /// What AtomicFile left behind when its process was killed: NAME.PID.tmp. The lock is ours, so no
 /// process is still writing it.
 void remove_temporaries(const fs::path& folder) {
-  std::vector<fs::path> leftover;
-  for (const auto& entry : fs::directory_iterator(folder)) {
-    const auto parts = split(entry.path().filename().string(), '.');
-    if (parts.size() < 3 || parts.back() != "tmp") continue;
-    const std::string& pid = parts[parts.size() - 2];
-    const bool number = !pid.empty() && pid.find_first_not_of("0123456789") == std::string::npos;
-    if (number) leftover.push_back(entry.path());
+  for (const auto& path : contents_of(folder)) {
+    const std::string name = path.filename().string();
+    if (without_temporary(name) != name) fs::remove(path);
   }
-  for (const auto& file : leftover) fs::remove(file);
 }
 
 /// Throws Error unless every output that `record` lists is in the folder.
@@ -107,54 +147,117 @@ FileLock lock_folder(const Stage::Options& options) {
 }  // namespace
 
 Stage::Stage(Options options)
-    : options_(std::move(options)), lock_(lock_folder(options_)), start_seconds_(now_seconds()) {
-  remove_temporaries(options_.folder);
+    : options_(std::move(options)),
+      was_locked_(fs::exists(options_.folder / lock_name)),
+      lock_(lock_folder(options_)),
+      start_seconds_(now_seconds()) {
   const fs::path file = options_.folder / record_name;
-  if (fs::exists(file)) {
-    const Json record = read_json(file);
-    const std::string where = file.string();
-    const auto command = json_get<std::string>(record, "command", where);
-    if (command != options_.command) {
-      fail_usage("{}: holds the result of `{}`; choose another --out for `{}`",
-                 options_.folder.string(), command, options_.command);
-    }
-    const auto changes = json_differences(json_get<Json>(record, "inputs", where), options_.inputs);
-    if (changes.empty()) {
-      done_ = json_get<bool>(record, "done", where);
-      if (done_) {
-        require_outputs(options_.folder, record);
-        results_ = json_get<Json>(record, "results", where);
-      }
-      return;
-    }
-    if (!options_.force) {
-      fail_usage("{}: made from other inputs; choose another --out, or --force to redo it:{}",
-                 options_.folder.string(), indented_list(changes));
-    }
-    remove_contents(options_);
+  const bool has_record = fs::exists(file);
+  if (has_record || was_locked_) remove_temporaries(options_.folder);
+  if (has_record) {
+    continue_from(read_json(file));
   } else {
-    for (const auto& entry : fs::directory_iterator(options_.folder)) {
-      const auto name = entry.path().filename().string();
-      if (!is_kept(name) && !options_.force) {
-        fail_usage("{}: holds '{}' and no {}; choose an empty folder for --out",
-                   options_.folder.string(), name, record_name);
-      }
-    }
+    begin_without_record();
   }
-  reopen();
+}
+
+void Stage::continue_from(const Json& record) {
+  const std::string where = (options_.folder / record_name).string();
+  const auto command = json_get<std::string>(record, "command", where);
+  if (command != options_.command) {
+    fail_usage("{}: holds the result of `{}`; choose another --out for `{}`",
+               options_.folder.string(), command, options_.command);
+  }
+  const auto changes = json_differences(json_get<Json>(record, "inputs", where), options_.inputs);
+  if (!changes.empty() && !options_.force) {
+    fail_usage("{}: made from other inputs; choose another --out, or --force to redo it:{}",
+               options_.folder.string(), indented_list(changes));
+  }
+  if (!changes.empty() || record.contains("clearing")) return begin_anew(record);
+  done_ = json_get<bool>(record, "done", where);
+  if (done_) {
+    require_outputs(options_.folder, record);
+    results_ = json_get<Json>(record, "results", where);
+  } else {
+    kept_ = record.value("kept", Json::object());
+  }
+}
+
+/// A folder that no record is in: an empty one, or, forced, what is left of a stage of this kind.
+void Stage::begin_without_record() {
+  const auto contents = contents_of(options_.folder);
+  if (contents.empty()) return write_unfinished();
+  if (options_.force && was_locked_) return begin_anew(Json::object());
+  std::error_code ignored;
+  if (!was_locked_) fs::remove(options_.folder / lock_name, ignored);
+  fail_usage("{}: holds '{}' and no {}; choose an empty folder for --out", options_.folder.string(),
+             contents[0].filename().string(), record_name);
+}
+
+/// Says first that what is here counts no more, so that a process killed on the way leaves nothing
+/// that is taken for this run's.
+void Stage::begin_anew(const Json& before) {
+  Json made = before.value("clearing", Json::array());
+  for (const char* list : {"outputs", "kept"}) {
+    if (!before.contains(list)) continue;
+    for (const auto& [name, ignored] : before[list].items()) made.push_back(name);
+  }
+  auto writes = options_.writes;
+  for (const Json& name : made) writes.push_back(literally(name.get<std::string>()));
+  const std::string unknown = first_unknown(options_.folder, writes);
+  if (!unknown.empty()) {
+    fail_usage("{}: holds '{}', which `{}` did not write; move it, or choose another --out",
+               options_.folder.string(), unknown, options_.command);
+  }
+  write_unfinished(made);
+  for (const auto& path : contents_of(options_.folder)) {
+    if (path.filename() != record_name) fs::remove_all(path);
+  }
+  write_unfinished();
+}
+
+void Stage::write_unfinished(const Json& clearing) const {
+  Json record = {{"command", options_.command},
+                 {"inputs", options_.inputs},
+                 {"version", version},
+                 {"done", false}};
+  if (clearing.is_array()) record["clearing"] = clearing;
+  if (!kept_.empty()) record["kept"] = kept_;
+  write_json(options_.folder / record_name, record);
+}
+
+std::string Stage::identity() const {
+  const nlohmann::json sorted = options_.inputs;  // by key, however a command lists them
+  return sha256_hex(sorted.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
 }
 
 void Stage::reopen() {
   done_ = false;
-  write_json(options_.folder / record_name, {{"command", options_.command},
-                                             {"inputs", options_.inputs},
-                                             {"version", version},
-                                             {"done", false}});
+  write_unfinished();
+}
+
+void Stage::keep(const std::string& name) {
+  kept_[name] = sha256_of_file(options_.folder / name);
+  write_unfinished();
+}
+
+bool Stage::has_kept(const std::string& name) const {
+  const fs::path file = options_.folder / name;
+  if (!kept_.contains(name) || !fs::exists(file)) return false;
+  const std::string found = sha256_of_file(file), expected = kept_[name].get<std::string>();
+  if (found == expected) return true;
+  log_warning("{}: damaged since it was made: its SHA-256 is {}, recorded was {}; it is made again",
+              file.string(), found, expected);
+  return false;
 }
 
 void Stage::finish(const std::vector<std::string>& outputs, Json results) {
-  Json hashes = Json::object();
-  for (const auto& name : outputs) hashes[name] = sha256_of_file(options_.folder / name);
+  Json hashes = Json::object(), crcs = Json::object();
+  for (const auto& name : outputs) {
+    const Checksums found = checksums_of_file(options_.folder / name);
+    hashes[name] = found.sha256;
+    crcs[name] = format_crc32c(found.crc32c);
+  }
   results_ = std::move(results);
   done_ = true;
   write_json(options_.folder / record_name, {{"command", options_.command},
@@ -162,6 +265,7 @@ void Stage::finish(const std::vector<std::string>& outputs, Json results) {
                                              {"inputs", options_.inputs},
                                              {"done", true},
                                              {"outputs", hashes},
+                                             {"crc32c", crcs},
                                              {"results", results_},
                                              {"seconds", now_seconds() - start_seconds_}});
 }

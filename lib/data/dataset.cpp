@@ -13,6 +13,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::string_view tags_heading = "id\ttag\tcount";
+constexpr const char* make_again = "make the dataset again with moe-ingest";
 
 int64_t entries(const MappedNpy& array) { return array.shape().at(0); }
 
@@ -42,6 +43,22 @@ void check_pointers(const MappedNpy& ptr, const MappedNpy& ids, const fs::path& 
     fail("{}: runs from {} to {}, expected 0 to {}; make the dataset again with moe-ingest",
          file.string(), pointers.front(), pointers.back(), entries(ids));
   }
+}
+
+/// What dataset.json says of a split's files.
+std::vector<RecordedFile> recorded_index(const fs::path& folder, const Json& split,
+                                         const std::string& where) {
+  const Json crcs = split.value("crc32c", Json::object());
+  std::vector<RecordedFile> files;
+  const auto hashes = json_get<Json>(split, "files", where);
+  if (!hashes.is_object()) fail("{}: field 'files' is not an object", where);
+  for (const auto& [name, ignored] : hashes.items()) {
+    require_plain_name(name, where);
+    files.push_back({folder / name, json_get<std::string>(hashes, name.c_str(), where),
+                     parse_crc32c(crcs.is_object() ? crcs.value(name, Json()) : Json(), where),
+                     make_again});
+  }
+  return files;
 }
 
 int64_t parse_number(std::string_view text, const fs::path& file, size_t line) {
@@ -112,8 +129,13 @@ struct Split::Keys {
   }
 };
 
+struct Split::Index {
+  std::vector<RecordedFile> files;
+  std::once_flag once;
+};
+
 Split::Split(fs::path folder, std::string name, std::shared_ptr<const std::vector<Shard>> shards,
-             int64_t vocabulary_size)
+             int64_t vocabulary_size, std::vector<RecordedFile> index)
     : folder_(std::move(folder)),
       name_(std::move(name)),
       shards_(std::move(shards)),
@@ -136,6 +158,14 @@ Split::Split(fs::path folder, std::string name, std::shared_ptr<const std::vecto
   require_file(folder_ / "keys.txt", "the dataset is incomplete; make it again with moe-ingest");
   keys_ = std::make_shared<Keys>();
   keys_->path = folder_ / "keys.txt";
+  index_ = std::make_shared<Index>();
+  index_->files = std::move(index);
+}
+
+void Split::require_index() const {
+  std::call_once(index_->once, [&] {
+    for (const RecordedFile& file : index_->files) require_as_recorded(file);
+  });
 }
 
 int64_t Split::size() const { return entries(shard_); }
@@ -215,7 +245,7 @@ std::string Split::where(int64_t item) const {
       "{}: {}", shard < shards_->size() ? (*shards_)[shard].path.string() : folder_.string(), name);
 }
 
-Dataset Dataset::open(const fs::path& folder) {
+Dataset Dataset::open(const fs::path& folder, DatasetRecords records) {
   const fs::path file = folder / "dataset.json";
   if (fs::is_regular_file(folder)) {
     fail_usage("{}: is a file; expected a folder written by moe-ingest", folder.string());
@@ -236,6 +266,10 @@ Dataset Dataset::open(const fs::path& folder) {
       ExitStatus::usage);
   const std::string text = read_file(file);
   const std::string where = file.string();
+  const bool compared = records == DatasetRecords::compared;
+  if (const auto whole = recorded(file, UnfinishedStage::allowed); whole && compared) {
+    require_sha256(*whole, sha256_hex(text));
+  }
   const Json record = parse_json(text, where);
 
   Dataset dataset;
@@ -260,6 +294,12 @@ Dataset Dataset::open(const fs::path& folder) {
            path.string(), found, expected, folder.string());
     }
   }
+  if (compared && record.contains("vocabulary_sha256")) {
+    const fs::path tags_file = folder / "tags.tsv";
+    require_file(tags_file, "the dataset is incomplete; make it again with moe-ingest");
+    require_as_recorded(
+        {tags_file, json_get<std::string>(record, "vocabulary_sha256", where), {}, make_again});
+  }
   dataset.vocabulary_ = load_vocabulary(folder / "tags.tsv");
   const auto tags = json_get<int64_t>(record, "vocabulary", where);
   if (dataset.vocabulary_.size() != tags) {
@@ -269,8 +309,9 @@ Dataset Dataset::open(const fs::path& folder) {
   const auto splits = json_get<Json>(record, "splits", where);
   if (!splits.is_object()) fail("{}: field 'splits' is not an object", where);
   for (const auto& [name, entry] : splits.items()) {
+    require_plain_name(name, where);
     const auto images = json_get<int64_t>(entry, "images", where);
-    Split split(folder / name, name, shards, tags);
+    Split split(folder / name, name, shards, tags, recorded_index(folder / name, entry, where));
     if (split.size() != images) {
       fail("{}: has {} images, expected {}; make the dataset again with moe-ingest",
            (folder / name).string(), split.size(), images);
@@ -280,12 +321,16 @@ Dataset Dataset::open(const fs::path& folder) {
   return dataset;
 }
 
+std::vector<std::string> Dataset::split_names() const {
+  std::vector<std::string> names;
+  for (const auto& [name, split] : splits_) names.push_back(name);
+  return names;
+}
+
 const Split& Dataset::split(const std::string& name) const {
   const auto found = splits_.find(name);
   if (found != splits_.end()) return found->second;
-  std::vector<std::string> names;
-  for (const auto& [known, split] : splits_) names.push_back(known);
-  fail_usage("{}: has no split '{}', only {}", folder_.string(), name, join(names, ", "));
+  fail_usage("{}: has no split '{}', only {}", folder_.string(), name, join(split_names(), ", "));
 }
 
 }  // namespace hardmoe

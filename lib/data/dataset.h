@@ -19,6 +19,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/recorded.h"
 #include "tensor/npy.h"
 
 namespace hardmoe {
@@ -49,10 +50,14 @@ struct Shard {
 class Split {
  public:
   Split(std::filesystem::path folder, std::string name,
-        std::shared_ptr<const std::vector<Shard>> shards, int64_t vocabulary_size);
+        std::shared_ptr<const std::vector<Shard>> shards, int64_t vocabulary_size,
+        std::vector<RecordedFile> index = {});
 
   const std::string& name() const { return name_; }
   int64_t size() const;
+  /// Throws Error naming a file of the index that is not as dataset.json recorded it. Who goes over
+  /// the split's images asks this first; it is looked at once. Shards are for verify_dataset().
+  void require_index() const;
   std::span<const int32_t> tags(int64_t item) const;
   /// Whether the images also carry clean labels to evaluate against.
   bool has_truth() const { return truth_ids_.has_value(); }
@@ -69,6 +74,7 @@ class Split {
 
  private:
   struct Keys;
+  struct Index;
   std::span<const int32_t> row(const MappedNpy& ptr, const MappedNpy& ids, int64_t item) const;
 
   std::filesystem::path folder_;
@@ -78,19 +84,27 @@ class Split {
   MappedNpy shard_, offset_, length_, tag_ptr_, tag_ids_;
   std::optional<MappedNpy> truth_ptr_, truth_ids_;
   std::shared_ptr<Keys> keys_;
+  std::shared_ptr<Index> index_;
+};
+
+enum class DatasetRecords {
+  compared,
+  unread,  ///< for verify_dataset(), which tells all that is wrong
 };
 
 class Dataset {
  public:
-  /// Throws Error naming the file if anything is missing, truncated, or inconsistent, and if a
-  /// shard no longer has the recorded size. A dataset laid out by parts (data/part_shards.h) may
-  /// lack shards; asking for an image of such a one throws.
-  static Dataset open(const std::filesystem::path& folder);
+  /// Throws Error naming the file if anything is missing, truncated, or inconsistent, if a shard no
+  /// longer has the recorded size, or dataset.json or tags.tsv is not as recorded. A dataset laid
+  /// out by parts (data/part_shards.h) may lack shards; asking for an image of such a one throws.
+  static Dataset open(const std::filesystem::path& folder,
+                      DatasetRecords records = DatasetRecords::compared);
 
   const std::filesystem::path& folder() const { return folder_; }
   const Vocabulary& vocabulary() const { return vocabulary_; }
   /// Throws Error(usage) naming the splits there are.
   const Split& split(const std::string& name) const;
+  std::vector<std::string> split_names() const;
   bool has_split(const std::string& name) const { return splits_.contains(name); }
   /// SHA-256 of dataset.json, which holds the checksums of the shards and the index; of a dataset
   /// that was only laid out anew, that of the one it was made from.

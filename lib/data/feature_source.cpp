@@ -18,6 +18,7 @@ FeatureSource::FeatureSource(const Tensor& features, const Split& split, int64_t
     fail_usage("batch: {} images are fewer than one batch of {}; use a smaller batch",
                this->items(), batch);
   }
+  split.require_index();
   current_.input = Tensor(DType::f32, {batch, features.size(1)});
 }
 

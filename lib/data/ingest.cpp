@@ -108,9 +108,18 @@ bool only_a_failure_is_in(const fs::path& out) {
   return stage.value("command", "") == command_name && !stage.value("done", true);
 }
 
+/// Whether the folder's record is of these inputs, so that another list of them is what --force had
+/// not removed yet when it was killed.
+bool is_recorded(const fs::path& out, const std::string& inputs) {
+  const fs::path record = out / "stage.json";
+  if (!fs::exists(record)) return false;
+  const Json before = read_json(record).value("inputs", Json::object());
+  return before.value("inputs", "") == sha256_hex(inputs);
+}
+
 void refuse_other_inputs(const fs::path& out, const std::string& inputs) {
   const fs::path file = out / inputs_name;
-  if (!fs::exists(file)) return;
+  if (!fs::exists(file) || is_recorded(out, inputs)) return;
   const auto differences = differences_of_inputs(read_file(file), inputs);
   if (differences.empty()) return;
   fail_usage("{}: made from other sources; choose another --out, or --force to redo it:{}",
@@ -154,7 +163,11 @@ IngestResult ingest(const IngestOptions& options) {
   const std::vector<std::string> outputs = {"dataset.json", "tags.tsv", "rejected.jsonl",
                                             "status.npy", inputs_name};
   std::vector<std::string> writes = outputs;
-  writes.insert(writes.end(), {IngestWork::folder_in({}).string(), "shards", "train", "val"});
+  writes.insert(writes.end(),
+                {(IngestWork::folder_in({}) / "*").string(), "shards/*.tar", "shards/*.tar.part"});
+  for (const char* split : split_names) {
+    for (const auto& name : IndexWriter::file_names()) writes.push_back(split + ("/" + name));
+  }
   Stage stage({.folder = options.out,
                .command = command_name,
                .inputs = identity_of(options, inputs),
@@ -174,7 +187,7 @@ IngestResult ingest(const IngestOptions& options) {
   Json counts;
   bool failures = false;
   {
-    IngestWork work(options.out, options.shard_bytes);
+    IngestWork work(options.out, options.shard_bytes, stage.identity());
     if (options.retry_failed) work.begin_retry();
     IngestReader reader(options, rules, work, input.file(), train_sources, val_sources,
                         std::move(found.report));

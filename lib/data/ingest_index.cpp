@@ -61,7 +61,10 @@ class Index {
     rejected.commit();
     save_npy(options_.out / "status.npy", status_);
     write_json(options_.out / "dataset.json", description(vocabulary, splits));
-    for (const auto& [name, split] : splits.items()) split.erase("files");
+    for (const auto& [name, split] : splits.items()) {
+      split.erase("files");
+      split.erase("crc32c");
+    }
     return table(vocabulary, splits);
   }
 
@@ -253,7 +256,7 @@ class Index {
       }
       Json& entry = splits[split_names[split]];
       entry = {{"images", writer->size()}, {"tags", writer->tags()}, {"truth", writer->truth()}};
-      entry["files"] = writer->finish();
+      entry.update(writer->finish());
     }
     return splits;
   }

@@ -6,6 +6,8 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/log.h"
+#include "base/recorded.h"
 #include "data/record_file.h"
 
 namespace hardmoe {
@@ -13,6 +15,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr const char* state_name = "state.json";
+constexpr const char* run_name = "run.txt";
 constexpr int work_format = 1;
 
 Json to_json(const IngestCounts& counts) {
@@ -70,19 +73,29 @@ fs::path IngestWork::rejected_list() const {
   return folder_ / fmt::format("rejected-{}.jsonl", position.attempt);
 }
 
-IngestWork::IngestWork(fs::path out, int64_t shard_bytes)
-    : out_(std::move(out)), folder_(folder_in(out_)) {
+IngestWork::IngestWork(fs::path out, int64_t shard_bytes, std::string run)
+    : out_(std::move(out)), folder_(folder_in(out_)), run_(std::move(run)) {
   Json state = Json::object();
-  if (exists(out_)) {
-    state = read_json(folder_ / state_name);
-    if (state.value("format", 0) != work_format) {
-      fail("{}: written by another version; start anew in an empty folder", folder_.string());
+  if (exists(out_)) state = read_json(folder_ / state_name);
+  const fs::path run_file = folder_ / run_name;
+  const bool own = fs::exists(run_file) && read_file(run_file) == run_ &&
+                   (state.empty() || state.value("run", "") == run_);
+  if (!own) {
+    if (!state.empty()) {
+      log_warning("{}: is of a run with other inputs; it is not gone on from", folder_.string());
     }
-  } else {
-    // What a run left that came to no checkpoint.
+    state = Json::object();
+    fs::remove(run_file);  // first, for where this is killed
+    fs::remove_all(folder_);
+  }
+  if (!state.empty() && state.value("format", 0) != work_format) {
+    fail("{}: written by another version; start anew in an empty folder", folder_.string());
+  }
+  if (state.empty()) {  // what a run left that came to no checkpoint
     for (const char* name : {"shards", "train", "val"}) fs::remove_all(out_ / name);
   }
   make_writable_folder(folder_);
+  if (!own) write_file_atomic(run_file, run_);
   const std::string where = (folder_ / state_name).string();
   Json lengths = Json::object();
   Json parts = Json::array({nullptr, nullptr});
@@ -95,8 +108,15 @@ IngestWork::IngestWork(fs::path out, int64_t shard_bytes)
                 json_get<int64_t>(state, "retried", where),
                 json_get<bool>(state, "all_read", where)};
   }
+  const Json crcs = state.value("crc32c", Json::object());
+  const auto require_whole = [&](const char* name, AppendFile& file) {
+    if (state.empty()) return;
+    require_crc32c(file.path(), file.crc32c(), crcs.value(name, ""), remedy_for_work(out_));
+  };
   const auto open = [&](const char* name, const fs::path& file) {
-    return AppendFile(file, lengths.value(name, int64_t{0}));
+    AppendFile opened(file, lengths.value(name, int64_t{0}));
+    require_whole(name, opened);
+    return opened;
   };
   rows = open("rows", folder_ / "rows.bin");
   tags = open("tags", folder_ / "tags.bin");
@@ -105,7 +125,8 @@ IngestWork::IngestWork(fs::path out, int64_t shard_bytes)
   united = open("united", folder_ / "united.bin");
   status = open("status", folder_ / "status.bin");
   rejected = open("rejected", rejected_list());
-  shards = ShardList(folder_ / "shards.jsonl", lengths.value("shards", int64_t{0}));
+  shards = ShardList(folder_ / "shards.jsonl", lengths.value("shards", int64_t{0}),
+                     [&](AppendFile& file) { require_whole("shards", file); });
   for (const SplitNumber split : {train, val}) {
     writers_[split] = std::make_unique<ShardWriter>(out_, split_names[split], shard_bytes, shards);
     writers_[split]->resume(parts[split]);
@@ -138,10 +159,11 @@ void IngestWork::remove_strays() const {
 }
 
 void IngestWork::checkpoint() {
-  Json lengths = Json::object();
+  Json lengths = Json::object(), crcs = Json::object();
   const auto sync = [&](const char* name, AppendFile& file) {
     file.sync();
     lengths[name] = file.size();
+    crcs[name] = format_crc32c(file.crc32c());
   };
   sync("rows", rows);
   sync("tags", tags);
@@ -154,6 +176,7 @@ void IngestWork::checkpoint() {
   Json parts = Json::array();
   for (const auto& writer : writers_) parts.push_back(writer->checkpoint());
   write_json(folder_ / state_name, {{"format", work_format},
+                                    {"run", run_},
                                     {"source", position.source},
                                     {"item", position.item},
                                     {"attempt", position.attempt},
@@ -161,6 +184,7 @@ void IngestWork::checkpoint() {
                                     {"all_read", position.all_read},
                                     {"failed", failed},
                                     {"bytes", lengths},
+                                    {"crc32c", crcs},
                                     {"open_shards", parts},
                                     {"counts", to_json(counts)}});
 }

@@ -10,6 +10,7 @@
 // again
 // - shards.jsonl: shards by number, once when begun and once when closed
 // - plan.json: how many items each source has
+// - run.txt: of which run all this is
 // - *.unpacked, *.jsonl: compressed or joined lists
 #pragma once
 
@@ -78,8 +79,9 @@ struct IngestPosition {
 
 class IngestWork {
  public:
-  /// Opens what an interrupted run left in `out`/work, or begins.
-  IngestWork(std::filesystem::path out, int64_t shard_bytes);
+  /// Opens what an interrupted run of this identity (Stage::identity()) left in `out`/work, or
+  /// begins: what another run left is removed, with a warning.
+  IngestWork(std::filesystem::path out, int64_t shard_bytes, std::string run);
 
   /// Whether the folder holds a run that can go on, or be added to.
   static bool exists(const std::filesystem::path& out);
@@ -114,6 +116,7 @@ class IngestWork {
  private:
   void remove_strays() const;
   std::filesystem::path out_, folder_;
+  std::string run_;
   std::array<std::unique_ptr<ShardWriter>, 2> writers_;
 };
 

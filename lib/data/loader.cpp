@@ -325,6 +325,7 @@ Loader::Loader(const Split& split, std::vector<int64_t> items, LoaderOptions opt
                  count, split.name(), options.batch, count);
     }
   }
+  split.require_index();
   state_ = std::make_unique<State>(split, std::move(items), options);
 }
 

@@ -76,8 +76,7 @@ class SplitLayout {
     const uint16_t number = next_shard_number(shards_);
     const fs::path file = folder_ / path;
     ShardRecord record{path, 0, {}};
-    if (fs::exists(file)) {  // whole, or it would not have this name
-      place_members(file, number, items);
+    if (place_members(file, number, items)) {
       record.sha256 = sha256_of_file(file);
       ++result_.reused;
     } else {
@@ -101,16 +100,34 @@ class SplitLayout {
     offset_[static_cast<size_t>(item)] = offset;
   }
 
-  /// As write_shard would have, from a shard that is there.
-  void place_members(const fs::path& file, uint16_t number, std::span<const int64_t> items) {
-    const MappedFile mapped(file);
-    const auto entries = index_tar(mapped.bytes(), file.string());
-    for (size_t i = 0; i < items.size(); ++i) {
-      if (entries.size() != 2 * items.size() || entries[2 * i].name != member(items[i])) {
-        fail("{}: holds other images than expected; remove it and run the command again",
-             file.string());
+  /// Whether an interrupted call left the shard, with these items as write_shard would write them;
+  /// then they are placed.
+  bool place_members(const fs::path& file, uint16_t number, std::span<const int64_t> items) {
+    if (!fs::exists(file)) return false;
+    try {
+      const MappedFile mapped(file);
+      const auto entries = index_tar(mapped.bytes(), file.string());
+      if (entries.size() != 2 * items.size()) fail("{}: holds other images", file.string());
+      const auto require = [&](const TarEntry& entry, const std::string& name,
+                               std::string_view bytes) {
+        const auto found =
+            text_of(mapped.bytes())
+                .substr(static_cast<size_t>(entry.offset), static_cast<size_t>(entry.size));
+        if (entry.name == name && found == bytes) return;
+        fail("{}: '{}' is another than {} of {}", file.string(), entry.name, name, split_.name());
+      };
+      for (size_t i = 0; i < items.size(); ++i) {
+        throw_if_interrupted();
+        const int64_t item = items[i];
+        require(entries[2 * i], member(item), text_of(split_.image(item)));
+        require(entries[2 * i + 1], split_.key(item) + ".json", metadata(item));
+        place(item, number, entries[2 * i].offset);
       }
-      place(items[i], number, entries[2 * i].offset);
+      return true;
+    } catch (const Error& error) {
+      if (error.status() == ExitStatus::interrupted) throw;
+      log_warning("{}; it is written again", error.what());
+      return false;
     }
   }
 
@@ -124,25 +141,31 @@ class SplitLayout {
   std::vector<int64_t> offset_;
 };
 
-/// The split's index with other places; returns the files' checksums.
-Json write_index(const fs::path& from, const fs::path& to, const SplitLayout& layout) {
+/// The split's index, the files `names`, with other places; returns their index_checksums().
+Json write_index(const fs::path& from, const fs::path& to, const Json& names,
+                 const SplitLayout& layout) {
   make_writable_folder(to);
-  Json hashes = Json::object();
-  for (const auto& entry : fs::directory_iterator(from)) {
-    const fs::path file = to / entry.path().filename();
-    if (file.filename() == "shard.npy") {
-      save_npy(file, layout.shard());
-    } else if (file.filename() == "offset.npy") {
-      save_npy(file, layout.offset());
+  std::vector<std::string> written;
+  for (const auto& [name, ignored] : names.items()) {
+    if (name == "shard.npy") {
+      save_npy(to / name, layout.shard());
+    } else if (name == "offset.npy") {
+      save_npy(to / name, layout.offset());
     } else {
-      fs::copy_file(entry.path(), file, fs::copy_options::overwrite_existing);
+      fs::copy_file(from / name, to / name, fs::copy_options::overwrite_existing);
     }
-    hashes[file.filename().string()] = sha256_of_file(file);
+    written.push_back(name);
   }
-  return hashes;
+  return index_checksums(to, written);
 }
 
 }  // namespace
+
+std::vector<std::string> part_shard_files() {
+  std::vector<std::string> files = {"dataset.json", "tags.tsv", "shards/*.tar"};
+  for (const auto& name : IndexWriter::file_names()) files.push_back("*/" + name);
+  return files;
+}
 
 PartShardsResult write_part_shards(const Dataset& dataset,
                                    const std::vector<std::vector<int64_t>>& parts,
@@ -156,8 +179,9 @@ PartShardsResult write_part_shards(const Dataset& dataset,
   int64_t images = 0;
   for (const auto& [name, entry] : record["splits"].items()) images += dataset.split(name).size();
   Progress progress("images", images);
-  for (const auto& [name, entry] : record["splits"].items()) {
+  for (auto& [name, entry] : record["splits"].items()) {
     const Split& split = dataset.split(name);
+    split.require_index();
     SplitLayout layout(dataset, split, folder, shard_bytes, shards, result);
     if (name == "train") {
       for (size_t part = 0; part < parts.size(); ++part) {
@@ -168,7 +192,7 @@ PartShardsResult write_part_shards(const Dataset& dataset,
       for (size_t i = 0; i < items.size(); ++i) items[i] = static_cast<int64_t>(i);
       layout.write(name, items, progress);
     }
-    entry["files"] = write_index(dataset.folder() / name, folder / name, layout);
+    entry.update(write_index(dataset.folder() / name, folder / name, entry.at("files"), layout));
   }
   record["shards"] = Json::array();
   for (const auto& shard : shards) {

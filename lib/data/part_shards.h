@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <string>
 #include <vector>
 
 #include "base/json.h"
@@ -20,11 +21,14 @@ struct PartShardsResult {
 
 /// Writes into `folder` shards/part-00000-000000.tar …, each of about `shard_bytes` at most, and
 /// for other splits shards/SPLIT-000000.tar …; the index; dataset.json last. parts: the items of
-/// the training split, each in exactly one part. Shards that are there already are taken for those
-/// of an interrupted call with the same arguments. Throws Error where a file cannot be written, and
+/// the training split, each in exactly one part. Shards that an interrupted call left there are not
+/// written again, if their contents are those. Throws Error where a file cannot be written, and
 /// on SIGTERM or SIGINT.
 PartShardsResult write_part_shards(const Dataset& dataset,
                                    const std::vector<std::vector<int64_t>>& parts,
                                    const std::filesystem::path& folder, int64_t shard_bytes);
+
+/// What it writes, for Stage::Options::writes.
+std::vector<std::string> part_shard_files();
 
 }  // namespace hardmoe

@@ -33,6 +33,7 @@ std::string reason_in_text(std::string_view tag) {
 class PairCounts {
  public:
   PairCounts(const Split& split, size_t tags) : tags_(tags), counts_(tags * tags) {
+    split.require_index();
     std::vector<size_t> present;
     for (int64_t item = 0; item < split.size(); ++item) {
       present.clear();
@@ -119,6 +120,7 @@ int64_t synset_of(const std::string& tag, const WordNet& wordnet) {
 }  // namespace
 
 std::vector<Companion> companions_of(const Split& split, int32_t tag) {
+  split.require_index();
   std::unordered_map<int32_t, int64_t> together, alone;
   int64_t images = 0;
   for (int64_t item = 0; item < split.size(); ++item) {

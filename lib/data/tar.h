@@ -68,6 +68,7 @@ class TarWriter {
   int64_t add(std::string_view name, std::string_view bytes);
   int64_t size() const { return output_.size(); }
   void sync() { output_.sync(); }
+  uint32_t crc32c() { return output_.crc32c(); }
   /// Returns the SHA-256 of the archive.
   std::string finish();
 

@@ -160,7 +160,7 @@ void count_tags(const Split& split, std::vector<int64_t>& counts) {
 }  // namespace
 
 Verification verify_dataset(const fs::path& folder) {
-  const Dataset data = Dataset::open(folder);
+  const Dataset data = Dataset::open(folder, DatasetRecords::unread);
   const Json record = read_json(folder / "dataset.json");
   Verification result;
   const auto damaged = verify_hashes(expected_files(folder, record), result);

@@ -5,12 +5,16 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/recorded.h"
 #include "base/text.h"
 
 namespace hardmoe {
 namespace fs = std::filesystem;
 
-ShardList::ShardList(const fs::path& file, int64_t keep) : lines_(file, keep) {
+ShardList::ShardList(const fs::path& file, int64_t keep,
+                     const std::function<void(AppendFile&)>& check)
+    : lines_(file, keep) {
+  check(lines_);
   const std::string text = lines_.read(0, static_cast<size_t>(keep));
   for (const auto& line : split(text, '\n')) {
     if (line.empty()) continue;
@@ -56,6 +60,10 @@ ShardWriter::ShardWriter(fs::path folder, std::string name, int64_t shard_bytes,
       shard_bytes_(shard_bytes),
       shards_(shards) {}
 
+std::string ShardWriter::shard_path(int number) const {
+  return fmt::format("shards/{}-{:06}.tar", name_, number);
+}
+
 void ShardWriter::close() {
   const std::string sha256 = tar_->finish();
   shards_.close(number_, tar_->size(), sha256);
@@ -67,7 +75,7 @@ ImagePlace ShardWriter::add(const std::string& key, std::string_view extension,
   if (tar_ != nullptr && tar_->size() + static_cast<int64_t>(image.size()) > shard_bytes_) close();
   if (tar_ == nullptr) {
     make_writable_folder(folder_ / "shards");
-    const std::string path = fmt::format("shards/{}-{:06}.tar", name_, written_++);
+    const std::string path = shard_path(written_++);
     number_ = shards_.add(path, 0);
     tar_ = std::make_unique<TarWriter>(folder_ / path, 0);
   }
@@ -83,7 +91,10 @@ void ShardWriter::finish() {
 Json ShardWriter::checkpoint() {
   if (tar_ == nullptr) return {{"written", written_}};
   tar_->sync();
-  return {{"written", written_}, {"number", number_}, {"bytes", tar_->size()}};
+  return {{"written", written_},
+          {"number", number_},
+          {"bytes", tar_->size()},
+          {"crc32c", format_crc32c(tar_->crc32c())}};
 }
 
 void ShardWriter::resume(const Json& state) {
@@ -91,11 +102,32 @@ void ShardWriter::resume(const Json& state) {
   written_ = state.at("written");
   if (!state.contains("number")) return;
   number_ = state.at("number");
-  const fs::path file = folder_ / shards_.records()[number_].path;
+  const std::string path = shard_path(written_ - 1);
+  if (number_ >= shards_.records().size() || shards_.records()[number_].path != path) {
+    fail("{}: its list of shards has no {} as number {}; {}", (folder_ / "work").string(), path,
+         number_, remedy_for_work(folder_));
+  }
+  const fs::path file = folder_ / path;
   // Closed after the checkpoint: what is behind it is written again.
   std::error_code ignored;
   if (fs::exists(file)) fs::rename(file, file.string() + ".part", ignored);
   tar_ = std::make_unique<TarWriter>(file, state.at("bytes").get<int64_t>());
+  require_crc32c(file.string() + ".part", tar_->crc32c(), state.value("crc32c", ""),
+                 remedy_for_work(folder_));
+}
+
+std::string remedy_for_work(const fs::path& out) {
+  return fmt::format("remove {} to begin again from nothing", (out / "work").string());
+}
+
+Json index_checksums(const fs::path& folder, const std::vector<std::string>& names) {
+  Json hashes = Json::object(), crcs = Json::object();
+  for (const auto& name : names) {
+    const Checksums found = checksums_of_file(folder / name);
+    hashes[name] = found.sha256;
+    crcs[name] = format_crc32c(found.crc32c);
+  }
+  return {{"files", hashes}, {"crc32c", crcs}};
 }
 
 IndexWriter::IndexWriter(const fs::path& folder, bool has_truth)
@@ -113,6 +145,11 @@ IndexWriter::IndexWriter(const fs::path& folder, bool has_truth)
   truth_ptr_.emplace(folder / "truth_ptr.npy", DType::i64, Shape{});
   truth_ids_.emplace(folder / "truth_ids.npy", DType::i32, Shape{});
   truth_ptr_->append(&zero, 1);
+}
+
+std::vector<std::string> IndexWriter::file_names() {
+  return {"shard.npy",   "offset.npy", "length.npy",    "tag_ptr.npy",
+          "tag_ids.npy", "keys.txt",   "truth_ptr.npy", "truth_ids.npy"};
 }
 
 void IndexWriter::add(std::string_view key, const ImagePlace& place, std::vector<int32_t>& tags,
@@ -145,9 +182,7 @@ Json IndexWriter::finish() {
     truth_ids_->finish();
     names.insert(names.end(), {"truth_ptr.npy", "truth_ids.npy"});
   }
-  Json hashes = Json::object();
-  for (const auto& name : names) hashes[name] = sha256_of_file(folder_ / name);
-  return hashes;
+  return index_checksums(folder_, names);
 }
 
 }  // namespace hardmoe

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -31,8 +32,9 @@ uint16_t next_shard_number(const std::vector<ShardRecord>& shards);
 class ShardList {
  public:
   ShardList() = default;
-  /// `keep`: as much of the file as counts.
-  ShardList(const std::filesystem::path& file, int64_t keep);
+  /// `keep`: as much of the file as counts. check: throws where that is damaged.
+  ShardList(const std::filesystem::path& file, int64_t keep,
+            const std::function<void(AppendFile&)>& check);
   const std::vector<ShardRecord>& records() const { return records_; }
   /// See next_shard_number().
   uint16_t add(const std::string& path, int64_t bytes);
@@ -44,6 +46,9 @@ class ShardList {
   std::vector<ShardRecord> records_;
   AppendFile lines_;
 };
+
+/// What to do where the unfinished work in a dataset's folder is damaged.
+std::string remedy_for_work(const std::filesystem::path& out);
 
 struct ImagePlace {
   uint16_t shard = 0;
@@ -68,6 +73,7 @@ class ShardWriter {
 
  private:
   void close();
+  std::string shard_path(int number) const;
   std::filesystem::path folder_;
   std::string name_;
   int64_t shard_bytes_;
@@ -77,17 +83,22 @@ class ShardWriter {
   int written_ = 0;
 };
 
+/// {"files": {name: sha256}, "crc32c": {name: …}} of files in a split's folder, for dataset.json.
+Json index_checksums(const std::filesystem::path& folder, const std::vector<std::string>& names);
+
 /// One split's index, written row by row.
 class IndexWriter {
  public:
   IndexWriter(const std::filesystem::path& folder, bool has_truth);
+  /// All it may write.
+  static std::vector<std::string> file_names();
   int64_t size() const { return size_; }
   int64_t tags() const { return tags_; }
   int64_t truth() const { return truth_; }
   /// Sorts the ids, as the format wants them.
   void add(std::string_view key, const ImagePlace& place, std::vector<int32_t>& tags,
            std::vector<int32_t>& truth);
-  /// Closes the files; returns {file name: sha256}.
+  /// Closes the files; returns their index_checksums().
   Json finish();
 
  private:

@@ -5,6 +5,7 @@
 #include <optional>
 #include <set>
 
+#include "base/crc32c.h"
 #include "base/error.h"
 #include "base/stage.h"
 #include "base/threads.h"
@@ -84,7 +85,44 @@ NpyReader open_part(const fs::path& file) {
   }
 }
 
+/// Of a file's first bytes.
+uint32_t crc32c_of_beginning(const fs::path& file, size_t count) {
+  std::string bytes(count, '\0');
+  InputFile(file).read_at(0, bytes.data(), count);
+  return crc32c(bytes);
+}
+
 }  // namespace
+
+struct Embedding::Slices {
+  int64_t first, count;  ///< rows of the part
+  int64_t row_bytes;
+  int64_t slice;   ///< rows of each but the last
+  int64_t passed;  ///< rows of the part that have passed before
+  std::vector<uint32_t> crcs;
+
+  /// Checksums are not asked for where other rows than the next ones are read.
+  Slices(int64_t first_row, int64_t rows, int64_t bytes_a_row, const Passage& passage)
+      : first(first_row), count(rows), row_bytes(bytes_a_row), passed(passage.rows) {
+    constexpr int64_t slice_bytes = int64_t{256} << 10;  // converted while in the cache
+    slice = std::max<int64_t>(1, slice_bytes / row_bytes);
+    const bool next = first <= passed && passed < first + count;
+    if (next && passage.record && passage.record->crc32c) crcs.resize(static_cast<size_t>(size()));
+  }
+
+  int64_t size() const { return (count + slice - 1) / slice; }
+  int64_t row(int64_t s) const { return s * slice; }
+  int64_t rows(int64_t s) const { return std::min(slice, count - row(s)); }
+  int64_t skipped(int64_t s) const {
+    return std::clamp<int64_t>(passed - first - row(s), 0, rows(s));
+  }
+  int64_t bytes(int64_t s) const { return (rows(s) - skipped(s)) * row_bytes; }
+  void read(int64_t s, const void* data) {
+    if (crcs.empty()) return;
+    const auto* from = static_cast<const std::byte*>(data) + skipped(s) * row_bytes;
+    crcs[static_cast<size_t>(s)] = crc32c(from, static_cast<size_t>(bytes(s)));
+  }
+};
 
 Embedding::Embedding(const std::vector<fs::path>& files) : first_{0} {
   if (files.empty()) fail_usage("expected at least one .npy file");
@@ -106,6 +144,29 @@ Embedding::Embedding(const std::vector<fs::path>& files) : first_{0} {
                  shape[1], files[0].string(), cols_);
     }
     first_.push_back(first_.back() + shape[0]);
+    passages_.push_back({recorded(file), crc32c_of_beginning(file, part.offset()), 0});
+  }
+}
+
+/// The slices' rows have passed.
+void Embedding::pass(size_t part, const Slices& slices) const {
+  if (slices.crcs.empty()) return;
+  Passage& passage = passages_[part];
+  for (int64_t s = 0; s < slices.size(); ++s) {
+    passage.crc32c = crc32c_joined(passage.crc32c, slices.crcs[static_cast<size_t>(s)],
+                                   static_cast<uint64_t>(slices.bytes(s)));
+  }
+  passage.rows = slices.first + slices.count;
+  if (passage.rows < parts_[part].shape()[0]) return;
+  if (passage.crc32c == *passage.record->crc32c) return;
+  require_sha256(*passage.record, sha256_of_file(parts_[part].path()));
+}
+
+void Embedding::require_as_recorded() const {
+  for (size_t part = 0; part < parts_.size(); ++part) {
+    const Passage& passage = passages_[part];
+    if (!passage.record || passage.rows == parts_[part].shape()[0]) continue;
+    hardmoe::require_as_recorded(*passage.record);
   }
 }
 
@@ -133,20 +194,19 @@ void Embedding::read(int64_t first, int64_t count, float* out) const {
 }
 
 void Embedding::read_part(size_t part, int64_t first, int64_t count, float* out) const {
-  constexpr int64_t slice_bytes = int64_t{256} << 10;  // converted while in the cache
   const NpyReader& reader = parts_[part];
   const InputFile& file = file_of(part);
   const auto row_bytes = cols_ * static_cast<int64_t>(size_of(reader.dtype()));
-  const int64_t slice = std::max<int64_t>(1, slice_bytes / row_bytes);
+  Slices slices(first - first_[part], count, row_bytes, passages_[part]);
   std::mutex mutex;
   std::optional<std::string> failure;
-  parallel_for((count + slice - 1) / slice, 1, [&](int64_t begin, int64_t end) {
+  parallel_for(slices.size(), 1, [&](int64_t begin, int64_t end) {
     std::vector<std::byte> raw;
     if (reader.dtype() != DType::f32) {
-      raw.resize(static_cast<size_t>(std::min(slice, count) * row_bytes));
+      raw.resize(static_cast<size_t>(std::min(slices.slice, count) * row_bytes));
     }
     for (int64_t s = begin; s < end; ++s) {
-      const int64_t row = s * slice, rows = std::min(slice, count - row);
+      const int64_t row = slices.row(s), rows = slices.rows(s);
       float* target = out + row * cols_;
       try {
         reader.read(file, (first - first_[part] + row) * cols_, rows * cols_,
@@ -156,10 +216,12 @@ void Embedding::read_part(size_t part, int64_t first, int64_t count, float* out)
         failure = error.what();
         return;
       }
+      slices.read(s, raw.empty() ? static_cast<const void*>(target) : raw.data());
       if (!raw.empty()) convert_to_float(reader.dtype(), raw.data(), rows * cols_, target);
     }
   });
   if (failure) throw Error(*failure);
+  pass(part, slices);
   check_finite(part, first, count, out);
 }
 
@@ -168,6 +230,13 @@ const float* Embedding::view(int64_t first, int64_t count) const {
   if (parts_[part].dtype() != DType::f32 || first + count > first_[part + 1]) return nullptr;
   viewed_ = parts_[part].map(file_of(part), (first - first_[part]) * cols_, count * cols_);
   const auto* rows = reinterpret_cast<const float*>(viewed_.data());
+  Slices slices(first - first_[part], count, cols_ * int64_t{sizeof(float)}, passages_[part]);
+  if (!slices.crcs.empty()) {
+    parallel_for(slices.size(), 1, [&](int64_t begin, int64_t end) {
+      for (int64_t s = begin; s < end; ++s) slices.read(s, rows + slices.row(s) * cols_);
+    });
+  }
+  pass(part, slices);
   check_finite(part, first, count, rows);
   return rows;
 }
@@ -176,6 +245,7 @@ const float* Embedding::view(int64_t first, int64_t count) const {
 void Embedding::check_finite(size_t part, int64_t first, int64_t count, const float* rows) const {
   if (first + count <= finite_) return;
   if (const int64_t row = first_row_not_finite({rows, count, cols_}); row >= 0) {
+    if (passages_[part].record) hardmoe::require_as_recorded(*passages_[part].record);
     fail(
         "{}: row {} holds a NaN or an infinity; embed again, and look whether the base's training "
         "diverged",

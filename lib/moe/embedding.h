@@ -4,15 +4,18 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "base/json.h"
+#include "base/recorded.h"
 #include "cluster/row_source.h"
 #include "tensor/npy.h"
 
 namespace hardmoe {
 
-/// One thread at a time may read it (and uses all of them).
+/// One thread at a time may read it (and uses all of them). Of parts that moe-embed recorded, the
+/// first pass over all rows compares the checksum.
 class Embedding final : public RowSource {
  public:
   /// `files` in the order of their rows. Throws Error naming a file that is not a matrix of
@@ -28,13 +31,28 @@ class Embedding final : public RowSource {
   const float* view(int64_t first, int64_t count) const override;
   void expect(int64_t first, int64_t count) const override;
 
+  /// Throws Error naming a part that is not as it was recorded. Reads only what no pass has read;
+  /// before anything made of the rows counts.
+  void require_as_recorded() const;
+
  private:
+  /// A part's checksum, as far as its rows were read in order.
+  struct Passage {
+    std::optional<RecordedFile> record;
+    uint32_t crc32c = 0;
+    int64_t rows = 0;  ///< passed
+  };
+  /// Rows cut for threads, and the checksums of those among them that pass the first time.
+  struct Slices;
   size_t part_of(int64_t row) const;
   const InputFile& file_of(size_t part) const;
   void read_part(size_t part, int64_t first, int64_t count, float* out) const;
   void check_finite(size_t part, int64_t first, int64_t count, const float* rows) const;
 
+  void pass(size_t part, const Slices& slices) const;
+
   std::vector<NpyReader> parts_;
+  mutable std::vector<Passage> passages_;
   std::vector<int64_t> first_;  ///< parts + 1: each part's first row, and the end
   int64_t cols_ = 0;
   mutable std::unique_ptr<InputFile> open_;  ///< the part read last

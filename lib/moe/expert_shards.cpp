@@ -38,7 +38,8 @@ void write_expert_shards(const fs::path& dataset_folder, const fs::path& partiti
                           {"partition", stage_fingerprint(partition_folder, "moe-partition")},
                           {"shard_bytes", shard_bytes}},
                .force = force,
-               .reads = {dataset_folder, partition_folder}});
+               .reads = {dataset_folder, partition_folder},
+               .writes = part_shard_files()});
   if (stage.done()) {
     log_info("{}: done already", out.string());
     return;

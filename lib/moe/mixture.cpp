@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/recorded.h"
 #include "base/stage.h"
 
 namespace hardmoe {
@@ -65,6 +66,7 @@ Mixture open_mixture(const fs::path& base, const fs::path& partition, const fs::
   if (!decoder.empty()) {
     const fs::path file = decoder / "decoder.safetensors";
     require_file(file, "expected a folder written by moe-train-decoder", ExitStatus::usage);
+    require_as_recorded(file);
     mixture.decoder = load_safetensors(file);
     const Shape weight = {card.tags, features};
     const Shape bias = {card.tags};

@@ -281,6 +281,7 @@ Partition partition_images(MatrixView features, std::span<const int32_t> top_tag
 }
 
 std::vector<int32_t> most_frequent_tags(const Split& split) {
+  split.require_index();
   std::vector<int32_t> tags(static_cast<size_t>(split.size()), -1);
   for (size_t i = 0; i < tags.size(); ++i) {
     const auto of_image = split.tags(static_cast<int64_t>(i));

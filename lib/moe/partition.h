@@ -77,18 +77,23 @@ std::vector<std::string> save_partition(const std::filesystem::path& folder,
 /// Throws Error naming the file where something is missing or the files contradict each other.
 Partition load_partition(const std::filesystem::path& folder);
 
-/// `state` as FOLDER/checkpoint.safetensors.
-void save_partition_state(const std::filesystem::path& folder, const PartitionState& state);
-/// None where there is no such file. Throws Error naming it where it is damaged.
-std::optional<PartitionState> load_partition_state(const std::filesystem::path& folder);
+/// `state` as FOLDER/checkpoint.safetensors, of the run of this identity (tensor/saved_state.h).
+void save_partition_state(const std::filesystem::path& folder, const PartitionState& state,
+                          const std::string& run = {});
+/// The newest whole one of that run, as load_state; none where there is none.
+std::optional<PartitionState> load_partition_state(const std::filesystem::path& folder,
+                                                   const std::string& run = {});
 void remove_partition_state(const std::filesystem::path& folder);
+
+/// What partition_in_folder and save_partition write, for Stage::Options::writes.
+std::vector<std::string> partition_files();
 
 /// partition_images as a command does it: says each iteration on standard error, saves the fit in
 /// `folder` as often as the configuration asks and when interrupted (then it throws), and goes on
-/// from what was saved there.
+/// from what the same `run` saved there.
 Partition partition_in_folder(const std::filesystem::path& folder, const RowSource& features,
                               std::span<const int32_t> top_tags, const PartitionConfig& config,
-                              uint64_t seed, ClusterBackend& backend);
+                              uint64_t seed, ClusterBackend& backend, const std::string& run = {});
 
 /// For people: the experts' sizes, imbalance, inertia, what PCA keeps.
 std::string describe(const Partition& partition);

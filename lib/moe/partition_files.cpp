@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/recorded.h"
 #include "base/text.h"
 #include "moe/partition.h"
 #include "moe/partition_json.h"
@@ -102,9 +103,16 @@ std::vector<std::string> save_partition(const std::filesystem::path& folder,
   return {assignment_name, gater_name, record_name};
 }
 
+std::vector<std::string> partition_files() {
+  return {assignment_name, gater_name, record_name, "checkpoint*.safetensors"};
+}
+
 Partition load_partition(const std::filesystem::path& folder) {
   const auto file = folder / record_name;
   require_file(file, "expected a folder written by moe-partition", ExitStatus::usage);
+  for (const char* name : {record_name, gater_name, assignment_name}) {
+    require_as_recorded(folder / name);
+  }
   const std::string where = file.string();
   const Json record = read_json(file);
   Partition partition;

@@ -3,7 +3,7 @@
 #include "base/signals.h"
 #include "moe/partition.h"
 #include "moe/partition_json.h"
-#include "tensor/safetensors.h"
+#include "tensor/saved_state.h"
 
 namespace hardmoe {
 namespace {
@@ -20,8 +20,12 @@ std::vector<float> floats(const StateDict& tensors, const std::string& name,
 /// Says how each iteration went, and saves the fit where it is time.
 class Observer {
  public:
-  Observer(const PartitionConfig& config, int64_t images, const std::filesystem::path& folder)
-      : config_(config), images_(static_cast<double>(images)), folder_(folder) {}
+  Observer(const PartitionConfig& config, int64_t images, const std::filesystem::path& folder,
+           std::string run)
+      : config_(config),
+        images_(static_cast<double>(images)),
+        folder_(folder),
+        run_(std::move(run)) {}
 
   void operator()(const PartitionState& state) {
     const KMeansIteration& i = state.kmeans.iterations.back();
@@ -32,7 +36,7 @@ class Observer {
              share(i.largest), fmt::format("{:.1f}%", 100 * static_cast<double>(i.moved) / images_),
              i.reseeded > 0 ? fmt::format("  re-seeded {}", i.reseeded) : "", i.seconds);
     if (interrupted() || now_seconds() - saved_ >= config_.checkpoint_seconds) {
-      save_partition_state(folder_, state);
+      save_partition_state(folder_, state, run_);
       saved_ = now_seconds();
     }
     throw_if_interrupted();
@@ -42,12 +46,14 @@ class Observer {
   const PartitionConfig& config_;
   double images_;
   std::filesystem::path folder_;
+  std::string run_;
   double saved_ = now_seconds();
 };
 
 }  // namespace
 
-void save_partition_state(const std::filesystem::path& folder, const PartitionState& state) {
+void save_partition_state(const std::filesystem::path& folder, const PartitionState& state,
+                          const std::string& run) {
   const KMeansState& kmeans = state.kmeans;
   const auto clusters = static_cast<int64_t>(kmeans.prices.size());
   StateDict tensors = {{"centroids", kmeans.centroids},
@@ -66,15 +72,16 @@ void save_partition_state(const std::filesystem::path& folder, const PartitionSt
         Tensor::from(std::vector<double>{state.pca->total_variance}, {1});
     metadata["whitened"] = state.pca->whitened ? "true" : "false";
   }
-  save_safetensors(folder / state_name, tensors, metadata);
+  save_state(folder / state_name, {std::move(tensors), std::move(metadata)}, run);
 }
 
-std::optional<PartitionState> load_partition_state(const std::filesystem::path& folder) {
+std::optional<PartitionState> load_partition_state(const std::filesystem::path& folder,
+                                                   const std::string& run) {
   const auto file = folder / state_name;
-  if (!std::filesystem::exists(file)) return std::nullopt;
+  auto saved = load_state(file, run);
+  if (!saved) return std::nullopt;
   const std::string where = file.string();
-  Metadata metadata;
-  const StateDict tensors = load_safetensors(file, &metadata);
+  auto& [tensors, metadata] = *saved;
   PartitionState state;
   if (tensors.contains("pca.components")) {
     Pca& pca = state.pca.emplace();
@@ -99,9 +106,9 @@ std::optional<PartitionState> load_partition_state(const std::filesystem::path& 
 
 Partition partition_in_folder(const std::filesystem::path& folder, const RowSource& features,
                               std::span<const int32_t> top_tags, const PartitionConfig& config,
-                              uint64_t seed, ClusterBackend& backend) {
-  Observer observer(config, features.rows(), folder);
-  const auto resume = load_partition_state(folder);
+                              uint64_t seed, ClusterBackend& backend, const std::string& run) {
+  Observer observer(config, features.rows(), folder, run);
+  const auto resume = load_partition_state(folder, run);
   if (resume) log_info("resuming after iteration {}", resume->kmeans.iterations.size());
   return partition_images(
       features, top_tags, config, seed,
@@ -109,7 +116,7 @@ Partition partition_in_folder(const std::filesystem::path& folder, const RowSour
 }
 
 void remove_partition_state(const std::filesystem::path& folder) {
-  std::filesystem::remove(folder / state_name);
+  remove_states(folder / state_name);
 }
 
 }  // namespace hardmoe

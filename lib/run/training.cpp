@@ -31,6 +31,12 @@ Json training_inputs(TrainConfig config) {
   return json;
 }
 
+std::vector<std::string> model_stage_files() {
+  auto files = training_files();
+  files.insert(files.end(), {"model.safetensors", "model.yaml", "config.yaml"});
+  return files;
+}
+
 void check_image_training(const Engine& engine, const ImageTraining& job) {
   require_precision(engine, job.config.precision);
   check_augment(job.config.augment, job.start.card.model.image_size);
@@ -52,7 +58,8 @@ Json train_stage(Stage& stage, Engine& engine, const ImageTraining& job) {
   log_info("{}: {} parameters, {} images, {} on {}", stage.folder().string(),
            human_count(static_cast<double>(parameter_count(network))), loader.items(),
            name_of(config.precision), engine.describe());
-  TrainResult trained = train(engine, network, job.start.weights, loader, config, stage.folder());
+  TrainResult trained =
+      train(engine, network, job.start.weights, loader, config, stage.folder(), stage.identity());
   save_model(stage.folder(), {card, std::move(trained.weights)});
   const Json results = {{"images", loader.items()},
                         {"steps", trained.steps},
@@ -60,8 +67,7 @@ Json train_stage(Stage& stage, Engine& engine, const ImageTraining& job) {
                         {"seconds", trained.seconds},
                         {"images_per_second", trained.images_per_second}};
   stage.finish({"model.safetensors", "model.yaml"}, results);
-  std::error_code ignored;
-  std::filesystem::remove(checkpoint_file(stage.folder()), ignored);
+  remove_checkpoints(stage.folder());
   return results;
 }
 

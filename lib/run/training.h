@@ -33,6 +33,9 @@ struct ImageTraining {
 /// before the stage is begun, so that a corrected command finds its folder free.
 void check_image_training(const Engine& engine, const ImageTraining& job);
 
+/// What a stage that trains a network writes, for Stage::Options::writes.
+std::vector<std::string> model_stage_files();
+
 /// Trains, writes model.safetensors and model.yaml and marks the stage done. Returns its results:
 /// images, steps, loss, seconds, images_per_second.
 Json train_stage(Stage& stage, Engine& engine, const ImageTraining& job);

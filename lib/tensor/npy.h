@@ -49,6 +49,9 @@ class NpyReader {
   DType dtype() const { return dtype_; }
   const Shape& shape() const { return shape_; }
 
+  /// Where in the file the elements begin.
+  size_t offset() const { return offset_; }
+
   /// The file, for the calls below.
   InputFile open() const { return InputFile(file_); }
   /// Copies `count` elements from element `first` on. Throws Error where the file has changed.

@@ -1,7 +1,11 @@
 #include "tensor/safetensors.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
+#include <optional>
+#include <set>
+#include <utility>
 
 #include "base/error.h"
 #include "base/files.h"
@@ -10,27 +14,142 @@
 namespace hardmoe {
 namespace {
 
-constexpr std::array<std::string_view, 8> type_names = {"F32", "F64", "F16", "BF16",
-                                                        "I64", "I32", "U16", "U8"};
+/// Every type there is, and which of ours it is.
+struct TypeName {
+  std::string_view name;
+  uint64_t bits;
+  std::optional<DType> dtype = {};
+};
+constexpr std::array<TypeName, 22> types = {{{"F32", 32, DType::f32},
+                                             {"F64", 64, DType::f64},
+                                             {"F16", 16, DType::f16},
+                                             {"BF16", 16, DType::bf16},
+                                             {"I64", 64, DType::i64},
+                                             {"I32", 32, DType::i32},
+                                             {"U16", 16, DType::u16},
+                                             {"U8", 8, DType::u8},
+                                             {"BOOL", 8},
+                                             {"I8", 8},
+                                             {"I16", 16},
+                                             {"U32", 32},
+                                             {"U64", 64},
+                                             {"C64", 64},
+                                             {"F4", 4},
+                                             {"F6_E2M3", 6},
+                                             {"F6_E3M2", 6},
+                                             {"F8_E5M2", 8},
+                                             {"F8_E4M3", 8},
+                                             {"F8_E8M0", 8},
+                                             {"F8_E4M3FNUZ", 8},
+                                             {"F8_E5M2FNUZ", 8}}};
+constexpr uint64_t longest_header = 100'000'000;  // the package's own limit
 
-/// Extents as written: get<Shape>() would cut 1.5 down to 1.
-Shape parse_shape(const Json& extents, const std::string& where) {
-  Shape shape;
-  if (!extents.is_array()) fail("{}: field 'shape' is not a list", where);
-  for (const Json& extent : extents) {
-    if (!extent.is_number_unsigned() || extent.get<uint64_t>() > INT64_MAX) {
-      fail("{}: extent {} of the shape is not a size", where, extent.dump());
-    }
-    shape.push_back(extent.get<int64_t>());
-  }
-  return shape;
+std::string_view name_in_header(DType dtype) {
+  return std::find_if(types.begin(), types.end(), [&](auto& type) { return type.dtype == dtype; })
+      ->name;
 }
 
-DType parse_type(const std::string& name, const std::string& where) {
-  for (size_t i = 0; i < type_names.size(); ++i) {
-    if (type_names[i] == name) return static_cast<DType>(i);
+/// What the header says of one tensor: its bytes are [begin, end) behind the header.
+struct Entry {
+  std::string name;
+  const TypeName* type = nullptr;
+  Shape shape;
+  uint64_t begin = 0, end = 0;
+};
+
+/// Numbers as written: get<>() would cut 1.5 down to 1.
+std::vector<uint64_t> whole_numbers(const Json& entry, const char* key, const char* what,
+                                    const std::string& where) {
+  const Json list = json_get<Json>(entry, key, where);
+  if (!list.is_array()) fail("{}: field '{}' is not a list", where, key);
+  std::vector<uint64_t> numbers;
+  for (const Json& number : list) {
+    if (!number.is_number_unsigned() || number.get<uint64_t>() > INT64_MAX) {
+      fail("{}: {} {} of '{}' is not a size", where, what, number.dump(), key);
+    }
+    numbers.push_back(number.get<uint64_t>());
   }
-  fail("{}: unsupported dtype '{}'", where, name);
+  return numbers;
+}
+
+uint64_t bytes_of(const Entry& entry, const std::string& where) {
+  uint64_t bits = entry.type->bits;
+  for (const int64_t extent : entry.shape) {
+    if (__builtin_mul_overflow(bits, static_cast<uint64_t>(extent), &bits)) {
+      fail("{}: shape {} does not fit in any file", where, to_string(entry.shape));
+    }
+  }
+  if (bits % 8 != 0) fail("{}: shape {} ends within a byte", where, to_string(entry.shape));
+  return bits / 8;
+}
+
+Entry parse_entry(const std::string& name, const Json& json, uint64_t body,
+                  const std::string& where) {
+  Entry entry;
+  entry.name = name;
+  const auto type = json_get<std::string>(json, "dtype", where);
+  const auto known = std::ranges::find(types, type, &TypeName::name);
+  if (known == types.end()) fail("{}: unsupported dtype '{}'", where, type);
+  entry.type = &*known;
+  for (const uint64_t extent : whole_numbers(json, "shape", "extent", where)) {
+    entry.shape.push_back(static_cast<int64_t>(extent));
+  }
+  const auto offsets = whole_numbers(json, "data_offsets", "offset", where);
+  if (offsets.size() != 2) fail("{}: {} data_offsets, expected 2", where, offsets.size());
+  entry.begin = offsets[0];
+  entry.end = offsets[1];
+  if (entry.begin > entry.end || entry.end > body) {
+    fail("{}: truncated: bytes {} to {} asked of {}", where, entry.begin, entry.end, body);
+  }
+  const uint64_t wanted = bytes_of(entry, where);
+  if (entry.end - entry.begin != wanted) {
+    fail("{}: shape {} needs {} bytes, {} given", where, to_string(entry.shape), wanted,
+         entry.end - entry.begin);
+  }
+  return entry;
+}
+
+/// Throws Error unless the tensors cover the `body` bytes behind the header, each once.
+void require_cover(std::vector<Entry> entries, uint64_t body, const std::string& where) {
+  std::ranges::sort(entries, {}, [](const Entry& e) { return std::pair(e.begin, e.end); });
+  uint64_t end = 0;
+  for (const Entry& entry : entries) {
+    if (entry.begin != end) {
+      fail("{}, tensor '{}': begins at byte {} of the data, the tensor before it ends at {}", where,
+           entry.name, entry.begin, end);
+    }
+    end = entry.end;
+  }
+  if (end != body) {
+    fail("{}: its tensors end at byte {} of the data, {} bytes follow that belong to none", where,
+         end, body - end);
+  }
+}
+
+/// As parse_json. Of tensors named twice the last counts, as in the package; a field of one, or
+/// __metadata__, is there once.
+Json parse_header(std::string_view text, const std::string& where) {
+  std::set<std::string> fields;
+  bool metadata = false;
+  const auto once = [&](int depth, Json::parse_event_t event, Json& parsed) {
+    if (event == Json::parse_event_t::object_start && depth == 1) fields.clear();
+    if (event != Json::parse_event_t::key) return true;
+    const auto& key = parsed.get_ref<const std::string&>();
+    const bool twice = depth == 1   ? key == "__metadata__" && std::exchange(metadata, true)
+                       : depth == 2 ? (key == "dtype" || key == "shape" || key == "data_offsets") &&
+                                          !fields.insert(key).second
+                                    : false;
+    if (twice) fail("{}: '{}' is in the header twice", where, key);
+    return true;
+  };
+  // What the parser would pass over.
+  if (text.starts_with("\xEF\xBB\xBF")) fail("{}: a byte order mark before the header", where);
+  if (text.find('\0') != std::string_view::npos) fail("{}: a null byte in the header", where);
+  try {
+    return Json::parse(text, once);
+  } catch (const nlohmann::json::exception& error) {
+    fail("{}: the header is not valid JSON, {}", where, json_fault(text, error));
+  }
 }
 
 }  // namespace
@@ -41,7 +160,7 @@ void save_safetensors(const std::filesystem::path& file, const StateDict& tensor
   if (!metadata.empty()) header["__metadata__"] = metadata;
   size_t offset = 0;
   for (const auto& [name, tensor] : tensors) {
-    header[name] = {{"dtype", type_names[static_cast<size_t>(tensor.dtype())]},
+    header[name] = {{"dtype", name_in_header(tensor.dtype())},
                     {"shape", tensor.shape()},
                     {"data_offsets", {offset, offset + tensor.bytes()}}};
     offset += tensor.bytes();
@@ -63,45 +182,35 @@ StateDict load_safetensors(const std::filesystem::path& file, Metadata* metadata
   uint64_t length = 0;
   if (bytes.size() < sizeof length) fail("{}: truncated: {} bytes", where, bytes.size());
   std::memcpy(&length, bytes.data(), sizeof length);
-  if (length > bytes.size() - sizeof length) {
+  if (length > longest_header || length > bytes.size() - sizeof length) {
     fail(
         "{}: not a .safetensors file, or truncated: its header is said to be {} bytes long, the "
         "file has {}",
         where, length, bytes.size());
   }
   const Json header =
-      parse_json({reinterpret_cast<const char*>(bytes.data()) + sizeof length, length}, where);
+      parse_header({reinterpret_cast<const char*>(bytes.data()) + sizeof length, length}, where);
   if (!header.is_object()) fail("{}: the header is not a JSON object", where);
   const auto body = bytes.subspan(sizeof length + length);
 
-  StateDict tensors;
+  std::vector<Entry> entries;
   for (const auto& [name, entry] : header.items()) {
     if (name == "__metadata__") {
+      if (entry.is_null()) continue;
       const auto texts = json_get<Metadata>(header, "__metadata__", where);
       if (metadata != nullptr) *metadata = texts;
       continue;
     }
     const std::string here = fmt::format("{}, tensor '{}'", where, name);
-    const DType dtype = parse_type(json_get<std::string>(entry, "dtype", here), here);
-    const Shape shape = parse_shape(json_get<Json>(entry, "shape", here), here);
-    const auto offsets = json_get<std::array<uint64_t, 2>>(entry, "data_offsets", here);
-    uint64_t wanted = size_of(dtype);
-    for (const int64_t extent : shape) {
-      if (extent > 0 && wanted > body.size() / static_cast<uint64_t>(extent)) {
-        fail("{}: truncated: shape {} does not fit in the file", here, to_string(shape));
-      }
-      wanted *= static_cast<uint64_t>(extent);
-    }
-    if (offsets[0] > offsets[1] || offsets[1] > body.size()) {
-      fail("{}: truncated: bytes {} to {} asked of {}", here, offsets[0], offsets[1], body.size());
-    }
-    if (offsets[1] - offsets[0] != wanted) {
-      fail("{}: shape {} needs {} bytes, {} given", here, to_string(shape), wanted,
-           offsets[1] - offsets[0]);
-    }
-    Tensor tensor(dtype, shape);
-    std::memcpy(tensor.data(), body.data() + offsets[0], wanted);
-    tensors.emplace(name, std::move(tensor));
+    entries.push_back(parse_entry(name, entry, body.size(), here));
+  }
+  require_cover(entries, body.size(), where);
+  StateDict tensors;
+  for (const Entry& entry : entries) {
+    if (!entry.type->dtype) continue;
+    Tensor tensor(*entry.type->dtype, entry.shape);
+    if (tensor.bytes() > 0) std::memcpy(tensor.data(), body.data() + entry.begin, tensor.bytes());
+    tensors.emplace(entry.name, std::move(tensor));
   }
   return tensors;
 }

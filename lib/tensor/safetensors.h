@@ -17,7 +17,9 @@ using Metadata = std::map<std::string, std::string>;
 void save_safetensors(const std::filesystem::path& file, const StateDict& tensors,
                       const Metadata& metadata = {});
 
-/// Throws Error naming the file and tensor for a truncated or inconsistent file.
+/// Throws Error naming the file and tensor for a truncated or inconsistent file: as in the package
+/// itself, tensors cover all bytes behind the header, each once. Tensors of types that DType has
+/// not (BOOL, I8, F8_E4M3 …) are left out.
 StateDict load_safetensors(const std::filesystem::path& file, Metadata* metadata = nullptr);
 
 /// The tensor `name` of `tensors`. Throws Error naming `where` and what is missing or of which

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "tensor/saved_state.h"
 
 namespace hardmoe {
 namespace {
@@ -22,7 +23,7 @@ std::filesystem::path checkpoint_file(const std::filesystem::path& folder) {
 }
 
 void save_checkpoint(const std::filesystem::path& file, const Program& program,
-                     const Position& position) {
+                     const Position& position, const std::string& run) {
   StateDict all;
   for (auto& [name, tensor] : program.weights())
     all.emplace(std::string(weights_prefix) + name, tensor);
@@ -34,13 +35,14 @@ void save_checkpoint(const std::filesystem::path& file, const Program& program,
                      {"loss_steps", position.loss_steps},
                      {"last_loss", position.last_loss},
                      {"seconds", position.seconds}};
-  save_safetensors(file, all, {{"position", json.dump()}});
+  save_state(file, {std::move(all), {{"position", json.dump()}}}, run);
 }
 
-std::optional<Position> load_checkpoint(const std::filesystem::path& file, Program& program) {
-  if (!std::filesystem::exists(file)) return std::nullopt;
-  Metadata metadata;
-  const StateDict all = load_safetensors(file, &metadata);
+std::optional<Position> load_checkpoint(const std::filesystem::path& file, Program& program,
+                                        const std::string& run) {
+  auto saved = load_state(file, run);
+  if (!saved) return std::nullopt;
+  auto& [all, metadata] = *saved;
   const std::string where = file.string();
   if (!metadata.contains("position")) {
     fail("{}: is no checkpoint of a training run; remove it to begin anew", where);
@@ -53,6 +55,10 @@ std::optional<Position> load_checkpoint(const std::filesystem::path& file, Progr
   program.load_weights(under(all, weights_prefix), where);
   program.load_optimizer_state(under(all, optimizer_prefix), where);
   return position;
+}
+
+void remove_checkpoints(const std::filesystem::path& folder) {
+  remove_states(checkpoint_file(folder));
 }
 
 }  // namespace hardmoe

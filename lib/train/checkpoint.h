@@ -1,9 +1,11 @@
 // Everything a training run needs to go on as if it had not stopped, in one file that appears
-// whole: weights and optimiser state as tensors, position as JSON in the metadata.
+// whole: weights and optimiser state as tensors, position as JSON in the metadata. The one saved
+// before it is kept, too (tensor/saved_state.h).
 #pragma once
 
 #include <filesystem>
 #include <optional>
+#include <string>
 
 #include "engine/engine.h"
 
@@ -21,10 +23,16 @@ struct Position {
 /// Where a training run keeps it; removed by the command once its stage is done.
 std::filesystem::path checkpoint_file(const std::filesystem::path& folder);
 
+/// run: what tells this run from others, such as Stage::identity().
 void save_checkpoint(const std::filesystem::path& file, const Program& program,
-                     const Position& position);
+                     const Position& position, const std::string& run = {});
 
-/// Loads weights and optimiser state into the program. Nothing if there is no such file.
-std::optional<Position> load_checkpoint(const std::filesystem::path& file, Program& program);
+/// Loads weights and optimiser state into the program: the newest whole ones of this run. Nothing
+/// if there are none. Throws Error as load_state does.
+std::optional<Position> load_checkpoint(const std::filesystem::path& file, Program& program,
+                                        const std::string& run = {});
+
+/// Removes what a finished run needs no more.
+void remove_checkpoints(const std::filesystem::path& folder);
 
 }  // namespace hardmoe

@@ -5,6 +5,7 @@
 #include <bit>
 #include <chrono>
 
+#include "base/crc32c.h"
 #include "base/error.h"
 
 namespace hardmoe {
@@ -45,15 +46,6 @@ std::string event_start() {
 }
 
 }  // namespace
-
-uint32_t crc32c(const std::string& bytes) {
-  uint32_t crc = 0xFFFFFFFF;
-  for (const char c : bytes) {
-    crc ^= static_cast<unsigned char>(c);
-    for (int bit = 0; bit < 8; ++bit) crc = crc >> 1 ^ (0x82F63B78U & (0U - (crc & 1)));
-  }
-  return ~crc;
-}
 
 EventFile::EventFile(const std::filesystem::path& folder, int64_t from_step)
     : file_(folder / fmt::format("events.out.tfevents.{}.{}", static_cast<int64_t>(wall_seconds()),

@@ -9,9 +9,6 @@
 
 namespace hardmoe {
 
-/// CRC-32C (Castagnoli) of the bytes.
-uint32_t crc32c(const std::string& bytes);
-
 class EventFile {
  public:
   /// Creates events.out.tfevents.<seconds>.<process> in `folder`. Where an earlier file of the

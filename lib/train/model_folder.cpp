@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/recorded.h"
 #include "base/text.h"
 
 namespace hardmoe {
@@ -27,8 +28,10 @@ Model load_model(const std::filesystem::path& folder) {
                    : "expected a folder written by moe-train-base or moe-train-expert",
                ExitStatus::usage);
   Model model;
+  require_as_recorded(card_file);
   load_yaml(card_file, fields_of(model.card));
   const auto weights_file = folder / "model.safetensors";
+  require_as_recorded(weights_file);
   model.weights = load_safetensors(weights_file);
   for (const auto& spec : parameters_of(resnet(model.card.model, model.card.tags))) {
     require_tensor(model.weights, spec.name, weights_file.string(), &spec.shape);

@@ -31,6 +31,10 @@ bool are_finite(const StateDict& weights) {
 
 }  // namespace
 
+std::vector<std::string> training_files() {
+  return {"checkpoint*.safetensors", "log.jsonl", "events.out.tfevents.*"};
+}
+
 CompileOptions training_options(const TrainConfig& config) {
   CompileOptions options;
   options.batch = config.batch;
@@ -49,11 +53,11 @@ CompileOptions training_options(const TrainConfig& config) {
 
 TrainResult train(Engine& engine, const Network& network, const StateDict& initial,
                   BatchSource& source, const TrainConfig& config,
-                  const std::filesystem::path& folder) {
+                  const std::filesystem::path& folder, const std::string& run) {
   const auto program = engine.compile(network, training_options(config));
   program->load_weights(initial, "initial weights");
   Position at;
-  if (const auto saved = load_checkpoint(checkpoint_file(folder), *program)) {
+  if (const auto saved = load_checkpoint(checkpoint_file(folder), *program, run)) {
     at = *saved;
     log_info("resuming at step {}", at.step);
   }
@@ -106,7 +110,7 @@ TrainResult train(Engine& engine, const Network& network, const StateDict& initi
     const bool stop = interrupted();
     if (at.step < total && (stop || now - last_checkpoint > 60 * config.checkpoint_minutes)) {
       read_loss();
-      save_checkpoint(checkpoint_file(folder), *program, at);
+      save_checkpoint(checkpoint_file(folder), *program, at, run);
       last_checkpoint = now;
     }
     if (stop && at.step < total) throw_if_interrupted();

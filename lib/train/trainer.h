@@ -3,6 +3,8 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
+#include <vector>
 
 #include "data/batch.h"
 #include "engine/engine.h"
@@ -22,11 +24,15 @@ struct TrainResult {
 CompileOptions training_options(const TrainConfig& config);
 
 /// Trains from `initial` and returns the final weights. Writes log.jsonl, TensorBoard events and
-/// checkpoint.safetensors into `folder`, and resumes from the last one there.
+/// checkpoints into `folder`, and resumes from the last one there that is of `run` (see
+/// save_checkpoint).
 /// Throws Error(interrupted) after saving when SIGTERM or SIGINT came; Error(failed) if loss or
 /// weights are no longer numbers, naming the step and what to try.
 TrainResult train(Engine& engine, const Network& network, const StateDict& initial,
                   BatchSource& source, const TrainConfig& config,
-                  const std::filesystem::path& folder);
+                  const std::filesystem::path& folder, const std::string& run = {});
+
+/// What train() writes into a folder, for Stage::Options::writes.
+std::vector<std::string> training_files();
 
 }  // namespace hardmoe

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/crc32c.h"
 #include "base/files.h"
 #include "expect_error.h"
 #include "temporary_folder.h"
@@ -21,6 +22,7 @@ TEST(AppendFile, IsCutBackToWhatCounts) {
     file.overwrite(4, "xy", 2);
     file.sync();
     EXPECT_EQ(read_file(path), "0123xy6789");
+    EXPECT_EQ(file.crc32c(), crc32c("0123xy6789"));
     file.write("lost, as in a kill");
   }
   EXPECT_EQ(read_file(path), "0123xy6789");
@@ -30,6 +32,7 @@ TEST(AppendFile, IsCutBackToWhatCounts) {
   moved.write(std::string(1 << 20, 'z'));
   moved.sync();
   EXPECT_EQ(moved.size(), 9 + (1 << 20));
+  EXPECT_EQ(moved.crc32c(), crc32c(read_file(path)));
   EXPECT_EQ(read_file(path).substr(0, 11), "0123xyabczz");
   expect_error([&] { moved.read(moved.size() - 1, 2); }, {"a.bin", "too short"});
   expect_error([&] { AppendFile(path, 1 << 21); }, {"a.bin", "1048585 bytes", "2097152"});

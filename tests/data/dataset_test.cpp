@@ -3,7 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include "base/json.h"
 #include "data/augment.h"
+#include "data/loader.h"
 #include "data/small_dataset.h"
 #include "expect_error.h"
 #include "temporary_folder.h"
@@ -74,6 +76,62 @@ TEST_F(DatasetTest, MissingAndInconsistentFilesAreNamed) {
   expect_error([&] { Dataset::open(out_); }, {"length.npy", "holds 3"});
   save_npy(out_ / "train/length.npy", std::vector<int64_t>(12));
   expect_error([&] { Dataset::open(out_); }, {"length.npy", "int64"});
+}
+
+/// Changes the file's last four bytes, looks, and puts them back.
+template <class Look>
+void with_damage(const fs::path& file, const Look& look) {
+  const std::string whole = read_file(file);
+  std::string bytes = whole;
+  for (size_t i = bytes.size() - 4; i < bytes.size(); ++i)
+    bytes[i] = static_cast<char>(bytes[i] ^ 1);
+  overwrite(file, bytes);
+  look();
+  overwrite(file, whole);
+}
+
+TEST_F(DatasetTest, EveryFileOfTheIndexIsComparedBeforeItIsUsed) {
+  for (const char* name : {"shard.npy", "offset.npy", "length.npy", "tag_ptr.npy", "tag_ids.npy",
+                           "truth_ptr.npy", "truth_ids.npy", "keys.txt"}) {
+    with_damage(out_ / "train" / name, [&] {
+      const auto load = [&] {
+        const Dataset data = Dataset::open(out_);
+        LoaderOptions options;
+        options.batch = 2;
+        options.image_size = 3;
+        const Loader loader(data.split("train"), {}, options);
+      };
+      expect_error(load, {name});
+    });
+  }
+  const Dataset data = Dataset::open(out_);
+  with_damage(out_ / "train/keys.txt", [&] {
+    expect_error([&] { data.split("train").require_index(); },
+                 {"train/keys.txt: damaged or replaced", "SHA-256", "moe-ingest"});
+    data.split("val").require_index();
+  });
+  with_damage(out_ / "tags.tsv", [&] { expect_error([&] { Dataset::open(out_); }, {"tags.tsv"}); });
+  const std::string json = read_file(out_ / "dataset.json");
+  std::string changed = json;
+  changed.replace(changed.find("\"seed\": 1"), 9, "\"seed\": 2");
+  overwrite(out_ / "dataset.json", changed);
+  expect_error([&] { Dataset::open(out_); }, {"dataset.json: damaged or replaced", "moe-ingest"});
+}
+
+TEST_F(DatasetTest, NamesLeadOutOfNoFolder) {
+  fs::remove(out_ / "stage.json");  // which knows the checksum
+  const Json whole = read_json(out_ / "dataset.json");
+  fs::copy(out_ / "train", folder_ / "evil");
+  for (const std::string name : {"../evil", "/tmp/evil", "train/../../evil", "..", ""}) {
+    Json record = whole;
+    record["splits"][name] = record["splits"]["train"];
+    write_json(out_ / "dataset.json", record);
+    expect_error([&] { Dataset::open(out_); }, {"dataset.json", "plain name"});
+    record = whole;
+    record["splits"]["train"]["files"][name] = std::string(64, '0');
+    write_json(out_ / "dataset.json", record);
+    expect_error([&] { Dataset::open(out_); }, {"dataset.json", "plain name"});
+  }
 }
 
 TEST_F(DatasetTest, MutatedFilesNeverDoMoreThanThrow) {

@@ -8,12 +8,15 @@
 #include <map>
 #include <thread>
 
+#include "base/crc32c.h"
+#include "base/recorded.h"
 #include "base/text.h"
 #include "data/dataset.h"
 #include "data/ingest.h"
 #include "data/small_dataset.h"
 #include "data/verify.h"
 #include "expect_error.h"
+#include "killed_process.h"
 #include "temporary_folder.h"
 
 namespace hardmoe {
@@ -111,6 +114,133 @@ TEST(IngestSurvival, KilledAtAnyMomentItEndsWithTheSameBytes) {
     EXPECT_GE(kills, 5);
     EXPECT_EQ(files_of(options.out), expected) << "after " << kills << " kills";
   }
+}
+
+/// Those of a finished ingest, without the work that --retry-failed would go on with.
+std::map<std::string, std::string> results_of(const fs::path& folder) {
+  auto files = files_of(folder);
+  std::erase_if(files, [](const auto& file) { return file.first.starts_with("work/"); });
+  return files;
+}
+
+/// What another run left: it was interrupted, or only its stage.json is gone, or both.
+void leave(IngestOptions options, bool interrupted, bool recorded) {
+  fs::remove_all(options.out);
+  options.resize = 16;
+  options.seed = 2;
+  options.force = false;
+  ingest(options);
+  if (interrupted) fs::remove(options.out / "dataset.json");
+  if (!recorded) fs::remove(options.out / "stage.json");
+}
+
+TEST(IngestSurvival, ForceBeginsFromNothing) {
+  const TemporaryFolder folder;
+  auto options = mixed_sources(folder);
+  options.checkpoint_seconds = 10;
+  options.out = folder / "fresh";
+  ingest(options);
+  const auto expected = results_of(options.out);
+  options.out = folder / "out";
+  options.force = true;
+  for (const bool interrupted : {false, true}) {
+    for (const bool recorded : {false, true}) {
+      leave(options, interrupted, recorded);
+      EXPECT_FALSE(ingest(options).was_done);
+      EXPECT_EQ(results_of(options.out), expected) << interrupted << recorded;
+      EXPECT_EQ(verify_dataset(options.out).faults, Strings{});
+    }
+  }
+}
+
+TEST(IngestSurvival, KilledWhileForceRemovesItStillBeginsFromNothing) {
+  const TemporaryFolder folder;
+  auto options = mixed_sources(folder);
+  options.sources = {(folder / "a.tar").string()};
+  options.out = folder / "fresh";
+  ingest(options);
+  const auto expected = results_of(options.out);
+  options.out = folder / "out";
+  int status = 137;
+  for (int n = 1; status == 137; n = n + 1 + n / 8) {
+    leave(options, n % 3 == 0, true);
+    options.force = true;
+    status = run_until_change(n, [&] { ingest(options); });
+    if (status < 0) GTEST_SKIP() << "processes may not be traced here";
+    const Json record = read_json(options.out / "stage.json");
+    options.force = record.at("inputs").at("resize") == 16 || n % 2 == 0;  // it had not begun
+    ingest(options);
+    EXPECT_EQ(results_of(options.out), expected) << n;
+  }
+  EXPECT_EQ(status, 0);
+}
+
+TEST(IngestSurvival, AnotherRunsWorkIsNotGoneOnFrom) {
+  const TemporaryFolder folder;
+  auto options = mixed_sources(folder);
+  options.out = folder / "fresh";
+  ingest(options);
+  const auto expected = results_of(options.out);
+  auto other = options;
+  other.out = folder / "other";
+  other.resize = 16;
+  ingest(other);
+  // An unfinished stage of these inputs, the work in it by whoever copied it there.
+  Json record = read_json(options.out / "stage.json");
+  record["done"] = false;
+  options.out = folder / "out";
+  fs::create_directories(options.out);
+  write_json(options.out / "stage.json", record);
+  fs::copy(other.out / "work", options.out / "work");
+  fs::copy(other.out / "shards", options.out / "shards");
+  ingest(options);
+  EXPECT_EQ(results_of(options.out), expected);
+}
+
+/// As if a finished ingest had been killed before its end; work/state.json, to be changed.
+Json unfinished(const fs::path& out) {
+  Json record = read_json(out / "stage.json");
+  record["done"] = false;
+  write_json(out / "stage.json", record);
+  return read_json(out / "work/state.json");
+}
+
+TEST(IngestSurvival, DamagedWorkIsNotGoneOnFrom) {
+  const TemporaryFolder folder;
+  const auto options = mixed_sources(folder);
+  ingest(options);
+  const auto expected = results_of(options.out);
+  unfinished(options.out);
+  for (const char* name : {"rows.bin", "tags.bin", "keys.txt", "names.txt", "united.bin",
+                           "status.bin", "rejected-0.jsonl", "shards.jsonl"}) {
+    const fs::path file = options.out / "work" / name;
+    const std::string whole = read_file(file);
+    std::string bytes = whole;
+    bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 1);
+    overwrite(file, bytes);
+    expect_error([&] { ingest(options); },
+                 {std::string(name) + ": ", "remove " + (options.out / "work").string()});
+    overwrite(file, whole);
+  }
+  fs::remove_all(options.out / "work");  // as it says
+  ingest(options);
+  EXPECT_EQ(results_of(options.out), expected);
+}
+
+TEST(IngestSurvival, WorkLeadsOutOfNoFolder) {
+  const TemporaryFolder folder;
+  const auto options = mixed_sources(folder);
+  ingest(options);
+  Json state = unfinished(options.out);
+  const std::string lines = R"({"number":0,"path":"../evil.tar","bytes":0,"sha256":""})"
+                            "\n";
+  overwrite(options.out / "work/shards.jsonl", lines);
+  state["open_shards"][0] = {{"written", 1}, {"number", 0}, {"bytes", 0}, {"crc32c", "00000000"}};
+  state["bytes"]["shards"] = lines.size();
+  state["crc32c"]["shards"] = format_crc32c(crc32c(lines));
+  write_json(options.out / "work/state.json", state);
+  expect_error([&] { ingest(options); }, {"work", "shards/train-000000.tar", "number 0"});
+  EXPECT_FALSE(fs::exists(folder / "evil.tar") || fs::exists(folder / "evil.tar.part"));
 }
 
 TEST(IngestSurvival, RetryFailedReadsOnlyWhatFailed) {

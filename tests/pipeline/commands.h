@@ -21,6 +21,7 @@
 #include "base/random.h"
 #include "base/text.h"
 #include "data/codec.h"
+#include "killed_process.h"
 #include "temporary_folder.h"
 
 namespace hardmoe {
@@ -97,6 +98,30 @@ class Running {
 
 inline Outcome run(const fs::path& folder, const std::string& line) {
   return Running(folder, line).wait();
+}
+
+/// Runs a command that is killed before the n-th change it makes to files. As run_until_change.
+inline int run_until_change(const fs::path& folder, const std::string& line, int n) {
+  const fs::path commands = fs::read_symlink("/proc/self/exe").parent_path();
+  return run_until_change(n, [&] {
+    auto words = split(line, ' ');
+    std::vector<char*> arguments;
+    for (auto& word : words) arguments.push_back(word.data());
+    arguments.push_back(nullptr);
+    ::setenv("OMP_NUM_THREADS", "2", 1);
+    ::setenv("OMP_WAIT_POLICY", "passive", 1);
+    const int nowhere = ::open("/dev/null", O_RDWR);
+    for (int stream = 0; stream <= 2; ++stream) ::dup2(nowhere, stream);
+    if (::chdir(folder.c_str()) == 0) ::execv((commands / words[0]).c_str(), arguments.data());
+    ::_exit(126);
+  });
+}
+
+/// Changes the file's bytes at [at, at + 4).
+inline void flip_four_bytes(const fs::path& file, size_t at) {
+  std::string bytes = read_file(file);
+  for (size_t i = at; i < at + 4; ++i) bytes.at(i) = static_cast<char>(bytes.at(i) ^ 1);
+  std::ofstream(file, std::ios::binary | std::ios::trunc) << bytes;
 }
 
 /// Runs a line that must succeed; its standard output.

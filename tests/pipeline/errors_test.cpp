@@ -264,8 +264,10 @@ TEST_F(Mistakes, OfDamagedFiles) {
   const std::string offsets = read_file(folder / "data/train/offset.npy");
   with("data/train/offset.npy", offsets.substr(0, offsets.size() - 8), {train, 1, {"offset.npy"}});
   with("data/train/tag_ids.npy", "", {train, 1, {"tag_ids.npy"}});
-  with("data/dataset.json", "{\"shards\": [", {train, 1, {"dataset.json", "JSON"}});
-  with("data/tags.tsv", "id\ttag\tcount\n0\tred\n", {train, 1, {"tags.tsv, line 2"}});
+  with("data/dataset.json", "{\"shards\": [",
+       {train, 1, {"dataset.json: damaged or replaced", "SHA-256"}});
+  with("data/tags.tsv", "id\ttag\tcount\n0\tred\n",
+       {train, 1, {"tags.tsv: damaged or replaced", "SHA-256"}});
   fs::path shard;
   for (const auto& entry : fs::directory_iterator(folder / "data/shards")) shard = entry.path();
   const std::string name = fs::relative(shard, folder.path()).string();
@@ -275,6 +277,59 @@ TEST_F(Mistakes, OfDamagedFiles) {
     bytes[at] = 'x';  // every picture
   }
   with(name, bytes, {train + " --quiet", 1, {name, "image"}});
+}
+
+TEST_F(Mistakes, FourBytesOfWhatAnotherStageWrote) {
+  prepare(true);
+  const std::string parts = " --base run/base --partition run/partition";
+  const std::string mixture = parts + " --experts run/experts";
+  const std::string base = "moe-train-base data --config c.yaml --epochs 0.2 --quiet --out x";
+  const std::string embed = "moe-embed data --model run/base --quiet --out x";
+  const std::string expert =
+      "moe-train-expert data" + parts + " --expert 1 --config c.yaml --quiet --out x";
+  const std::string decoder = "moe-train-decoder data" + mixture + " --quiet --out x";
+  const std::string unified = "moe-embed data" + mixture + " --quiet --out x";
+  const std::string single = "moe-eval data --quiet --model run/base";
+  const std::string local = "moe-eval data --quiet" + mixture;
+  const std::string shared = local + " --decoder run/decoder";
+  const std::string partition = "moe-partition run/embedding --experts 2 --pca 8 --quiet --out x";
+  const std::string tags =
+      "moe-partition run/embedding --method top-tag --data data --experts 2 "
+      "--quiet --out x";
+  const std::string shards =
+      "moe-partition run/embedding --experts 2 --pca 8 --quiet --out y "
+      "--data data --write-shards x > y/table";
+  output_of(folder.path(), shards.substr(0, shards.find(" --data")));
+  const std::vector<std::pair<std::string, std::vector<std::string>>> table = {
+      {"run/base/model.safetensors", {embed, expert, decoder, unified, single, local}},
+      {"run/base/model.yaml", {embed, expert, decoder, single, local}},
+      {"run/partition/gater.safetensors", {expert, decoder, unified, local}},
+      {"run/partition/assignment.npy", {expert, decoder, unified, local}},
+      {"run/partition/partition.json", {expert, decoder, unified, local}},
+      {"run/experts/1/model.safetensors", {decoder, unified, local}},
+      {"run/experts/0/model.yaml", {decoder, unified, local}},
+      {"run/decoder/decoder.safetensors", {shared}},
+      {"run/embedding/train.npy",
+       {partition, "moe-partition run/embedding --split run/partition --quiet --out x"}},
+      {"data/train/tag_ids.npy", {base, expert, tags, shards}},
+      {"data/train/offset.npy", {base, embed, decoder, shards}},
+      {"data/val/tag_ids.npy", {single, local, shards}},
+      {"data/tags.tsv", {base, single, embed}},
+      {"data/dataset.json", {base, single, embed}},
+  };
+  int places = 0;
+  for (const auto& [file, lines] : table) {
+    const std::string before = read_file(folder / file);
+    flip_four_bytes(folder / file, places++ % 2 == 0 ? before.size() / 2 : before.size() - 5);
+    for (const auto& line : lines) {
+      expect({line,
+              1,
+              {file + ": damaged or replaced since it was made", "SHA-256 is", "recorded was",
+               "put a whole copy back, or "}});
+      fs::remove_all(folder / "x");
+    }
+    write(file, before);
+  }
 }
 
 TEST_F(Mistakes, ThatDiverge) {

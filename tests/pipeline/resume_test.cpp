@@ -113,6 +113,81 @@ TEST_F(Resume, AKillBeforeTheFirstCheckpointBeginsAnew) {
   EXPECT_EQ(log_lines("killed"), 40);
 }
 
+TEST_F(Resume, ADamagedCheckpointFallsBackToTheOneBefore) {
+  const std::string train =
+      "moe-train-base data --config c.yaml --epochs 4 --set base.checkpoint_minutes=0.00001";
+  sh(train + " --quiet --out whole");
+  EXPECT_EQ(stopped(train + " --quiet --out killed", "killed", 9, SIGKILL), 137);
+  const fs::path newest = folder / "killed/checkpoint.safetensors";
+  ASSERT_TRUE(fs::exists(newest) && fs::exists(folder / "killed/checkpoint.before.safetensors"));
+  flip_four_bytes(newest, fs::file_size(newest) / 2);
+  const Outcome resumed = run(folder.path(), train + " --out killed");
+  EXPECT_EQ(resumed.status, 0);
+  for (const char* words : {"killed/checkpoint.safetensors: damaged", "resuming at step",
+                            "going on from killed/checkpoint.before.safetensors"}) {
+    EXPECT_NE(resumed.err.find(words), std::string::npos) << resumed.err;
+  }
+  expect_same("killed/model.safetensors", "whole/model.safetensors");
+  EXPECT_EQ(log_lines("killed"), 20);
+}
+
+TEST_F(Resume, ForceBeginsEachStageFromNothing) {
+  sh("moe-train-base data --config c.yaml --epochs 1 --quiet --out base && moe-embed data --model "
+     "base --quiet --out embedding && moe-partition embedding --experts 2 --quiet --out partition "
+     "&& for k in 0 1; do moe-train-expert data --base base --partition partition --expert $k "
+     "--config c.yaml --epochs 1 --quiet --out experts/$k; done");
+  const std::string mixture = " --base base --partition partition --experts experts";
+  struct Kind {
+    std::string line, other;  ///< of other inputs
+    std::vector<std::string> results;
+  };
+  const auto seeds = [&](const std::string& line, const char* often,
+                         std::vector<std::string> results) {
+    return Kind{line + " --quiet --seed 3", line + " --quiet --seed 2 --set " + often,
+                std::move(results)};
+  };
+  const std::vector<Kind> kinds = {
+      seeds("moe-train-base data --config c.yaml --epochs 1", "base.checkpoint_minutes=0.00001",
+            {"model.safetensors", "model.yaml"}),
+      seeds("moe-train-expert data --base base --partition partition --expert 1 --config c.yaml "
+            "--epochs 1",
+            "expert.checkpoint_minutes=0.00001", {"model.safetensors"}),
+      seeds("moe-train-decoder data" + mixture + " --config c.yaml",
+            "decoder.checkpoint_minutes=0.00001", {"decoder.safetensors", "train.npy"}),
+      seeds("moe-partition embedding --experts 6", "partition.checkpoint_seconds=0",
+            {"assignment.npy", "gater.safetensors", "partition.json"}),
+      {"moe-embed data --model base --quiet",
+       "moe-embed data --model experts/0 --quiet --half",
+       {"train.npy"}},
+      {"moe-eval data --model base --quiet",
+       "moe-eval data --model experts/0 --quiet",
+       {"metrics.json"}},
+  };
+  for (const Kind& kind : kinds) {
+    SCOPED_TRACE(kind.line);
+    fs::remove_all(folder / "fresh");
+    sh(kind.line + " --out fresh");
+    for (const int interrupted : {12, 40, 400}) {  // the first early, the last perhaps not at all
+      fs::remove_all(folder / "x");
+      if (run_until_change(folder.path(), kind.other + " --out x", interrupted) < 0) {
+        GTEST_SKIP() << "processes may not be traced here";
+      }
+      const std::string line = kind.line + " --out x --force";
+      if (interrupted == 12) fs::remove(folder / "x/stage.json");
+      // Killed before the removal, in its middle, and at its end; then without --force.
+      const int status = run_until_change(folder.path(), line,
+                                          interrupted == 12   ? 1
+                                          : interrupted == 40 ? 6
+                                                              : 9);
+      EXPECT_EQ(status, 137);
+      const bool begun = fs::exists(folder / "x/stage.json") &&
+                         read_file(folder / "x/stage.json").find("clearing") != std::string::npos;
+      sh(begun ? kind.line + " --out x" : line);
+      for (const auto& name : kind.results) expect_same("x/" + name, "fresh/" + name);
+    }
+  }
+}
+
 TEST_F(Resume, AWholeRun) {
   const std::string run =
       "moe-run c.yaml --quiet --set base.epochs=10 --set expert.epochs=30 --set expert.log_every=1"

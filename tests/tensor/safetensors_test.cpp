@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "base/files.h"
+#include "base/json.h"
 #include "expect_error.h"
 #include "temporary_folder.h"
 #include "test_files.h"
@@ -83,6 +84,54 @@ TEST(Safetensors, LyingHeadersAreNoticed) {
   refused(R"({"__metadata__":{"a":1}})", {"__metadata__"});
   refused("[1]", {"not a JSON object"});
   refused("{", {"not valid JSON"});
+}
+
+/// A file of this header and as many zeros.
+void write_with_header(const std::filesystem::path& file, const std::string& header, size_t body) {
+  const uint64_t length = header.size();
+  std::ofstream(file, std::ios::binary)
+      << std::string(reinterpret_cast<const char*>(&length), 8) << header << std::string(body, 0);
+}
+
+TEST(Safetensors, ReadsWhatThePackageReadsAndNothingElse) {
+  const TemporaryFolder folder;
+  const auto file = folder / "x.safetensors";
+  const Json verdicts = read_json(test_files() / "formats/safetensors_verdicts.json");
+  ASSERT_GT(verdicts.size(), 70U);
+  for (const Json& verdict : verdicts) {
+    SCOPED_TRACE(verdict["name"]);
+    write_with_header(file, verdict["header"], verdict["body"]);
+    if (verdict["accepted"].get<bool>()) {
+      EXPECT_NO_THROW(load_safetensors(file));
+    } else {
+      expect_error([&] { load_safetensors(file); }, {"x.safetensors"});
+    }
+  }
+  write_with_header(file, "{\"\xFF\":{\"dtype\":\"U8\",\"shape\":[],\"data_offsets\":[0,1]}}", 1);
+  expect_error([&] { load_safetensors(file); }, {"x.safetensors", "UTF-8"});
+}
+
+TEST(Safetensors, SaysWhatIsWrongWithItsBytes) {
+  const TemporaryFolder folder;
+  const std::string whole = read_file(stored());
+  std::ofstream(folder / "long.safetensors", std::ios::binary) << whole << "four";
+  expect_error([&] { load_safetensors(folder / "long.safetensors"); },
+               {"long.safetensors", "4 bytes follow that belong to none"});
+  write_with_header(folder / "hole.safetensors",
+                    R"({"w":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}})", 12);
+  expect_error([&] { load_safetensors(folder / "hole.safetensors"); },
+               {"tensor 'w'", "begins at byte 4", "ends at 0"});
+}
+
+TEST(Safetensors, LeavesOutTypesItHasNot) {
+  const TemporaryFolder folder;
+  write_with_header(folder / "x.safetensors",
+                    R"({"mask":{"dtype":"BOOL","shape":[3],"data_offsets":[0,3]},)"
+                    R"("w":{"dtype":"F32","shape":[2],"data_offsets":[3,11]}})",
+                    11);
+  const StateDict tensors = load_safetensors(folder / "x.safetensors");
+  EXPECT_EQ(tensors.size(), 1U);
+  EXPECT_EQ(tensors.at("w").shape(), Shape{2});
 }
 
 TEST(RequireTensor, NamesWhatIsMissing) {

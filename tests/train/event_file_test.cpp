@@ -1,4 +1,4 @@
-// TensorBoard files: CRC-32C by published vectors, whole files by an independent reader in Python.
+// TensorBoard files, read by an independent reader in Python.
 #include "train/event_file.h"
 
 #include <gtest/gtest.h>
@@ -14,13 +14,6 @@
 namespace hardmoe {
 namespace {
 namespace fs = std::filesystem;
-
-TEST(EventFile, Crc32c) {  // RFC 3720, B.4, and the check value of the CRC catalogue
-  EXPECT_EQ(crc32c("123456789"), 0xE3069283U);
-  EXPECT_EQ(crc32c(""), 0U);
-  EXPECT_EQ(crc32c(std::string(32, '\0')), 0x8A9136AAU);
-  EXPECT_EQ(crc32c(std::string(32, '\xFF')), 0x62A8AB43U);
-}
 
 TEST(EventFile, IsReadByAnother) {
   if (std::system("python3 -c pass 2>/dev/null") != 0) GTEST_SKIP() << "needs python3";

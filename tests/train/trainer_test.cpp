@@ -24,9 +24,21 @@ class Trainer : public testing::Test {
  protected:
   Trainer() : engine(make_engine("cpu")) { set_log_level(LogLevel::warning); }
 
-  TrainResult run(const TrainConfig& config, const fs::path& out, ToySource& source) const {
+  TrainResult run(const TrainConfig& config, const fs::path& out, ToySource& source,
+                  const std::string& run = {}) const {
     fs::create_directories(out);
-    return train(*engine, toy_network(), initial_weights(toy_network(), 1), source, config, out);
+    return train(*engine, toy_network(), initial_weights(toy_network(), 1), source, config, out,
+                 run);
+  }
+  /// One that saves after each step and stops before batch number `stop`.
+  void stop_at(int stop, TrainConfig config, const fs::path& out, const std::string& name) const {
+    config.checkpoint_minutes = 1e-9;
+    ToySource source;
+    int batches = 0;
+    source.before_next = [&] {
+      if (batches++ == stop) throw PowerCut{};
+    };
+    EXPECT_THROW(run(config, out, source, name), PowerCut);
   }
   TrainResult run(const TrainConfig& config, const fs::path& out) const {
     ToySource source;
@@ -74,6 +86,31 @@ TEST_F(Trainer, ResumedRunsEndAsUninterruptedOnes) {
       expect_same_bytes(resumed.weights, whole.weights);
     }
   }
+}
+
+TEST_F(Trainer, ADamagedCheckpointFallsBackAndEndsTheSame) {
+  const TrainResult whole = run(toy_config(), folder / "whole");
+  const fs::path out = folder / "out", file = checkpoint_file(out);
+  stop_at(4, toy_config(), out, "run");
+  std::string bytes = read_file(file);
+  for (size_t i = bytes.size() - 20; i < bytes.size() - 16; ++i) bytes[i] = '?';
+  std::ofstream(file, std::ios::binary) << bytes;
+  ToySource source;
+  testing::internal::CaptureStderr();
+  const TrainResult resumed = run(toy_config(), out, source, "run");
+  const std::string said = testing::internal::GetCapturedStderr();
+  EXPECT_NE(said.find(file.string() + ": damaged"), std::string::npos) << said;
+  expect_same_bytes(resumed.weights, whole.weights);
+  EXPECT_EQ(read_file(out / "log.jsonl").find("\"step\":4,"), std::string("{").size());
+}
+
+TEST_F(Trainer, AnotherRunsCheckpointIsNotGoneOnFrom) {
+  const TrainResult whole = run(toy_config(), folder / "whole");
+  TrainConfig other = toy_config();
+  other.lr = 0.05;
+  stop_at(4, other, folder / "out", "other");
+  ToySource source;
+  expect_same_bytes(run(toy_config(), folder / "out", source, "this").weights, whole.weights);
 }
 
 TEST_F(Trainer, LearnsAndReports) {
