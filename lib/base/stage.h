@@ -3,7 +3,7 @@
 // inputs unless forced. Not for ordering stages: each names the stages it read (see lib/run).
 //
 //   stage.json  {"command", "version", "inputs": {…}, "done", "outputs": {name: sha256},
-//                "results": {…}, "seconds"}
+//                "results": {…}, "seconds", "warnings": […]}
 #pragma once
 
 #include <filesystem>
@@ -29,7 +29,8 @@ class Stage {
 
   /// Locks the folder. Throws Error(usage) for one that holds what is read, and Error naming what
   /// changed if an earlier run had other inputs, unless forced: then what that run wrote is
-  /// removed. Another command's result is refused in any case.
+  /// removed. Another command's result is refused in any case. What a finished run warned of is
+  /// warned of again.
   explicit Stage(Options options);
 
   /// A finished run with the same inputs is here: nothing is left to do.

@@ -54,12 +54,13 @@ Json train_stage(Stage& stage, Engine& engine, const ImageTraining& job) {
            name_of(config.precision), engine.describe());
   TrainResult trained = train(engine, network, job.start.weights, loader, config, stage.folder());
   save_model(stage.folder(), {card, std::move(trained.weights)});
+  save_vocabulary(stage.folder() / model_tags_name, job.vocabulary);
   const Json results = {{"images", loader.items()},
                         {"steps", trained.steps},
                         {"loss", trained.loss},
                         {"seconds", trained.seconds},
                         {"images_per_second", trained.images_per_second}};
-  stage.finish({"model.safetensors", "model.yaml"}, results);
+  stage.finish({"model.safetensors", "model.yaml", model_tags_name}, results);
   std::error_code ignored;
   std::filesystem::remove(checkpoint_file(stage.folder()), ignored);
   return results;

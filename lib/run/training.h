@@ -27,14 +27,15 @@ struct ImageTraining {
   TrainConfig config;
   std::string section;  ///< where the settings stand in the configuration: base, expert
   uint64_t seed = 1;
+  const Vocabulary& vocabulary;  ///< the dataset's
 };
 
 /// Throws Error(usage) naming the setting that this image size or this device cannot meet; asked
 /// before the stage is begun, so that a corrected command finds its folder free.
 void check_image_training(const Engine& engine, const ImageTraining& job);
 
-/// Trains, writes model.safetensors and model.yaml and marks the stage done. Returns its results:
-/// images, steps, loss, seconds, images_per_second.
+/// Trains, writes model.safetensors, model.yaml and tags.tsv and marks the stage done. Returns its
+/// results: images, steps, loss, seconds, images_per_second.
 Json train_stage(Stage& stage, Engine& engine, const ImageTraining& job);
 
 }  // namespace hardmoe
