@@ -15,6 +15,11 @@ uintmax_t size_of_file(const std::filesystem::path& file) {
   return failed ? 0 : size;
 }
 
+/// A line of indented_list, and not one of a table that the command printed next.
+bool belongs_to_warning(std::string_view line) {
+  return line.starts_with("  ") && line.size() > 2 && line[2] != ' ';
+}
+
 /// The end of the line that begins at `at`, its line break included; npos where there is none.
 size_t line_end(std::string_view text, size_t at) {
   const size_t end = text.find('\n', at);
@@ -42,7 +47,7 @@ void LogWarnings::repeat(bool ended) {
     if (text.substr(at).starts_with(mark)) {
       // As far as indented lines follow; more of them may come while the log grows.
       size_t next = line_end(text, end);
-      while (next != std::string_view::npos && text.substr(end).starts_with("  ")) {
+      while (next != std::string_view::npos && belongs_to_warning(text.substr(end))) {
         end = next;
         next = line_end(text, end);
       }

@@ -14,9 +14,9 @@ class LogWarnings {
   LogWarnings(std::string name, std::filesystem::path log);
 
   /// Repeats each warning that is new in the log as one of this process's, once, whole, with the
-  /// name before it. A warning is a line of log_warning and the indented ones below it; the last is
-  /// left for the next call if it may not be complete yet, unless `ended`. A log that cannot be
-  /// read has none.
+  /// name before it. A warning is a line of log_warning and the list below it (indented_list); the
+  /// last is left for the next call if it may not be complete yet, unless `ended`. A log that
+  /// cannot be read has none.
   void repeat(bool ended);
 
  private:

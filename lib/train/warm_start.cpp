@@ -286,13 +286,13 @@ std::string begin_with(const EarlierWeights& earlier, const Vocabulary& vocabula
                       weight.begin() + static_cast<std::ptrdiff_t>(id * width));
     bias[id] = from_bias.as<float>()[row->second];
   }
-  text += fmt::format("the rows of fc of {} of {} tags", vocabulary.tags.size() - fresh.size(),
+  text += fmt::format("fc keeps the rows of {} of {} tags", vocabulary.tags.size() - fresh.size(),
                       vocabulary.tags.size());
   if (fresh.empty()) return text;
   const size_t shown = std::min<size_t>(fresh.size(), 8);
   const std::string more = shown < fresh.size() ? ", …" : "";
   return text + fmt::format(
-                    "; fresh begin {}: {}{}", fresh.size(),
+                    ", {} begin fresh: {}{}", fresh.size(),
                     join({fresh.begin(), fresh.begin() + static_cast<std::ptrdiff_t>(shown)}, ", "),
                     more);
 }
