@@ -8,6 +8,7 @@ namespace hardmoe {
 namespace {
 
 constexpr std::string_view mark = "warning: ";  // as log_line writes it
+constexpr int looks_until_still = 5;
 
 uintmax_t size_of_file(const std::filesystem::path& file) {
   std::error_code failed;
@@ -33,8 +34,9 @@ LogWarnings::LogWarnings(std::string name, std::filesystem::path log)
 
 void LogWarnings::repeat(bool ended) {
   const uintmax_t size = size_of_file(log_);
-  const bool growing = !ended && size != seen_;
+  unchanged_ = size == seen_ ? unchanged_ + 1 : 0;
   seen_ = size;
+  const bool growing = !ended && unchanged_ < looks_until_still;
   if (size <= repeated_) return;
   std::string bytes(size - repeated_, '\0');
   std::ifstream file(log_, std::ios::binary);

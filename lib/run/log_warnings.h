@@ -24,6 +24,7 @@ class LogWarnings {
   std::filesystem::path log_;
   uintmax_t repeated_ = 0;  ///< bytes of the log
   uintmax_t seen_ = 0;      ///< its size at the last call
+  int unchanged_ = 0;       ///< calls since it grew
 };
 
 }  // namespace hardmoe

@@ -100,8 +100,8 @@ TEST_F(Launcher, WarningsOfSeveralAtOnceStayWhole) {
   // Each writes its list piece by piece, while the other does; the run waits for what it has seen.
   const auto script = [&](const char* name) {
     return fmt::format(
-        "for i in 1 2 3; do printf 'warning: {0} lists'; sleep 0.03; printf ':\\n  {0}1\\n'; "
-        "sleep 0.03; printf '  {0}2\\n'; echo next; done",
+        "for i in 1 2 3; do printf 'warning: {0} lists'; sleep 0.01; printf ':\\n  {0}1\\n'; "
+        "sleep 0.01; printf '  {0}2\\n'; echo next; done",
         name);
   };
   testing::internal::CaptureStderr();
