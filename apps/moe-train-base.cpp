@@ -10,11 +10,11 @@
 
 int main(int argc, char** argv) {
   using namespace hardmoe;
-  Command command(
-      "moe-train-base",
-      "Train the base CNN on all images of a dataset: the baseline, the source of the "
-      "embedding, and the experts' starting point.\n\nWrites model.safetensors and "
-      "model.yaml, log.jsonl, TensorBoard events; interrupted, the same command resumes.");
+  Command command("moe-train-base",
+                  "Train the base CNN on all images of a dataset: the baseline, the source of the "
+                  "embedding, and the experts' starting point.\n\nWrites model.safetensors, "
+                  "model.yaml, tags.tsv, log.jsonl, TensorBoard events; interrupted, the same "
+                  "command resumes.");
   std::string data, out;
   bool force = false;
   command.cli()
