@@ -1,9 +1,8 @@
 // moe-ingest: images with tags → a dataset.
 #include "app.h"
 #include "base/log.h"
-#include "base/text.h"
 #include "data/ingest.h"
-#include "data/same_tags.h"
+#include "data/ingest_gaps.h"
 #include "data/verify.h"
 
 namespace {
@@ -106,39 +105,13 @@ void add_run_options(CLI::App& cli, Asked& asked) {
       ->excludes("SOURCE");
 }
 
-/// What of the sources is not in the dataset though nobody asked to leave it out, and what was
-/// asked for and is not there: the table on standard output is in a log where moe-run started this.
-void warn_of_gaps(const IngestOptions& options, const Json& counts) {
-  std::vector<std::string> lost;
-  int64_t read = 0;
-  for (const auto& [name, split] : counts.at("splits").items()) {
-    read += split.value("read", int64_t{0});
-    for (const Rejection reason :
-         {Rejection::unreadable_image, Rejection::unreadable_tags, Rejection::no_image,
-          Rejection::repeated, Rejection::no_tags, Rejection::too_large}) {
-      const auto count = split.at("rejected").value(std::string(name_of(reason)), int64_t{0});
-      if (count > 0) lost.push_back(fmt::format("{} {} ({})", count, name_of(reason), name));
-    }
-  }
-  if (!lost.empty()) {
-    log_warning("of {} items these are not in the dataset: {}; see {}", read, join(lost, ", "),
-                (options.out / "rejected.jsonl").string());
-  }
-  if (options.val_fraction > 0 && !counts.at("splits").contains("val")) {
-    log_warning("no split 'val' to evaluate on: --val-fraction {} chose none of the images",
-                options.val_fraction);
-  }
-  const std::string same = warning_of_same_tags(Dataset::open(options.out));
-  if (!same.empty()) log_warning("{}", same);
-}
-
 void make_dataset(Asked& asked) {
   IngestOptions& options = asked.ingest;
   if (asked.duplicates == "keep") options.duplicates = Duplicates::keep;
   if (!asked.columns.empty()) options.source.columns = parse_columns(asked.columns);
   const auto [was_done, counts] = ingest(options);
   if (was_done) log_info("{}: already done", options.out.string());
-  warn_of_gaps(options, counts);
+  for (const auto& gap : ingest_gaps(options, counts)) log_warning("{}", gap);
   fmt::print("{}", ingest_table(counts, options.out));
 }
 

@@ -73,7 +73,7 @@ TEST_F(Warnings, OfWhatIsNotInTheDataset) {
        "see data/rejected.jsonl"});
   write_pictures(folder.path(), 8);
   expect("moe-ingest images.jsonl --val-fraction 0.001 --out whole",
-         {"no split 'val' to evaluate on: --val-fraction 0.001 chose none of the images"});
+         {"no split 'val' to evaluate on: --val-fraction 0.001 chose none of the 8 items"});
   expect("moe-ingest images.jsonl --out none", {});
 }
 
