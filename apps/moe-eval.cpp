@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/stage.h"
 #include "moe/evaluation.h"
+#include "moe/evaluation_gaps.h"
 #include "network_options.h"
 
 int main(int argc, char** argv) {
@@ -80,6 +81,7 @@ int main(int argc, char** argv) {
     const Evaluation evaluation =
         model ? evaluate_model(*engine, *model, split, precision)
               : evaluate_mixture(*engine, *mixture, split, config.eval, precision);
+    for (const auto& gap : evaluation_gaps(evaluation, config.eval.split)) log_warning("{}", gap);
     const Json results = evaluation_json(evaluation);
     if (stage) {
       write_json(stage->folder() / "metrics.json", results);

@@ -2,6 +2,7 @@
 #include "app.h"
 #include "base/log.h"
 #include "data/ingest.h"
+#include "data/ingest_gaps.h"
 #include "data/verify.h"
 
 namespace {
@@ -140,6 +141,7 @@ void make_dataset(Asked& asked) {
   }
   const auto [was_done, counts] = ingest(options);
   if (was_done) log_info("{}: already done", options.out.string());
+  for (const auto& gap : ingest_gaps(options, counts)) log_warning("{}", gap);
   fmt::print("{}", ingest_table(counts, options.out));
 }
 

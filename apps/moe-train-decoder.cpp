@@ -23,7 +23,7 @@ int main(int argc, char** argv) {
   bool force = false;
   auto& cli = command.cli();
   cli.add_option("DATASET", data, "Folder written by moe-ingest")->required()->type_name("");
-  cli.add_option("--base", base, "Folder written by moe-train-base")->required()->type_name("DIR");
+  cli.add_option("--base", base, "The mixture's base")->required()->type_name("DIR");
   cli.add_option("--partition", partition, "Folder written by moe-partition")
       ->required()
       ->type_name("DIR");

@@ -18,7 +18,7 @@ int main(int argc, char** argv) {
   bool force = false;
   auto& cli = command.cli();
   cli.add_option("DATASET", data, "Folder written by moe-ingest")->required()->type_name("");
-  cli.add_option("--base", base_folder, "Folder written by moe-train-base")
+  cli.add_option("--base", base_folder, "Folder written by moe-train-base, or with --expert all")
       ->required()
       ->type_name("DIR");
   cli.add_option("--partition", partition_folder, "Folder written by moe-partition (not for 'all')")
@@ -46,7 +46,7 @@ int main(int argc, char** argv) {
     const Split& split = dataset.split("train");
 
     Json inputs = {{"dataset", dataset.fingerprint()},
-                   {"base", stage_fingerprint(base_folder, "moe-train-base")},
+                   {"base", base_fingerprint(base_folder)},
                    {"number", expert},
                    {"seed", config.seed},
                    {"start", config.expert.start == ExpertStart::base ? "base" : "scratch"},
@@ -83,7 +83,8 @@ int main(int argc, char** argv) {
       ++number;  // seeds: 0 for all, k+1 for expert k
     }
     const uint64_t seed = config.seed + 1000 * (number + 1);
-    ImageTraining job{split, std::move(items), std::move(start), config.expert, "expert", seed};
+    ImageTraining job{split, std::move(items),    std::move(start), config.expert, "expert",
+                      seed,  dataset.vocabulary()};
     check_image_training(*engine, job);
     Stage stage({out,
                  "moe-train-expert",

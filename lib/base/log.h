@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace hardmoe {
 
@@ -15,6 +16,9 @@ enum class LogLevel { quiet, warning, info };
 void set_log_level(LogLevel level);
 
 void log_line(LogLevel level, std::string_view text);
+
+/// This process's warnings so far, also those that the level dropped.
+std::vector<std::string> warnings_so_far();
 
 template <class... Args>
 void log_info(fmt::format_string<Args...> format, Args&&... args) {

@@ -114,6 +114,15 @@ void require_outputs(const fs::path& folder, const Json& record) {
   }
 }
 
+/// What the run that made the result warned of holds for whoever is shown it again.
+void repeat_warnings(const Json& record) {
+  const auto said = warnings_so_far();
+  for (const Json& warning : record.value("warnings", Json::array())) {
+    const std::string text = warning.is_string() ? warning.get<std::string>() : "";
+    if (!text.empty() && std::ranges::find(said, text) == said.end()) log_warning("{}", text);
+  }
+}
+
 /// To start anew would take away what is read.
 void refuse_own_inputs(const Stage::Options& options) {
   const auto is_in = [](const fs::path& folder, const fs::path& path) {
@@ -178,6 +187,7 @@ void Stage::continue_from(const Json& record) {
   if (done_) {
     require_outputs(options_.folder, record);
     results_ = json_get<Json>(record, "results", where);
+    repeat_warnings(record);
   } else {
     kept_ = record.value("kept", Json::object());
   }
@@ -260,14 +270,12 @@ void Stage::finish(const std::vector<std::string>& outputs, Json results) {
   }
   results_ = std::move(results);
   done_ = true;
-  write_json(options_.folder / record_name, {{"command", options_.command},
-                                             {"version", version},
-                                             {"inputs", options_.inputs},
-                                             {"done", true},
-                                             {"outputs", hashes},
-                                             {"crc32c", crcs},
-                                             {"results", results_},
-                                             {"seconds", now_seconds() - start_seconds_}});
+  Json record = {{"command", options_.command}, {"version", version},
+                 {"inputs", options_.inputs},   {"done", true},
+                 {"outputs", hashes},           {"crc32c", crcs},
+                 {"results", results_},         {"seconds", now_seconds() - start_seconds_}};
+  if (const auto warnings = warnings_so_far(); !warnings.empty()) record["warnings"] = warnings;
+  write_json(options_.folder / record_name, record);
 }
 
 std::string stage_fingerprint(const fs::path& folder, const std::string& command) {

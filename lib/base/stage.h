@@ -3,7 +3,7 @@
 // inputs unless forced. Not for ordering stages: each names the stages it read (see lib/run).
 //
 //   stage.json  {"command", "version", "inputs": {…}, "done", "outputs": {name: sha256},
-//                "crc32c": {name: …}, "results": {…}, "seconds"}; unfinished, perhaps "kept":
+//                "crc32c": {name: …}, "results": {…}, "seconds", "warnings": […]}; unfinished, perhaps "kept":
 //                {name: sha256}, or "clearing": [names of] what --force is removing
 //
 // A file of another stage is read through base/recorded.h, which compares it with that.
@@ -34,7 +34,8 @@ class Stage {
   /// Locks the folder. Throws Error(usage) for one that holds what is read, and Error naming what
   /// changed if an earlier run had other inputs, unless forced: then what that run wrote is
   /// removed, and the stage begins from nothing, also where it is killed in the middle of that and
-  /// run again. Another command's result, and what it does not know, is refused in any case.
+  /// run again. Another command's result, and what it does not know, is refused in any case. What a
+  /// finished run warned of is warned of again.
   explicit Stage(Options options);
 
   /// A finished run with the same inputs is here: nothing is left to do.

@@ -11,6 +11,7 @@ namespace hardmoe {
 namespace {
 
 const std::vector<int> ks = {1, 5, 10};
+constexpr size_t few_to_fit = 20;  // images of which a temperature says little
 
 /// Collects scores of images under every kind of label the split has.
 class Tally {
@@ -197,8 +198,17 @@ Evaluation evaluate_mixture(Engine& engine, const Mixture& mixture, const Split&
     std::vector<size_t> fit, rest;
     for (size_t i = 0; i < items.size(); ++i) (i % 10 == 9 ? fit : rest).push_back(i);
     std::vector<int64_t> fit_items(fit.begin(), fit.end());
+    if (fit.empty()) {
+      fail_usage(
+          "eval.temperature: every tenth image is taken to fit it, the split has {}; give one as "
+          "eval.temperature (--temperature)",
+          items.size());
+    }
     temperature = fit_temperature(inference, mixture, split, fit_items, select(choices, fit));
-    log_info("temperature {:.4g}, fitted on {} images that are left out", temperature, fit.size());
+    log_line(fit.size() < few_to_fit ? LogLevel::warning : LogLevel::info,
+             fmt::format("temperature {:.4g}, fitted on {} images that are left out{}", temperature,
+                         fit.size(),
+                         fit.size() < few_to_fit ? "; so few say little: give --temperature" : ""));
     choices = select(choices, rest);
     items.assign(rest.begin(), rest.end());
   }

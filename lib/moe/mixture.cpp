@@ -54,13 +54,12 @@ Mixture open_mixture(const fs::path& base, const fs::path& partition, const fs::
   const auto& card = mixture.base.card;
   const int64_t features = resnet(card.model, 0).feature_size();
   require_partition_of(partition, base, "");
-  const std::string base_fingerprint = stage_fingerprint(base, "moe-train-base");
+  const std::string base_identity = base_fingerprint(base);
   const int64_t count = mixture.partition.gater.experts;
   const auto parts = items_by_expert(mixture.partition.assignment, count);
   for (int64_t k = 0; k < count; ++k) {
     const fs::path folder = experts / std::to_string(k);
-    require_expert(folder, k, base_fingerprint,
-                   fingerprint_of_items(parts[static_cast<size_t>(k)]));
+    require_expert(folder, k, base_identity, fingerprint_of_items(parts[static_cast<size_t>(k)]));
     mixture.experts.push_back(folder);
   }
   if (!decoder.empty()) {
@@ -77,7 +76,7 @@ Mixture open_mixture(const fs::path& base, const fs::path& partition, const fs::
 }
 
 Json mixture_identity(const Mixture& mixture, const fs::path& base, const fs::path& partition) {
-  Json identity = {{"base", stage_fingerprint(base, "moe-train-base")},
+  Json identity = {{"base", base_fingerprint(base)},
                    {"partition", stage_fingerprint(partition, "moe-partition")}};
   for (const auto& folder : mixture.experts) {
     identity["experts"].push_back(stage_fingerprint(folder, "moe-train-expert"));

@@ -2,6 +2,13 @@
 
 namespace hardmoe {
 
+void BaseConfig::describe(Fields& f) {
+  TrainConfig::describe(f);
+  f.add("init", init,
+        "weights to begin with: a folder of moe-train-base or moe-train-expert, or .safetensors of "
+        "torchvision's or timm's ResNets; empty: fresh ones");
+}
+
 void ExpertConfig::describe(Fields& f) {
   TrainConfig::describe(f);
   f.add_enum("start", start, {"base", "scratch"}, "weights an expert begins with");

@@ -12,6 +12,11 @@
 
 namespace hardmoe {
 
+struct BaseConfig : TrainConfig {
+  std::string init;  ///< weights to begin with (train/warm_start.h); empty: fresh ones
+  void describe(Fields& f);
+};
+
 /// How an expert begins.
 enum class ExpertStart { base, scratch };
 
@@ -35,7 +40,7 @@ struct Config {
   uint64_t seed = 1;
   std::string device = "cpu";
   ModelConfig model;
-  TrainConfig base;
+  BaseConfig base;
   PartitionConfig partition;
   ExpertConfig expert;
   TrainConfig decoder;

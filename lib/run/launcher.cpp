@@ -21,9 +21,12 @@
 #include "base/log.h"
 #include "base/signals.h"
 #include "base/text.h"
+#include "run/log_warnings.h"
 
 namespace hardmoe {
 namespace {
+
+constexpr double look_seconds = 0.1;  // between looks for warnings in the logs
 
 /// Between fork and exec: only what is safe there, and what fails is told in the log.
 [[noreturn]] void become(char* const* arguments, int log, pid_t parent) {
@@ -75,12 +78,14 @@ void run_processes(const std::vector<ProcessSpec>& processes, int parallel,
   struct Child {
     size_t process;
     double start;
+    LogWarnings warnings;
   };
   std::map<pid_t, Child> running;
   std::optional<size_t> failed;
   int failed_status = 0;
   bool stopped = false;
   bool told = false;
+  double looked = 0;
   std::deque<size_t> waiting(processes.size());
   std::iota(waiting.begin(), waiting.end(), size_t{0});
   std::set<int> busy;  // lanes
@@ -96,7 +101,8 @@ void run_processes(const std::vector<ProcessSpec>& processes, int parallel,
     });
     if (may_start && next != waiting.end()) {
       const ProcessSpec& process = processes[*next];
-      running.emplace(start(process), Child{*next, now_seconds()});
+      LogWarnings warnings(process.name, process.log);
+      running.emplace(start(process), Child{*next, now_seconds(), std::move(warnings)});
       if (process.lane >= 0) busy.insert(process.lane);
       waiting.erase(next);
       continue;
@@ -106,12 +112,17 @@ void run_processes(const std::vector<ProcessSpec>& processes, int parallel,
     const pid_t pid = ::waitpid(-1, &status, WNOHANG);
     const auto child = running.find(pid);
     if (child == running.end()) {
+      if (now_seconds() - looked > look_seconds) {
+        looked = now_seconds();
+        for (auto& [pid_of, other] : running) other.warnings.repeat(false);
+      }
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
       continue;
     }
     const ProcessResult result{WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status),
                                now_seconds() - child->second.start};
     const size_t index = child->second.process;
+    child->second.warnings.repeat(true);
     running.erase(child);
     busy.erase(processes[index].lane);
     // A child that the signal found before its handlers were in place dies of it.

@@ -21,7 +21,8 @@ struct ProcessResult {
   double seconds = 0;
 };
 
-/// Runs all, at most `parallel` at once, and calls `finished` after each. After a failure or
+/// Runs all, at most `parallel` at once, and calls `finished` after each. What they warn of is
+/// repeated as this process's warnings, with their names, while they run. After a failure or
 /// SIGTERM/SIGINT (passed on to the children) nothing new is started and the rest is waited for;
 /// children whose starter is killed are sent SIGTERM.
 /// Throws Error with the failed one's name, exit status and its log's last message;

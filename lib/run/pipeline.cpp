@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "base/threads.h"
 #include "train/schedule.h"
+#include "train/warm_start.h"
 
 namespace hardmoe {
 namespace fs = std::filesystem;
@@ -19,6 +20,7 @@ std::string dataset_folder(const Config& config, const fs::path& out) {
 /// What would otherwise be found only when the stage's turn comes, perhaps days later.
 void check_config(const Config& config) {
   resnet(config.model, 1);
+  if (!config.base.init.empty()) read_earlier_weights(config.base.init, config.model);
   check_train_config(config.base, "base");
   check_train_config(config.expert, "expert");
   check_train_config(config.decoder, "decoder");

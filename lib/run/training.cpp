@@ -33,7 +33,7 @@ Json training_inputs(TrainConfig config) {
 
 std::vector<std::string> model_stage_files() {
   auto files = training_files();
-  files.insert(files.end(), {"model.safetensors", "model.yaml", "config.yaml"});
+  files.insert(files.end(), {"model.safetensors", "model.yaml", model_tags_name, "config.yaml"});
   return files;
 }
 
@@ -61,12 +61,13 @@ Json train_stage(Stage& stage, Engine& engine, const ImageTraining& job) {
   TrainResult trained =
       train(engine, network, job.start.weights, loader, config, stage.folder(), stage.identity());
   save_model(stage.folder(), {card, std::move(trained.weights)});
+  save_vocabulary(stage.folder() / model_tags_name, job.vocabulary);
   const Json results = {{"images", loader.items()},
                         {"steps", trained.steps},
                         {"loss", trained.loss},
                         {"seconds", trained.seconds},
                         {"images_per_second", trained.images_per_second}};
-  stage.finish({"model.safetensors", "model.yaml"}, results);
+  stage.finish({"model.safetensors", "model.yaml", model_tags_name}, results);
   remove_checkpoints(stage.folder());
   return results;
 }

@@ -27,6 +27,7 @@ struct ImageTraining {
   TrainConfig config;
   std::string section;  ///< where the settings stand in the configuration: base, expert
   uint64_t seed = 1;
+  const Vocabulary& vocabulary;  ///< the dataset's
 };
 
 /// Throws Error(usage) naming the setting that this image size or this device cannot meet; asked
@@ -36,8 +37,8 @@ void check_image_training(const Engine& engine, const ImageTraining& job);
 /// What a stage that trains a network writes, for Stage::Options::writes.
 std::vector<std::string> model_stage_files();
 
-/// Trains, writes model.safetensors and model.yaml and marks the stage done. Returns its results:
-/// images, steps, loss, seconds, images_per_second.
+/// Trains, writes model.safetensors, model.yaml and tags.tsv and marks the stage done. Returns its
+/// results: images, steps, loss, seconds, images_per_second.
 Json train_stage(Stage& stage, Engine& engine, const ImageTraining& job);
 
 }  // namespace hardmoe

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/recorded.h"
+#include "base/stage.h"
 #include "base/text.h"
 
 namespace hardmoe {
@@ -41,6 +42,22 @@ Model load_model(const std::filesystem::path& folder) {
 
 std::string model_hash(const std::filesystem::path& folder) {
   return sha256_of_file(folder / "model.safetensors");
+}
+
+std::string base_fingerprint(const std::filesystem::path& folder) {
+  const auto record = folder / "stage.json";
+  constexpr const char* expert = "moe-train-expert";
+  const bool of_expert =
+      std::filesystem::exists(record) && read_json(record).value("command", "") == expert;
+  if (!of_expert) return stage_fingerprint(folder, "moe-train-base");
+  const auto number = stage_inputs(folder, expert).value("number", "");
+  if (number != "all") {
+    fail_usage(
+        "{}: is expert {}, trained on its part alone; a base is of moe-train-base, or of "
+        "moe-train-expert --expert all",
+        folder.string(), number);
+  }
+  return stage_fingerprint(folder, expert);
 }
 
 std::string vocabulary_hash(const Vocabulary& vocabulary) {

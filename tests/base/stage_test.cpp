@@ -5,6 +5,7 @@
 #include <fstream>
 #include <set>
 
+#include "base/log.h"
 #include "base/recorded.h"
 #include "expect_error.h"
 #include "killed_process.h"
@@ -247,6 +248,29 @@ TEST_F(StageTest, FingerprintFollowsTheOutputs) {
   write_file_atomic(base / "weights", "other");
   stage.finish({"weights"}, {});
   EXPECT_NE(stage_fingerprint(base, "moe-train-base"), before);
+}
+
+TEST_F(StageTest, WarningsBelongToTheResult) {
+  const fs::path record = folder / "base/stage.json";
+  {
+    Stage stage = open(0.1);
+    log_warning("few images");
+    write_file_atomic(stage.folder() / "weights", "w");
+    stage.finish({"weights"}, Json::object());
+  }
+  Json written = read_json(record);
+  ASSERT_FALSE(written["warnings"].empty());
+  EXPECT_EQ(written["warnings"].back(), "few images");
+  const auto shown = [&] {
+    testing::internal::CaptureStderr();
+    EXPECT_TRUE(open(0.1).done());
+    return testing::internal::GetCapturedStderr();
+  };
+  EXPECT_EQ(shown(), "");  // this process has said it
+  written["warnings"].push_back("of another process");
+  write_json(record, written);
+  EXPECT_EQ(shown(), "warning: of another process\n");
+  EXPECT_EQ(shown(), "");
 }
 
 }  // namespace

@@ -1,12 +1,14 @@
 // Child processes: how many at once, what is said of those that fail, and how they are stopped.
 #include "run/launcher.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <fstream>
 #include <thread>
 
 #include "base/files.h"
@@ -77,6 +79,59 @@ TEST_F(Launcher, AsManyAtOnceAsAsked) {
 TEST_F(Launcher, BothOutputsGoToTheLogAndInputIsEmpty) {
   run({shell("a", "cat; echo out; echo err >&2")}, 1);
   EXPECT_EQ(read_file(folder / "a.txt"), "out\nerr\n");
+}
+
+TEST_F(Launcher, WarningsAreRepeatedOnceWithTheirNames) {
+  std::ofstream(folder / "a.txt") << "warning: of an earlier run\n";
+  const std::string lists =
+      "echo started; echo 'warning: not all is of use:' >&2; echo '  x.tar' >&2; "
+      "echo '  y.tar' >&2; echo '            train  val'; echo '  rejected: 3'; "
+      "echo 'no warning: none'; printf 'warning: the last one' >&2; echo >&2";
+  testing::internal::CaptureStderr();
+  run({shell("a", lists), shell("expert 1", "echo 'warning: few images' >&2")}, 1);
+  EXPECT_EQ(testing::internal::GetCapturedStderr(),
+            "warning: a: not all is of use:\n  x.tar\n  y.tar\nwarning: a: the last one\n"
+            "warning: expert 1: few images\n");
+  EXPECT_NE(read_file(folder / "a.txt").find("earlier run\nstarted\nwarning: not all"),
+            std::string::npos);
+}
+
+TEST_F(Launcher, WarningsOfSeveralAtOnceStayWhole) {
+  // Each writes its list piece by piece, while the other does; the run waits for what it has seen.
+  const auto script = [&](const char* name) {
+    return fmt::format(
+        "for i in 1 2 3; do printf 'warning: {0} lists'; sleep 0.01; printf ':\\n  {0}1\\n'; "
+        "sleep 0.01; printf '  {0}2\\n'; echo next; done",
+        name);
+  };
+  testing::internal::CaptureStderr();
+  run({shell("x", script("x")), shell("y", script("y"))}, 2);
+  const std::string shown = testing::internal::GetCapturedStderr();
+  for (const char* name : {"x", "y"}) {
+    const std::string whole = fmt::format("warning: {0}: {0} lists:\n  {0}1\n  {0}2\n", name);
+    size_t count = 0;
+    for (size_t at = shown.find(whole); at != std::string::npos; at = shown.find(whole, at + 1)) {
+      ++count;
+    }
+    EXPECT_EQ(count, 3U) << shown;
+  }
+}
+
+TEST_F(Launcher, WarningsAreSeenWhileTheStageRuns) {
+  const std::string script =
+      "echo 'warning: early' >&2; until [ -e " + path("go") + " ]; do sleep 0.01; done; exit 3";
+  const int saved = ::dup(STDERR_FILENO);
+  const int file = ::open(path("seen").c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+  ::dup2(file, STDERR_FILENO);
+  std::jthread reader([&] {
+    wait_for([&] { return read_file(folder / "seen") == "warning: slow: early\n"; });
+    std::ofstream(folder / "go").flush();
+  });
+  expect_error([&] { run({shell("slow", script)}, 1); }, {"slow failed (exit status 3)"});
+  ::dup2(saved, STDERR_FILENO);
+  ::close(saved);
+  ::close(file);
+  EXPECT_EQ(read_file(folder / "seen"), "warning: slow: early\n");
 }
 
 TEST_F(Launcher, AFailureIsToldAndNothingNewStarted) {

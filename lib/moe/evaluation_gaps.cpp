@@ -1,0 +1,34 @@
+#include "moe/evaluation_gaps.h"
+
+#include "base/text.h"
+
+namespace hardmoe {
+
+std::vector<std::string> evaluation_gaps(const Evaluation& evaluation, const std::string& split) {
+  std::vector<std::string> gaps;
+  for (const auto& [labels, all, by_expert] : evaluation.labels) {
+    const int64_t images = all.images + all.without_tags;
+    if (all.images == 0) {
+      gaps.push_back(fmt::format(
+          "none of the {} images of '{}' has {}: what is said against {} is of no image", images,
+          split, labels, labels));
+    } else if (all.without_tags > 0 && labels == "tags") {
+      gaps.push_back(
+          fmt::format("{} of the {} images of '{}' have no tag of the vocabulary and are left out",
+                      all.without_tags, images, split));
+    }
+  }
+  std::vector<std::string> idle;
+  for (size_t k = 0; k < evaluation.expert_images.size(); ++k) {
+    if (evaluation.expert_images[k] == 0) idle.push_back(std::to_string(k));
+  }
+  if (!idle.empty()) {
+    gaps.push_back(
+        fmt::format("experts that no image of '{}' is sent to: {}; nothing is known of "
+                    "them",
+                    split, join(idle, ", ")));
+  }
+  return gaps;
+}
+
+}  // namespace hardmoe

@@ -1,0 +1,66 @@
+#include "run/log_warnings.h"
+
+#include <fstream>
+
+#include "base/log.h"
+
+namespace hardmoe {
+namespace {
+
+constexpr std::string_view mark = "warning: ";  // as log_line writes it
+constexpr int looks_until_still = 5;
+
+uintmax_t size_of_file(const std::filesystem::path& file) {
+  std::error_code failed;
+  const auto size = std::filesystem::file_size(file, failed);
+  return failed ? 0 : size;
+}
+
+/// A line of indented_list, and not one of a table that the command printed next.
+bool belongs_to_warning(std::string_view line) {
+  return line.starts_with("  ") && line.size() > 2 && line[2] != ' ';
+}
+
+/// The end of the line that begins at `at`, its line break included; npos where there is none.
+size_t line_end(std::string_view text, size_t at) {
+  const size_t end = text.find('\n', at);
+  return end == std::string_view::npos ? end : end + 1;
+}
+
+}  // namespace
+
+LogWarnings::LogWarnings(std::string name, std::filesystem::path log)
+    : name_(std::move(name)), log_(std::move(log)), repeated_(size_of_file(log_)) {}
+
+void LogWarnings::repeat(bool ended) {
+  const uintmax_t size = size_of_file(log_);
+  unchanged_ = size == seen_ ? unchanged_ + 1 : 0;
+  seen_ = size;
+  const bool growing = !ended && unchanged_ < looks_until_still;
+  if (size <= repeated_) return;
+  std::string bytes(size - repeated_, '\0');
+  std::ifstream file(log_, std::ios::binary);
+  file.seekg(static_cast<std::streamoff>(repeated_));
+  file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  bytes.resize(static_cast<size_t>(file.gcount()));
+  const std::string_view text = bytes;
+  size_t at = 0;
+  for (size_t end = line_end(text, at); end != std::string_view::npos; end = line_end(text, at)) {
+    if (text.substr(at).starts_with(mark)) {
+      // As far as indented lines follow; more of them may come while the log grows.
+      size_t next = line_end(text, end);
+      while (next != std::string_view::npos && belongs_to_warning(text.substr(end))) {
+        end = next;
+        next = line_end(text, end);
+      }
+      const bool complete = end < text.size() && text[end] != ' ';
+      if (growing && !complete) break;
+      const auto message = text.substr(at + mark.size(), end - 1 - at - mark.size());
+      log_warning("{}: {}", name_, message);
+    }
+    at = end;
+  }
+  repeated_ += at;
+}
+
+}  // namespace hardmoe

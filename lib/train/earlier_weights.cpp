@@ -1,0 +1,250 @@
+#include "train/warm_start.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <optional>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/text.h"
+#include "train/model_folder.h"
+
+namespace hardmoe {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr const char* weights_name = "model.safetensors";
+constexpr const char* card_name = "model.yaml";
+
+/// Where weights are, and the folder of ours that they are of, or "".
+struct Place {
+  fs::path file, model;
+};
+
+bool is_file(const fs::path& path) {
+  std::error_code failed;
+  return fs::is_regular_file(path, failed);
+}
+
+Place find_weights(const fs::path& init) {
+  std::error_code failed;
+  const auto status = fs::status(init, failed);
+  if (!fs::exists(status)) {
+    fail_usage("{}: no such file or folder; base.init names weights to begin with", init.string());
+  }
+  if (fs::is_regular_file(status)) {
+    const bool ours = init.filename() == weights_name && is_file(init.parent_path() / card_name);
+    return {init, ours ? init.parent_path() : fs::path()};
+  }
+  if (!fs::is_directory(status)) {
+    fail_usage("{}: is neither a file nor a folder; base.init names weights to begin with",
+               init.string());
+  }
+  const bool ours = is_file(init / card_name);
+  if (ours || is_file(init / weights_name)) return {init / weights_name, ours ? init : fs::path()};
+  if (is_file(init / "pytorch_model.bin")) return {init / "pytorch_model.bin", {}};  // refused
+  fail_usage("{}: holds no {}; {}", init.string(), weights_name,
+             is_file(init / "base" / card_name)
+                 ? fmt::format("a model is in {}", (init / "base").string())
+                 : "expected a folder of moe-train-base or moe-train-expert, or one of timm's");
+}
+
+/// torchvision's downloads, as torch.save writes them: a zip archive, or a pickle.
+void refuse_pickle(const fs::path& file) {
+  const InputFile input(file);
+  std::array<char, 4> first{};
+  if (input.size() < first.size()) return;
+  input.read_at(0, first.data(), first.size());
+  const std::string_view begin(first.data(), first.size());
+  if (begin != "PK\x03\x04" && !begin.starts_with("\x80\x02")) return;
+  fail_usage(
+      "{0}: was written by torch.save, expected .safetensors; convert it: python3 -c 'import "
+      "torch, "
+      "safetensors.torch as s; s.save_file(torch.load(\"{0}\", weights_only=True), \"{1}\")'",
+      file.string(), fs::path(file).replace_extension(".safetensors").string());
+}
+
+/// Without what wrappers put before every name: "module." of DataParallel, "_orig_mod." of compile.
+StateDict without_prefix(StateDict tensors) {
+  constexpr std::string_view first = "conv1.weight";
+  std::optional<std::string> prefix;
+  for (const auto& [name, tensor] : tensors) {
+    if (!name.ends_with(first)) continue;
+    const std::string before = name.substr(0, name.size() - first.size());
+    if (!prefix || before.size() < prefix->size()) prefix = before;
+  }
+  if (!prefix || prefix->empty() || !prefix->ends_with('.')) return tensors;
+  StateDict bare;
+  for (auto& [name, tensor] : tensors) {
+    if (!name.starts_with(*prefix)) return tensors;
+    bare.emplace(name.substr(prefix->size()), tensor);
+  }
+  return bare;
+}
+
+bool is_head(std::string_view name) { return name == "fc.weight" || name == "fc.bias"; }
+
+/// The first thing about the tensors that is not as in the model's trunk; "" if they are it.
+std::string misfit(const StateDict& tensors, const ModelConfig& model) {
+  const auto specs = parameters_of(resnet(model, 0));
+  for (const auto& spec : specs) {
+    const auto found = tensors.find(spec.name);
+    if (found == tensors.end()) {
+      return fmt::format("tensor '{}' is missing, expected shape {}", spec.name,
+                         to_string(spec.shape));
+    }
+    if (found->second.shape() != spec.shape) {
+      return fmt::format("tensor '{}' has shape {}, expected {}", spec.name,
+                         to_string(found->second.shape()), to_string(spec.shape));
+    }
+  }
+  for (const auto& [name, tensor] : tensors) {
+    const bool known = is_head(name) || name.ends_with(".num_batches_tracked") ||
+                       std::ranges::find(specs, name, &ParameterSpec::name) != specs.end();
+    if (known) continue;
+    return fmt::format("tensor '{}' has shape {}, expected none of that name", name,
+                       to_string(tensor.shape()));
+  }
+  return "";
+}
+
+/// The options of the network that the tensors are of; "" if it is none of ours.
+std::string options_for(const StateDict& tensors) {
+  const auto first = tensors.find("conv1.weight");
+  if (first == tensors.end() || first->second.shape().size() != 4) return "";
+  const int64_t width = first->second.size(0);
+  if (width < 1 || width > 1024) return "";
+  for (const int depth : {18, 34, 50}) {
+    for (const Stem stem : {Stem::imagenet, Stem::small}) {
+      const ModelConfig model{depth, stem, static_cast<int>(width), 224};
+      if (!misfit(tensors, model).empty()) continue;
+      return fmt::format("--depth {} --width {} --stem {}", depth, width,
+                         stem == Stem::small ? "small" : "imagenet");
+    }
+  }
+  return "";
+}
+
+void require_fit(const StateDict& tensors, const ModelConfig& model, const fs::path& file) {
+  const std::string fault = misfit(tensors, model);
+  if (fault.empty()) return;
+  const std::string options = options_for(tensors);
+  if (options.empty()) {
+    fail_usage(
+        "{}: {}; these are not the weights of a ResNet-18, 34 or 50 with torchvision's names",
+        file.string(), fault);
+  }
+  fail_usage("{}: {}; these weights are of {} (model.depth, model.width, model.stem): set that",
+             file.string(), fault, options);
+}
+
+/// A float32 copy. Throws Error for values with which no network computes.
+Tensor usable(const std::string& name, const Tensor& tensor, const fs::path& file) {
+  const DType type = tensor.dtype();
+  if (type != DType::f32 && type != DType::f64 && type != DType::f16 && type != DType::bf16) {
+    fail_usage("{}: tensor '{}' is of type {}, expected floating point", file.string(), name,
+               name_of(type));
+  }
+  Tensor values = to_float32(tensor);
+  const bool variance = name.ends_with("running_var");
+  for (const float value : values.as<float>()) {
+    if (std::isfinite(value) && (!variance || value >= 0)) continue;
+    fail("{}: tensor '{}' holds {}; these are not the weights of a trained network", file.string(),
+         name, value);
+  }
+  return values;
+}
+
+std::string channels(const std::vector<double>& values) {
+  std::vector<std::string> texts;
+  for (const double value : values) texts.push_back(fmt::format("{:.3g}", value));
+  return join(texts, ", ");
+}
+
+/// What timm's config.json beside the weights says of them: refuses an architecture that computes
+/// something else with tensors of the same shapes (resnetblur50, resnetaa50). Returns a warning
+/// where images were normalised otherwise than ours.
+std::string check_timm_config(const fs::path& file) {
+  const fs::path config = file.parent_path() / "config.json";
+  if (!is_file(config)) return "";
+  const Json json = read_json(config);
+  const auto member = [](const Json& from, const char* key) {
+    return from.is_object() && from.contains(key) ? from[key] : Json();
+  };
+  const Json architecture = member(json, "architecture");
+  if (architecture.is_string()) {
+    const auto name = architecture.get<std::string>();
+    const bool plain = name == "resnet18" || name == "resnet34" || name == "resnet50";
+    if (name.starts_with("resnet") && !plain) {
+      fail_usage("{}: the architecture is '{}', expected resnet18, resnet34 or resnet50",
+                 config.string(), name);
+    }
+  }
+  const Network ours;
+  const auto differs = [&](const char* key, const float* expected, std::vector<double>& found) {
+    const Json list = member(member(json, "pretrained_cfg"), key);
+    if (!list.is_array() || list.size() != 3) return false;
+    bool other = false;
+    for (size_t c = 0; c < 3; ++c) {
+      if (!list[c].is_number()) return false;
+      found.push_back(list[c].get<double>());
+      other = other || std::abs(found[c] - double{expected[c]} / 255) > 1e-3;
+    }
+    return other;
+  };
+  std::vector<double> mean, deviation;
+  const bool other_mean = differs("mean", ours.mean, mean);
+  const bool other_deviation = differs("std", ours.deviation, deviation);
+  if (!other_mean && !other_deviation) return "";
+  return fmt::format(
+      "{}: trained on images normalised by mean {} and deviation {}; here they are by ImageNet's, "
+      "so "
+      "that training begins with a step back",
+      config.string(), channels(mean), channels(deviation));
+}
+
+/// The tags of an earlier model's rows; empty where its folder was written without them.
+std::vector<std::string> tags_of(const fs::path& model, const ModelCard& card) {
+  const fs::path file = model / model_tags_name;
+  if (!is_file(file)) return {};
+  Vocabulary vocabulary = load_vocabulary(file);
+  if (vocabulary_hash(vocabulary) != card.vocabulary) {
+    fail("{}: these are not the tags that {} names; put back the model's own, or remove the file",
+         file.string(), (model / card_name).string());
+  }
+  return std::move(vocabulary.tags);
+}
+
+}  // namespace
+
+EarlierWeights read_earlier_weights(const fs::path& init, const ModelConfig& model) {
+  const Place place = find_weights(init);
+  EarlierWeights earlier{.file = place.file,
+                         .tensors = {},
+                         .vocabulary = "",
+                         .tags = {},
+                         .identity = Json::object(),
+                         .warning = ""};
+  StateDict found;
+  if (place.model.empty()) {
+    refuse_pickle(place.file);
+    found = without_prefix(load_safetensors(place.file));
+  } else {
+    Model own = load_model(place.model);
+    found = std::move(own.weights);
+    earlier.vocabulary = own.card.vocabulary;
+    earlier.tags = tags_of(place.model, own.card);
+    earlier.identity["vocabulary"] = own.card.vocabulary;
+  }
+  require_fit(found, model, place.file);
+  if (place.model.empty()) earlier.warning = check_timm_config(place.file);
+  for (const auto& [name, tensor] : found) {
+    if (name.ends_with(".num_batches_tracked") || (is_head(name) && place.model.empty())) continue;
+    earlier.tensors.emplace(name, usable(name, tensor, place.file));
+  }
+  earlier.identity["weights"] = sha256_of_file(place.file);
+  return earlier;
+}
+
+}  // namespace hardmoe

@@ -1,0 +1,55 @@
+// What an evaluation's means do not show.
+#include "moe/evaluation_gaps.h"
+
+#include <gtest/gtest.h>
+
+#include "base/text.h"
+
+namespace hardmoe {
+namespace {
+
+Evaluation evaluation(int64_t images, int64_t without, std::vector<int64_t> experts) {
+  Evaluation result;
+  LabelMetrics tags{"tags", {}, {}};
+  tags.all.images = images;
+  tags.all.without_tags = without;
+  result.labels.push_back(tags);
+  result.expert_images = std::move(experts);
+  return result;
+}
+
+std::string gaps(const Evaluation& evaluation) {
+  return join(evaluation_gaps(evaluation, "val"), "|");
+}
+
+TEST(EvaluationGaps, NoneWhereAllIsMeasured) {
+  EXPECT_EQ(gaps(evaluation(12, 0, {})), "");
+  EXPECT_EQ(gaps(evaluation(12, 0, {5, 7})), "");
+}
+
+TEST(EvaluationGaps, OfImagesWithoutTags) {
+  EXPECT_EQ(gaps(evaluation(9, 3, {})),
+            "3 of the 12 images of 'val' have no tag of the vocabulary and are left out");
+  EXPECT_EQ(gaps(evaluation(0, 12, {})),
+            "none of the 12 images of 'val' has tags: what is said against tags is of no image");
+}
+
+TEST(EvaluationGaps, OfExperts) {
+  EXPECT_EQ(gaps(evaluation(12, 0, {0, 12, 0})),
+            "experts that no image of 'val' is sent to: 0, 2; nothing is known of them");
+}
+
+TEST(EvaluationGaps, UnknownTruthIsNoGapWhereSomeIsKnown) {
+  Evaluation result = evaluation(12, 0, {});
+  LabelMetrics truth{"truth", {}, {}};
+  truth.all.images = 1;
+  truth.all.without_tags = 11;
+  result.labels.push_back(truth);
+  EXPECT_EQ(gaps(result), "");
+  result.labels[1].all.images = 0;
+  EXPECT_EQ(gaps(result),
+            "none of the 11 images of 'val' has truth: what is said against truth is of no image");
+}
+
+}  // namespace
+}  // namespace hardmoe
