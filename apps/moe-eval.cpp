@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/stage.h"
 #include "moe/evaluation.h"
+#include "moe/probability.h"
 #include "network_options.h"
 
 int main(int argc, char** argv) {
@@ -12,8 +13,11 @@ int main(int argc, char** argv) {
   Command command(
       "moe-eval",
       "Evaluate a single network (--model) or a mixture (--base --partition --experts, and "
-      "--decoder for the shared one): P@k, R@k, hit@k and mAP against the images' tags, and "
-      "against their truth where the dataset has it; for each expert and in all.");
+      "--decoder for the shared one) against the images' tags, and against their truth where the "
+      "dataset has it; for each expert and in all.\n\nP@k, R@k, hit@k: of the k best tags of an "
+      "image, means over images. LRAP: label ranking average precision, image-wise. mAP: the mean "
+      "over tags of a tag's average precision over images, by its probability (class-wise, macro); "
+      "tags that no image has are left out. Where there are no images: –, null in JSON.");
   std::string data, decoder, out;
   NetworkOptions network;
   bool force = false, as_json = false;
@@ -42,7 +46,8 @@ int main(int argc, char** argv) {
     require_precision(*engine, precision);
     Json inputs = {{"dataset", dataset.fingerprint()},
                    {"split", config.eval.split},
-                   {"precision", name_of(precision)}};
+                   {"precision", name_of(precision)},
+                   {"metrics", 2}};  // 1: mAP was image-wise
     std::optional<Model> model;
     std::optional<Mixture> mixture;
     if (is_mixture) {
@@ -77,7 +82,7 @@ int main(int argc, char** argv) {
       return print(stage->results());
     }
     const Evaluation evaluation =
-        model ? evaluate_model(*engine, *model, split, precision)
+        model ? evaluate_model(*engine, *model, loss_of(network.model), split, precision)
               : evaluate_mixture(*engine, *mixture, split, config.eval, precision);
     const Json results = evaluation_json(evaluation);
     if (stage) {

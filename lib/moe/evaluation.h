@@ -36,7 +36,8 @@ struct Evaluation {
 /// Throws Error(usage) for settings that a mixture of `experts` cannot meet.
 void check_eval_config(const EvalConfig& config, int64_t experts);
 
-Evaluation evaluate_model(Engine& engine, const Model& model, const Split& split,
+/// `loss`: what the model was trained with.
+Evaluation evaluate_model(Engine& engine, const Model& model, LossKind loss, const Split& split,
                           Precision precision);
 
 /// Throws Error(usage) as check_eval_config does.

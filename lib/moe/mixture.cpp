@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/stage.h"
+#include "moe/probability.h"
 
 namespace hardmoe {
 namespace fs = std::filesystem;
@@ -49,7 +50,7 @@ void require_partition_of(const fs::path& partition, const fs::path& base,
 
 Mixture open_mixture(const fs::path& base, const fs::path& partition, const fs::path& experts,
                      const fs::path& decoder) {
-  Mixture mixture{load_model(base), load_partition(partition), {}, std::nullopt};
+  Mixture mixture{load_model(base), load_partition(partition), {}, std::nullopt, {}};
   const auto& card = mixture.base.card;
   const int64_t features = resnet(card.model, 0).feature_size();
   require_partition_of(partition, base, "");
@@ -61,6 +62,7 @@ Mixture open_mixture(const fs::path& base, const fs::path& partition, const fs::
     require_expert(folder, k, base_fingerprint,
                    fingerprint_of_items(parts[static_cast<size_t>(k)]));
     mixture.experts.push_back(folder);
+    mixture.losses.push_back(loss_of(decoder.empty() ? folder : decoder));
   }
   if (!decoder.empty()) {
     const fs::path file = decoder / "decoder.safetensors";

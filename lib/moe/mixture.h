@@ -19,6 +19,7 @@ struct Mixture {
   Partition partition;
   std::vector<std::filesystem::path> experts;  ///< expert k's folder, read when it is needed
   std::optional<StateDict> decoder;            ///< fc.weight, fc.bias; absent: each expert's own
+  std::vector<LossKind> losses;                ///< K: what scores the experts' images learned by
 };
 
 /// Throws Error(usage) where the partition in `partition` was made from the embedding of another

@@ -213,7 +213,8 @@ std::string summary_table(const Json& summary) {
       if (!row.contains(labels)) continue;
       const Json& metrics = row[labels];
       const auto share = [&](const char* key) {
-        return fmt::format("{:.3f}", metrics[key].get<double>());
+        const Json& value = metrics[key];
+        return value.is_null() ? metric_text(0, 0) : metric_text(value.get<double>(), 1);
       };
       table.push_back({row["name"], share("P@1"), share("P@5"), share("R@10"),
                        human_count(row["parameters"].get<double>()),

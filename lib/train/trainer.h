@@ -24,7 +24,8 @@ CompileOptions training_options(const TrainConfig& config);
 /// Trains from `initial` and returns the final weights. Writes log.jsonl, TensorBoard events and
 /// checkpoint.safetensors into `folder`, and resumes from the last one there.
 /// Throws Error(interrupted) after saving when SIGTERM or SIGINT came; Error(failed) if loss or
-/// weights are no longer numbers, naming the step and what to try.
+/// weights are no longer numbers, or the loss ends far above that of equal scores for all tags,
+/// naming the step and what to try.
 TrainResult train(Engine& engine, const Network& network, const StateDict& initial,
                   BatchSource& source, const TrainConfig& config,
                   const std::filesystem::path& folder);
