@@ -20,14 +20,18 @@ int main(int argc, char** argv) {
       "tags that no image has are left out. Where there are no images: –, null in JSON.");
   std::string data, decoder, out;
   NetworkOptions network;
-  bool force = false, as_json = false;
+  bool force = false, as_json = false, stale = false;
   auto& cli = command.cli();
   const auto folder = [&](const char* name, std::string& value, const char* help) {
     return cli.add_option(name, value, help)->type_name("DIR");
   };
   cli.add_option("DATASET", data, "Folder written by moe-ingest")->required()->type_name("");
   network.add_to(command);
-  folder("--decoder", decoder, "Shared decoder (default: each expert's own)")->excludes("--model");
+  auto* shared = folder("--decoder", decoder, "Shared decoder (default: each expert's own)");
+  shared->excludes("--model");
+  cli.add_flag("--stale-decoder", stale,
+               "Take a shared decoder that was trained over other experts of this base")
+      ->needs(shared);
   folder("--out", out, "Also keep the result as OUT/metrics.json");
   cli.add_flag("--json", as_json, "Print one JSON line instead of tables");
   command.setting("--split", "eval.split");
@@ -50,9 +54,13 @@ int main(int argc, char** argv) {
                    {"metrics", 2}};  // 1: mAP was image-wise
     std::optional<Model> model;
     std::optional<Mixture> mixture;
+    std::optional<EmbeddingInput> own;
     if (is_mixture) {
-      mixture = open_mixture(network.base, network.partition, network.experts, decoder);
+      mixture = open_mixture(network.base, network.partition, network.experts, decoder,
+                             stale ? DecoderMatch::stale : DecoderMatch::exact);
       check_eval_config(config.eval, mixture->partition.gater.experts);
+      own = find_routing_features(*mixture, network.partition, network.features, split);
+      if (own) inputs["features"] = own->identity["embedding"];
       inputs["eval"] = config_json(fields_of(config.eval));
       inputs.update(mixture_identity(*mixture, network.base, network.partition));
       if (!decoder.empty()) inputs["decoder"] = stage_fingerprint(decoder, "moe-train-decoder");
@@ -70,12 +78,10 @@ int main(int argc, char** argv) {
     };
     std::optional<Stage> stage;
     if (!out.empty()) {
-      stage.emplace(Stage::Options{
-          out,
-          "moe-eval",
-          inputs,
-          force,
-          {data, network.model, network.base, network.partition, network.experts, decoder}});
+      std::vector<std::filesystem::path> reads = {
+          data, network.model, network.base, network.partition, network.experts, decoder};
+      if (own) reads.insert(reads.end(), own->files.begin(), own->files.end());
+      stage.emplace(Stage::Options{out, "moe-eval", inputs, force, std::move(reads)});
     }
     if (stage && stage->done()) {
       log_info("{}: already done", out);
@@ -83,7 +89,7 @@ int main(int argc, char** argv) {
     }
     const Evaluation evaluation =
         model ? evaluate_model(*engine, *model, loss_of(network.model), split, precision)
-              : evaluate_mixture(*engine, *mixture, split, config.eval, precision);
+              : evaluate_mixture(*engine, *mixture, split, own, config.eval, precision);
     const Json results = evaluation_json(evaluation);
     if (stage) {
       write_json(stage->folder() / "metrics.json", results);

@@ -3,12 +3,13 @@
 //   P@k       = mean over images of |top k ∩ Y| / k
 //   R@k macro = mean over images of |top k ∩ Y| / |Y|        R@k micro = Σ |top k ∩ Y| / Σ |Y|
 //   hit@k     = share of images with top k ∩ Y ≠ ∅
-//   LRAP      = mean over images of 1/|Y| Σ over t in Y of (own tags with at least t's score) /
-//   (tags
-//               with at least t's score): image-wise, scikit-learn's
-//               label_ranking_average_precision_score
-//   mAP       = class-wise: the mean over tags of a tag's average precision over images; see
+//   LRAP      = mean over images of 1/|Y| Σ over t in Y of own(t) / all(t), where own and all count
+//               the tags scored at least as t is: label ranking average precision, image-wise
+//   mAP       = mean over tags of a tag's average precision over images, class-wise:
 //               moe/tag_precision.h
+//
+// LRAP and mAP are scikit-learn's label_ranking_average_precision_score and
+// average_precision_score.
 //
 // Equal scores rank by tag id at k, and count alike in LRAP and mAP. Images without tags are
 // counted and left out of every mean.
