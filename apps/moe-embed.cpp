@@ -71,7 +71,8 @@ int main(int argc, char** argv) {
       "Write the features of a dataset's images: OUT/SPLIT.npy, float32 N×D (float16 with --half), "
       "row i for image i. Of a single network (--model) its pooled features; of a mixture (--base "
       "--partition --experts) the unified embedding: each image's feature from the expert that its "
-      "base's feature leads to. The dataset may have other tags than the network was trained on.");
+      "base's feature, or its row of --features, leads to. The dataset may have other tags than "
+      "the network was trained on.");
   std::string data, out;
   NetworkOptions options;
   std::vector<std::string> splits;
@@ -123,7 +124,7 @@ int main(int argc, char** argv) {
         const Mixture& mixture = *networks.mixture;
         const Tensor routed = routing_features(inference, mixture, split, networks.own);
         const auto assignment = mixture.partition.gater.route(matrix_view(routed), use_prices);
-        warn_of_skew(mixture.partition, assignment);
+        if (networks.own) warn_of_skew(mixture.partition, assignment);
         const Tensor features = unified_embedding(inference, mixture, split, assignment);
         file.append(features.as<float>(), split.size());
       } else {

@@ -107,8 +107,9 @@ void run(const Options& options, Config& config) {
 int main(int argc, char** argv) {
   Command command(
       "moe-partition",
-      "Give each training image to one expert: balanced k-means on the base's embedding, or one "
-      "of two controls. Interrupted, the same command resumes.\n\nWrites "
+      "Give each training image to one expert: balanced k-means on the base's embedding, or on one "
+      "of your own (CLIP's, DINOv2's …), or one of two controls. Interrupted, the same command "
+      "resumes.\n\nWrites "
       "assignment.npy (the expert of each image), gater.safetensors (which expert an "
       "image belongs to, by its embedding) and partition.json.");
   Options options;

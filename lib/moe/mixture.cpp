@@ -96,9 +96,7 @@ Mixture open_mixture(const fs::path& base, const fs::path& partition, const fs::
   require_partition_of(partition, base, "");
   const Json partition_inputs = stage_inputs(partition, "moe-partition");
   mixture.own_embedding = is_own_embedding(partition_inputs);
-  if (!mixture.own_embedding) {
-    mixture.dataset = json_get<std::string>(partition_inputs, "dataset", partition.string());
-  }
+  mixture.dataset = partition_inputs.value("dataset", "");
   const std::string base_fingerprint = stage_fingerprint(base, "moe-train-base");
   const int64_t count = mixture.partition.gater.experts;
   const auto parts = items_by_expert(mixture.partition.assignment, count);

@@ -271,6 +271,9 @@ std::string summary_table(const Json& summary) {
     if (!text.empty()) text += '\n';
     text += format_table(table);
   }
+  const bool own = std::any_of(summary.begin(), summary.end(),
+                               [](const Json& row) { return row.contains("routed_by"); });
+  if (own) text += "mixtures: parameters and FLOPs without what made run.embedding\n";
   return text;
 }
 

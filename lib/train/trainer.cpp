@@ -29,12 +29,14 @@ double loss_of_equal_scores(const TrainConfig& config, int64_t tags) {
 
 /// Losses can stay numbers and still be those of a network that learned nothing. `last`: of the
 /// last step, whose batch may be an odd one; `mean`: of the last log interval, which may begin with
-/// a fault that was made good. The loss of first weights is about that of equal scores, and a few
-/// steps can make it worse for a while.
-void require_learned(const TrainConfig& config, int64_t tags, double mean, double last,
+/// a fault that was made good. A network begins about where equal scores are, but a deep one's
+/// first steps can take it far from there and back.
+void require_learned(const TrainConfig& config, const Network& network, double mean, double last,
                      int64_t step, double epoch) {
-  const double equal = loss_of_equal_scores(config, tags);
-  if (std::min(mean, last) > 2 * equal + 1) {
+  constexpr int64_t first_steps = 20;
+  const double equal = loss_of_equal_scores(config, network.logits_size());
+  const bool begins = network.input == InputKind::image && step < first_steps;
+  if (std::min(mean, last) > (begins ? 10 * equal + 10 : 2 * equal + 1)) {
     fail(
         "training diverged: at step {} (epoch {:.2f}) the loss is {:.4g}, where equal scores for "
         "all tags have {:.3g}; lower lr (now {}) or lengthen warmup (now {})",
@@ -145,7 +147,7 @@ TrainResult train(Engine& engine, const Network& network, const StateDict& initi
   StateDict weights = config.ema > 0 ? program->averaged_weights() : program->weights();
   const double epoch = static_cast<double>(at.step) / static_cast<double>(per_epoch);
   if (!are_finite(weights)) fail_diverged(config, at.step, epoch);
-  require_learned(config, network.logits_size(), at.last_loss, loss_read, at.step, epoch);
+  require_learned(config, network, at.last_loss, loss_read, at.step, epoch);
   return {std::move(weights), at.step, at.last_loss, at.seconds,
           at.seconds > 0 ? static_cast<double>(at.step * config.batch) / at.seconds : 0};
 }

@@ -233,6 +233,7 @@ run: {dataset: data, controls: false, embedding: [train.npy], features: [parts/v
   EXPECT_FALSE(fs::exists(folder / "run"));
   const std::string table = sh(line);
   EXPECT_NE(table.find("mixture, shared decoder"), std::string::npos) << table;
+  EXPECT_NE(table.find("FLOPs without what made run.embedding"), std::string::npos) << table;
   EXPECT_FALSE(fs::exists(folder / "run/embedding"));
   EXPECT_EQ(read_json(folder / "run/eval/shared/metrics.json")["routed_by"], "features");
   EXPECT_EQ(sh(line), table);
