@@ -184,7 +184,7 @@ void check_eval_config(const EvalConfig& config, int64_t experts) {
   if (config.top_experts < 1 || config.top_experts > experts) {
     fail_usage("eval.top_experts: expected 1 to {}, found {}", experts, config.top_experts);
   }
-  if (!(config.temperature >= 0)) {
+  if (config.temperature < 0) {
     fail_usage("eval.temperature: expected 0 or more, found {}", config.temperature);
   }
 }

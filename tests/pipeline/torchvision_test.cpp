@@ -34,12 +34,18 @@ Tensor images_of(const Split& split, int64_t size) {
 }
 
 /// mAP by its definition: of tags by the softmax of an image's logits.
-double class_wise(std::vector<std::vector<float>> logits, const Split& split, int64_t tags) {
-  for (auto& row : logits) {
-    double sum = 0;
-    for (const float z : row) sum += std::exp(static_cast<double>(z));
-    for (float& z : row) z = static_cast<float>(static_cast<double>(z) - std::log(sum));
-  }
+double class_wise(const std::vector<std::vector<float>>& logits, const Split& split, int64_t tags) {
+  // log P(tag), also where P is next to 1.
+  const auto score = [&](int64_t image, int32_t tag) {
+    const auto& row = logits[static_cast<size_t>(image)];
+    double others = 0;
+    for (size_t j = 0; j < row.size(); ++j) {
+      if (static_cast<int32_t>(j) == tag) continue;
+      others += std::exp(static_cast<double>(row[j]) -
+                         static_cast<double>(row[static_cast<size_t>(tag)]));
+    }
+    return -std::log1p(others);
+  };
   const auto has = [&](int64_t image, int32_t tag) {
     const auto own = split.tags(image);
     return std::find(own.begin(), own.end(), tag) != own.end();
@@ -47,15 +53,12 @@ double class_wise(std::vector<std::vector<float>> logits, const Split& split, in
   double total = 0;
   int64_t known = 0;
   for (int32_t tag = 0; tag < tags; ++tag) {
-    const auto score = [&](int64_t image) {
-      return logits[static_cast<size_t>(image)][static_cast<size_t>(tag)];
-    };
     double sum = 0, count = 0;
     for (int64_t i = 0; i < split.size(); ++i) {
       if (!has(i, tag)) continue;
       double own = 0, all = 0;
       for (int64_t j = 0; j < split.size(); ++j) {
-        if (score(j) < score(i)) continue;
+        if (score(j, tag) < score(i, tag)) continue;
         ++all;
         own += has(j, tag) ? 1 : 0;
       }
