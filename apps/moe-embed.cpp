@@ -4,7 +4,8 @@
 #include "app.h"
 #include "base/log.h"
 #include "base/stage.h"
-#include "moe/mixture.h"
+#include "base/text.h"
+#include "moe/routing.h"
 #include "network_options.h"
 #include "tensor/npy.h"
 
@@ -35,16 +36,25 @@ class FeatureFile {
 struct Networks {
   std::optional<Model> model;
   std::optional<Mixture> mixture;
+  std::optional<EmbeddingInput> own;  ///< what the mixture routes by, where the base does not
   Json identity;
   const ModelCard& card() const { return model ? model->card : mixture->base.card; }
 };
 
-Networks open_networks(const NetworkOptions& options, bool use_prices) {
+Networks open_networks(const NetworkOptions& options, const Dataset& dataset,
+                       const std::vector<std::string>& splits, bool use_prices) {
   Networks networks;
   if (options.is_mixture()) {
     networks.mixture = open_mixture(options.base, options.partition, options.experts, "");
+    if (networks.mixture->own_embedding && splits.size() > 1) {
+      fail_usage("--split: {} are named, and --features has the rows of one; embed one at a time",
+                 join(splits, ", "));
+    }
+    const auto& own = networks.own = find_routing_features(
+        *networks.mixture, options.partition, options.features, dataset.split(splits.front()));
     networks.identity = mixture_identity(*networks.mixture, options.base, options.partition);
     networks.identity["use_prices"] = use_prices;
+    if (own) networks.identity["features"] = own->identity["embedding"];
     networks.identity["model"] = sha256_hex(networks.identity.dump());
   } else {
     networks.model = load_model(options.model);
@@ -67,7 +77,8 @@ int main(int argc, char** argv) {
       "Write the features of a dataset's images: OUT/SPLIT.npy, float32 N×D (float16 with --half), "
       "row i for image i. Of a single network (--model) its pooled features; of a mixture (--base "
       "--partition --experts) the unified embedding: each image's feature from the expert that its "
-      "base's feature leads to. The dataset may have other tags than the network was trained on.");
+      "base's feature, or its row of --features, leads to. The dataset may have other tags than "
+      "the network was trained on.");
   std::string data, out;
   NetworkOptions options;
   std::vector<std::string> splits;
@@ -90,16 +101,16 @@ int main(int argc, char** argv) {
     require_precision(*engine, precision);
     const Dataset dataset = Dataset::open(data);
     for (const auto& name : splits) dataset.split(name);
-    const Networks networks = open_networks(options, use_prices);
+    const Networks networks = open_networks(options, dataset, splits, use_prices);
     Json inputs = {{"dataset", dataset.fingerprint()}};
     inputs.update(networks.identity);
     inputs.update({{"splits", splits}, {"half", half}, {"precision", name_of(precision)}});
-    Stage stage({out,
-                 "moe-embed",
-                 inputs,
-                 force,
-                 {data, options.model, options.base, options.partition, options.experts},
-                 feature_files(dataset)});
+    std::vector<std::filesystem::path> reads = {data, options.model, options.base,
+                                                options.partition, options.experts};
+    if (networks.own) {
+      reads.insert(reads.end(), networks.own->files.begin(), networks.own->files.end());
+    }
+    Stage stage({out, "moe-embed", inputs, force, std::move(reads), feature_files(dataset)});
     if (stage.done()) {
       log_info("{}: already done", out);
       fmt::print("{}\n", stage.results().dump());
@@ -116,8 +127,11 @@ int main(int argc, char** argv) {
       files.push_back(name + ".npy");
       FeatureFile file(stage.folder() / files.back(), half, width);
       if (networks.mixture) {
-        const auto assignment = route(inference, *networks.mixture, split, use_prices);
-        const Tensor features = unified_embedding(inference, *networks.mixture, split, assignment);
+        const Mixture& mixture = *networks.mixture;
+        const Tensor routed = routing_features(inference, mixture, split, networks.own);
+        const auto assignment = mixture.partition.gater.route(matrix_view(routed), use_prices);
+        if (networks.own) warn_of_skew(mixture.partition, assignment);
+        const Tensor features = unified_embedding(inference, mixture, split, assignment);
         file.append(features.as<float>(), split.size());
       } else {
         inference.load(networks.model->weights, options.model);

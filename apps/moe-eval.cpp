@@ -6,6 +6,7 @@
 #include "base/stage.h"
 #include "moe/evaluation.h"
 #include "moe/evaluation_gaps.h"
+#include "moe/probability.h"
 #include "network_options.h"
 
 int main(int argc, char** argv) {
@@ -13,18 +14,25 @@ int main(int argc, char** argv) {
   Command command(
       "moe-eval",
       "Evaluate a single network (--model) or a mixture (--base --partition --experts, and "
-      "--decoder for the shared one): P@k, R@k, hit@k and mAP against the images' tags, and "
-      "against their truth where the dataset has it; for each expert and in all.");
+      "--decoder for the shared one) against the images' tags, and against their truth where the "
+      "dataset has it; for each expert and in all.\n\nP@k, R@k, hit@k: of the k best tags of an "
+      "image, means over images. LRAP: label ranking average precision, image-wise. mAP: the mean "
+      "over tags of a tag's average precision over images, by its probability (class-wise, macro); "
+      "tags that no image has are left out. Where there are no images: –, null in JSON.");
   std::string data, decoder, out;
   NetworkOptions network;
-  bool force = false, as_json = false;
+  bool force = false, as_json = false, stale = false;
   auto& cli = command.cli();
   const auto folder = [&](const char* name, std::string& value, const char* help) {
     return cli.add_option(name, value, help)->type_name("DIR");
   };
   cli.add_option("DATASET", data, "Folder written by moe-ingest")->required()->type_name("");
   network.add_to(command);
-  folder("--decoder", decoder, "Shared decoder (default: each expert's own)")->excludes("--model");
+  auto* shared = folder("--decoder", decoder, "Shared decoder (default: each expert's own)");
+  shared->excludes("--model");
+  cli.add_flag("--stale-decoder", stale,
+               "Take a shared decoder that was trained over other experts of this base")
+      ->needs(shared);
   folder("--out", out, "Also keep the result as OUT/metrics.json");
   cli.add_flag("--json", as_json, "Print one JSON line instead of tables");
   command.setting("--split", "eval.split");
@@ -43,12 +51,17 @@ int main(int argc, char** argv) {
     require_precision(*engine, precision);
     Json inputs = {{"dataset", dataset.fingerprint()},
                    {"split", config.eval.split},
-                   {"precision", name_of(precision)}};
+                   {"precision", name_of(precision)},
+                   {"metrics", 2}};  // 1: mAP was image-wise
     std::optional<Model> model;
     std::optional<Mixture> mixture;
+    std::optional<EmbeddingInput> own;
     if (is_mixture) {
-      mixture = open_mixture(network.base, network.partition, network.experts, decoder);
+      mixture = open_mixture(network.base, network.partition, network.experts, decoder,
+                             stale ? DecoderMatch::stale : DecoderMatch::exact);
       check_eval_config(config.eval, mixture->partition.gater.experts);
+      own = find_routing_features(*mixture, network.partition, network.features, split);
+      if (own) inputs["features"] = own->identity["embedding"];
       inputs["eval"] = config_json(fields_of(config.eval));
       inputs.update(mixture_identity(*mixture, network.base, network.partition));
       if (!decoder.empty()) inputs["decoder"] = stage_fingerprint(decoder, "moe-train-decoder");
@@ -66,21 +79,19 @@ int main(int argc, char** argv) {
     };
     std::optional<Stage> stage;
     if (!out.empty()) {
-      stage.emplace(Stage::Options{
-          out,
-          "moe-eval",
-          inputs,
-          force,
-          {data, network.model, network.base, network.partition, network.experts, decoder},
-          {"metrics.json"}});
+      std::vector<std::filesystem::path> reads = {
+          data, network.model, network.base, network.partition, network.experts, decoder};
+      if (own) reads.insert(reads.end(), own->files.begin(), own->files.end());
+      stage.emplace(
+          Stage::Options{out, "moe-eval", inputs, force, std::move(reads), {"metrics.json"}});
     }
     if (stage && stage->done()) {
       log_info("{}: already done", out);
       return print(stage->results());
     }
     const Evaluation evaluation =
-        model ? evaluate_model(*engine, *model, split, precision)
-              : evaluate_mixture(*engine, *mixture, split, config.eval, precision);
+        model ? evaluate_model(*engine, *model, loss_of(network.model), split, precision)
+              : evaluate_mixture(*engine, *mixture, split, own, config.eval, precision);
     for (const auto& gap : evaluation_gaps(evaluation, config.eval.split)) log_warning("{}", gap);
     const Json results = evaluation_json(evaluation);
     if (stage) {

@@ -6,6 +6,7 @@
 #include "data/dataset.h"
 #include "moe/embedding.h"
 #include "moe/expert_shards.h"
+#include "moe/mixture.h"
 #include "moe/partition.h"
 #include "moe/partition_grow.h"
 #include "moe/partition_sizes.h"
@@ -56,6 +57,9 @@ void run(const Options& options, Config& config) {
     tags = most_frequent_tags(dataset.split("train"));
   }
   const Embedding embedding(input.files);
+  if (is_own_embedding(input.identity)) {
+    inputs["external"] = {{"images", embedding.rows()}, {"width", embedding.cols()}};
+  }
   if (!options.shards.empty()) check_shards_of(options.dataset, input.identity, embedding.rows());
   check_partition(embedding, tags, config.partition, *backend);  // before --out is touched
   std::vector<fs::path> reads = input.files;
@@ -82,6 +86,13 @@ void run(const Options& options, Config& config) {
   }
   embedding.require_as_recorded();
   warn_of_small(partition);
+  if (is_own_embedding(input.identity)) {
+    log_info(
+        "{}: remembers an embedding of one's own of {} values an image; moe-eval and moe-embed "
+        "will "
+        "need its rows of the images they route, as --features",
+        options.out.string(), embedding.cols());
+  }
   const auto outputs = save_partition(options.out, partition);
   remove_partition_state(options.out);
   stage.finish(outputs, {{"method", partition_method_name(partition.config.method)},
@@ -98,8 +109,9 @@ void run(const Options& options, Config& config) {
 int main(int argc, char** argv) {
   Command command(
       "moe-partition",
-      "Give each training image to one expert: balanced k-means on the base's embedding, or one "
-      "of two controls. Interrupted, the same command resumes.\n\nWrites "
+      "Give each training image to one expert: balanced k-means on the base's embedding, or on one "
+      "of your own (CLIP's, DINOv2's …), or one of two controls. Interrupted, the same command "
+      "resumes.\n\nWrites "
       "assignment.npy (the expert of each image), gater.safetensors (which expert an "
       "image belongs to, by its embedding) and partition.json.");
   Options options;

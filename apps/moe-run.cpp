@@ -54,6 +54,7 @@ int main(int argc, char** argv) {
     const fs::path frozen = fs::path(out) / (dry_run ? "planned.yaml" : "config.yaml");
     const auto steps = plan_pipeline(config, out, program_folder(), frozen, force);
     check_run_folder(out);
+    check_own_embedding(config, out);
     make_writable_folder(fs::path(out) / "logs");
     if (dry_run) {
       write_file_atomic(frozen, config_yaml(fields_of(config)));
@@ -69,7 +70,10 @@ int main(int argc, char** argv) {
     write_file_atomic(frozen, config_yaml(fields_of(config)));
     const double start = now_seconds();
     try {
-      run_steps(steps, [&] { check_evaluation_split(config, out); });
+      run_steps(steps, [&] {
+        check_evaluation_split(config, out);
+        check_own_embedding(config, out);
+      });
     } catch (const Error& error) {
       const bool refused = error.status() == ExitStatus::usage;
       if (refused && !before.empty()) write_file_atomic(frozen, before);  // what the run is of

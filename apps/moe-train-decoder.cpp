@@ -3,7 +3,7 @@
 #include "base/log.h"
 #include "base/stage.h"
 #include "data/feature_source.h"
-#include "moe/mixture.h"
+#include "moe/routing.h"
 #include "run/training.h"
 #include "tensor/npy.h"
 #include "train/checkpoint.h"
@@ -20,6 +20,7 @@ int main(int argc, char** argv) {
                   "train.npy, the unified embedding (float32 N×D), and decoder.safetensors "
                   "(fc.weight, fc.bias).");
   std::string data, base, partition, experts, out;
+  std::vector<std::string> own_embedding;
   bool force = false;
   auto& cli = command.cli();
   cli.add_option("DATASET", data, "Folder written by moe-ingest")->required()->type_name("");
@@ -31,6 +32,10 @@ int main(int argc, char** argv) {
       ->required()
       ->type_name("DIR");
   cli.add_option("--out", out, "Folder of the decoder")->required()->type_name("DIR");
+  cli.add_option("--features", own_embedding,
+                 "Where the partition was made of an embedding of one's own, that embedding; it is "
+                 "checked, and not needed, as the partition has the training images' experts")
+      ->type_name("FILE.npy[,…]");
   command.setting("--epochs", "decoder.epochs");
   command.setting("--batch", "decoder.batch");
   command.setting("--lr", "decoder.lr");
@@ -47,6 +52,11 @@ int main(int argc, char** argv) {
     const ModelCard& card = mixture.base.card;
     require_vocabulary(card, base, dataset);
     require_partition_of(partition, base, dataset.fingerprint());
+    check_training_features(partition, own_embedding);
+    if (mixture.dataset != dataset.fingerprint()) {
+      fail_usage("{}: trained on another dataset than {}; give the one they were trained on",
+                 experts, data);
+    }
     require_precision(*engine, config.expert.precision);
     require_precision(*engine, config.decoder.precision);
     Json inputs = {{"dataset", dataset.fingerprint()},

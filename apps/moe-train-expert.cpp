@@ -3,7 +3,7 @@
 
 #include "app.h"
 #include "base/log.h"
-#include "moe/mixture.h"
+#include "moe/routing.h"
 #include "run/training.h"
 #include "train/schedule.h"
 
@@ -97,6 +97,7 @@ int main(int argc, char** argv) {
       fmt::print("{}\n", stage.results().dump());
       return;
     }
+    if (expert != "all") warn_of_own_embedding(partition_folder, base_folder);
     write_file_atomic(stage.folder() / "config.yaml", config_yaml(fields_of(config)));
     if (config.expert.start == ExpertStart::scratch) {
       const ModelCard& card = job.start.card;

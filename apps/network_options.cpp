@@ -1,7 +1,5 @@
 #include "network_options.h"
 
-#include <vector>
-
 #include "base/error.h"
 #include "base/text.h"
 
@@ -18,6 +16,13 @@ void NetworkOptions::add_to(Command& command) {
   part("--base", base, "The mixture's base");
   part("--partition", partition, "The mixture's partition");
   part("--experts", experts, "Folder that holds the experts' folders 0, 1, …");
+  cli.add_option(
+         "--features", features,
+         "Where the partition was made of an embedding of one's own: its rows of the images "
+         "to look at, one an image in the split's order; .npy files, with commas or blanks "
+         "between, or folders of such parts")
+      ->type_name("FILE.npy[,…]")
+      ->excludes(single);
 }
 
 bool NetworkOptions::is_mixture() const {

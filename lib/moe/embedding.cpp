@@ -8,6 +8,7 @@
 #include "base/crc32c.h"
 #include "base/error.h"
 #include "base/stage.h"
+#include "base/text.h"
 #include "base/threads.h"
 
 namespace hardmoe {
@@ -74,6 +75,26 @@ std::vector<fs::path> part_files(const std::vector<fs::path>& paths) {
     }
   }
   return files;
+}
+
+EmbeddingInput parts_of(const std::vector<fs::path>& paths) {
+  const auto files = part_files(paths);
+  std::string all;
+  for (const auto& file : files) all += fingerprint_of_file(file) + "\n";
+  return {files, {{"embedding", files.size() == 1 ? all.substr(0, 64) : sha256_hex(all)}}};
+}
+
+/// The folder of moe-embed that `path` is, or whose output it is; empty where it is neither.
+fs::path embed_folder(const fs::path& path) {
+  if (fs::is_directory(path)) return fs::exists(path / "stage.json") ? path : "";
+  const fs::path folder = path.has_parent_path() ? path.parent_path() : ".";
+  const fs::path file = folder / "stage.json";
+  if (!fs::exists(path) || !fs::exists(file)) return "";
+  const Json record = read_json(file);
+  const bool embed = record.value("command", "") == "moe-embed";
+  const bool finished = record.value("done", false);
+  const Json outputs = record.value("outputs", Json::object());
+  return embed && (!finished || outputs.contains(path.filename().string())) ? folder : "";
 }
 
 /// A file that was named and is none of what can be read is a mistake in naming it.
@@ -268,8 +289,16 @@ void Embedding::expect(int64_t first, int64_t count) const {
 }
 
 EmbeddingInput find_embedding(const std::vector<fs::path>& paths) {
-  if (paths.size() == 1 && fs::exists(paths[0] / "stage.json")) {
-    const fs::path& folder = paths[0];
+  for (const auto& path : paths) {
+    const fs::path folder = embed_folder(path);
+    if (folder.empty()) continue;
+    if (paths.size() > 1) {
+      fail_usage("{}: made by moe-embed, of all images of a dataset; give it alone", path.string());
+    }
+    if (!fs::is_directory(path) && path.filename() != "train.npy") {
+      fail_usage("{}: of the split '{}'; experts are trained on the images of 'train'",
+                 path.string(), path.stem().string());
+    }
     const Json made_from = stage_inputs(folder, "moe-embed");
     const std::string where = folder.string();
     const Json identity = {{"embedding", stage_fingerprint(folder, "moe-embed")},
@@ -279,10 +308,31 @@ EmbeddingInput find_embedding(const std::vector<fs::path>& paths) {
     require_file(file, "moe-embed writes it for the split `train`");
     return {{file}, identity};
   }
-  const auto files = part_files(paths);
-  std::string all;
-  for (const auto& file : files) all += fingerprint_of_file(file) + "\n";
-  return {files, {{"embedding", files.size() == 1 ? all.substr(0, 64) : sha256_hex(all)}}};
+  return parts_of(paths);
+}
+
+EmbeddingInput find_own_features(const std::vector<std::string>& given) {
+  std::vector<fs::path> paths;
+  for (const auto& argument : given) {
+    if (fs::exists(argument)) {  // a comma in a name is one
+      paths.emplace_back(argument);
+      continue;
+    }
+    for (const auto& path : split(argument, ',')) {
+      if (!path.empty()) paths.emplace_back(path);
+    }
+  }
+  for (const auto& path : paths) {
+    const fs::path folder = embed_folder(path);
+    if (folder.empty() || stage_inputs(folder, "moe-embed").contains("partition")) continue;
+    fail_usage(
+        "{}: made by moe-embed, and the partition was not made of such a folder; partition that, "
+        "and "
+        "no --features are needed, or give rows of the embedding it was made of",
+        path.string());
+  }
+  if (paths.empty()) fail_usage("--features: names no file");
+  return parts_of(paths);
 }
 
 }  // namespace hardmoe

@@ -67,8 +67,14 @@ struct EmbeddingInput {
   Json identity;
 };
 
-/// `paths`: a folder made by moe-embed; or .npy files, folders of such parts in the order of their
-/// names. Throws Error for anything else.
+/// `paths`: a folder made by moe-embed, or its train.npy; or .npy files, folders of such parts in
+/// the order of their names. Throws Error for anything else. `identity`: "embedding"; where
+/// moe-embed made it also "dataset" and "model".
 EmbeddingInput find_embedding(const std::vector<std::filesystem::path>& paths);
+
+/// Files and folders of parts as find_embedding takes them, of an embedding of one's own. Each of
+/// `given` is a path, or several with commas between. Throws Error(usage) for what moe-embed made
+/// by a single model, whose features a base has itself.
+EmbeddingInput find_own_features(const std::vector<std::string>& given);
 
 }  // namespace hardmoe

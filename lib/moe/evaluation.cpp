@@ -6,6 +6,8 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "moe/probability.h"
+#include "moe/tag_precision.h"
 
 namespace hardmoe {
 namespace {
@@ -16,7 +18,8 @@ constexpr size_t few_to_fit = 20;  // images of which a temperature says little
 /// Collects scores of images under every kind of label the split has.
 class Tally {
  public:
-  Tally(const Split& split, int64_t experts) : split_(split) {
+  /// Of images that are scored for `tags` tags.
+  Tally(const Split& split, int64_t experts, int64_t tags) : split_(split), rows_(tags) {
     kinds_.push_back({"tags", {}});
     if (split.has_truth()) kinds_.push_back({"truth", {}});
     for (auto& kind : kinds_)
@@ -24,23 +27,41 @@ class Tally {
     images_.resize(static_cast<size_t>(experts));
   }
 
-  void add(int64_t item, size_t expert, std::span<const float> scores) {
+  /// `scores` rank the image's tags; `comparable` ones also images under a tag.
+  void add(int64_t item, size_t expert, std::span<const float> scores,
+           std::span<const float> comparable) {
     kinds_[0].parts[expert].add(scores, split_.tags(item));
     if (kinds_.size() > 1) kinds_[1].parts[expert].add(scores, split_.truth(item));
     if (!images_.empty()) ++images_[expert];
+    rows_.add(comparable);
+    items_.push_back(item);
+    experts_.push_back(static_cast<uint16_t>(expert));
+  }
+
+  void add(int64_t item, size_t expert, std::span<const float> logits, LossKind loss) {
+    row_.resize(logits.size());
+    log_probabilities(loss, logits, row_.data());
+    add(item, expert, logits, row_);
   }
 
   Evaluation result() const {
     Evaluation evaluation;
     evaluation.expert_images = images_;
     for (const auto& kind : kinds_) {
+      const bool truth = kind.name == "truth";
+      const auto tags_of = [&](int64_t row) {
+        const int64_t item = items_[static_cast<size_t>(row)];
+        return truth ? split_.truth(item) : split_.tags(item);
+      };
+      const auto precision = tag_precision(rows_, tags_of, experts_, std::ssize(images_));
       LabelMetrics metrics{kind.name, {}, {}};
       MetricsAccumulator total(ks);
-      for (const auto& part : kind.parts) {
-        total.merge(part);
-        if (!images_.empty()) metrics.by_expert.push_back(part.result());
+      for (size_t k = 0; k < kind.parts.size(); ++k) {
+        total.merge(kind.parts[k]);
+        if (images_.empty()) continue;
+        metrics.by_expert.push_back(with(precision[k], kind.parts[k].result()));
       }
-      metrics.all = total.result();
+      metrics.all = with(precision.back(), total.result());
       evaluation.labels.push_back(std::move(metrics));
     }
     return evaluation;
@@ -51,19 +72,21 @@ class Tally {
     std::string name;
     std::vector<MetricsAccumulator> parts;
   };
+
+  static RankingMetrics with(const TagPrecision& precision, RankingMetrics metrics) {
+    metrics.mean_average_precision = precision.mean;
+    metrics.ranked_tags = precision.tags;
+    return metrics;
+  }
+
   const Split& split_;
   std::vector<Kind> kinds_;
   std::vector<int64_t> images_;
+  ScoreRows rows_;
+  std::vector<int64_t> items_;     ///< of each row
+  std::vector<uint16_t> experts_;  ///< of each row
+  std::vector<float> row_;         // scratch
 };
-
-void softmax_into(std::span<const float> logits, float weight, float* out) {
-  const float top = *std::max_element(logits.begin(), logits.end());
-  double total = 0;
-  for (const float z : logits) total += static_cast<double>(std::exp(z - top));
-  for (size_t j = 0; j < logits.size(); ++j) {
-    out[j] += weight * static_cast<float>(static_cast<double>(std::exp(logits[j] - top)) / total);
-  }
-}
 
 /// Asks every expert about the images it is among the choices for: visit(position in `items`, which
 /// of the image's choices, logits).
@@ -112,10 +135,13 @@ double fit_temperature(Inference& inference, const Mixture& mixture, const Split
   const auto n = static_cast<size_t>(choices.experts);
   std::vector<std::vector<float>> likelihood(items.size() * n);  // of each tag, by each choice
   const auto width = static_cast<size_t>(inference.network().logits_size());
+  const auto loss_at = [&](size_t row, size_t choice) {
+    return mixture.losses[choices.expert[row * n + choice]];
+  };
   ask_experts(inference, mixture, split, items, choices,
               [&](size_t row, size_t choice, auto logits) {
                 std::vector<float> p(width, 0.0F);
-                softmax_into(logits, 1, p.data());
+                add_probabilities(loss_at(row, choice), logits, 1, p.data());
                 for (const int32_t tag : split.tags(items[row])) {
                   likelihood[row * n + choice].push_back(p[static_cast<size_t>(tag)]);
                 }
@@ -164,16 +190,16 @@ void check_eval_config(const EvalConfig& config, int64_t experts) {
   }
 }
 
-Evaluation evaluate_model(Engine& engine, const Model& model, const Split& split,
+Evaluation evaluate_model(Engine& engine, const Model& model, LossKind loss, const Split& split,
                           Precision precision) {
   Inference inference(engine, resnet(model.card.model, model.card.tags),
                       model.card.model.image_size, precision);
   inference.load(model.weights, "model");
   const auto width = static_cast<size_t>(model.card.tags);
-  Tally tally(split, 0);
+  Tally tally(split, 0, model.card.tags);
   inference.run(split, all_items(split), [&](int64_t position, int64_t rows, auto, auto logits) {
     for (int64_t i = 0; i < rows; ++i) {
-      tally.add(position + i, 0, logits.subspan(static_cast<size_t>(i) * width, width));
+      tally.add(position + i, 0, logits.subspan(static_cast<size_t>(i) * width, width), loss);
     }
   });
   Evaluation evaluation = tally.result();
@@ -182,14 +208,14 @@ Evaluation evaluate_model(Engine& engine, const Model& model, const Split& split
 }
 
 Evaluation evaluate_mixture(Engine& engine, const Mixture& mixture, const Split& split,
-                            const EvalConfig& config, Precision precision) {
+                            const std::optional<EmbeddingInput>& own, const EvalConfig& config,
+                            Precision precision) {
   const auto& card = mixture.base.card;
   const int64_t experts = mixture.partition.gater.experts;
   check_eval_config(config, experts);
   Inference inference(engine, resnet(card.model, card.tags), card.model.image_size, precision);
-  inference.load(mixture.base.weights, "base");
   std::vector<int64_t> items = all_items(split);
-  const Tensor features = embed(inference, split, items);
+  const Tensor features = routing_features(inference, mixture, split, own);
   ExpertChoices choices = mixture.partition.gater.nearest_experts(
       matrix_view(features), config.top_experts, config.use_prices);
 
@@ -213,11 +239,12 @@ Evaluation evaluate_mixture(Engine& engine, const Mixture& mixture, const Split&
     items.assign(rest.begin(), rest.end());
   }
 
-  Tally tally(split, experts);
+  Tally tally(split, experts, card.tags);
   const auto width = static_cast<size_t>(card.tags);
   if (config.top_experts == 1) {
     ask_experts(inference, mixture, split, items, choices, [&](size_t row, size_t, auto logits) {
-      tally.add(items[row], choices.expert[row], logits);
+      const uint16_t expert = choices.expert[row];
+      tally.add(items[row], expert, logits, mixture.losses[expert]);
     });
   } else {
     const auto n = static_cast<size_t>(config.top_experts);
@@ -225,21 +252,26 @@ Evaluation evaluate_mixture(Engine& engine, const Mixture& mixture, const Split&
     std::vector<float> mixed(items.size() * width, 0.0F);
     ask_experts(inference, mixture, split, items, choices,
                 [&](size_t row, size_t choice, auto logits) {
-                  softmax_into(logits, weights[row * n + choice], mixed.data() + row * width);
+                  add_probabilities(mixture.losses[choices.expert[row * n + choice]], logits,
+                                    weights[row * n + choice], mixed.data() + row * width);
                 });
     for (size_t row = 0; row < items.size(); ++row) {
-      tally.add(items[row], choices.expert[row * n], std::span(mixed).subspan(row * width, width));
+      const auto scores = std::span(mixed).subspan(row * width, width);
+      tally.add(items[row], choices.expert[row * n], scores, scores);
     }
   }
   Evaluation evaluation = tally.result();
   evaluation.temperature = config.top_experts > 1 ? temperature : 0;
   evaluation.cost = mixture_cost(mixture, config.top_experts);
+  evaluation.own_embedding = mixture.own_embedding;
+  if (mixture.own_embedding) warn_of_skew(mixture.partition, evaluation.expert_images);
   return evaluation;
 }
 
 Json evaluation_json(const Evaluation& evaluation) {
   Json json = {{"parameters", evaluation.cost.parameters},
                {"flops_per_image", evaluation.cost.flops}};
+  if (evaluation.own_embedding) json["routed_by"] = "features";
   if (evaluation.temperature > 0) json["temperature"] = evaluation.temperature;
   for (const auto& metrics : evaluation.labels) {
     json[metrics.labels] = metrics_json(metrics.all);
@@ -251,28 +283,16 @@ Json evaluation_json(const Evaluation& evaluation) {
 }
 
 Evaluation parse_evaluation(const Json& json, const std::string& where) {
-  const auto metrics = [&](const Json& from) {
-    RankingMetrics result{.images = json_get<int64_t>(from, "images", where),
-                          .without_tags = json_get<int64_t>(from, "without_tags", where),
-                          .mean_average_precision = json_get<double>(from, "mAP", where),
-                          .at = {}};
-    for (const int k : ks) {
-      const auto value = [&](const char* format) {
-        return json_get<double>(from, fmt::format(fmt::runtime(format), k).c_str(), where);
-      };
-      result.at.push_back({k, value("P@{}"), value("R@{}"), value("R@{}_micro"), value("hit@{}")});
-    }
-    return result;
-  };
   Evaluation evaluation;
   evaluation.cost = {json_get<int64_t>(json, "parameters", where),
                      json_get<double>(json, "flops_per_image", where)};
+  evaluation.own_embedding = json.contains("routed_by");
   evaluation.temperature = json.value("temperature", 0.0);
   for (const char* labels : {"tags", "truth"}) {
     if (!json.contains(labels)) continue;
-    LabelMetrics parsed{labels, metrics(json[labels]), {}};
+    LabelMetrics parsed{labels, parse_metrics(json[labels], ks, where), {}};
     for (const auto& part : json[labels].value("experts", Json::array())) {
-      parsed.by_expert.push_back(metrics(part));
+      parsed.by_expert.push_back(parse_metrics(part, ks, where));
     }
     evaluation.labels.push_back(std::move(parsed));
   }
@@ -289,9 +309,10 @@ std::string evaluation_text(const Evaluation& evaluation) {
     rows.push_back(metrics_row("all", metrics.all));
     text += format_table(rows);
   }
-  return text + fmt::format("{} parameters, {} FLOPs an image\n",
+  return text + fmt::format("{} parameters, {} FLOPs an image{}\n",
                             human_count(static_cast<double>(evaluation.cost.parameters)),
-                            human_count(evaluation.cost.flops));
+                            human_count(evaluation.cost.flops),
+                            evaluation.own_embedding ? ", without what made --features" : "");
 }
 
 }  // namespace hardmoe

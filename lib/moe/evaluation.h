@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "moe/metrics.h"
-#include "moe/mixture.h"
+#include "moe/routing.h"
 
 namespace hardmoe {
 
@@ -31,17 +31,21 @@ struct Evaluation {
   std::vector<int64_t> expert_images;  ///< K: images routed to each expert first
   double temperature = 0;              ///< T used; 0 where one expert answers
   Cost cost;
+  bool own_embedding = false;  ///< what made it is not in `cost`
 };
 
 /// Throws Error(usage) for settings that a mixture of `experts` cannot meet.
 void check_eval_config(const EvalConfig& config, int64_t experts);
 
-Evaluation evaluate_model(Engine& engine, const Model& model, const Split& split,
+/// `loss`: what the model was trained with.
+Evaluation evaluate_model(Engine& engine, const Model& model, LossKind loss, const Split& split,
                           Precision precision);
 
 /// Throws Error(usage) as check_eval_config does.
+/// `own`: what routes the images, of find_routing_features.
 Evaluation evaluate_mixture(Engine& engine, const Mixture& mixture, const Split& split,
-                            const EvalConfig& config, Precision precision);
+                            const std::optional<EmbeddingInput>& own, const EvalConfig& config,
+                            Precision precision);
 
 Json evaluation_json(const Evaluation& evaluation);
 /// The reverse, but for expert_images. Throws Error naming `where` and the field that is not so.

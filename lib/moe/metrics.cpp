@@ -26,15 +26,13 @@ int64_t count_not_below(const float* scores, int64_t count, float score) {
 }
 
 HARDMOE_VECTOR_KERNEL
-int64_t count_nan(const float* scores, int64_t count) {
+int64_t count_not_finite(const float* scores, int64_t count) {
   int32_t found = 0;
-  for (int64_t i = 0; i < count; ++i) found += scores[i] != scores[i] ? 1 : 0;
+  for (int64_t i = 0; i < count; ++i) found += scores[i] - scores[i] != 0 ? 1 : 0;
   return found;
 }
 
 uint64_t fraction(double value) { return static_cast<uint64_t>(std::llround(value * unit)); }
-
-std::string text_of(double share) { return fmt::format("{:.3f}", share); }
 
 }  // namespace
 
@@ -57,24 +55,28 @@ void MetricsAccumulator::add(std::span<const float> scores, std::span<const int3
     fail("an image has tag {}, the model scores tags 0 to {}",
          tags.front() < 0 ? tags.front() : tags.back(), total - 1);
   }
-  if (const int64_t nan = count_nan(scores.data(), total); nan > 0) {
-    fail("{} of {} scores of an image are not numbers: the model has diverged", nan, total);
+  if (const int64_t bad = count_not_finite(scores.data(), total); bad > 0) {
+    fail("{} of {} scores of an image are not finite numbers: the model has diverged", bad, total);
   }
   // A tag's rank is 1 + the tags before it: for the few tags of an image, cheaper than sorting V
   // scores.
   ranks_.clear();
+  own_.clear();
+  for (const int32_t tag : tags) own_.push_back(scores[static_cast<size_t>(tag)]);
+  std::sort(own_.begin(), own_.end());
+  double precision_sum = 0;
   for (const int32_t tag : tags) {
     const float score = scores[static_cast<size_t>(tag)];
-    ranks_.push_back(1 + count_not_below(scores.data(), tag, score) +
-                     count_above(scores.data() + tag + 1, total - tag - 1, score));
+    const float* after = scores.data() + tag + 1;
+    const int64_t before = 1 + count_not_below(scores.data(), tag, score);
+    ranks_.push_back(before + count_above(after, total - tag - 1, score));
+    const auto own_before = own_.end() - std::lower_bound(own_.begin(), own_.end(), score);
+    precision_sum += static_cast<double>(own_before) /
+                     static_cast<double>(before + count_not_below(after, total - tag - 1, score));
   }
   std::sort(ranks_.begin(), ranks_.end());
-  double precision_sum = 0;
-  for (size_t i = 0; i < ranks_.size(); ++i) {
-    precision_sum += static_cast<double>(i + 1) / static_cast<double>(ranks_[i]);
-  }
   const auto own = static_cast<double>(tags.size());
-  average_precision_ += fraction(precision_sum / own);
+  label_ranking_ += fraction(precision_sum / own);
   for (size_t j = 0; j < ks_.size(); ++j) {
     const auto end = std::upper_bound(ranks_.begin(), ranks_.end(), int64_t{ks_[j]});
     const int64_t hits = end - ranks_.begin();
@@ -96,7 +98,7 @@ void MetricsAccumulator::merge(const MetricsAccumulator& other) {
   images_ += other.images_;
   without_tags_ += other.without_tags_;
   tags_ += other.tags_;
-  average_precision_ += other.average_precision_;
+  label_ranking_ += other.label_ranking_;
 }
 
 RankingMetrics MetricsAccumulator::result() const {
@@ -105,7 +107,7 @@ RankingMetrics MetricsAccumulator::result() const {
   result.without_tags = without_tags_;
   const double images = static_cast<double>(std::max<int64_t>(images_, 1));
   const double tags = static_cast<double>(std::max<int64_t>(tags_, 1));
-  result.mean_average_precision = static_cast<double>(average_precision_) / unit / images;
+  result.label_ranking_precision = static_cast<double>(label_ranking_) / unit / images;
   for (size_t j = 0; j < ks_.size(); ++j) {
     const auto hits = static_cast<double>(sums_[j].hits);
     result.at.push_back({.k = ks_[j],
@@ -118,20 +120,48 @@ RankingMetrics MetricsAccumulator::result() const {
 }
 
 Json metrics_json(const RankingMetrics& metrics) {
+  const auto mean = [&](double value) { return metrics.images > 0 ? Json(value) : Json(nullptr); };
   Json json = {{"images", metrics.images},
                {"without_tags", metrics.without_tags},
-               {"mAP", metrics.mean_average_precision}};
+               {"mAP", mean(metrics.mean_average_precision)},
+               {"mAP_tags", metrics.ranked_tags},
+               {"LRAP", mean(metrics.label_ranking_precision)}};
   for (const MetricsAtK& at : metrics.at) {
-    json[fmt::format("P@{}", at.k)] = at.precision;
-    json[fmt::format("R@{}", at.k)] = at.recall_macro;
-    json[fmt::format("R@{}_micro", at.k)] = at.recall_micro;
-    json[fmt::format("hit@{}", at.k)] = at.hit;
+    json[fmt::format("P@{}", at.k)] = mean(at.precision);
+    json[fmt::format("R@{}", at.k)] = mean(at.recall_macro);
+    json[fmt::format("R@{}_micro", at.k)] = mean(at.recall_micro);
+    json[fmt::format("hit@{}", at.k)] = mean(at.hit);
   }
   return json;
 }
 
+RankingMetrics parse_metrics(const Json& json, const std::vector<int>& ks,
+                             const std::string& where) {
+  RankingMetrics result;
+  result.images = json_get<int64_t>(json, "images", where);
+  result.without_tags = json_get<int64_t>(json, "without_tags", where);
+  result.ranked_tags = json_get<int64_t>(json, "mAP_tags", where);
+  const auto mean = [&](const std::string& key) {
+    return result.images > 0 ? json_get<double>(json, key.c_str(), where) : 0;
+  };
+  result.mean_average_precision = mean("mAP");
+  result.label_ranking_precision = mean("LRAP");
+  for (const int k : ks) {
+    result.at.push_back({.k = k,
+                         .precision = mean(fmt::format("P@{}", k)),
+                         .recall_macro = mean(fmt::format("R@{}", k)),
+                         .recall_micro = mean(fmt::format("R@{}_micro", k)),
+                         .hit = mean(fmt::format("hit@{}", k))});
+  }
+  return result;
+}
+
+std::string metric_text(double value, int64_t images) {
+  return images > 0 ? fmt::format("{:.3f}", value) : "–";
+}
+
 std::vector<std::string> metrics_heading(const std::vector<int>& ks, const std::string& what) {
-  std::vector<std::string> row = {what, "images", "mAP %"};
+  std::vector<std::string> row = {what, "images", "mAP", "LRAP"};
   for (const char* name : {"P@", "R@", "hit@"}) {
     for (const int k : ks) row.push_back(fmt::format("{}{}", name, k));
   }
@@ -139,11 +169,13 @@ std::vector<std::string> metrics_heading(const std::vector<int>& ks, const std::
 }
 
 std::vector<std::string> metrics_row(const std::string& name, const RankingMetrics& metrics) {
+  const auto text = [&](double value) { return metric_text(value, metrics.images); };
   std::vector<std::string> row = {name, std::to_string(metrics.images),
-                                  text_of(metrics.mean_average_precision)};
-  for (const MetricsAtK& at : metrics.at) row.push_back(text_of(at.precision));
-  for (const MetricsAtK& at : metrics.at) row.push_back(text_of(at.recall_macro));
-  for (const MetricsAtK& at : metrics.at) row.push_back(text_of(at.hit));
+                                  text(metrics.mean_average_precision),
+                                  text(metrics.label_ranking_precision)};
+  for (const MetricsAtK& at : metrics.at) row.push_back(text(at.precision));
+  for (const MetricsAtK& at : metrics.at) row.push_back(text(at.recall_macro));
+  for (const MetricsAtK& at : metrics.at) row.push_back(text(at.hit));
   return row;
 }
 

@@ -3,12 +3,16 @@
 //   P@k       = mean over images of |top k ∩ Y| / k
 //   R@k macro = mean over images of |top k ∩ Y| / |Y|        R@k micro = Σ |top k ∩ Y| / Σ |Y|
 //   hit@k     = share of images with top k ∩ Y ≠ ∅
-//   mAP       = mean over images of 1/|Y| Σ over t in Y of (tags of Y ranked at or above t) /
-//   rank(t)
+//   LRAP      = mean over images of 1/|Y| Σ over t in Y of own(t) / all(t), where own and all count
+//               the tags scored at least as t is: label ranking average precision, image-wise
+//   mAP       = mean over tags of a tag's average precision over images, class-wise:
+//               moe/tag_precision.h
 //
-// mAP is sample-wise (scikit-learn's label_ranking_average_precision_score, ties apart), not the
-// mean over tags. Equal scores rank by tag id. Images without tags are counted and left out of
-// every mean.
+// LRAP and mAP are scikit-learn's label_ranking_average_precision_score and
+// average_precision_score.
+//
+// Equal scores rank by tag id at k, and count alike in LRAP and mAP. Images without tags are
+// counted and left out of every mean.
 #pragma once
 
 #include <cstdint>
@@ -29,10 +33,12 @@ struct MetricsAtK {
 };
 
 struct RankingMetrics {
-  int64_t images = 0;        ///< in the means
-  int64_t without_tags = 0;  ///< left out
-  double mean_average_precision = 0;
-  std::vector<MetricsAtK> at;  ///< ascending in k
+  int64_t images = 0;                  ///< in the means
+  int64_t without_tags = 0;            ///< left out
+  double mean_average_precision = 0;   ///< mAP, from elsewhere: these sums cannot have it
+  int64_t ranked_tags = 0;             ///< tags in its mean
+  double label_ranking_precision = 0;  ///< LRAP
+  std::vector<MetricsAtK> at;          ///< ascending in k
 };
 
 /// Sums over images, kept in integers (fractions in units of 2⁻³²), so that accumulators of parts
@@ -43,7 +49,7 @@ class MetricsAccumulator {
   explicit MetricsAccumulator(std::vector<int> ks = {1, 5, 10});
 
   /// One image: V scores and its tags' ids, ascending and below V. Throws Error for a score that is
-  /// not a number (a diverged model must not look like a perfect one) or an id out of range.
+  /// not finite (a diverged model must not look like a perfect one) or an id out of range.
   void add(std::span<const float> scores, std::span<const int32_t> tags);
   /// Adds another's images. Throws Error if its k differ.
   void merge(const MetricsAccumulator& other);
@@ -60,12 +66,20 @@ class MetricsAccumulator {
   int64_t images_ = 0;
   int64_t without_tags_ = 0;
   int64_t tags_ = 0;
-  uint64_t average_precision_ = 0;  ///< in units of 2⁻³²
-  std::vector<int64_t> ranks_;      // scratch
+  uint64_t label_ranking_ = 0;  ///< in units of 2⁻³²
+  std::vector<int64_t> ranks_;  // scratch
+  std::vector<float> own_;      // scratch
 };
 
-/// {"images", "without_tags", "mAP", "P@1", "R@1", "R@1_micro", "hit@1", …}.
+/// {"images", "without_tags", "mAP", "mAP_tags", "LRAP", "P@1", "R@1", "R@1_micro", "hit@1", …};
+/// means of no images are null.
 Json metrics_json(const RankingMetrics& metrics);
+/// The reverse, for these k. Throws Error naming `where` and the field that is not so.
+RankingMetrics parse_metrics(const Json& json, const std::vector<int>& ks,
+                             const std::string& where);
+
+/// Three digits for a table; "–" where `images`, the images in the mean, are none.
+std::string metric_text(double value, int64_t images);
 
 /// For format_table: a heading for these k, and one row with its name.
 std::vector<std::string> metrics_heading(const std::vector<int>& ks, const std::string& what);

@@ -6,15 +6,18 @@
 #include "base/log.h"
 #include "base/recorded.h"
 #include "base/stage.h"
+#include "base/text.h"
+#include "moe/probability.h"
 
 namespace hardmoe {
 namespace fs = std::filesystem;
 
 namespace {
 
-/// Throws Error unless expert k was trained from this base on these images.
-void require_expert(const fs::path& folder, int64_t k, const std::string& base,
-                    const std::string& images) {
+/// Throws Error unless expert k was trained from this base on these images of this dataset; returns
+/// the dataset.
+std::string require_expert(const fs::path& folder, int64_t k, const std::string& base,
+                           const std::string& images, const std::string& dataset) {
   if (!fs::exists(folder / "model.yaml")) {
     fail_usage("{}: no trained expert there; run moe-train-expert --expert {} --out {} first",
                folder.string(), k, folder.string());
@@ -28,9 +31,45 @@ void require_expert(const fs::path& folder, int64_t k, const std::string& base,
   require("number", std::to_string(k), "as another expert");
   require("base", base, "from another base");
   require("images", images, "on another partition");
+  if (!dataset.empty()) require("dataset", dataset, "on another dataset");
+  return json_get<std::string>(inputs, "dataset", folder.string());
+}
+
+/// Throws Error(usage) unless the decoder was trained over this mixture (its identity); where
+/// another of the same base will do, warns.
+void require_decoder(const fs::path& decoder, const Json& mixture, DecoderMatch match) {
+  const Json inputs = stage_inputs(decoder, "moe-train-decoder");
+  if (inputs.value("base", "") != mixture.at("base")) {
+    fail_usage("{}: trained over experts of another base; train a decoder over these",
+               decoder.string());
+  }
+  std::vector<std::string> others;
+  if (inputs.value("partition", "") != mixture.at("partition")) {
+    others.emplace_back("another partition");
+  }
+  const Json was = inputs.value("experts", Json::array()), is = mixture.at("experts");
+  std::vector<std::string> changed;
+  for (size_t k = 0; k < std::min(was.size(), is.size()); ++k) {
+    if (was[k] != is[k]) changed.push_back(std::to_string(k));
+  }
+  if (was.size() != is.size()) {
+    others.push_back(fmt::format("{} experts, not {}", was.size(), is.size()));
+  } else if (!changed.empty()) {
+    others.push_back("another training of experts " + join(changed, ", "));
+  }
+  if (others.empty()) return;
+  const std::string how = join(others, " and ");
+  if (match == DecoderMatch::exact) {
+    fail_usage("{}: trained for {}; train it again, or take it as it is with --stale-decoder",
+               decoder.string(), how);
+  }
+  log_warning("{}: trained for {}: its scores are not what these experts could have",
+              decoder.string(), how);
 }
 
 }  // namespace
+
+bool is_own_embedding(const Json& partition_inputs) { return !partition_inputs.contains("model"); }
 
 void require_partition_of(const fs::path& partition, const fs::path& base,
                           const std::string& dataset) {
@@ -49,23 +88,32 @@ void require_partition_of(const fs::path& partition, const fs::path& base,
 }
 
 Mixture open_mixture(const fs::path& base, const fs::path& partition, const fs::path& experts,
-                     const fs::path& decoder) {
-  Mixture mixture{load_model(base), load_partition(partition), {}, std::nullopt};
+                     const fs::path& decoder, DecoderMatch match) {
+  Mixture mixture;
+  mixture.base = load_model(base);
+  mixture.partition = load_partition(partition);
   const auto& card = mixture.base.card;
   const int64_t features = resnet(card.model, 0).feature_size();
   require_partition_of(partition, base, "");
+  const Json partition_inputs = stage_inputs(partition, "moe-partition");
+  mixture.own_embedding = is_own_embedding(partition_inputs);
+  mixture.dataset = partition_inputs.value("dataset", "");
   const std::string base_identity = base_fingerprint(base);
   const int64_t count = mixture.partition.gater.experts;
   const auto parts = items_by_expert(mixture.partition.assignment, count);
   for (int64_t k = 0; k < count; ++k) {
     const fs::path folder = experts / std::to_string(k);
-    require_expert(folder, k, base_identity, fingerprint_of_items(parts[static_cast<size_t>(k)]));
+    mixture.dataset =
+        require_expert(folder, k, base_identity,
+                       fingerprint_of_items(parts[static_cast<size_t>(k)]), mixture.dataset);
     mixture.experts.push_back(folder);
+    mixture.losses.push_back(loss_of(decoder.empty() ? folder : decoder));
   }
   if (!decoder.empty()) {
     const fs::path file = decoder / "decoder.safetensors";
     require_file(file, "expected a folder written by moe-train-decoder", ExitStatus::usage);
     require_as_recorded(file);
+    require_decoder(decoder, mixture_identity(mixture, base, partition), match);
     mixture.decoder = load_safetensors(file);
     const Shape weight = {card.tags, features};
     const Shape bias = {card.tags};
@@ -132,13 +180,6 @@ Tensor unified_embedding(Inference& inference, const Mixture& mixture, const Spl
   return embedding;
 }
 
-std::vector<uint16_t> route(Inference& inference, const Mixture& mixture, const Split& split,
-                            bool use_prices) {
-  inference.load(mixture.base.weights, "base");
-  const Tensor features = embed(inference, split, all_items(split));
-  return mixture.partition.gater.route(matrix_view(features), use_prices);
-}
-
 std::vector<std::vector<int64_t>> items_by_expert(const std::vector<uint16_t>& assignment,
                                                   int64_t experts) {
   std::vector<std::vector<int64_t>> parts(static_cast<size_t>(experts));
@@ -163,9 +204,11 @@ Cost mixture_cost(const Mixture& mixture, int64_t top_experts) {
   const Network decoder = linear_decoder(trunk.feature_size(), card.tags);
   const int64_t experts = mixture.partition.gater.experts;
   const int64_t decoders = mixture.decoder ? 1 : experts;
-  return {(experts + 1) * parameter_count(trunk) + decoders * parameter_count(decoder),
-          flops_per_image(trunk) + static_cast<double>(top_experts) *
-                                       (flops_per_image(trunk) + flops_per_image(decoder))};
+  const int64_t routing = mixture.own_embedding ? 0 : 1;  // trunks
+  const double each = flops_per_image(trunk) + flops_per_image(decoder);
+  return {(experts + routing) * parameter_count(trunk) + decoders * parameter_count(decoder),
+          static_cast<double>(routing) * flops_per_image(trunk) +
+              static_cast<double>(top_experts) * each};
 }
 
 }  // namespace hardmoe

@@ -19,19 +19,33 @@ struct Mixture {
   Partition partition;
   std::vector<std::filesystem::path> experts;  ///< expert k's folder, read when it is needed
   std::optional<StateDict> decoder;            ///< fc.weight, fc.bias; absent: each expert's own
+  bool own_embedding = false;  ///< routed by an embedding of one's own, not by the base's features
+  std::vector<LossKind> losses;  ///< K: what scores the experts' images learned by
+  std::string dataset;           ///< the fingerprint of what the experts were trained on
 };
+
+/// Whether a partition with these inputs of its stage was made of an embedding of one's own: of
+/// .npy files that moe-embed did not write.
+bool is_own_embedding(const Json& partition_inputs);
 
 /// Throws Error(usage) where the partition in `partition` was made from the embedding of another
 /// model than the one in `base`, or (unless `dataset`, a fingerprint, is empty) of another dataset.
-/// A partition of a bare .npy file tells neither.
+/// A partition of an embedding of one's own tells neither.
 void require_partition_of(const std::filesystem::path& partition, const std::filesystem::path& base,
                           const std::string& dataset);
+
+/// Whether a shared decoder must have been trained over just these experts.
+enum class DecoderMatch {
+  exact,
+  stale,  ///< over others of the same base, too; with a warning
+};
 
 /// experts: the folder that holds one folder an expert, named 0 … K-1. decoder: a folder of
 /// moe-train-decoder, or empty. Throws Error naming the expert that is missing, or the part that
 /// was made for another whole.
 Mixture open_mixture(const std::filesystem::path& base, const std::filesystem::path& partition,
-                     const std::filesystem::path& experts, const std::filesystem::path& decoder);
+                     const std::filesystem::path& experts, const std::filesystem::path& decoder,
+                     DecoderMatch match = DecoderMatch::exact);
 
 /// The fingerprints of its base, partition and experts, for the inputs of a stage.
 Json mixture_identity(const Mixture& mixture, const std::filesystem::path& base,
@@ -48,11 +62,6 @@ Tensor embed(Inference& inference, const Split& split, const std::vector<int64_t
 Tensor unified_embedding(Inference& inference, const Mixture& mixture, const Split& split,
                          const std::vector<uint16_t>& assignment);
 
-/// The expert of each image of a split, by the gater. `inference`: the base's or the experts'
-/// trunk; the base's weights are loaded into it.
-std::vector<uint16_t> route(Inference& inference, const Mixture& mixture, const Split& split,
-                            bool use_prices);
-
 /// Positions of each expert's images in `assignment`.
 std::vector<std::vector<int64_t>> items_by_expert(const std::vector<uint16_t>& assignment,
                                                   int64_t experts);
@@ -62,7 +71,8 @@ std::vector<std::vector<int64_t>> items_by_expert(const std::vector<uint16_t>& a
 std::string fingerprint_of_items(const std::vector<int64_t>& items);
 
 /// Learned scalars and floating-point operations an image of the whole: base's trunk + one expert
-/// (or `top_experts`), as an image is evaluated.
+/// (or `top_experts`), as an image is evaluated. Where an embedding of one's own routes, the base
+/// is not part of it, and what made the embedding is not counted.
 struct Cost {
   int64_t parameters = 0;
   double flops = 0;

@@ -19,6 +19,11 @@ void RunConfig::describe(Fields& f) {
         "what moe-ingest reads, as seen from the current folder; empty where `dataset` is given");
   f.add("ingest_options", ingest_options, "further options of moe-ingest");
   f.add("dataset", dataset, "an existing dataset");
+  f.add(
+      "embedding", embedding,
+      "an embedding of one's own to partition by: .npy files of the training images' rows; empty: "
+      "the base's");
+  f.add("features", features, "the rows of that embedding for the images of eval.split");
   f.add("controls", controls, "also train the base as long as base and expert together");
   f.add("parallel", parallel,
         "experts trained at a time, each in a process of its own; on each of gpus");

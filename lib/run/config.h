@@ -28,11 +28,13 @@ struct ExpertConfig : TrainConfig {
 struct RunConfig {
   std::vector<std::string> sources;  ///< what moe-ingest reads, where the run ingests
   std::vector<std::string>
-      ingest_options;    ///< further options for moe-ingest, as on its command line
-  std::string dataset;   ///< an existing dataset, where it does not
-  bool controls = true;  ///< also train the base as long as base and expert together
-  int parallel = 1;      ///< experts trained at a time, each in its own process; on each of `gpus`
-  int gpus = 0;  ///< experts are spread over cuda:0 … cuda:gpus-1; 0: all use Config::device
+      ingest_options;                  ///< further options for moe-ingest, as on its command line
+  std::string dataset;                 ///< an existing dataset, where it does not
+  std::vector<std::string> embedding;  ///< of one's own, of the training images; empty: the base's
+  std::vector<std::string> features;   ///< its rows of the images to evaluate on
+  bool controls = true;                ///< also train the base as long as base and expert together
+  int parallel = 1;  ///< experts trained at a time, each in its own process; on each of `gpus`
+  int gpus = 0;      ///< experts are spread over cuda:0 … cuda:gpus-1; 0: all use Config::device
   void describe(Fields& f);
 };
 

@@ -6,6 +6,8 @@
 #include "base/stage.h"
 #include "base/text.h"
 #include "base/threads.h"
+#include "data/dataset.h"
+#include "moe/embedding.h"
 #include "train/schedule.h"
 #include "train/warm_start.h"
 
@@ -28,6 +30,13 @@ void check_config(const Config& config) {
   check_augment(config.expert.augment, config.model.image_size);
   check_partition_config(config.partition);
   check_eval_config(config.eval, config.partition.experts);
+  if (config.run.embedding.empty() != config.run.features.empty()) {
+    fail_usage(
+        "run.{}: needs run.{}, too: embedding has the training images' rows, features those of "
+        "eval.split",
+        config.run.features.empty() ? "embedding" : "features",
+        config.run.features.empty() ? "features" : "embedding");
+  }
 }
 
 struct Row {
@@ -96,9 +105,13 @@ std::vector<PipelineStep> plan_pipeline(const Config& config, const fs::path& ou
     alone(command("ingest", "moe-ingest", arguments, "cpu"));
   }
   alone(command("base", "moe-train-base", {data, "--out", base}, config.device));
-  alone(command("embedding", "moe-embed", {data, "--model", base, "--out", embedding},
-                config.device));
-  std::vector<std::string> partition_arguments = {embedding, "--out", partition};
+  std::vector<std::string> partition_arguments = config.run.embedding;
+  if (partition_arguments.empty()) {
+    alone(command("embedding", "moe-embed", {data, "--model", base, "--out", embedding},
+                  config.device));
+    partition_arguments = {embedding};
+  }
+  partition_arguments.insert(partition_arguments.end(), {"--out", partition});
   if (config.partition.method == PartitionMethod::top_tag) {
     partition_arguments.insert(partition_arguments.end(), {"--data", data});
   }
@@ -135,8 +148,11 @@ std::vector<PipelineStep> plan_pipeline(const Config& config, const fs::path& ou
   };
   evaluate("base", {"--model", base});
   if (config.run.controls) evaluate("longer", {"--model", longer});
-  evaluate("local", mixture);
-  std::vector<std::string> shared = mixture;
+  std::vector<std::string> routed = mixture;
+  if (!config.run.features.empty()) routed.emplace_back("--features");
+  routed.insert(routed.end(), config.run.features.begin(), config.run.features.end());
+  evaluate("local", routed);
+  std::vector<std::string> shared = routed;
   shared.insert(shared.end(), {"--decoder", decoder});
   evaluate("shared", shared);
   return steps;
@@ -164,6 +180,35 @@ void check_evaluation_split(const Config& config, const fs::path& out) {
       data.string(), config.eval.split);
 }
 
+void check_own_embedding(const Config& config, const fs::path& out) {
+  if (config.run.embedding.empty()) return;
+  const std::vector<fs::path> paths(config.run.embedding.begin(), config.run.embedding.end());
+  const EmbeddingInput input = find_embedding(paths);
+  const Embedding embedding(input.files);
+  if (input.identity.contains("model")) {
+    fail_usage("run.embedding: {} was made by moe-embed; leave it out, and the run makes its own",
+               config.run.embedding[0]);
+  }
+  const Embedding features(find_own_features(config.run.features).files);
+  if (features.cols() != embedding.cols()) {
+    fail_usage("run.features: rows of {} values, run.embedding's have {}; take one model for both",
+               features.cols(), embedding.cols());
+  }
+  const fs::path data = dataset_folder(config, out);
+  if (!fs::exists(data / "dataset.json")) return;
+  const Dataset dataset = Dataset::open(data);
+  const auto require = [&](const char* key, const Embedding& rows, const std::string& split) {
+    const int64_t images = dataset.split(split).size();
+    if (rows.rows() == images) return;
+    fail_usage(
+        "run.{}: {} rows, split '{}' of {} has {} images; it takes one row an image, in the order "
+        "of {}",
+        key, rows.rows(), split, data.string(), images, (data / split / "keys.txt").string());
+  };
+  require("embedding", embedding, "train");
+  require("features", features, config.eval.split);
+}
+
 void check_devices(const Config& config, const fs::path& programs, const fs::path& log) {
   std::vector<std::string> needed;
   if (config.device != "cpu") needed.push_back(config.device);
@@ -185,7 +230,8 @@ Json pipeline_summary(const Config& config, const fs::path& out) {
     return std::max(whole, record.at("results").value("seconds", 0.0));
   };
   const double base = seconds(out / "base");
-  double mixture = base + seconds(out / "embedding") + seconds(out / "partition");
+  double mixture = base + seconds(out / "partition");
+  if (config.run.embedding.empty()) mixture += seconds(out / "embedding");
   for (int k = 0; k < config.partition.experts; ++k) {
     mixture += seconds(out / "experts" / std::to_string(k));
   }
@@ -215,7 +261,8 @@ std::string summary_table(const Json& summary) {
       if (!row.contains(labels)) continue;
       const Json& metrics = row[labels];
       const auto share = [&](const char* key) {
-        return fmt::format("{:.3f}", metrics[key].get<double>());
+        const Json& value = metrics[key];
+        return value.is_null() ? metric_text(0, 0) : metric_text(value.get<double>(), 1);
       };
       table.push_back({row["name"], share("P@1"), share("P@5"), share("R@10"),
                        human_count(row["parameters"].get<double>()),
@@ -226,6 +273,9 @@ std::string summary_table(const Json& summary) {
     if (!text.empty()) text += '\n';
     text += format_table(table);
   }
+  const bool own = std::any_of(summary.begin(), summary.end(),
+                               [](const Json& row) { return row.contains("routed_by"); });
+  if (own) text += "mixtures: parameters and FLOPs without what made run.embedding\n";
   return text;
 }
 

@@ -21,6 +21,35 @@ namespace {
       step, epoch, config.lr, config.warmup);
 }
 
+/// The loss of a network that gives all `tags` tags the same score (sigmoid: each one half).
+double loss_of_equal_scores(const TrainConfig& config, int64_t tags) {
+  const auto count = static_cast<double>(tags);
+  return config.loss == LossKind::softmax ? std::log(count) : count * std::log(2.0);
+}
+
+/// Losses can stay numbers and still be those of a network that learned nothing. `last`: of the
+/// last step, whose batch may be an odd one; `mean`: of the last log interval, which may begin with
+/// a fault that was made good. A network begins about where equal scores are, but a deep one's
+/// first steps can take it far from there and back.
+void require_learned(const TrainConfig& config, const Network& network, double mean, double last,
+                     int64_t step, double epoch) {
+  constexpr int64_t first_steps = 20;
+  const double equal = loss_of_equal_scores(config, network.logits_size());
+  const bool begins = network.input == InputKind::image && step < first_steps;
+  if (std::min(mean, last) > (begins ? 10 * equal + 10 : 2 * equal + 1)) {
+    fail(
+        "training diverged: at step {} (epoch {:.2f}) the loss is {:.4g}, where equal scores for "
+        "all tags have {:.3g}; lower lr (now {}) or lengthen warmup (now {})",
+        step, epoch, last, equal, config.lr, config.warmup);
+  }
+  if (mean > 1.25 * equal + 0.25) {
+    log_warning(
+        "the loss at the end, {:.4g}, is above that of equal scores for all tags, {:.3g}: nothing "
+        "was learned; lower lr (now {}) or train for more epochs (now {})",
+        mean, equal, config.lr, config.epochs);
+  }
+}
+
 /// A last update can leave the range of float with no loss to show it.
 bool are_finite(const StateDict& weights) {
   return std::all_of(weights.begin(), weights.end(), [](const auto& entry) {
@@ -73,8 +102,11 @@ TrainResult train(Engine& engine, const Network& network, const StateDict& initi
 
   if (at.step < total) source.start(at.step / per_epoch, at.step % per_epoch);
   int64_t unread = 0;  // steps whose loss the program still holds
+  double loss_read = at.last_loss;
   const auto read_loss = [&] {
-    at.loss_sum += program->take_loss() * static_cast<double>(unread);
+    if (unread == 0) return;
+    loss_read = program->take_loss();
+    at.loss_sum += loss_read * static_cast<double>(unread);
     at.loss_steps += unread;
     unread = 0;
     if (!std::isfinite(at.loss_sum)) {
@@ -87,6 +119,7 @@ TrainResult train(Engine& engine, const Network& network, const StateDict& initi
       source.start(at.step / per_epoch);
       continue;
     }
+    if (at.step + 1 == total) read_loss();  // so that the last step's is read alone
     const double lr = learning_rate(config, at.step, total, per_epoch);
     program->train_step(*batch, static_cast<float>(lr));
     ++at.step;
@@ -118,6 +151,7 @@ TrainResult train(Engine& engine, const Network& network, const StateDict& initi
   StateDict weights = config.ema > 0 ? program->averaged_weights() : program->weights();
   const double epoch = static_cast<double>(at.step) / static_cast<double>(per_epoch);
   if (!are_finite(weights)) fail_diverged(config, at.step, epoch);
+  require_learned(config, network, at.last_loss, loss_read, at.step, epoch);
   return {std::move(weights), at.step, at.last_loss, at.seconds,
           at.seconds > 0 ? static_cast<double>(at.step * config.batch) / at.seconds : 0};
 }

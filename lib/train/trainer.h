@@ -27,7 +27,8 @@ CompileOptions training_options(const TrainConfig& config);
 /// checkpoints into `folder`, and resumes from the last one there that is of `run` (see
 /// save_checkpoint).
 /// Throws Error(interrupted) after saving when SIGTERM or SIGINT came; Error(failed) if loss or
-/// weights are no longer numbers, naming the step and what to try.
+/// weights are no longer numbers, or the loss ends far above that of equal scores for all tags,
+/// naming the step and what to try.
 TrainResult train(Engine& engine, const Network& network, const StateDict& initial,
                   BatchSource& source, const TrainConfig& config,
                   const std::filesystem::path& folder, const std::string& run = {});

@@ -25,7 +25,7 @@ TEST(Metrics, HandWorkedImage) {
   const RankingMetrics result = accumulator.result();
   EXPECT_EQ(result.images, 2);
   EXPECT_EQ(result.without_tags, 1);
-  EXPECT_NEAR(result.mean_average_precision, ((1.0 / 2 + 2.0 / 5) / 2 + 1) / 2, 1e-9);
+  EXPECT_NEAR(result.label_ranking_precision, ((1.0 / 2 + 2.0 / 5) / 2 + 1) / 2, 1e-9);
   ASSERT_EQ(result.at.size(), 3U);
   EXPECT_DOUBLE_EQ(result.at[0].precision, 0.5);
   EXPECT_DOUBLE_EQ(result.at[0].hit, 0.5);
@@ -44,10 +44,12 @@ TEST(Metrics, EqualScoresRankByTagId) {
   last.add(scores, Ids{3});
   EXPECT_EQ(first.result().at[0].hit, 1);
   EXPECT_EQ(last.result().at[0].hit, 0);
-  EXPECT_NEAR(last.result().mean_average_precision, 0.25, 1e-9);
+  // Not so in LRAP, where all four count: scikit-learn's way, and no merit of frequent tags.
+  EXPECT_NEAR(first.result().label_ranking_precision, 0.25, 1e-9);
+  EXPECT_NEAR(last.result().label_ranking_precision, 0.25, 1e-9);
 }
 
-TEST(Metrics, MatchesNumPyAndMergesExactly) {
+TEST(Metrics, MatchesNumPyAndScikitLearnAndMergesExactly) {
   const StateDict reference = load_safetensors(test_file("metrics.safetensors"));
   const auto scores = reference.at("scores").as<float>();
   const auto tag_ptr = reference.at("tag_ptr").as<int32_t>();
@@ -62,7 +64,7 @@ TEST(Metrics, MatchesNumPyAndMergesExactly) {
     parts[i * i % 3].add(scores.subspan(i * tags, tags), own);
   }
   const RankingMetrics result = all.result();
-  EXPECT_NEAR(result.mean_average_precision, reference.at("map").as<double>()[0], 1e-9);
+  EXPECT_NEAR(result.label_ranking_precision, reference.at("lrap").as<double>()[0], 1e-9);
   for (size_t j = 0; j < 3; ++j) {
     EXPECT_NEAR(result.at[j].precision, expected[j], 1e-12);
     EXPECT_NEAR(result.at[j].recall_macro, expected[3 + j], 1e-9);
@@ -77,10 +79,31 @@ TEST(Metrics, MatchesNumPyAndMergesExactly) {
 TEST(Metrics, TableHasAColumnForEachNumber) {
   MetricsAccumulator accumulator({1, 5});
   accumulator.add(std::vector<float>{1, 2}, Ids{1});
-  const auto row = metrics_row("all", accumulator.result());
-  EXPECT_EQ(metrics_heading({1, 5}, "model").size(), row.size());
-  EXPECT_EQ(row, (std::vector<std::string>{"all", "1", "1.000", "1.000", "0.200", "1.000", "1.000",
-                                           "1.000", "1.000"}));
+  RankingMetrics result = accumulator.result();
+  result.mean_average_precision = 0.25;
+  const auto row = metrics_row("all", result);
+  EXPECT_EQ(metrics_heading({1, 5}, "model"),
+            (std::vector<std::string>{"model", "images", "mAP", "LRAP", "P@1", "P@5", "R@1", "R@5",
+                                      "hit@1", "hit@5"}));
+  EXPECT_EQ(row, (std::vector<std::string>{"all", "1", "0.250", "1.000", "1.000", "0.200", "1.000",
+                                           "1.000", "1.000", "1.000"}));
+}
+
+TEST(Metrics, OfNoImagesAreNone) {
+  MetricsAccumulator accumulator({1});
+  accumulator.add(std::vector<float>{1, 2}, Ids{});
+  const RankingMetrics none = accumulator.result();
+  EXPECT_EQ(metrics_row("expert 3", none),
+            (std::vector<std::string>{"expert 3", "0", "–", "–", "–", "–", "–"}));
+  const Json json = metrics_json(none);
+  EXPECT_EQ(json.dump(),
+            R"({"images":0,"without_tags":1,"mAP":null,"mAP_tags":0,"LRAP":null,"P@1":null,)"
+            R"("R@1":null,"R@1_micro":null,"hit@1":null})");
+  EXPECT_EQ(metrics_json(parse_metrics(json, {1}, "it")), json);
+  accumulator.add(std::vector<float>{1, 2}, Ids{1});
+  const Json some = metrics_json(accumulator.result());
+  EXPECT_EQ(metrics_json(parse_metrics(some, {1}, "it")), some);
+  expect_error([&] { parse_metrics(some, {5}, "old.json"); }, {"old.json", "P@5"});
 }
 
 TEST(Metrics, ADivergedModelIsAnError) {
@@ -90,6 +113,11 @@ TEST(Metrics, ADivergedModelIsAnError) {
         accumulator.add(std::vector<float>{NAN, 1, NAN}, Ids{0});
       },
       {"2 of 3 scores", "diverged"});
+  expect_error(
+      [&] {
+        accumulator.add(std::vector<float>{0, 1, -INFINITY}, Ids{0});
+      },
+      {"1 of 3 scores", "not finite", "diverged"});
   expect_error(
       [&] {
         accumulator.add(std::vector<float>{1, 2}, Ids{2});

@@ -234,6 +234,87 @@ TEST_F(Mistakes, OfInputsThatDoNotBelongTogether) {
   EXPECT_FALSE(fs::exists(folder / "x/stage.json")) << "a refused command may not take the folder";
 }
 
+TEST_F(Mistakes, OfPartsOfOtherMixtures) {
+  prepare(true);
+  const std::string quiet = " --config c.yaml --epochs 1 --quiet";
+  const auto train = [&](const std::string& data, const std::string& mixture, int experts,
+                         const std::string& out) {
+    for (int k = 0; k < experts; ++k) {
+      output_of(folder.path(), fmt::format("moe-train-expert {}{} --expert {} --out {}/{}{}", data,
+                                           mixture, k, out, k, quiet));
+    }
+  };
+  // Three experts and their decoder; one of two experts trained again.
+  const std::string base = " --base run/base", two = base + " --partition run/partition";
+  const std::string three = base + " --partition part3";
+  output_of(folder.path(), "moe-partition run/embedding --config c.yaml --experts 3 --out part3");
+  train("data", three, 3, "three");
+  output_of(folder.path(),
+            "moe-train-decoder data" + three + " --experts three --out decoder3" + quiet);
+  output_of(folder.path(), "cp -r run/experts again; rm -r again/1");
+  output_of(folder.path(),
+            "moe-train-expert data" + two + " --expert 1 --lr 0.01 --out again/1" + quiet);
+  // The same images in another order and a partition by chance, which gives each expert the same
+  // numbers: of other images.
+  output_of(
+      folder.path(),
+      "tac images.jsonl > reversed.jsonl; moe-ingest reversed.jsonl --val-fraction 0.2 --out "
+      "reversed; moe-embed reversed --model run/base --out embedding2; for d in run/embedding "
+      "embedding2; do moe-partition $d --method random --experts 2 --out "
+      "random-$(dirname $d); done; mv random-. random-reversed");
+  train("reversed", base + " --partition random-reversed", 2, "reversed-experts");
+  // Another base with a decoder of its own.
+  output_of(folder.path(), "moe-train-base data --seed 2 --out base2" + quiet);
+  output_of(folder.path(),
+            "moe-embed data --model base2 --out e2; moe-partition e2 --experts 2 --out p2");
+  train("data", " --base base2 --partition p2", 2, "experts2");
+  output_of(folder.path(),
+            "moe-train-decoder data --base base2 --partition p2 --experts experts2 --out decoder2" +
+                quiet);
+  const std::string eval = "moe-eval data";
+  const std::vector<Mistake> table = {
+      {eval + two + " --experts run/experts --decoder decoder3",
+       2,
+       {"decoder3: trained for another partition and 3 experts, not 2", "--stale-decoder"}},
+      {eval + three + " --experts three --decoder run/decoder",
+       2,
+       {"run/decoder: trained for another partition and 2 experts, not 3"}},
+      {eval + two + " --experts again --decoder run/decoder",
+       2,
+       {"run/decoder: trained for another training of experts 1;", "--stale-decoder"}},
+      {eval + two + " --experts run/experts --decoder decoder2 --stale-decoder",
+       2,
+       {"decoder2: trained over experts of another base"}},
+      {eval + two + " --experts run/experts --stale-decoder", 2, {"--stale-decoder", "--decoder"}},
+      {eval + three + " --experts run/experts", 2, {"run/experts/", "another partition"}},
+      {eval + two + " --experts experts2", 2, {"experts2/0: trained from another base"}},
+      {eval + base + " --partition p2 --experts experts2",
+       2,
+       {"p2", "another model than run/base"}},
+      {eval + " --base base2 --partition run/partition --experts run/experts",
+       2,
+       {"run/partition", "another model than base2"}},
+      {eval + base + " --partition random-run --experts reversed-experts",
+       2,
+       {"reversed-experts/0: trained on another dataset"}},
+      {"moe-embed data --out x" + base + " --partition random-run --experts reversed-experts",
+       2,
+       {"reversed-experts/0: trained on another dataset"}},
+  };
+  for (const auto& mistake : table) expect(mistake);
+  const Outcome stale = run(
+      folder.path(), eval + two + " --experts again --decoder run/decoder --stale-decoder --quiet");
+  EXPECT_EQ(stale.status, 0);
+  EXPECT_NE(stale.err.find("warning: run/decoder: trained for another training of experts 1"),
+            std::string::npos)
+      << stale.err;
+  const Outcome own =
+      run(folder.path(),
+          eval + two + " --experts run/experts --decoder run/decoder --stale-decoder --quiet");
+  EXPECT_EQ(own.err, "") << "it is not stale";
+  EXPECT_EQ(own.status, 0);
+}
+
 TEST_F(Mistakes, ChangedInputsAreRefusedUnlessForced) {
   prepare(false);
   const std::string train = "moe-train-base data --config c.yaml --quiet --epochs 0.2 --out base";
@@ -338,6 +419,18 @@ TEST_F(Mistakes, ThatDiverge) {
           1,
           {"diverged", "step", "lower lr (now 1e+38)"}});
   EXPECT_FALSE(fs::exists(folder / "x/model.safetensors"));
+}
+
+TEST_F(Mistakes, ThatDivergeWhileAllAreNumbers) {
+  prepare(true);  // a linear layer's loss stays one
+  const std::string decoder =
+      "moe-train-decoder data --config c.yaml --base run/base --partition run/partition --experts "
+      "run/experts --quiet";
+  for (const char* lr : {"100", "1e6"}) {
+    expect(
+        {decoder + " --lr " + lr + " --out x" + lr, 1, {"diverged", "step 8", "lower lr (now 1"}});
+    EXPECT_FALSE(fs::exists(folder / (std::string("x") + lr) / "decoder.safetensors"));
+  }
 }
 
 TEST_F(Mistakes, TwoProcessesOneFolder) {

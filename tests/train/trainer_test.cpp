@@ -1,6 +1,7 @@
 // The training loop: resumed runs end as uninterrupted ones, to the byte, and divergence is told.
 #include "train/trainer.h"
 
+#include <cmath>
 #include <csignal>
 #include <fstream>
 
@@ -153,6 +154,36 @@ TEST_F(Trainer, DivergenceIsToldWithStepAndRemedy) {
   expect_error([&] { run(config, folder / "out"); },
                {"diverged", "step 4", "epoch 0.80", "lower lr (now 1e+30)", "warmup (now 0)"});
   EXPECT_FALSE(fs::exists(checkpoint_file(folder / "out")));
+}
+
+TEST_F(Trainer, ALossFarAboveThatOfEqualScoresIsDivergence) {
+  TrainConfig config = toy_config();
+  config.lr = 300;  // of a linear layer, whose loss stays a number
+  config.warmup = 0;
+  config.schedule = ScheduleKind::constant;
+  expect_error([&] { run(config, folder / "out"); },
+               {"diverged", "step 15", "epoch 3.00", "equal scores for all tags have 1.39",
+                "lower lr (now 300)"});
+  config.loss = LossKind::sigmoid;  // a sum over tags
+  expect_error([&] { run(config, folder / "sigmoid"); }, {"diverged", "have 2.77"});
+}
+
+TEST_F(Trainer, ALossAboveThatOfEqualScoresIsAWarning) {
+  TrainConfig config = toy_config();
+  StateDict wrong = initial_weights(toy_network(), 1);
+  for (float& value : wrong.at("fc.bias").as<float>().first(1)) value = 4;
+  config.epochs = 0.2;
+  config.lr = 1e-6;
+  ToySource source;
+  fs::create_directories(folder / "out");
+  testing::internal::CaptureStderr();
+  const TrainResult result = train(*engine, toy_network(), wrong, source, config, folder / "out");
+  const std::string said = testing::internal::GetCapturedStderr();
+  EXPECT_GT(result.loss, 1.25 * std::log(4.0) + 0.25);
+  EXPECT_LT(result.loss, 2 * std::log(4.0) + 1);
+  EXPECT_NE(said.find("nothing was learned; lower lr (now 1e-06) or train for more epochs"),
+            std::string::npos)
+      << said;
 }
 
 TEST_F(Trainer, WeightsThatAreNotNumbersAreNoResult) {

@@ -1,0 +1,126 @@
+#include "moe/routing.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/stage.h"
+#include "base/text.h"
+
+namespace hardmoe {
+namespace fs = std::filesystem;
+namespace {
+
+std::string names_of(const std::vector<fs::path>& files) {
+  return files.size() == 1 ? files[0].string()
+                           : fmt::format("{} … {} ({} files)", files.front().string(),
+                                         files.back().string(), files.size());
+}
+
+std::string embedding_of(const fs::path& partition) {
+  return json_get<std::string>(stage_inputs(partition, "moe-partition"), "embedding",
+                               partition.string());
+}
+
+}  // namespace
+
+std::optional<EmbeddingInput> find_routing_features(const Mixture& mixture,
+                                                    const fs::path& partition,
+                                                    const std::vector<std::string>& given,
+                                                    const Split& split) {
+  const int64_t width = mixture.partition.gater.inputs;
+  if (!mixture.own_embedding) {
+    if (given.empty()) return std::nullopt;
+    fail_usage("--features: {} is of the base's own features, which are computed; leave it out",
+               partition.string());
+  }
+  if (given.empty()) {
+    fail_usage(
+        "{}: made of an embedding of one's own ({} values an image), which the base cannot "
+        "compute; "
+        "give that embedding's rows of the {} images of split '{}' as --features FILE.npy",
+        partition.string(), width, split.size(), split.name());
+  }
+  EmbeddingInput input = find_own_features(given);
+  const Embedding embedding(input.files);
+  if (embedding.cols() != width) {
+    fail_usage("{}: rows of {} values, {} was made of {}; take the model that it was made with",
+               names_of(input.files), embedding.cols(), partition.string(), width);
+  }
+  if (embedding.rows() != split.size()) {
+    fail_usage(
+        "{}: {} rows, split '{}' has {} images; it takes one row an image, in the order of the "
+        "split's keys.txt",
+        names_of(input.files), embedding.rows(), split.name(), split.size());
+  }
+  if (split.name() != "train" &&
+      json_get<std::string>(input.identity, "embedding", "--features") == embedding_of(partition)) {
+    fail_usage("{}: the training images' rows, which {} was made of; give those of split '{}'",
+               names_of(input.files), partition.string(), split.name());
+  }
+  return input;
+}
+
+Tensor routing_features(Inference& inference, const Mixture& mixture, const Split& split,
+                        const std::optional<EmbeddingInput>& own) {
+  if (!own) {
+    inference.load(mixture.base.weights, "base");
+    return embed(inference, split, all_items(split));
+  }
+  const Embedding embedding(own->files);
+  Tensor features(DType::f32, {embedding.rows(), embedding.cols()});
+  embedding.read(0, embedding.rows(), features.as<float>().data());
+  return features;
+}
+
+void check_training_features(const fs::path& partition, const std::vector<std::string>& given) {
+  if (given.empty()) return;
+  const Json inputs = stage_inputs(partition, "moe-partition");
+  if (is_own_embedding(inputs) &&
+      find_own_features(given).identity.at("embedding") == inputs.at("embedding")) {
+    return;
+  }
+  fail_usage(
+      "--features: not what {} was made of; the training images' experts are in there, so that it "
+      "can be left out",
+      partition.string());
+}
+
+void warn_of_own_embedding(const fs::path& partition, const fs::path& base) {
+  if (!is_own_embedding(stage_inputs(partition, "moe-partition"))) return;
+  log_warning(
+      "{}: made of an embedding of one's own, not of {}'s features: moe-eval and moe-embed will "
+      "need that embedding's rows of the images they route, as --features",
+      partition.string(), base.string());
+}
+
+void warn_of_skew(const Partition& partition, const std::vector<int64_t>& images) {
+  constexpr double surely = 10;  // images expected: none come by chance once in 20,000
+  const auto total = static_cast<double>(std::accumulate(images.begin(), images.end(), int64_t{0}));
+  const auto trained = static_cast<double>(partition.assignment.size());
+  std::vector<std::string> none, crowded;
+  for (size_t k = 0; k < images.size(); ++k) {
+    const double expected = total * static_cast<double>(partition.sizes[k]) / trained;
+    const auto found = static_cast<double>(images[k]);
+    if (found == 0 && expected >= surely) none.push_back(std::to_string(k));
+    if (total >= surely && found > 0.5 * total && found > 4 * expected) {
+      crowded.push_back(std::to_string(k));
+    }
+  }
+  if (none.empty() && crowded.empty()) return;
+  log_warning(
+      "of {} images {}, unlike the training images: is what they are routed by made as theirs was, "
+      "by the same model with the same scaling?",
+      total,
+      none.empty() ? fmt::format("most go to expert {}", crowded[0])
+                   : fmt::format("none go to experts {}", join(none, ", ")));
+}
+
+void warn_of_skew(const Partition& partition, const std::vector<uint16_t>& assignment) {
+  std::vector<int64_t> images(partition.sizes.size());
+  for (const uint16_t expert : assignment) ++images.at(expert);
+  warn_of_skew(partition, images);
+}
+
+}  // namespace hardmoe
