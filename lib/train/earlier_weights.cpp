@@ -34,8 +34,9 @@ Place find_weights(const fs::path& init) {
     fail_usage("{}: no such file or folder; base.init names weights to begin with", init.string());
   }
   if (fs::is_regular_file(status)) {
-    const bool ours = init.filename() == weights_name && is_file(init.parent_path() / card_name);
-    return {init, ours ? init.parent_path() : fs::path()};
+    const fs::path folder = init.has_parent_path() ? init.parent_path() : fs::path(".");
+    const bool ours = init.filename() == weights_name && is_file(folder / card_name);
+    return {init, ours ? folder : fs::path()};
   }
   if (!fs::is_directory(status)) {
     fail_usage("{}: is neither a file nor a folder; base.init names weights to begin with",

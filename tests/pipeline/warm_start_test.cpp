@@ -91,6 +91,9 @@ TEST_F(WarmStartCommands, TrainingBeginsWithThem) {
          {"bare: begins with bare.safetensors: all 100 tensors of the trunk; fc begins fresh"});
   expect(sh(train + "--init first --out whole"), 0,
          {"whole: begins with first/model.safetensors", "fc keeps the rows of 6 of 6 tags"});
+  expect(sh("cd first && moe-train-base ../data --config ../c.yaml --epochs 0.3 --lr 0 --init "
+            "model.safetensors --out ../inside"),
+         0, {"begins with model.safetensors", "fc keeps the rows of 6 of 6 tags"});
   const StateDict first = load_safetensors(folder / "first/model.safetensors");
   const StateDict bare = load_safetensors(folder / "bare/model.safetensors");
   const StateDict whole = load_safetensors(folder / "whole/model.safetensors");
