@@ -130,7 +130,7 @@ void IngestReader::plan() {
     fail_usage(
         "{}: no images there; expected JPEG, PNG or WebP files, tars of them, or a list with a "
         "line "
-        "an image{}",
+        "line an image{}",
         join(options_.sources, ", "),
         found_.passed_over.empty() ? "" : "; passed over:" + passed_over_text(found_.passed_over));
   }

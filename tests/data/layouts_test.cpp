@@ -146,6 +146,15 @@ TEST_F(Layouts, TarsOfSeveralSplitsAreTold) {
   EXPECT_EQ(keys("val"), Strings{"tags-val-000/a"});
 }
 
+TEST_F(Layouts, TextsBesideImagesAreReadAlike) {
+  for (const char* name : {"a.png", "b.png", "c.png"}) image(name);
+  put("a.txt", "dog, beach");
+  put("b.txt", "golden retriever, snow");
+  put("c.txt", "golden retriever");  // has no comma, and is one tag as its neighbours use commas
+  ingest_all(options());
+  EXPECT_EQ(tags(), (Strings{"golden retriever", "beach", "dog", "snow"}));
+}
+
 TEST_F(Layouts, TarsInSubfoldersAreRead) {
   tar("one/000.tar", "t");
   tar("two/001.tar", "t");
@@ -186,6 +195,28 @@ TEST_F(Layouts, FoldersInOtherEncodingsAreListed) {
   EXPECT_EQ(counts.at("splits").at("train").at("rejected"), (Json{{"unreadable tags", 1}}));
   EXPECT_NE(read_file(folder_ / "out/rejected.jsonl").find("'caf_' is not UTF-8"),
             std::string::npos);
+}
+
+TEST_F(Layouts, PhotographsWithKeywordsAreNotTaggedByTheirFolders) {
+  const std::string sidecar =
+      R"(<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">)"
+      R"(<rdf:Description xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:subject><rdf:Bag>)"
+      R"(<rdf:li>sea</rdf:li></rdf:Bag></dc:subject></rdf:Description></rdf:RDF></x:xmpmeta>)";
+  image("holiday/1.png");
+  image("holiday/2.png");
+  put("holiday/1.xmp", sidecar);
+  put("holiday/2.png.xmp", sidecar);
+  ingest_all(options());
+  EXPECT_EQ(tags(), Strings{"sea"});
+  auto folders = options();
+  folders.sources = {"folder:" + in_.string()};
+  ingest_all(folders);
+  EXPECT_EQ(tags(), Strings{"holiday"});
+  // Most have none: the folders' names, and a word about it.
+  for (const char* name : {"home/3.png", "home/4.png", "home/5.png"}) image(name);
+  const std::string text = describe_sources(options());
+  EXPECT_NE(text.find("home/3: 'home'"), std::string::npos) << text;
+  EXPECT_NE(text.find("some photographs there hold keywords"), std::string::npos) << text;
 }
 
 TEST_F(Layouts, PythonsCifarIsRefusedWithTheVersionToTake) {
