@@ -83,7 +83,12 @@ void ScoreRows::for_each(
     }
     visit(first, rows, read);
   }
-  if (!block_.empty()) visit(spilled_rows_, rows_ - spilled_rows_, block_);
+  for (int64_t first = spilled_rows_; first < rows_; first += piece) {
+    const int64_t rows = std::min(piece, rows_ - first);
+    visit(first, rows,
+          std::span(block_).subspan(static_cast<size_t>(first - spilled_rows_) * width,
+                                    static_cast<size_t>(rows) * width));
+  }
 }
 
 }  // namespace hardmoe

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/signals.h"
 #include "base/threads.h"
 
 namespace hardmoe {
@@ -37,9 +38,10 @@ class Ranking {
     for (auto t = static_cast<size_t>(begin); t < static_cast<size_t>(end); ++t) {
       const float score = row[tags_[t]];
       const float* from = scores_.data() + first_[t];
+      if (score < *from) continue;  // most are
       const float* end_of_tag = scores_.data() + first_[t + 1];
       const float* above = std::upper_bound(from, end_of_tag, score);
-      if (above != from) ++highest_below_[static_cast<size_t>(above - scores_.data()) - 1];
+      ++highest_below_[static_cast<size_t>(above - scores_.data()) - 1];
     }
   }
 
@@ -101,6 +103,7 @@ std::vector<TagPrecision> tag_precision(
     for (int64_t g = begin; g < end; ++g) rankings[static_cast<size_t>(g)].sort();
   });
   scores.for_each([&](int64_t first, int64_t rows, std::span<const float> values) {
+    throw_if_interrupted();
     std::vector<int64_t> counted;  // rows with tags
     for (int64_t i = 0; i < rows; ++i) {
       if (!tags_of(first + i).empty()) counted.push_back(i);
