@@ -25,13 +25,12 @@ utf8proc_int32_t reserved_to_ignored(utf8proc_int32_t code, void*) {
 }
 
 /// `custom`: what becomes of each code point first.
-std::string mapped(std::string_view utf8, int options,
-                   utf8proc_custom_func custom = nullptr) {
+std::string mapped(std::string_view utf8, int options, utf8proc_custom_func custom = nullptr) {
   utf8proc_uint8_t* text = nullptr;
-  const auto length = utf8proc_map_custom(
-      reinterpret_cast<const utf8proc_uint8_t*>(utf8.data()),
-      static_cast<utf8proc_ssize_t>(utf8.size()), &text,
-      static_cast<utf8proc_option_t>(UTF8PROC_STABLE | options), custom, nullptr);
+  const auto length = utf8proc_map_custom(reinterpret_cast<const utf8proc_uint8_t*>(utf8.data()),
+                                          static_cast<utf8proc_ssize_t>(utf8.size()), &text,
+                                          static_cast<utf8proc_option_t>(UTF8PROC_STABLE | options),
+                                          custom, nullptr);
   if (length < 0) return {};
   std::string result(reinterpret_cast<char*>(text), static_cast<size_t>(length));
   std::free(text);
@@ -49,7 +48,8 @@ int base64_bits(char c) {
 }  // namespace
 
 std::string fold_case(std::string_view utf8) {
-  return mapped(utf8, UTF8PROC_COMPOSE | UTF8PROC_COMPAT | UTF8PROC_CASEFOLD | UTF8PROC_IGNORE, reserved_to_ignored);
+  return mapped(utf8, UTF8PROC_COMPOSE | UTF8PROC_COMPAT | UTF8PROC_CASEFOLD | UTF8PROC_IGNORE,
+                reserved_to_ignored);
 }
 
 std::string composed(std::string_view utf8) { return mapped(utf8, UTF8PROC_COMPOSE); }

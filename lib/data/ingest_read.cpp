@@ -128,9 +128,8 @@ void IngestReader::plan() {
   }
   if (total_ == 0) {
     fail_usage(
-        "{}: no images there; expected JPEG, PNG or WebP files, tars of them, or a list with a "
-        "line "
-        "line an image{}",
+        "{}: no images there; expected JPEG, PNG or WebP files (.jpg …), tars of them, or a list "
+        "with a line an image{}",
         join(options_.sources, ", "),
         found_.passed_over.empty() ? "" : "; passed over:" + passed_over_text(found_.passed_over));
   }

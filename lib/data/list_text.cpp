@@ -167,9 +167,9 @@ class Parser {
     ++bare_;
   }
 
-  static std::vector<std::string_view> words_of(std::string_view text) {
+  std::vector<std::string_view> words_of(std::string_view text) const {
     std::vector<std::string_view> words;
-    for (size_t at = 0; at < text.size();) {
+    for (size_t at = 0; at < text.size() && words.size() <= most_;) {
       const size_t end = std::min(text.find_first_of(" \t\r\n", at), text.size());
       if (end > at) words.push_back(text.substr(at, end - at));
       at = end + 1;

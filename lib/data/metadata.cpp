@@ -160,6 +160,12 @@ void check_tags(SourceItem& item) {
     if (tags->size() > most_tags) {
       return refuse(item, fmt::format("more than {} tags", most_tags));
     }
+    size_t bytes = 0;
+    for (const auto& tag : *tags) bytes += tag.size();
+    if (bytes > most_tag_bytes) {
+      return refuse(item,
+                    fmt::format("{} bytes of tags, at most {} are read", bytes, most_tag_bytes));
+    }
     for (const auto& tag : *tags) {
       if (tag.find(undecodable) == std::string::npos) continue;
       return refuse(item, fmt::format("a tag that is not Unicode text, '{}'",

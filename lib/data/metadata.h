@@ -43,8 +43,8 @@ class MetadataReader {
 
 /// Whether the text is UTF-8; the item is refused where it is not.
 bool require_utf8(std::string_view text, SourceItem& item);
-/// Refuses an item of more tags or more truth than most_tags, and one with a tag that could not be
-/// decoded.
+/// Refuses an item of more tags or more truth than most_tags and most_tag_bytes, and one with a tag
+/// that could not be decoded.
 void check_tags(SourceItem& item);
 
 /// The tag of a label's text: where that is a number and there are `names`, the one of that number.

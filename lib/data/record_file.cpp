@@ -177,10 +177,10 @@ class QuoteCounter {
 
   /// Behind the quote that closes the field, npos if none does.
   size_t end_of_quoted(size_t at) const {
-    const size_t limit = std::min(text_.size(), at + longest_over_lines);
+    const std::string_view near = text_.substr(0, at + longest_over_lines);
     while (true) {
-      at = text_.find('"', at);
-      if (at == std::string_view::npos || at >= limit) return std::string_view::npos;
+      at = near.find('"', at);
+      if (at == std::string_view::npos) return std::string_view::npos;
       ++at;
       if (at == text_.size() || ends_field(text_[at])) return at;
       if (text_[at] != '"') return std::string_view::npos;

@@ -12,8 +12,9 @@
 
 namespace hardmoe {
 
-/// More tags of one image, and it is refused.
+/// More tags of one image, or more bytes of them together, and it is refused.
 inline constexpr size_t most_tags = 10'000;
+inline constexpr size_t most_tag_bytes = size_t{1} << 18;
 
 class TagColumn {
  public:

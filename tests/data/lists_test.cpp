@@ -345,6 +345,8 @@ TEST_F(Lists, TagsOfOneImageAreBounded) {
   EXPECT_EQ(list.items[0].rejection, Rejection::none);
   EXPECT_EQ(list.line(1), "unreadable tags: more than 10000 tags");
   EXPECT_EQ(open("a.csv", "image,tags\n" + many).line(0), "unreadable tags: more than 10000 tags");
+  EXPECT_EQ(open("b.csv", "image,tags\n0.png," + std::string(300'000, 'x')).line(0),
+            "unreadable tags: 300000 bytes of tags, at most 262144 are read");
   const std::string long_line =
       "{\"image\": \"0.png\", \"tags\": [\"" + std::string(size_t{1} << 24, 'x') + "\"]}\n";
   const Opened longest = open("b.jsonl", long_line + json_of("1.png", {"a"}));
@@ -357,16 +359,16 @@ TEST_F(Lists, WhatUnpacksWithoutEndIsRefused) {
     ASSERT_EQ(std::system(command.c_str()), 0) << command;
   };
   const std::string file = (folder / "a.csv").string();
-  pack("head -c 80M /dev/zero | gzip > " + file + ".gz");
+  pack("head -c 70M /dev/zero | gzip > " + file + ".gz");
   expect_error([&] { read_unpacked(file + ".gz", [](std::string_view) { return true; }); },
                {"a.csv.gz: unpacks to more than 256 times its size"});
-  pack("head -c 60M /dev/zero | gzip > " + file + ".gz");
+  pack("head -c 1M /dev/zero | gzip > " + file + ".gz");
   EXPECT_NO_THROW(read_unpacked(file + ".gz", [](std::string_view) { return true; }));
   if (std::system("zstd --version > /dev/null 2>&1") != 0) GTEST_SKIP() << "no zstd";
   pack("head -c 1M /dev/zero | zstd -q --long=31 > " + file + ".zst");
   expect_error([&] { read_unpacked(file + ".zst", [](std::string_view) { return true; }); },
                {"a.csv.zst", "128 MiB", "zstd -d --long=31"});
-  pack("echo x | zstd -q --ultra -22 --long=27 > " + file + ".zst");
+  pack("echo x | zstd -q --long=27 > " + file + ".zst");
   EXPECT_EQ(read_head(file + ".zst", 9), "x\n");
 }
 
@@ -379,7 +381,7 @@ TEST_F(Lists, DamagedOnesNeverDoHarm) {
     texts.push_back(read_file(files / name));
   }
   const char* kinds[] = {"tsv", "csv", "jsonl"};
-  for (int i = 0; i < 600; ++i) {
+  for (int i = 0; i < 90; ++i) {
     options.format = kinds[i % 3];
     const auto name = fmt::format("{}.list", i % 3);
     try {
