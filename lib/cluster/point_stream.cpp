@@ -89,7 +89,7 @@ void PointStream::read(int64_t first, int64_t count, float* out) const {
       source_.read(first + begin, size, rows_.as<float>().data());
       rows.data = rows_.as<float>().data();
     }
-    backend_.project(*backend_.load(rows), *pca_, out + begin * cols_);
+    project_rows(*pca_, rows, backend_, out + begin * cols_);
   }
 }
 
@@ -107,7 +107,7 @@ Tensor PointStream::rows_at(std::span<const int64_t> chosen) const {
       source_.read(chosen[static_cast<size_t>(first + i)], 1, target + i * source_.cols());
     }
     if (pca_ == nullptr) continue;
-    backend_.project(*backend_.load({target, size, source_.cols()}), *pca_, out + first * cols_);
+    project_rows(*pca_, {target, size, source_.cols()}, backend_, out + first * cols_);
   }
   return points;
 }

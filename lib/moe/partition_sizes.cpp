@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
 #include <string>
 
 #include "base/log.h"
+#include "cluster/equal_points.h"
 
 namespace hardmoe {
 
@@ -13,6 +15,27 @@ void warn_if_unequal(const Partition& partition) {
   if (partition.balanced) return;
   const bool by_tag = partition.config.method == PartitionMethod::top_tag;
   const auto [least, most] = std::ranges::minmax(partition.sizes);
+  if (!partition.equal_rows.empty()) {
+    const auto images = std::ssize(partition.assignment);
+    const int64_t largest = partition.equal_rows.front();
+    const auto groups = std::ssize(partition.equal_rows);
+    const int64_t equal =
+        std::accumulate(partition.equal_rows.begin(), partition.equal_rows.end(), int64_t{0});
+    const auto share = [&](int64_t count) {
+      return 100 * static_cast<double>(count) / static_cast<double>(images);
+    };
+    log_warning(
+        "{} of {} images ({:.1f}%) have equal embeddings{}, more than one of {} experts may have "
+        "within the tolerance of {}: {}; the other experts share the rest equally. At most {} "
+        "experts can be equal. Copies of one picture can be left out by moe-ingest "
+        "--near-duplicates",
+        largest, images, share(largest),
+        groups == 1 ? "" : fmt::format(" (and {} in {} groups in all)", equal, groups),
+        partition.config.experts, partition.config.tolerance,
+        groups == 1 ? "they are one expert's" : "each group is one expert's",
+        most_balanced_parts(images, largest, partition.config.tolerance));
+    return;
+  }
   log_warning("parts of {} to {} images are not all within the tolerance of {}: {}", least, most,
               partition.config.tolerance,
               by_tag ? "tags are not split" : "many images have nearly equal embeddings");

@@ -20,16 +20,17 @@ std::vector<float> floats(const StateDict& tensors, const std::string& name,
 /// Says how each iteration went, and saves the fit where it is time.
 class Observer {
  public:
-  Observer(const PartitionConfig& config, int64_t images, const std::filesystem::path& folder)
-      : config_(config), images_(static_cast<double>(images)), folder_(folder) {}
+  Observer(const PartitionConfig& config, const std::filesystem::path& folder)
+      : config_(config), folder_(folder) {}
 
   void operator()(const PartitionState& state) {
     const KMeansIteration& i = state.kmeans.iterations.back();
     const auto parts = static_cast<double>(state.kmeans.prices.size());
-    const auto share = [&](int64_t size) { return static_cast<double>(size) * parts / images_; };
+    const auto images = static_cast<double>(state.points);
+    const auto share = [&](int64_t size) { return static_cast<double>(size) * parts / images; };
     log_info("iteration {:3}  inertia {:.6g}  parts {:.3f} to {:.3f} of mean  moved {}{}  {:.1f} s",
-             state.kmeans.iterations.size(), i.inertia / images_, share(i.smallest),
-             share(i.largest), fmt::format("{:.1f}%", 100 * static_cast<double>(i.moved) / images_),
+             state.kmeans.iterations.size(), i.inertia / images, share(i.smallest),
+             share(i.largest), fmt::format("{:.1f}%", 100 * static_cast<double>(i.moved) / images),
              i.reseeded > 0 ? fmt::format("  re-seeded {}", i.reseeded) : "", i.seconds);
     if (interrupted() || now_seconds() - saved_ >= config_.checkpoint_seconds) {
       save_partition_state(folder_, state);
@@ -40,7 +41,6 @@ class Observer {
 
  private:
   const PartitionConfig& config_;
-  double images_;
   std::filesystem::path folder_;
   double saved_ = now_seconds();
 };
@@ -59,6 +59,8 @@ void save_partition_state(const std::filesystem::path& folder, const PartitionSt
   Metadata metadata = {{"iterations", iterations.dump()}};
   if (state.pca) {
     tensors["pca.mean"] = state.pca->mean;
+  }
+  if (state.pca && state.pca->rotates()) {
     tensors["pca.components"] = state.pca->components;
     tensors["pca.variance"] =
         Tensor::from(state.pca->variance, {static_cast<int64_t>(state.pca->variance.size())});
@@ -76,9 +78,11 @@ std::optional<PartitionState> load_partition_state(const std::filesystem::path& 
   Metadata metadata;
   const StateDict tensors = load_safetensors(file, &metadata);
   PartitionState state;
+  if (tensors.contains("pca.mean")) {
+    state.pca.emplace().mean = require_tensor(tensors, "pca.mean", where);
+  }
   if (tensors.contains("pca.components")) {
-    Pca& pca = state.pca.emplace();
-    pca.mean = require_tensor(tensors, "pca.mean", where);
+    Pca& pca = *state.pca;
     pca.components = require_tensor(tensors, "pca.components", where);
     const auto variance = require_tensor(tensors, "pca.variance", where).as<double>();
     pca.variance.assign(variance.begin(), variance.end());
@@ -100,7 +104,7 @@ std::optional<PartitionState> load_partition_state(const std::filesystem::path& 
 Partition partition_in_folder(const std::filesystem::path& folder, const RowSource& features,
                               std::span<const int32_t> top_tags, const PartitionConfig& config,
                               uint64_t seed, ClusterBackend& backend) {
-  Observer observer(config, features.rows(), folder);
+  Observer observer(config, folder);
   const auto resume = load_partition_state(folder);
   if (resume) log_info("resuming after iteration {}", resume->kmeans.iterations.size());
   return partition_images(
