@@ -47,7 +47,8 @@ PriceFit fit_prices(MatrixView points, MatrixView centroids, const PriceParams& 
 /// that results do not depend on what a machine has.
 int64_t boundary_bytes(int64_t rows);
 
-/// Whether each size is from min(⌊N/K⌋, ⌈(1 − tolerance)·N/K⌉) to max(⌈N/K⌉, ⌊(1 + tolerance)·N/K⌋).
+/// Whether each size is from min(⌊N/K⌋, ⌈(1 − tolerance)·N/K⌉) to max(⌈N/K⌉, ⌊(1 +
+/// tolerance)·N/K⌋).
 bool sizes_within(std::span<const int64_t> sizes, double tolerance);
 
 }  // namespace hardmoe

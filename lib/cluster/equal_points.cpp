@@ -62,6 +62,21 @@ float usual_norm(MatrixView points) {
       std::sqrt(*middle > 0 ? *middle : sum / static_cast<double>(points.rows)));
 }
 
+/// The mean of those rows that are within `radius` of a point: it is nearer to all of them.
+std::vector<float> mean_near(MatrixView sample, const std::vector<int64_t>& rows,
+                             const float* point, float radius) {
+  std::vector<double> sums(static_cast<size_t>(sample.cols));
+  double count = 0;
+  for (const int64_t row : rows) {
+    if (!(distance(sample.row(row), point, sample.cols) <= radius * radius)) continue;
+    add_to_sums(sample.row(row), sample.cols, sums.data());
+    ++count;
+  }
+  std::vector<float> mean;
+  for (const double sum : sums) mean.push_back(static_cast<float>(sum / count));
+  return mean;
+}
+
 /// The points that stand for cells of `least` sampled points or more, which some of them equal.
 std::vector<EqualPoints> candidates_in(MatrixView sample, const Cells& cells, float radius,
                                        int64_t least) {
@@ -95,11 +110,11 @@ std::vector<EqualPoints> candidates_in(MatrixView sample, const Cells& cells, fl
       }
     }
     if (most < least) continue;
-    const float* point = sample.row(chosen);
+    const std::vector<float> point = mean_near(sample, rows, sample.row(chosen), radius);
     const bool known = std::any_of(found.begin(), found.end(), [&](const EqualPoints& other) {
-      return distance(other.point.data(), point, sample.cols) <= radius * radius;
+      return distance(other.point.data(), point.data(), sample.cols) <= radius * radius;
     });
-    if (!known) found.push_back({.point = {point, point + sample.cols}});
+    if (!known) found.push_back({.point = point});
   }
   return found;
 }
@@ -133,50 +148,48 @@ void count_all(PointStream& points, std::vector<EqualPoints>& groups, float radi
   });
 }
 
-/// Those that are too large, largest first.
-std::vector<EqualPoints> too_large(std::vector<EqualPoints> groups, int64_t points, int64_t parts,
-                                   double tolerance) {
-  std::stable_sort(groups.begin(), groups.end(),
-                   [](const EqualPoints& a, const EqualPoints& b) { return a.count > b.count; });
+/// Of groups, largest first, how many are too large; `most`: what a part may hold then.
+size_t too_large(const std::vector<EqualPoints>& groups, int64_t points, int64_t parts,
+                 double tolerance, int64_t& most) {
   size_t taken = 0;
-  while (taken < groups.size() && parts > 0) {
-    const SizeRange range(static_cast<double>(points) / static_cast<double>(parts), tolerance);
-    if (groups[taken].count <= range.most) break;
-    points -= groups[taken++].count;
+  for (;; ++taken) {
+    most = SizeRange(static_cast<double>(points) / static_cast<double>(parts), tolerance).most;
+    if (taken == groups.size() || groups[taken].count <= most) return taken;
+    points -= groups[taken].count;
     --parts;
   }
-  groups.resize(taken);
-  return groups;
 }
 
 }  // namespace
 
-std::vector<EqualPoints> take_equal_points(const RowSource& source, const Pca* pca,
-                                           ClusterBackend& backend, int64_t parts, double tolerance,
-                                           uint64_t seed, RowSet& taken) {
-  std::vector<EqualPoints> all;
+EqualGroups take_equal_points(const RowSource& source, const Pca* pca, ClusterBackend& backend,
+                              const EqualParams& params, RowSet& taken) {
+  constexpr int64_t noticed = 8;  // a group of such a share of a part
+  EqualGroups all;
   float radius = -1;
-  for (uint64_t round = 0; parts > 1 && taken.left() > 1; ++round) {
+  for (int64_t parts = params.parts; parts > 1 && taken.left() > 1;) {
     const RemainingRows rest(source, taken);
     PointStream points(rest, backend, {.pca = pca});
     const int64_t drawn = sample_points(points.rows(), parts);
-    const Tensor sample = points.sample(drawn, Random(seed, RandomUse::kmeans, 6));
-    if (radius < 0) {
-      // Scores of points so near differ by hardly more than float32 rounds them by.
-      constexpr float share = 4e-6F;
-      radius = share * usual_norm(matrix_view(sample));
-    }
+    const Tensor sample = points.sample(drawn, Random(params.seed, RandomUse::kmeans, 6));
+    if (radius < 0) radius = params.nearness * usual_norm(matrix_view(sample));
     const double mean = static_cast<double>(points.rows()) / static_cast<double>(parts);
-    const auto most = static_cast<double>(SizeRange(mean, tolerance).most);
+    int64_t most = SizeRange(mean, params.tolerance).most;
     // A group may fall into two cells, and by chance the sample has less of it than its share.
     const double share = static_cast<double>(drawn) / static_cast<double>(points.rows());
-    const auto least = static_cast<int64_t>(std::max(2.0, most * share / 4));
+    const auto least =
+        static_cast<int64_t>(std::max(2.0, static_cast<double>(most) * share / (2 * noticed)));
     const Cells cells(points.cols(), std::max(100 * radius, 1e-30F),
-                      Random(seed, RandomUse::kmeans, 7));
+                      Random(params.seed, RandomUse::kmeans, 7));
     std::vector<EqualPoints> groups = candidates_in(matrix_view(sample), cells, radius, least);
     if (groups.empty()) break;
     count_all(points, groups, radius);
-    groups = too_large(std::move(groups), points.rows(), parts, tolerance);
+    std::stable_sort(groups.begin(), groups.end(),
+                     [](const EqualPoints& a, const EqualPoints& b) { return a.count > b.count; });
+    const size_t large = too_large(groups, points.rows(), parts, params.tolerance, most);
+    all.left.assign(groups.begin() + static_cast<int64_t>(large), groups.end());
+    std::erase_if(all.left, [&](const EqualPoints& group) { return noticed * group.count < most; });
+    groups.resize(large);
     if (groups.empty()) break;
     RowSet more = taken;
     std::mutex adding;
@@ -188,7 +201,7 @@ std::vector<EqualPoints> take_equal_points(const RowSource& source, const Pca* p
     more.count();
     taken = std::move(more);
     parts -= std::ssize(groups);
-    all.insert(all.end(), groups.begin(), groups.end());
+    all.taken.insert(all.taken.end(), groups.begin(), groups.end());
   }
   return all;
 }

@@ -5,6 +5,7 @@
 #include <limits>
 #include <numeric>
 
+#include "base/random.h"
 #include "base/threads.h"
 #include "cluster/balance.h"
 #include "cluster/kernels.h"
@@ -65,7 +66,11 @@ void price_groups(std::span<const EqualPoints> groups, MatrixView centroids, int
   const int64_t depth = centroids.cols, count = std::ssize(groups);
   const MatrixView others = centroids.slice(0, first);
   const auto of_others = prices.first(static_cast<size_t>(first));
-  std::vector<double> scores, margins;
+  const auto apart = [&](size_t point, size_t centroid) {
+    return squared_distance(groups[point].point.data(),
+                            centroids.row(first + static_cast<int64_t>(centroid)), depth);
+  };
+  std::vector<double> scores, margins;  // at the groups' own points
   for (const EqualPoints& group : groups) {
     const float* point = group.point.data();
     const double least = least_score(point, others, of_others, [](int64_t) { return true; });
@@ -77,14 +82,79 @@ void price_groups(std::span<const EqualPoints> groups, MatrixView centroids, int
     for (size_t j = 0; j < groups.size(); ++j) {
       for (size_t i = 0; i < groups.size(); ++i) {
         if (i == j) continue;
-        const double apart =
-            squared_distance(groups[i].point.data(), groups[j].point.data(), depth);
-        scores[j] = std::min(scores[j], apart + scores[i] - margins[j]);
+        scores[j] = std::min(scores[j], scores[i] - apart(i, i) + apart(j, i) - margins[j]);
       }
     }
   }
   for (size_t j = 0; j < scores.size(); ++j) {
-    prices[static_cast<size_t>(first) + j] = static_cast<float>(scores[j]);
+    prices[static_cast<size_t>(first) + j] = static_cast<float>(scores[j] - apart(j, j));
+  }
+}
+
+/// Moves the centroids from `first` on, one a group, to where fewest of the others' points go to
+/// them. Groups amid the others' points cannot be alone: the best that a rule of centroids can do
+/// is a plane through the group, and such a plane has the least beyond it that is at a right angle
+/// to the way from most of the nearest part's points, or to some other way.
+void turn_away(PointStream& points, std::span<const EqualPoints> groups, int64_t first,
+               std::span<const float> prices, Tensor& centroids) {
+  constexpr int chances = 64;
+  const MatrixView probes = points.probes().view(), all = matrix_view(centroids);
+  const int64_t depth = all.cols;
+  const auto distance = supported_kernels()[0].squared_distance;
+  const auto of_others = prices.first(static_cast<size_t>(first));
+  std::vector<float> least(static_cast<size_t>(probes.rows), std::numeric_limits<float>::max());
+  parallel_for(probes.rows, 64, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      float& score = least[static_cast<size_t>(i)];
+      for (int64_t c = 0; c < first; ++c) {
+        score = std::min(
+            score, distance(probes.row(i), all.row(c), depth) + of_others[static_cast<size_t>(c)]);
+      }
+    }
+  });
+  Random random(1, RandomUse::kmeans, 8);
+  for (size_t j = 0; j < groups.size(); ++j) {
+    const float* point = groups[j].point.data();
+    int64_t nearest = 0;
+    double score = infinity;
+    for (int64_t c = 0; c < first; ++c) {
+      const double now =
+          of_others[static_cast<size_t>(c)] + squared_distance(point, all.row(c), depth);
+      if (now < score) {
+        score = now;
+        nearest = c;
+      }
+    }
+    const float* centre = all.row(nearest);
+    const double way = std::sqrt(squared_distance(point, centre, depth));
+    std::vector<float> best(point, point + depth), trial(best);
+    int64_t fewest = std::numeric_limits<int64_t>::max();
+    for (int chance = -2; chance < chances; ++chance) {
+      // The group's point itself; near the part's centre, towards the point; or any way.
+      double norm = 0;
+      for (int64_t d = 0; d < depth; ++d) {
+        float& value = trial[static_cast<size_t>(d)];
+        value = chance < 0 ? point[d] - centre[d] : random.normal();
+        norm += double{value} * double{value};
+      }
+      const double step = chance == -2 ? 1 : norm > 0 ? 0.1 * way / std::sqrt(norm) : 0;
+      for (int64_t d = 0; d < depth; ++d) {
+        float& value = trial[static_cast<size_t>(d)];
+        value = static_cast<float>(double{centre[d]} + step * double{value});
+      }
+      const auto price = static_cast<float>(score - squared_distance(point, trial.data(), depth));
+      int64_t won = 0;
+      for (int64_t i = 0; i < probes.rows; ++i) {
+        won += distance(probes.row(i), trial.data(), depth) + price < least[static_cast<size_t>(i)]
+                   ? 1
+                   : 0;
+      }
+      if (won >= fewest) continue;
+      fewest = won;
+      best = trial;
+    }
+    std::ranges::copy(best,
+                      centroids.as<float>().data() + (first + static_cast<int64_t>(j)) * depth);
   }
 }
 
@@ -172,7 +242,7 @@ int64_t move_empty_parts(const PointStream& points, const std::vector<Farthest>&
 KMeansResult add_equal_points(PointStream& points, const RowSource& source, const Pca* pca,
                               KMeansResult fit, std::span<const EqualPoints> groups,
                               const PartsWanted& wanted) {
-  constexpr int rounds = 8;
+  constexpr int rounds = 14;
   const int64_t depth = points.cols(), fitted = std::ssize(fit.prices), count = std::ssize(groups);
   const int64_t fitted_parts = std::ssize(fit.sizes);
   const int64_t empty = std::max<int64_t>(0, wanted.parts - fitted_parts - count);
@@ -185,9 +255,9 @@ KMeansResult add_equal_points(PointStream& points, const RowSource& source, cons
   }
   for (int64_t e = 0; e < empty; ++e)
     std::copy_n(values, depth, values + (fitted + count + e) * depth);
-  result.centroids = std::move(centroids);
-  const MatrixView all = matrix_view(result.centroids);
-  result.assignment.assign(static_cast<size_t>(points.rows()), UINT16_MAX);
+  const MatrixView all = matrix_view(centroids);
+  std::vector<uint16_t> assignment = std::move(result.assignment);
+  assignment.assign(static_cast<size_t>(points.rows()), UINT16_MAX);
 
   std::vector<float> prices = std::move(result.prices);
   prices.resize(static_cast<size_t>(all.rows));
@@ -203,6 +273,7 @@ KMeansResult add_equal_points(PointStream& points, const RowSource& source, cons
   }
   const PartsWanted complete{wanted.tolerance, part_of, fitted_parts + count + empty};
   int64_t least_excess = std::numeric_limits<int64_t>::max();
+  bool best_is_last = true;
   for (int round = 0; round < rounds; ++round) {
     price_groups(groups, all, fitted, prices);
     double most = 1;
@@ -214,22 +285,24 @@ KMeansResult add_equal_points(PointStream& points, const RowSource& source, cons
     for (int64_t e = fitted + count; e < all.rows; ++e) {
       prices[static_cast<size_t>(e)] = static_cast<float>(prices[0] + most);
     }
-    std::vector<uint16_t> assignment(result.assignment.size(), UINT16_MAX);
     const PassTotals totals = assign_all(points, {all, prices}, assignment);
     const std::vector<int64_t> sizes = sizes_of(totals, complete);
     const int64_t excess = range.excess(std::span(sizes).first(static_cast<size_t>(fitted_parts)));
-    const bool better = excess < least_excess;
-    if (better) {
+    best_is_last = excess < least_excess;
+    if (best_is_last) {
       least_excess = excess;
+      result.centroids = centroids.clone();
       result.prices = prices;
-      result.assignment = std::move(assignment);
       finish(totals, complete, result);
     }
     if (excess == 0 || wanted.tolerance == 0 || round + 1 == rounds) break;
+    if (round % 2 == 0) {
+      turn_away(points, groups, fitted, of_fit, centroids);
+      continue;
+    }
     RowSet lone(points.rows());
-    const auto& found = better ? result.assignment : assignment;
-    for (size_t i = 0; i < found.size(); ++i) {
-      if (found[i] >= fitted) lone.insert(static_cast<int64_t>(i));
+    for (size_t i = 0; i < assignment.size(); ++i) {
+      if (assignment[i] >= fitted) lone.insert(static_cast<int64_t>(i));
     }
     lone.count();
     const RemainingRows rest(source, lone);
@@ -239,6 +312,10 @@ KMeansResult add_equal_points(PointStream& points, const RowSource& source, cons
         {.tolerance = wanted.tolerance / 2, .part_of = wanted.part_of, .parts = fitted_parts},
         of_fit);
   }
+  if (!best_is_last) {
+    assign_all(points, {matrix_view(result.centroids), result.prices}, assignment);
+  }
+  result.assignment = std::move(assignment);
   return result;
 }
 

@@ -12,8 +12,8 @@ namespace hardmoe {
 
 /// What all parts are to be in the end.
 struct PartsWanted {
-  double tolerance = 0;               ///< 0: whatever comes
-  std::span<const uint16_t> part_of;  ///< of each centroid; empty: each is a part
+  double tolerance = 0;                    ///< 0: whatever comes
+  std::span<const uint16_t> part_of = {};  ///< of each centroid; empty: each is a part
   int64_t parts = 0;
 };
 

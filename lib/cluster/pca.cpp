@@ -48,16 +48,20 @@ Moments moments_of(PointStream& rows) {
 
 /// What rounding gives a direction in variance at most. A value x is wrong by less than its share
 /// of x, and what many are wrong by together is the larger the fewer rows there are for a dimension
-/// (Marchenko & Pastur 1967).
+/// (Marchenko & Pastur 1967). And sums of products in float32 are wrong by a share of the columns'
+/// variance.
 double rounding_variance(const Moments& moments, const Eigen::VectorXd& direction, double count,
                          double rounding) {
-  double square = 0;
+  constexpr double sum_of_some = 1e-6, some = 256;  // what one such sum may be wrong by
+  const double sums = sum_of_some / std::sqrt(std::max(1.0, count / some));
+  double square = 0, variance = 0;
   for (Eigen::Index d = 0; d < direction.size(); ++d) {
-    const double mean = moments.mean[static_cast<size_t>(d)];
-    square += direction(d) * direction(d) * (mean * mean + moments.covariance(d, d));
+    const double mean = moments.mean[static_cast<size_t>(d)], weight = direction(d) * direction(d);
+    square += weight * (mean * mean + moments.covariance(d, d));
+    variance += weight * moments.covariance(d, d);
   }
   const double chance = 1 + std::sqrt(static_cast<double>(direction.size()) / count);
-  return rounding * rounding * square * chance * chance;
+  return std::max(rounding * rounding * square * chance * chance, sums * variance);
 }
 
 }  // namespace
@@ -81,22 +85,18 @@ Pca fit_pca(PointStream& rows, int64_t components, bool whiten, double rounding)
   if (solver.info() != Eigen::Success) fail("PCA: the eigenvalues did not converge");
   const auto& values = solver.eigenvalues();  // ascending
   pca.total_variance = values.sum();
-  // What sums in float32 may be wrong by.
-  const double negligible = 1e-10 * std::max(values.maxCoeff(), 0.0);
-  const auto varies = [&](int64_t p) {
-    const double variance = values(inputs - 1 - p);
-    return variance > negligible &&
-           variance > rounding_variance(moments, solver.eigenvectors().col(inputs - 1 - p),
-                                        static_cast<double>(rows.rows()), rounding);
-  };
-  int64_t kept = whiten ? 0 : components;
-  while (kept < components && varies(kept)) ++kept;
-  kept = std::max<int64_t>(kept, 1);
+  std::vector<int64_t> kept;  // of values
+  for (int64_t from = inputs - 1; from >= 0 && std::ssize(kept) < components; --from) {
+    if (!whiten || values(from) > rounding_variance(moments, solver.eigenvectors().col(from),
+                                                    static_cast<double>(rows.rows()), rounding)) {
+      kept.push_back(from);
+    }
+  }
+  if (kept.empty()) kept.push_back(inputs - 1);
 
-  pca.components = Tensor(DType::f32, {kept, inputs});
+  pca.components = Tensor(DType::f32, {std::ssize(kept), inputs});
   float* target = pca.components.as<float>().data();
-  for (int64_t p = 0; p < kept; ++p) {
-    const int64_t from = inputs - 1 - p;
+  for (const int64_t from : kept) {
     const auto direction = solver.eigenvectors().col(from);
     const double variance = std::max(values(from), 0.0);
     pca.variance.push_back(variance);
@@ -105,7 +105,7 @@ Pca fit_pca(PointStream& rows, int64_t components, bool whiten, double rounding)
     double scale = direction(largest) < 0 ? -1 : 1;
     if (whiten) scale = variance > 0 ? scale / std::sqrt(variance) : 0;
     for (int64_t d = 0; d < inputs; ++d) {
-      target[p * inputs + d] = static_cast<float>(scale * direction(d));
+      *target++ = static_cast<float>(scale * direction(d));
     }
   }
   return pca;

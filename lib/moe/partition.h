@@ -2,7 +2,9 @@
 //
 //   assignment.npy      uint16, N: the expert of each image of the split that was embedded
 //   gater.safetensors   the rule for other images (moe/gater.h)
-//   partition.json      method, experts, images, sizes, imbalance, inertia, iterations, seed, …
+//   partition.json      method, experts, images, sizes, imbalance, inertia, iterations, seed, …;
+//                       dimensions: kept; equal_rows: images of each group of equal embeddings that
+//                       is more than an expert may have
 #pragma once
 
 #include <cstdint>
@@ -41,6 +43,7 @@ struct Partition {
 struct PartitionState {
   std::optional<Pca> pca;
   int64_t points = 0;  ///< images that are fitted: all, or those that no group of equal ones takes
+  int attempt = 0;     ///< which of partition_by_kmeans's
   KMeansState kmeans;
 };
 

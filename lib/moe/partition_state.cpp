@@ -53,7 +53,13 @@ void save_partition_state(const std::filesystem::path& folder, const PartitionSt
   StateDict tensors = {{"centroids", kmeans.centroids},
                        {"prices", Tensor::from(kmeans.prices, {clusters})},
                        {"last.centroids", kmeans.last_centroids},
-                       {"last.prices", Tensor::from(kmeans.last_prices, {clusters})}};
+                       {"last.prices", Tensor::from(kmeans.last_prices, {clusters})},
+                       {"attempt", Tensor::from(std::vector<int32_t>{state.attempt}, {1})}};
+  if (!kmeans.best_prices.empty()) {
+    tensors["best.centroids"] = kmeans.best_centroids;
+    tensors["best.prices"] = Tensor::from(kmeans.best_prices, {clusters});
+    tensors["best.off"] = Tensor::from(std::vector<int64_t>{kmeans.best_off}, {1});
+  }
   Json iterations = Json::array();
   for (const auto& iteration : kmeans.iterations) iterations.push_back(iteration_json(iteration));
   Metadata metadata = {{"iterations", iterations.dump()}};
@@ -89,12 +95,21 @@ std::optional<PartitionState> load_partition_state(const std::filesystem::path& 
     pca.total_variance = require_tensor(tensors, "pca.total_variance", where).as<double>()[0];
     pca.whitened = metadata["whitened"] == "true";
   }
+  const Shape one = {1};
+  if (tensors.contains("attempt")) {
+    state.attempt = require_tensor(tensors, "attempt", where, &one).as<int32_t>()[0];
+  }
   KMeansState& kmeans = state.kmeans;
   kmeans.centroids = require_tensor(tensors, "centroids", where);
   const Shape shape = kmeans.centroids.shape();
   kmeans.last_centroids = require_tensor(tensors, "last.centroids", where, &shape);
   kmeans.prices = floats(tensors, "prices", where, shape.at(0));
   kmeans.last_prices = floats(tensors, "last.prices", where, shape.at(0));
+  if (tensors.contains("best.prices")) {
+    kmeans.best_centroids = require_tensor(tensors, "best.centroids", where, &shape);
+    kmeans.best_prices = floats(tensors, "best.prices", where, shape.at(0));
+    kmeans.best_off = require_tensor(tensors, "best.off", where, &one).as<int64_t>()[0];
+  }
   for (const Json& iteration : parse_json(metadata["iterations"], where)) {
     kmeans.iterations.push_back(parse_iteration(iteration, where));
   }
