@@ -173,6 +173,11 @@ void finish(const PassTotals& totals, const PartsWanted& wanted, KMeansResult& r
   result.balanced = wanted.tolerance == 0 || sizes_within(result.sizes, wanted.tolerance);
 }
 
+SizeRange range_about_mean(std::span<const int64_t> sizes, double tolerance) {
+  const int64_t sum = std::accumulate(sizes.begin(), sizes.end(), int64_t{0});
+  return {static_cast<double>(sum) / static_cast<double>(sizes.size()), tolerance};
+}
+
 /// A part's point that is farthest from its centroid.
 struct Farthest {
   float square = 0;
@@ -272,7 +277,8 @@ KMeansResult add_equal_points(PointStream& points, const RowSource& source, cons
     part_of.push_back(static_cast<uint16_t>(fitted_parts + c));
   }
   const PartsWanted complete{wanted.tolerance, part_of, fitted_parts + count + empty};
-  int64_t least_excess = std::numeric_limits<int64_t>::max();
+  // Unequal among themselves, and unlike what they would be with the groups alone.
+  std::pair<int64_t, int64_t> least = {std::numeric_limits<int64_t>::max(), 0};
   bool best_is_last = true;
   for (int round = 0; round < rounds; ++round) {
     price_groups(groups, all, fitted, prices);
@@ -287,10 +293,13 @@ KMeansResult add_equal_points(PointStream& points, const RowSource& source, cons
     }
     const PassTotals totals = assign_all(points, {all, prices}, assignment);
     const std::vector<int64_t> sizes = sizes_of(totals, complete);
-    const int64_t excess = range.excess(std::span(sizes).first(static_cast<size_t>(fitted_parts)));
-    best_is_last = excess < least_excess;
+    const auto of_others = std::span(sizes).first(static_cast<size_t>(fitted_parts));
+    const int64_t excess = range.excess(of_others);
+    const int64_t unequal =
+        excess > 0 ? range_about_mean(of_others, wanted.tolerance).excess(of_others) : 0;
+    best_is_last = std::pair(unequal, excess) < least;
     if (best_is_last) {
-      least_excess = excess;
+      least = {unequal, excess};
       result.centroids = centroids.clone();
       result.prices = prices;
       finish(totals, complete, result);

@@ -90,7 +90,7 @@ TEST(EqualEmbeddings, HaveAnExpertAndTheRestIsEqual) {
         }
         EXPECT_EQ(partition.equal_rows, (std::vector<int64_t>{count}));
         EXPECT_FALSE(partition.balanced);
-        expect_rest_equal(partition, made, 10);
+        expect_rest_equal(partition, made, 100);
       }
     }
   }
