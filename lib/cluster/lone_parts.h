@@ -6,16 +6,9 @@
 #include <vector>
 
 #include "cluster/equal_points.h"
-#include "cluster/kmeans.h"
+#include "cluster/fill_parts.h"
 
 namespace hardmoe {
-
-/// What all parts are to be in the end.
-struct PartsWanted {
-  double tolerance = 0;                    ///< 0: whatever comes
-  std::span<const uint16_t> part_of = {};  ///< of each centroid; empty: each is a part
-  int64_t parts = 0;
-};
 
 /// `fit`, of the points that are not in `taken`, with a part for each group of equal points, after
 /// its own, and parts without points where K, `wanted.parts`, is more than that. Where a group's
@@ -25,9 +18,5 @@ struct PartsWanted {
 KMeansResult add_equal_points(PointStream& points, const RowSource& source, const Pca* pca,
                               KMeansResult fit, std::span<const EqualPoints> groups,
                               const PartsWanted& wanted);
-
-/// Gives parts without points one from a large part each, the farthest from its centroid, as long
-/// as there are different points; and fits prices again where a tolerance is wanted.
-void fill_empty_parts(PointStream& points, const PartsWanted& wanted, KMeansResult& result);
 
 }  // namespace hardmoe

@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "base/log.h"
+#include "cluster/fill_parts.h"
 #include "cluster/lone_parts.h"
 #include "cluster/price_search.h"
 

@@ -6,7 +6,7 @@
 #include <set>
 
 #include "base/random.h"
-#include "cluster/lone_parts.h"
+#include "cluster/fill_parts.h"
 
 namespace hardmoe {
 namespace {
@@ -137,7 +137,7 @@ TEST(EqualPoints, SayHowManyPartsCouldBeEqual) {
   EXPECT_EQ(most_balanced_parts(10, 4, 0.05), 3);  // 3, 3 and 4
 }
 
-TEST(LoneParts, EmptyPartsAreGivenPointsWhileThereAreDifferentOnes) {
+TEST(FillParts, EmptyPartsAreGivenPointsWhileThereAreDifferentOnes) {
   // Four places, all points at first in one part of five.
   Tensor points(DType::f32, {400, 2});
   for (int64_t i = 0; i < 400; ++i) {
