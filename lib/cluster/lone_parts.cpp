@@ -5,6 +5,7 @@
 #include <limits>
 #include <numeric>
 
+#include "base/signals.h"
 #include "cluster/balance.h"
 #include "cluster/lone_scores.h"
 #include "cluster/price_search.h"
@@ -57,6 +58,7 @@ KMeansResult add_equal_points(PointStream& points, const RowSource& source, cons
   std::pair<int64_t, int64_t> least = {std::numeric_limits<int64_t>::max(), 0};
   bool best_is_last = true;
   for (int round = 0; round < rounds; ++round) {
+    throw_if_interrupted();
     price_groups(groups, all, fitted, prices);
     double most = 1;
     for (int64_t c = 0; c < fitted + count; ++c) {

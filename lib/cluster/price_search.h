@@ -38,6 +38,10 @@ struct SizeRange {
   double target;
   int64_t least, most;
   SizeRange(double target, double tolerance);
+  /// What a search may aim at: whole numbers next to (1 ± tolerance)·target on the far side.
+  static SizeRange around(double target, double tolerance);
+  /// What both hold.
+  SizeRange within(const SizeRange& other) const;
   bool holds(int64_t size) const { return size >= least && size <= most; }
   /// The sum of what parts have beyond the range.
   int64_t excess(std::span<const int64_t> sizes) const;

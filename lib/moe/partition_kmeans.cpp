@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "base/log.h"
+#include "base/signals.h"
 #include "cluster/fill_parts.h"
 #include "cluster/lone_parts.h"
 #include "cluster/price_search.h"
@@ -127,8 +128,8 @@ GroupedFit fit_attempt(const RowSource& features, PointStream& points, int64_t s
     if (attempt.anchors && attempt.seed == 0 && groups.left.empty()) return {};
     return fit_experts(points, config.experts, groups.left, attempt, run, partition);
   }
-  log_info("{} of equal embeddings have an expert of their own; the fit is of {} other images",
-           points.rows() - taken.left(), taken.left());
+  log_info("{} images have equal embeddings and {} experts of their own; the fit is of the others",
+           points.rows() - taken.left(), groups.taken.size());
   GroupedFit found;
   const auto experts = std::min<int64_t>(config.experts - std::ssize(groups.taken), taken.left());
   if (taken.left() > 0) {
@@ -167,6 +168,7 @@ GroupedFit fit_best(const RowSource& features, PointStream& points, int64_t spar
   const double tolerance = partition.config.tolerance;
   GroupedFit best;
   for (const Attempt& attempt : attempts) {
+    throw_if_interrupted();
     GroupedFit found = fit_attempt(features, points, spare, attempt, run, partition);
     if (found.result.sizes.empty()) continue;
     if (best.result.sizes.empty() || unevenness(found, tolerance) < unevenness(best, tolerance)) {
