@@ -72,7 +72,10 @@ void run(const Options& options, Config& config) {
                .writes = partition_files()});
   if (stage.done()) {
     log_info("{}: done already", options.out.string());
-    fmt::print("{}", describe(load_partition(options.out)));
+    const Partition done = load_partition(options.out);
+    if (base.empty()) warn_if_unequal(done);
+    warn_of_small(done);
+    fmt::print("{}", describe(done));
     return;
   }
   Partition partition;

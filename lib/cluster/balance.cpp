@@ -94,9 +94,13 @@ bool set_next_reach(const PriceSearch::Result& found, const SizeRange& wanted, P
 /// A sample's sizes are uncertain, so that no more than an idea of the prices comes of them; those
 /// of all points leave something for the rounding of the final scores.
 SizeGoal size_goal(double target, int64_t points, const PriceParams& params) {
-  const SizeRange wanted(target, 0.9 * params.tolerance);
-  if (!params.rough) return {wanted, SizeRange(target, 0.98 * params.tolerance), INT64_MAX};
-  return {wanted, SizeRange(target, 2.5 * params.tolerance), points / 200};
+  const SizeRange wanted = SizeRange::around(target, 0.9 * params.tolerance);
+  if (params.rough) {
+    return {wanted, SizeRange::around(target, 2.5 * params.tolerance), points / 200};
+  }
+  const SizeRange all(target, params.tolerance);
+  return {wanted.within(all), SizeRange::around(target, 0.98 * params.tolerance).within(all),
+          INT64_MAX};
 }
 
 /// So much that going over candidates in all rounds takes about as long as finding them, K·D

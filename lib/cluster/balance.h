@@ -11,7 +11,7 @@
 namespace hardmoe {
 
 struct PriceParams {
-  double tolerance = 0.05;  ///< wanted: sizes within (1 ± tolerance)·N/K, rounded outwards
+  double tolerance = 0.05;  ///< wanted: sizes that sizes_within
   int rounds = 150;         ///< price changes tried a pass over the points
   int passes = 16;          ///< passes over the points at most
   /// Parts made of several centroids each: the part of each centroid, below `parts`. Their
@@ -47,7 +47,8 @@ PriceFit fit_prices(MatrixView points, MatrixView centroids, const PriceParams& 
 /// that results do not depend on what a machine has.
 int64_t boundary_bytes(int64_t rows);
 
-/// Whether each size is within (1 ± tolerance)·N/K, rounded outwards to whole points.
+/// Whether each size is from min(⌊N/K⌋, ⌈(1 − tolerance)·N/K⌉) to max(⌈N/K⌉, ⌊(1 +
+/// tolerance)·N/K⌋).
 bool sizes_within(std::span<const int64_t> sizes, double tolerance);
 
 }  // namespace hardmoe

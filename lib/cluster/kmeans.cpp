@@ -24,16 +24,18 @@ int64_t member(std::span<const uint16_t> assignment, int64_t part, int64_t nth) 
 }
 
 /// Gives each empty part half of the largest: the two centroids are set apart on either side of the
-/// old one, along the line to one of its points, and share its price. Returns how many.
+/// old one, along the line to one of its points, and share its price; not the last `fixed`. Returns
+/// how many.
 int64_t split_largest(const PointStream& points, std::span<const uint16_t> assignment,
-                      const std::vector<int64_t>& sizes, Random random, Tensor& centroids,
-                      std::span<float> prices) {
+                      const std::vector<int64_t>& sizes, int64_t fixed, Random random,
+                      Tensor& centroids, std::span<float> prices) {
   float* rows = centroids.as<float>().data();
   const int64_t depth = points.cols();
   std::vector<float> point(static_cast<size_t>(depth));
   std::vector<int64_t> left = sizes;  // halved with each split; 0 for parts that are given a half
+  std::fill(left.end() - fixed, left.end(), 0);
   int64_t count = 0;
-  for (size_t empty = 0; empty < sizes.size(); ++empty) {
+  for (size_t empty = 0; empty < sizes.size() - static_cast<size_t>(fixed); ++empty) {
     if (sizes[empty] != 0) continue;
     const auto found = std::max_element(left.begin(), left.end());
     if (*found < 2) break;
@@ -73,6 +75,10 @@ void check(const PointStream& points, const KMeansParams& params) {
     fail_usage("k-means: starting centroids of shape {}, expected {}",
                to_string(params.start->shape()), to_string(wanted));
   }
+  if (params.fixed < 0 || params.fixed > (params.start != nullptr ? params.clusters : 0)) {
+    fail_usage("k-means: {} of {} starting centroids cannot be fixed", params.fixed,
+               params.start != nullptr ? params.clusters : 0);
+  }
 }
 
 /// Points that set the prices between iterations.
@@ -111,17 +117,27 @@ KMeansState starting_state(const PointStream& points, const KMeansParams& params
   return state;
 }
 
-/// Moves centroids to the means of their parts; those of empty ones stay.
-void move_to_means(const PassTotals& totals, Tensor& centroids) {
+/// Moves centroids to the means of their parts; those of empty ones stay, and the last `fixed`.
+void move_to_means(const PassTotals& totals, int64_t fixed, Tensor& centroids) {
   float* rows = centroids.as<float>().data();
   const size_t depth = totals.sums.size() / totals.sizes.size();
-  for (size_t c = 0; c < totals.sizes.size(); ++c) {
+  for (size_t c = 0; c < totals.sizes.size() - static_cast<size_t>(fixed); ++c) {
     if (totals.sizes[c] == 0) continue;
     const double scale = 1.0 / static_cast<double>(totals.sizes[c]);
     for (size_t i = c * depth; i < (c + 1) * depth; ++i) {
       rows[i] = static_cast<float>(totals.sums[i] * scale);
     }
   }
+}
+
+/// Remembers the rule of this iteration if its parts are as near to equal as any before.
+void keep_best(const KMeansIteration& now, int64_t points, KMeansState& state) {
+  const int64_t mean = points / std::ssize(state.prices);
+  const int64_t off = std::max(now.largest - mean, mean - now.smallest);
+  if (off > state.best_off) return;
+  state.best_off = off;
+  state.best_centroids = state.last_centroids;
+  state.best_prices = state.last_prices;
 }
 
 }  // namespace
@@ -173,12 +189,13 @@ KMeansFit fit_centroids(PointStream& points, const KMeansParams& params,
     state.last_prices = state.prices;
     const PassTotals totals = assign_all(points, {matrix_view(state.centroids), state.prices},
                                          fit.assignment, fit.memory.get());
-    move_to_means(totals, state.centroids);
+    move_to_means(totals, params.fixed, state.centroids);
     const auto [least, most] = std::minmax_element(totals.sizes.begin(), totals.sizes.end());
     KMeansIteration report{
         .inertia = totals.inertia, .smallest = *least, .largest = *most, .moved = totals.moved};
+    if (balanced) keep_best(report, points.rows(), state);
     report.reseeded = split_largest(
-        points, fit.assignment, totals.sizes,
+        points, fit.assignment, totals.sizes, params.fixed,
         Random(params.seed, RandomUse::kmeans, 16 + static_cast<uint64_t>(state.iterations.size())),
         state.centroids, state.prices);
     report.seconds = now_seconds() - start_seconds;
@@ -186,54 +203,6 @@ KMeansFit fit_centroids(PointStream& points, const KMeansParams& params,
     if (observe) observe(state);
   }
   return fit;
-}
-
-KMeansResult assign_parts(PointStream& points, KMeansFit fit, const KMeansParams& params,
-                          std::span<const uint16_t> part_of, int64_t parts) {
-  KMeansState& state = fit.state;
-  const MatrixView centroids = matrix_view(state.centroids);
-  const double tolerance = params.tolerance;
-  if (part_of.empty()) parts = centroids.rows;
-  if (tolerance > 0) {
-    PriceReach reach;
-    if (const int64_t count = PriceSample::size_for_all(points.rows(), points.cols(), parts);
-        count < points.rows()) {
-      PriceSample sample(points, count, Random(params.seed, RandomUse::kmeans, 4));
-      std::vector<int64_t> corrections;
-      if (!state.iterations.empty()) {
-        corrections = sample.corrections({matrix_view(state.last_centroids), state.last_prices},
-                                         fit.assignment);
-      }
-      reach = fit_prices(sample.points(), centroids,
-                         {.tolerance = rough_tolerance(tolerance, count, parts),
-                          .part_of = part_of,
-                          .parts = parts,
-                          .rough = true,
-                          .corrections = corrections},
-                         state.prices)
-                  .reach;
-    }
-    fit_prices(
-        points, centroids,
-        {.tolerance = tolerance, .part_of = part_of, .parts = parts, .reach = std::move(reach)},
-        state.prices);
-  }
-  KMeansResult result;
-  result.assignment = std::move(fit.assignment);
-  PassTotals totals =
-      assign_all(points, {centroids, state.prices}, result.assignment, fit.memory.get());
-  result.inertia = totals.inertia;
-  if (part_of.empty()) {
-    result.sizes = std::move(totals.sizes);
-  } else {
-    result.sizes.assign(static_cast<size_t>(parts), 0);
-    for (size_t c = 0; c < part_of.size(); ++c) result.sizes[part_of[c]] += totals.sizes[c];
-  }
-  result.balanced = tolerance == 0 || sizes_within(result.sizes, tolerance);
-  result.centroids = std::move(state.centroids);
-  result.prices = std::move(state.prices);
-  result.iterations = std::move(state.iterations);
-  return result;
 }
 
 KMeansResult kmeans(PointStream& points, const KMeansParams& params,
@@ -254,9 +223,9 @@ KMeansResult kmeans(MatrixView points, const KMeansParams& params,
 int64_t kmeans_bytes(int64_t rows, int64_t cols, int64_t block_rows, const KMeansParams& params) {
   const int64_t clusters = params.clusters;
   const int64_t assignment = 2 * rows;
-  // Centroids four times (now, last, made ready, remembered), their sums in float64 twice (total,
-  // one block's).
-  const int64_t tables = clusters * cols * (4 * 4 + 2 * 8) + clusters * 64;
+  // Centroids six times (now, last, best, result, made ready, remembered), their sums in float64
+  // twice (total, one block's).
+  const int64_t tables = clusters * cols * (6 * 4 + 2 * 8) + clusters * 64;
   const int64_t block = block_rows * (16 + cols * 8 / 512);  // parts, order, waiting sums
   const int64_t start_points = std::max(params.start_sample, 8 * clusters);
   const int64_t start = std::min(rows, start_points) * (cols + 16) * 4;

@@ -31,6 +31,7 @@ struct KMeansParams {
   int64_t start_sample = 16384;  ///< points k-means++ draws from, or 16 a cluster
   KMeansStart start_rule = KMeansStart::automatic;
   const Tensor* start = nullptr;  ///< centroids to begin from, K×D float32; null: by start_rule
+  int64_t fixed = 0;              ///< the last of these that stay where they are
 };
 
 /// One pass over all points, under the centroids it began with.
@@ -51,6 +52,11 @@ struct KMeansState {
   /// The rule that the last iteration assigned by, from which its assignment can be made again.
   Tensor last_centroids;
   std::vector<float> last_prices;
+  /// Of a balanced fit, the rule of the iteration whose parts were nearest to equal, and by how
+  /// many points one of them was off at most.
+  Tensor best_centroids;
+  std::vector<float> best_prices;
+  int64_t best_off = INT64_MAX;
 };
 
 /// A state and what the passes before it left, which makes the next one faster.
@@ -80,8 +86,9 @@ KMeansFit fit_centroids(PointStream& points, const KMeansParams& params,
                         const KMeansState* resume = nullptr);
 
 /// The assignment by fitted centroids, their prices fitted to all points first (and before that to
-/// many of them) where a tolerance is asked for. `part_of` and `parts` as in PriceParams: it is the
-/// parts that are made equal then.
+/// many of them) where a tolerance is asked for; where that is not met, by those of the iteration
+/// whose parts were nearest to equal, if it comes nearer. `part_of` and `parts` as in PriceParams:
+/// it is the parts that are made equal then.
 KMeansResult assign_parts(PointStream& points, KMeansFit fit, const KMeansParams& params,
                           std::span<const uint16_t> part_of = {}, int64_t parts = 0);
 

@@ -1,7 +1,11 @@
 #include "cluster/matrix_view.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <bit>
+#include <cmath>
+#include <limits>
 #include <vector>
 
 #include "base/error.h"
@@ -13,6 +17,13 @@ namespace {
 
 constexpr int64_t segment_rows = 1024;  // fewer are not worth a thread's start
 constexpr int64_t segment_memory = int64_t{256} << 20;
+
+HARDMOE_VECTOR_KERNEL
+bool any_beyond(const float* values, int64_t count, float most) {
+  uint32_t found = 0;
+  for (int64_t d = 0; d < count; ++d) found |= std::abs(values[d]) <= most ? 0U : 1U;
+  return found != 0;
+}
 
 HARDMOE_VECTOR_KERNEL
 bool any_not_finite(const float* values, int64_t count) {
@@ -35,14 +46,14 @@ MatrixView matrix_view(const Tensor& tensor) {
   return {tensor.as<float>().data(), tensor.size(0), tensor.size(1)};
 }
 
-int64_t first_row_not_finite(MatrixView matrix) {
+int64_t first_row_beyond(MatrixView matrix, float most) {
   const int64_t segments = segment_count(matrix.rows, 1);
   std::vector<int64_t> found(static_cast<size_t>(segments), -1);
   parallel_for(segments, 1, [&](int64_t begin, int64_t end) {
     for (int64_t s = begin; s < end; ++s) {
       const int64_t last = matrix.rows * (s + 1) / segments;
       for (int64_t row = matrix.rows * s / segments; row < last; ++row) {
-        if (any_not_finite(matrix.row(row), matrix.cols)) {
+        if (any_beyond(matrix.row(row), matrix.cols, most)) {
           found[static_cast<size_t>(s)] = row;
           break;
         }
@@ -51,6 +62,25 @@ int64_t first_row_not_finite(MatrixView matrix) {
   });
   const auto first = std::find_if(found.begin(), found.end(), [](int64_t row) { return row >= 0; });
   return first == found.end() ? -1 : *first;
+}
+
+float most_magnitude(int64_t cols) {
+  // Scores are a few times the square of two rows' distance; and squares of some thousand rows are
+  // added up in float32 before they become float64.
+  constexpr float some = 16384;
+  return std::sqrt(std::numeric_limits<float>::max() / some / static_cast<float>(cols));
+}
+
+std::string range_problem(const float* row, int64_t cols) {
+  if (!all_finite(row, cols)) {
+    return "holds a NaN or an infinity; embed again, and look whether the base's training diverged";
+  }
+  float largest = 0;
+  for (int64_t d = 0; d < cols; ++d) largest = std::max(largest, std::abs(row[d]));
+  return fmt::format(
+      "holds a value of magnitude {:.3g}, and squared distances of such values leave float32; "
+      "multiply the embedding by 1e-{:.0f}",
+      largest, std::ceil(std::log10(double{largest})));
 }
 
 int64_t segment_count(int64_t rows, int64_t bytes_a_segment) {

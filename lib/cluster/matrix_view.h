@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "tensor/tensor.h"
 
@@ -23,8 +24,14 @@ MatrixView matrix_view(const Tensor& tensor);
 
 /// Whether none of `count` values is a NaN or an infinity.
 bool all_finite(const float* values, int64_t count);
-/// The first row with a NaN or an infinity, or -1.
-int64_t first_row_not_finite(MatrixView matrix);
+/// The first row with a value that is not within ±most, as no NaN is; or -1.
+int64_t first_row_beyond(MatrixView matrix, float most);
+/// The largest magnitude of values in rows of `cols` for which squared distances, and what is made
+/// of these, are float32 still.
+float most_magnitude(int64_t cols);
+/// What is wrong with a row that has values beyond most_magnitude, and what to do: "holds a NaN or
+/// an infinity; …".
+std::string range_problem(const float* row, int64_t cols);
 
 /// How a long loop over rows is cut into segments whose partial sums are added in order: by the
 /// number of rows and the bytes one segment needs, never by the number of threads, so that results

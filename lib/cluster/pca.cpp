@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "base/threads.h"
 
 namespace hardmoe {
 namespace {
@@ -45,9 +46,27 @@ Moments moments_of(PointStream& rows) {
   return moments;
 }
 
+/// What rounding gives a direction in variance at most. A value x is wrong by less than its share
+/// of x, and what many are wrong by together is the larger the fewer rows there are for a dimension
+/// (Marchenko & Pastur 1967). And sums of products in float32 are wrong by a share of the columns'
+/// variance.
+double rounding_variance(const Moments& moments, const Eigen::VectorXd& direction, double count,
+                         double rounding) {
+  constexpr double sum_of_some = 1e-6, some = 256;  // what one such sum may be wrong by
+  const double sums = sum_of_some / std::sqrt(std::max(1.0, count / some));
+  double square = 0, variance = 0;
+  for (Eigen::Index d = 0; d < direction.size(); ++d) {
+    const double mean = moments.mean[static_cast<size_t>(d)], weight = direction(d) * direction(d);
+    square += weight * (mean * mean + moments.covariance(d, d));
+    variance += weight * moments.covariance(d, d);
+  }
+  const double chance = 1 + std::sqrt(static_cast<double>(direction.size()) / count);
+  return std::max(rounding * rounding * square * chance * chance, sums * variance);
+}
+
 }  // namespace
 
-Pca fit_pca(PointStream& rows, int64_t components, bool whiten) {
+Pca fit_pca(PointStream& rows, int64_t components, bool whiten, double rounding) {
   const int64_t inputs = rows.cols();
   if (components < 1 || components > inputs) {
     fail_usage("PCA: expected 1 to {} components for rows of {} values, found {}", inputs, inputs,
@@ -66,30 +85,58 @@ Pca fit_pca(PointStream& rows, int64_t components, bool whiten) {
   if (solver.info() != Eigen::Success) fail("PCA: the eigenvalues did not converge");
   const auto& values = solver.eigenvalues();  // ascending
   pca.total_variance = values.sum();
-  const double negligible = 1e-10 * std::max(values.maxCoeff(), 0.0);
+  std::vector<int64_t> kept;  // of values
+  for (int64_t from = inputs - 1; from >= 0 && std::ssize(kept) < components; --from) {
+    if (!whiten || values(from) > rounding_variance(moments, solver.eigenvectors().col(from),
+                                                    static_cast<double>(rows.rows()), rounding)) {
+      kept.push_back(from);
+    }
+  }
+  if (kept.empty()) kept.push_back(inputs - 1);
 
-  pca.components = Tensor(DType::f32, {components, inputs});
+  pca.components = Tensor(DType::f32, {std::ssize(kept), inputs});
   float* target = pca.components.as<float>().data();
-  for (int64_t p = 0; p < components; ++p) {
-    const int64_t from = inputs - 1 - p;
+  for (const int64_t from : kept) {
     const auto direction = solver.eigenvectors().col(from);
     const double variance = std::max(values(from), 0.0);
     pca.variance.push_back(variance);
     Eigen::Index largest = 0;
     direction.cwiseAbs().maxCoeff(&largest);
     double scale = direction(largest) < 0 ? -1 : 1;
-    if (whiten) scale = variance > negligible ? scale / std::sqrt(variance) : 0;
+    if (whiten) scale = variance > 0 ? scale / std::sqrt(variance) : 0;
     for (int64_t d = 0; d < inputs; ++d) {
-      target[p * inputs + d] = static_cast<float>(scale * direction(d));
+      *target++ = static_cast<float>(scale * direction(d));
     }
   }
   return pca;
 }
 
-Pca fit_pca(MatrixView rows, int64_t components, bool whiten, ClusterBackend& backend) {
+Pca fit_pca(MatrixView rows, int64_t components, bool whiten, ClusterBackend& backend,
+            double rounding) {
   const MatrixSource source(rows);
   PointStream stream(source, backend);
-  return fit_pca(stream, components, whiten);
+  return fit_pca(stream, components, whiten, rounding);
+}
+
+Pca centred_at(std::span<const float> centre) {
+  Pca pca;
+  pca.mean = Tensor::from(std::vector<float>(centre.begin(), centre.end()), {std::ssize(centre)});
+  return pca;
+}
+
+void project_rows(const Pca& pca, MatrixView rows, ClusterBackend& backend, float* out) {
+  if (pca.rotates()) {
+    backend.project(*backend.load(rows), pca, out);
+    return;
+  }
+  const float* mean = pca.mean.as<float>().data();
+  parallel_for(rows.rows, 256, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const float* row = rows.row(i);
+      float* target = out + i * rows.cols;
+      for (int64_t d = 0; d < rows.cols; ++d) target[d] = row[d] - mean[d];
+    }
+  });
 }
 
 int64_t pca_bytes(int64_t cols, int64_t block_rows) {
@@ -102,7 +149,7 @@ Tensor transform(const Pca& pca, MatrixView rows, ClusterBackend& backend) {
     fail("PCA: rows of {} values, fitted on {}", rows.cols, pca.inputs());
   }
   Tensor result(DType::f32, {rows.rows, pca.outputs()});
-  backend.project(*backend.load(rows), pca, result.as<float>().data());
+  project_rows(pca, rows, backend, result.as<float>().data());
   return result;
 }
 

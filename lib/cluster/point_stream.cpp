@@ -22,7 +22,8 @@ PointStream::PointStream(const RowSource& source, ClusterBackend& backend, const
       pca_(options.pca),
       cols_(pca_ != nullptr ? pca_->outputs() : source.cols()),
       block_rows_(options.block_rows > 0 ? options.block_rows : backend.block_rows(source.cols())),
-      keep_bytes_(options.keep_bytes) {
+      budget_(options.keep_bytes),
+      keep_bytes_(budget_) {
   if (pca_ != nullptr && source.cols() != pca_->inputs()) {
     fail("PCA: rows of {} values, fitted on {}", source.cols(), pca_->inputs());
   }
@@ -35,6 +36,11 @@ std::unique_ptr<PassMemory> PointStream::make_memory(int64_t clusters) {
   auto memory = backend_.make_memory(rows(), clusters, share);
   keep_bytes_ += share;  // what is left of it
   return memory;
+}
+
+void PointStream::release() {
+  for (Block& block : kept_) block = {};
+  keep_bytes_ = budget_;
 }
 
 void PointStream::for_each(const std::function<bool(const Points&, int64_t)>& body) {
@@ -89,7 +95,7 @@ void PointStream::read(int64_t first, int64_t count, float* out) const {
       source_.read(first + begin, size, rows_.as<float>().data());
       rows.data = rows_.as<float>().data();
     }
-    backend_.project(*backend_.load(rows), *pca_, out + begin * cols_);
+    project_rows(*pca_, rows, backend_, out + begin * cols_);
   }
 }
 
@@ -107,7 +113,7 @@ Tensor PointStream::rows_at(std::span<const int64_t> chosen) const {
       source_.read(chosen[static_cast<size_t>(first + i)], 1, target + i * source_.cols());
     }
     if (pca_ == nullptr) continue;
-    backend_.project(*backend_.load({target, size, source_.cols()}), *pca_, out + first * cols_);
+    project_rows(*pca_, {target, size, source_.cols()}, backend_, out + first * cols_);
   }
   return points;
 }

@@ -37,6 +37,10 @@ class PointStream {
   /// keep blocks; or null.
   std::unique_ptr<PassMemory> make_memory(int64_t clusters);
 
+  /// Gives up the blocks that are kept and what memories took, so that another stream may have as
+  /// much.
+  void release();
+
   /// Calls body(points, the first one's row) for each block in order until it returns false. The
   /// points are there during the call only.
   void for_each(const std::function<bool(const Points&, int64_t)>& body);
@@ -62,7 +66,7 @@ class PointStream {
   const RowSource& source_;
   ClusterBackend& backend_;
   const Pca* pca_;
-  int64_t cols_, block_rows_, keep_bytes_;
+  int64_t cols_, block_rows_, budget_, keep_bytes_;
   std::vector<Block> kept_;
   mutable Tensor rows_;  ///< one block of rows, before projection
   Tensor projected_;     ///< one block of points

@@ -62,8 +62,24 @@ std::vector<int64_t> Parts::sizes(const Boundary& boundary, std::span<const floa
 
 SizeRange::SizeRange(double wanted, double tolerance)
     : target(wanted),
-      least(static_cast<int64_t>(std::floor(wanted * (1 - tolerance)))),
-      most(static_cast<int64_t>(std::ceil(wanted * (1 + tolerance)))) {}
+      least(static_cast<int64_t>(
+          std::min(std::floor(wanted), std::ceil(wanted * (1 - tolerance - rounding))))),
+      most(static_cast<int64_t>(
+          std::max(std::ceil(wanted), std::floor(wanted * (1 + tolerance + rounding))))) {}
+
+SizeRange SizeRange::around(double target, double tolerance) {
+  SizeRange range(target, tolerance);
+  range.least = static_cast<int64_t>(std::floor(target * (1 - tolerance)));
+  range.most = static_cast<int64_t>(std::ceil(target * (1 + tolerance)));
+  return range;
+}
+
+SizeRange SizeRange::within(const SizeRange& other) const {
+  SizeRange range = *this;
+  range.least = std::max(least, other.least);
+  range.most = std::min(most, other.most);
+  return range;
+}
 
 int64_t SizeRange::excess(std::span<const int64_t> sizes) const {
   int64_t sum = 0;

@@ -31,11 +31,17 @@ class Parts {
   PartTree tree_;
 };
 
-/// The range of sizes that will do, rounded outwards so that one exists for few points too.
+/// The sizes that will do: whole numbers within (1 ± tolerance)·target, and those next to the
+/// target, so that there are some for few points too.
 struct SizeRange {
+  static constexpr double rounding = 1e-9;  ///< of the limits: 0.95 · 100 is 95
   double target;
   int64_t least, most;
   SizeRange(double target, double tolerance);
+  /// What a search may aim at: whole numbers next to (1 ± tolerance)·target on the far side.
+  static SizeRange around(double target, double tolerance);
+  /// What both hold.
+  SizeRange within(const SizeRange& other) const;
   bool holds(int64_t size) const { return size >= least && size <= most; }
   /// The sum of what parts have beyond the range.
   int64_t excess(std::span<const int64_t> sizes) const;

@@ -265,12 +265,11 @@ const float* Embedding::view(int64_t first, int64_t count) const {
 /// Passes are in order, so that each row is looked at once.
 void Embedding::check_finite(size_t part, int64_t first, int64_t count, const float* rows) const {
   if (first + count <= finite_) return;
-  if (const int64_t row = first_row_not_finite({rows, count, cols_}); row >= 0) {
+  const MatrixView matrix{rows, count, cols_};
+  if (const int64_t row = first_row_beyond(matrix, most_magnitude(cols_)); row >= 0) {
     if (passages_[part].record) hardmoe::require_as_recorded(*passages_[part].record);
-    fail(
-        "{}: row {} holds a NaN or an infinity; embed again, and look whether the base's training "
-        "diverged",
-        parts_[part].path().string(), first - first_[part] + row);
+    fail("{}: row {} {}", parts_[part].path().string(), first - first_[part] + row,
+         range_problem(matrix.row(row), cols_));
   }
   if (first <= finite_) finite_ = first + count;
 }

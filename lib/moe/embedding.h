@@ -25,7 +25,8 @@ class Embedding final : public RowSource {
 
   int64_t rows() const override { return first_.back(); }
   int64_t cols() const override { return cols_; }
-  /// Throws Error naming the file and row of a NaN or an infinity.
+  /// Throws Error naming the file and row of a NaN, an infinity, or a value whose square leaves
+  /// float32 (most_magnitude).
   void read(int64_t first, int64_t count, float* out) const override;
   /// Of float32 files, as read(); null where the rows are not of one part.
   const float* view(int64_t first, int64_t count) const override;

@@ -280,7 +280,7 @@ void save_gater(const std::filesystem::path& file, const Gater& gater) {
   StateDict tensors;
   if (gater.pca) {
     tensors["pca.mean"] = gater.pca->mean;
-    tensors["pca.components"] = gater.pca->components;
+    if (gater.pca->rotates()) tensors["pca.components"] = gater.pca->components;
   }
   if (gater.centroids.elements() > 0) tensors["centroids"] = gater.centroids;
   tensors["prices"] = Tensor::from(gater.prices, {static_cast<int64_t>(gater.prices.size())});
@@ -330,10 +330,13 @@ Gater load_gater(const std::filesystem::path& file) {
     gater.expert_of = load_expert_of(tensors, where, count, gater.experts);
   }
   int64_t dimensions = gater.inputs;
-  if (tensors.contains("pca.components")) {
-    dimensions = centroids.size(1);
+  const bool rotates = tensors.contains("pca.components");
+  if (rotates || tensors.contains("pca.mean")) {
     gater.pca.emplace();
     gater.pca->mean = require_float(tensors, "pca.mean", where, {gater.inputs});
+  }
+  if (rotates) {
+    dimensions = centroids.size(1);
     gater.pca->components =
         require_float(tensors, "pca.components", where, {dimensions, gater.inputs});
     gater.pca->whitened = metadata["whitened"] == "true";

@@ -1,7 +1,7 @@
 // The gater: which expert an image goes to, from its feature in the base's embedding.
 //
-//   z = (x − mean)·Wᵀ     T(x) = expert of argmin_c ‖z − c‖² + p_c     (Gross et al. 2017, §3;
-//   prices, and several centroids an expert, ours)
+//   z = (x − mean)·Wᵀ (without PCA x − mean)     T(x) = expert of argmin_c ‖z − c‖² + p_c (Gross et
+//   al. 2017, §3; prices, and several centroids an expert, ours)
 //
 // The controls need a rule for unseen images too: `random` draws uniformly by the image's number,
 // and `top_tag`, which cannot know the tags of an unseen image, takes the nearest of the parts'
@@ -41,7 +41,7 @@ struct Gater {
   int64_t experts = 0;
   uint64_t seed = 0;          ///< of random's draws
   int64_t inputs = 0;         ///< D: values of a feature
-  std::optional<Pca> pca;     ///< absent: z = x
+  std::optional<Pca> pca;     ///< absent (older files, random): z = x
   Tensor centroids;           ///< F×P float32; of no elements for random
   std::vector<float> prices;  ///< F (K for random)
   /// F: each centroid's expert; empty: F = K, and each centroid is an expert's own.
@@ -67,8 +67,8 @@ struct Gater {
                                 int64_t first_image = 0) const;
 };
 
-/// As .safetensors: pca.mean, pca.components, centroids, prices, expert_of, splits.*; metadata
-/// kind, experts, seed, inputs.
+/// As .safetensors: pca.mean, pca.components (missing: z = x − pca.mean), centroids, prices,
+/// expert_of, splits.*; metadata kind, experts, seed, inputs.
 void save_gater(const std::filesystem::path& file, const Gater& gater);
 /// Throws Error naming the file and what is missing or of another shape than the rest.
 Gater load_gater(const std::filesystem::path& file);

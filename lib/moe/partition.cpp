@@ -1,15 +1,19 @@
 #include "moe/partition.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "base/random.h"
 #include "base/text.h"
 #include "base/threads.h"
 #include "cluster/balance.h"
 #include "cluster/kernels.h"
+#include "cluster/spread.h"
 #include "data/dataset.h"
+#include "moe/partition_kmeans.h"
 
 namespace hardmoe {
 namespace {
@@ -95,56 +99,6 @@ double inertia_about(PointStream& points, MatrixView means, std::span<const uint
   return sum;
 }
 
-KMeansParams kmeans_params(const PartitionConfig& config, uint64_t seed) {
-  const bool two_level = config.fine > 0;
-  // Fine parts need not be equal, as their experts' prices make the experts equal; but none should
-  // be too large to be grouped.
-  constexpr double fine_tolerance = 0.5;
-  const double tolerance = two_level && config.tolerance > 0
-                               ? std::max(config.tolerance, fine_tolerance)
-                               : config.tolerance;
-  return {.clusters = two_level ? config.fine : config.experts,
-          .iterations = config.iterations,
-          .seed = seed,
-          .tolerance = tolerance};
-}
-
-/// The expert of each fine centroid: near ones together, each expert as many.
-std::vector<uint16_t> group_centroids(const Tensor& centroids, int64_t experts, uint64_t seed) {
-  constexpr double tolerance = 0.05;
-  return kmeans(matrix_view(centroids),
-                {.clusters = experts, .iterations = 50, .seed = seed, .tolerance = tolerance})
-      .assignment;
-}
-
-void partition_by_kmeans(PointStream& points, const PartitionRun& run, Partition& partition) {
-  const PartitionConfig& config = partition.config;
-  PartitionState state{.pca = partition.gater.pca, .kmeans = {}};
-  const auto observe = [&](const KMeansState& now) {
-    if (!run.observe) return;
-    state.kmeans = now;
-    run.observe(state);
-  };
-  KMeansFit fitted = fit_centroids(points, kmeans_params(config, partition.seed), observe,
-                                   run.resume != nullptr ? &run.resume->kmeans : nullptr);
-  if (config.fine > 0) {
-    partition.gater.expert_of =
-        group_centroids(fitted.state.centroids, config.experts, partition.seed);
-  }
-  KMeansParams params = kmeans_params(config, partition.seed);
-  params.tolerance = config.tolerance;  // the experts', also where centroids are many
-  KMeansResult found =
-      assign_parts(points, std::move(fitted), params, partition.gater.expert_of, config.experts);
-  for (uint16_t& part : found.assignment) {
-    if (config.fine > 0) part = partition.gater.expert_of[part];
-  }
-  partition.assignment = std::move(found.assignment);
-  partition.inertia = found.inertia;
-  partition.iterations = std::move(found.iterations);
-  partition.gater.centroids = std::move(found.centroids);
-  partition.gater.prices = std::move(found.prices);
-}
-
 /// The controls' parts are given; their means stand in for centroids.
 void partition_by_control(PointStream& points, std::vector<uint16_t> assignment,
                           Partition& partition) {
@@ -166,18 +120,55 @@ int64_t needed_bytes(const RowSource& features, const PartitionConfig& config,
   const int64_t cols = features.cols();
   const int64_t dimensions = config.pca > 0 ? std::min<int64_t>(config.pca, cols) : cols;
   const int64_t block = std::min(features.rows(), backend.block_rows(cols));
-  const int64_t fit =
-      config.method == PartitionMethod::kmeans
-          ? kmeans_bytes(features.rows(), dimensions, block, kmeans_params(config, 0))
-          : 10 * features.rows();  // an order of all images, the assignment
+  const int64_t fit = config.method == PartitionMethod::kmeans
+                          ? kmeans_partition_bytes(features.rows(), dimensions, block, config)
+                          : 10 * features.rows();  // an order of all images, the assignment
   const int64_t pca = config.pca > 0 ? pca_bytes(cols, block) : 0;
-  return program + PointStream::buffer_bytes(block, cols, dimensions, config.pca > 0) +
-         std::max(fit, pca);
+  return program + PointStream::buffer_bytes(block, cols, dimensions, true) +
+         std::max({fit, pca, spread_bytes(features.rows(), cols)});
+}
+
+/// Significant bits of values as they were stored: 11 of float16, 24 of float32.
+long bits_of(const Spread& spread) { return std::lround(-std::log2(spread.rounding)); }
+
+/// Of values so far from the origin that float32 (or what they were stored as) has lost most of
+/// what tells them apart.
+void warn_of_rounding(const Spread& spread) {
+  constexpr double share = 0.01;
+  const double lost = spread.rounding * spread.rounding * spread.square;
+  if (spread.variance == 0 || lost < share * spread.variance) return;
+  log_warning(
+      "the embedding's rows are {:.3g} from the origin and {:.3g} apart: rounding to {} bits has "
+      "lost "
+      "much of what tells them apart; subtract their mean before they are written",
+      std::sqrt(spread.square), std::sqrt(spread.variance), bits_of(spread));
 }
 
 int64_t memory_limit(const PartitionConfig& config) {
   return config.memory.empty() ? machine_memory() / 2
                                : parse_bytes(config.memory, "partition.memory");
+}
+
+/// What is subtracted of features before they are compared, as float32 tells points apart about the
+/// origin only; with PCA, the directions that are kept. A random order asks for neither.
+std::optional<Pca> origin_of(const RowSource& features, const PartitionConfig& config,
+                             uint64_t seed, ClusterBackend& backend) {
+  PointStream rows(features, backend);
+  const Spread spread = spread_of(rows, Random(seed, RandomUse::kmeans, 5));
+  warn_of_rounding(spread);
+  if (config.pca > 0) {
+    const int64_t asked = std::min<int64_t>(config.pca, features.cols());
+    Pca pca = fit_pca(rows, asked, config.whiten, spread.rounding);
+    if (pca.outputs() < asked) {
+      log_warning(
+          "partition.pca: {} dimensions are kept of {} that were asked for; the others vary by no "
+          "more than rounding to {} bits",
+          pca.outputs(), asked, bits_of(spread));
+    }
+    return pca;
+  }
+  if (config.method == PartitionMethod::random) return std::nullopt;
+  return centred_at(spread.centre);
 }
 
 Partition partition_checked(const RowSource& features, std::span<const int32_t> top_tags,
@@ -192,13 +183,8 @@ Partition partition_checked(const RowSource& features, std::span<const int32_t> 
   partition.gater.seed = seed;
   partition.gater.inputs = features.cols();
 
-  if (config.pca > 0 && run.resume != nullptr) {
-    partition.gater.pca = run.resume->pca;
-  } else if (config.pca > 0) {
-    PointStream rows(features, *run.backend);
-    partition.gater.pca =
-        fit_pca(rows, std::min<int64_t>(config.pca, features.cols()), config.whiten);
-  }
+  partition.gater.pca =
+      run.resume != nullptr ? run.resume->pca : origin_of(features, config, seed, *run.backend);
   PointStream::Options options{.keep_bytes = spare};
   std::optional<Pca> pca = partition.gater.pca;  // partition_by_control takes the gater's away
   if (pca) {
@@ -207,9 +193,10 @@ Partition partition_checked(const RowSource& features, std::span<const int32_t> 
     options.pca = &*pca;
   }
   PointStream points(features, *run.backend, options);
+  partition.dimensions = points.cols();
   switch (config.method) {
     case PartitionMethod::kmeans:
-      partition_by_kmeans(points, run, partition);
+      partition_by_kmeans(features, points, spare, run, partition);
       break;
     case PartitionMethod::random:
       partition_by_control(points, random_parts(features.rows(), config.experts, seed), partition);
@@ -274,8 +261,9 @@ Partition partition_images(MatrixView features, std::span<const int32_t> top_tag
                            const PartitionConfig& config, uint64_t seed, const PartitionRun& run) {
   const MatrixSource source(features);
   check_partition(source, top_tags, config, *run.backend);
-  if (const int64_t row = first_row_not_finite(features); row >= 0) {
-    fail("the feature of image {} holds a NaN or an infinity; embed the images again", row);
+  const float most = most_magnitude(std::max<int64_t>(1, features.cols));
+  if (const int64_t row = first_row_beyond(features, most); row >= 0) {
+    fail("the feature of image {} {}", row, range_problem(features.row(row), features.cols));
   }
   return partition_checked(source, top_tags, config, seed, run);
 }

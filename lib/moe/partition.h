@@ -2,7 +2,9 @@
 //
 //   assignment.npy      uint16, N: the expert of each image of the split that was embedded
 //   gater.safetensors   the rule for other images (moe/gater.h)
-//   partition.json      method, experts, images, sizes, imbalance, inertia, iterations, seed, …
+//   partition.json      method, experts, images, sizes, imbalance, inertia, iterations, seed, …;
+//                       dimensions: kept; equal_rows: images of each group of equal embeddings that
+//                       is more than an expert may have
 #pragma once
 
 #include <cstdint>
@@ -29,14 +31,19 @@ struct Partition {
   std::vector<int64_t> sizes;  ///< K: images of each expert, counted in the assignment
   double imbalance = 0;        ///< the largest part over N/K: 1 is perfect
   bool balanced = true;        ///< sizes are within the tolerance (always for plain k-means)
-  double inertia = 0;  ///< Σ ‖z − c‖²; c: the centroid, or the part's mean for controls
+  double inertia = 0;      ///< Σ ‖z − c‖²; c: the centroid, or the part's mean for controls
+  int64_t dimensions = 0;  ///< of z: those that PCA kept
   double explained_variance = 1;            ///< share of the variance that PCA keeps
+  std::vector<int64_t> equal_rows = {};     ///< images of each group of equal embeddings that is
+                                            ///< more than an expert may have, largest first
   std::vector<KMeansIteration> iterations;  ///< k-means only
 };
 
 /// An unfinished fit by k-means, enough to go on from.
 struct PartitionState {
   std::optional<Pca> pca;
+  int64_t points = 0;  ///< images that are fitted: all, or those that no group of equal ones takes
+  int attempt = 0;     ///< which of partition_by_kmeans's
   KMeansState kmeans;
 };
 

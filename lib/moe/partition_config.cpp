@@ -19,9 +19,12 @@ void PartitionConfig::describe(Fields& f) {
   f.add_enum("method", method, method_names(),
              "balanced k-means on the embedding, or a control: random, top-tag");
   f.add("experts", experts, "parts, and experts to train");
-  f.add("pca", pca, "dimensions of the embedding kept, at most all of them; 0: no PCA");
+  f.add("pca", pca,
+        "dimensions of the embedding kept, fewer where the rest is rounding; 0: no PCA");
   f.add("whiten", whiten, "scale each kept dimension to unit variance");
-  f.add("tolerance", tolerance, "parts within (1 ± this)·images/experts; 0: plain k-means");
+  f.add("tolerance", tolerance,
+        "parts within (1 ± this)·images/experts, as far as whole numbers and equal embeddings "
+        "allow; 0: plain k-means");
   f.add("iterations", iterations, "k-means iterations at most");
   f.add("fine", fine, "centroids of k-means, grouped into experts; 0: one an expert");
   f.add("memory", memory,

@@ -19,9 +19,9 @@ std::string meaning_of_inertia(const Gater& gater) {
   const std::string from = gater.expert_of.empty()
                                ? "the expert's centroid"
                                : fmt::format("one of {} centroids", gater.expert_of.size());
-  const char* where = !gater.pca            ? ""
-                      : gater.pca->whitened ? ", in whitened dimensions"
-                                            : ", in the dimensions kept";
+  const char* where = !gater.pca || !gater.pca->rotates() ? ""
+                      : gater.pca->whitened               ? ", in whitened dimensions"
+                                                          : ", in the dimensions kept";
   return fmt::format("squared distance from {}{}", from, where);
 }
 
@@ -58,7 +58,9 @@ Json partition_json(const Partition& partition) {
           {"pca", partition.config.pca},
           {"whiten", partition.config.whiten},
           {"fine", partition.config.fine},
+          {"dimensions", partition.dimensions},
           {"explained_variance", partition.explained_variance},
+          {"equal_rows", partition.equal_rows},
           {"seed", partition.seed},
           {"max_iterations", partition.config.iterations},
           {"iterations", iterations}};
@@ -87,10 +89,13 @@ std::string describe(const Partition& partition) {
       fmt::format("{}imbalance {:.4f} (largest part / mean)\ninertia an image {:.6g} ({})\n",
                   format_table(rows), partition.imbalance, partition.inertia / images,
                   meaning_of_inertia(partition.gater));
-  if (partition.gater.pca) {
-    text += fmt::format("PCA keeps {} of {} dimensions, {:.1f}% of the variance\n",
-                        partition.gater.pca->outputs(), partition.gater.inputs,
-                        100 * partition.explained_variance);
+  if (partition.gater.pca && partition.gater.pca->rotates()) {
+    text += fmt::format(
+        "PCA keeps {} of {} dimensions, {:.1f}% of the variance{}\n", partition.dimensions,
+        partition.gater.inputs, 100 * partition.explained_variance,
+        partition.dimensions < std::min<int64_t>(partition.config.pca, partition.gater.inputs)
+            ? "; the others vary by no more than their values' rounding"
+            : "");
   }
   return text;
 }
@@ -130,10 +135,18 @@ Partition load_partition(const std::filesystem::path& folder) {
   partition.balanced = json_get<bool>(record, "balanced", where);
   partition.inertia = json_get<double>(record, "inertia", where);
   partition.explained_variance = json_get<double>(record, "explained_variance", where);
+  if (record.contains("equal_rows")) {  // files of earlier versions have neither this nor the next
+    partition.equal_rows = json_get<std::vector<int64_t>>(record, "equal_rows", where);
+  }
   for (const Json& iteration : json_get<Json>(record, "iterations", where)) {
     partition.iterations.push_back(parse_iteration(iteration, where));
   }
   partition.gater = load_gater(folder / gater_name);
+  const Gater& gater = partition.gater;
+  partition.dimensions = record.contains("dimensions")
+                             ? json_get<int64_t>(record, "dimensions", where)
+                         : gater.pca ? gater.pca->outputs()
+                                     : gater.inputs;
   if (partition.gater.experts != partition.config.experts ||
       static_cast<int64_t>(partition.sizes.size()) != partition.config.experts) {
     fail("{}: says {} experts and {} sizes, {} has {}; make the partition again", where,

@@ -1,9 +1,11 @@
 #include "moe/partition_grow.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "base/random.h"
 #include "base/stage.h"
 #include "base/threads.h"
@@ -81,6 +83,17 @@ void recount(PointStream& points, Partition& partition) {
   partition.inertia = inertia;
   partition.config.experts = static_cast<int>(gater.experts);
   count_sizes(partition);
+}
+
+/// Equal embeddings go to a new expert together or not at all.
+void check_new_part(int64_t found, int64_t other, double aimed, double tolerance) {
+  if (found == 0 || other == 0) {
+    fail_usage("no image would be left to one of the experts: too many embeddings are equal");
+  }
+  const double off = std::abs(static_cast<double>(found) - aimed);
+  if (off <= std::max(1.0, std::max(tolerance, 0.05) * aimed)) return;
+  log_warning("the new expert has {} images, where {:.0f} were aimed at: many embeddings are equal",
+              found, aimed);
 }
 
 /// Sampled points with the scores and the experts they have.
@@ -231,6 +244,9 @@ Partition add_expert(const RowSource& features, Partition partition, uint64_t se
   }
   ++gater.experts;
   recount(points, partition);
+  check_new_part(partition.sizes.back(), images,
+                 static_cast<double>(images) / static_cast<double>(gater.experts),
+                 partition.config.tolerance);
   return partition;
 }
 
@@ -282,6 +298,8 @@ Partition split_largest_expert(const RowSource& features, Partition partition, u
   });
   ++gater.experts;
   recount(points, partition);
+  check_new_part(partition.sizes.back(), partition.sizes[parent], static_cast<double>(members) / 2,
+                 partition.config.tolerance);
   return partition;
 }
 

@@ -3,16 +3,46 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
 #include <string>
 
 #include "base/log.h"
+#include "cluster/equal_points.h"
 
 namespace hardmoe {
+namespace {
+
+void warn_of_equal(const Partition& partition) {
+  const auto images = std::ssize(partition.assignment), groups = std::ssize(partition.equal_rows);
+  const int64_t largest = partition.equal_rows.front();
+  const int64_t all =
+      std::accumulate(partition.equal_rows.begin(), partition.equal_rows.end(), int64_t{0});
+  const PartitionConfig& config = partition.config;
+  const int64_t most = most_balanced_parts(images, largest, config.tolerance);
+  auto others = partition.sizes;
+  std::sort(others.begin(), others.end());
+  others.resize(others.size() - std::min(others.size() - 1, partition.equal_rows.size()));
+  log_warning(
+      "{} of {} images ({:.1f}%) have equal embeddings{}, more than one of {} experts may have "
+      "within the tolerance of {}: {}, and the others have {} to {} images. {} can be equal; "
+      "copies of a picture can be left out by moe-ingest --near-duplicates",
+      largest, images, 100 * static_cast<double>(largest) / static_cast<double>(images),
+      groups == 1 ? "" : fmt::format(" (and {} in {} groups)", all, groups), config.experts,
+      config.tolerance, groups == 1 ? "they are one expert's" : "each group is one expert's",
+      others.front(), others.back(),
+      most == 1 ? "No two experts" : fmt::format("At most {} experts", most));
+}
+
+}  // namespace
 
 void warn_if_unequal(const Partition& partition) {
   if (partition.balanced) return;
   const bool by_tag = partition.config.method == PartitionMethod::top_tag;
   const auto [least, most] = std::ranges::minmax(partition.sizes);
+  if (!partition.equal_rows.empty()) {
+    warn_of_equal(partition);
+    return;
+  }
   log_warning("parts of {} to {} images are not all within the tolerance of {}: {}", least, most,
               partition.config.tolerance,
               by_tag ? "tags are not split" : "many images have nearly equal embeddings");

@@ -20,11 +20,19 @@ Tensor normal_rows(int64_t rows, int64_t depth, uint64_t seed) {
   return found;
 }
 
-TEST(Balance, SizesAreRoundedOutwards) {
+TEST(Balance, SizesAreWithinTheToleranceOrNextToTheMean) {
   EXPECT_TRUE(sizes_within(std::vector<int64_t>{10, 11, 10, 11}, 0));
   EXPECT_FALSE(sizes_within(std::vector<int64_t>{9, 11, 11, 11}, 0.01));
   EXPECT_TRUE(sizes_within(std::vector<int64_t>{95, 105, 100}, 0.05));
   EXPECT_FALSE(sizes_within(std::vector<int64_t>{94, 106, 100}, 0.05));
+  // From min(⌊N/K⌋, ⌈(1 − t)N/K⌉) to max(⌈N/K⌉, ⌊(1 + t)N/K⌋), by hand.
+  EXPECT_TRUE(sizes_within(std::vector<int64_t>{2, 2, 2, 2, 2}, 0.05));
+  EXPECT_FALSE(sizes_within(std::vector<int64_t>{2, 3, 2, 2, 1}, 0.05));  // 2 to 2
+  EXPECT_TRUE(sizes_within(std::vector<int64_t>{2, 3, 2, 2, 2}, 0.05));   // 11/5: 2 to 3
+  EXPECT_FALSE(sizes_within(std::vector<int64_t>{1, 3, 2, 2, 3}, 0.05));
+  EXPECT_TRUE(sizes_within(std::vector<int64_t>{19, 21, 20}, 0.05));       // 19 to 21
+  EXPECT_FALSE(sizes_within(std::vector<int64_t>{28, 32, 30, 30}, 0.05));  // 28.5 to 31.5
+  EXPECT_TRUE(sizes_within(std::vector<int64_t>{29, 31, 30, 30}, 0.05));
 }
 
 TEST(Balance, TwoCentroidsOnALineMatchTheClosedForm) {

@@ -238,14 +238,5 @@ TEST(KMeans, DoesNotDependOnWhatIsKept) {
   }
 }
 
-TEST(MatrixView, FindsTheFirstRowThatIsNotFinite) {
-  Tensor points(DType::f32, {4000, 5});
-  EXPECT_EQ(first_row_not_finite(matrix_view(points)), -1);
-  points.as<float>()[3300 * 5 + 4] = NAN;
-  EXPECT_EQ(first_row_not_finite(matrix_view(points)), 3300);
-  points.as<float>()[200 * 5] = -INFINITY;
-  EXPECT_EQ(first_row_not_finite(matrix_view(points)), 200);
-}
-
 }  // namespace
 }  // namespace hardmoe

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/threads.h"
@@ -48,7 +49,7 @@ TEST(Pca, WhitenedDimensionsAreUncorrelatedWithUnitVariance) {
   }
 }
 
-TEST(Pca, DirectionsWithoutVarianceWeighNothingWhenWhitened) {
+TEST(Pca, DirectionsWithoutVarianceAreLeftOutWhenWhitened) {
   Tensor data(DType::f32, {50, 3});  // the third column repeats the first, the second is constant
   for (int64_t i = 0; i < 50; ++i) {
     const float value = std::sin(static_cast<float>(i));
@@ -58,8 +59,39 @@ TEST(Pca, DirectionsWithoutVarianceWeighNothingWhenWhitened) {
   }
   const Pca pca = fit_pca(matrix_view(data), 3, true);
   EXPECT_NEAR(pca.variance[0], pca.total_variance, 1e-9);
-  const auto weights = pca.components.as<float>();
-  for (size_t i = 3; i < 9; ++i) EXPECT_EQ(weights[i], 0) << i;
+  EXPECT_EQ(pca.outputs(), 1);
+  EXPECT_EQ(fit_pca(matrix_view(data), 3, false).outputs(), 3);
+  const Tensor same(DType::f32, {50, 3});
+  const Pca none = fit_pca(matrix_view(same), 3, true);
+  EXPECT_EQ(none.outputs(), 1);
+  for (const float weight : none.components.as<float>()) EXPECT_EQ(weight, 0);
+}
+
+TEST(Pca, RoundingIsMeasuredByTheValuesOfADirection) {
+  // Column 0 is 1,000 and its rounding; column 1 varies by less than that, and truly.
+  Tensor data(DType::f32, {2000, 3});
+  for (int64_t i = 0; i < 2000; ++i) {
+    float* row = data.as<float>().data() + 3 * i;
+    row[0] = 1000 + (i % 2 == 0 ? 0.25F : -0.25F);
+    row[1] = 0.1F * std::sin(static_cast<float>(i));
+    row[2] = 3 * std::cos(0.7F * static_cast<float>(i));
+  }
+  EXPECT_EQ(fit_pca(matrix_view(data), 3, true).outputs(), 3);
+  const Pca half = fit_pca(matrix_view(data), 3, true, cpu_cluster_backend(), 0x1p-11);
+  ASSERT_EQ(half.outputs(), 2);
+  EXPECT_NEAR(half.variance[0], 4.5, 0.1);
+  EXPECT_NEAR(half.variance[1], 0.005, 1e-3);
+}
+
+TEST(Pca, WithoutComponentsSubtractsTheMean) {
+  const Tensor rows = Tensor::from(std::vector<float>{1, 2, 3, 4, 5, 6}, {2, 3});
+  const Pca pca = centred_at(std::vector<float>{1, 0, -1});
+  EXPECT_FALSE(pca.rotates());
+  EXPECT_EQ(pca.inputs(), 3);
+  EXPECT_EQ(pca.outputs(), 3);
+  const Tensor found = transform(pca, matrix_view(rows));
+  const std::vector<float> expected = {0, 2, 4, 3, 5, 7};
+  EXPECT_TRUE(std::ranges::equal(found.as<float>(), expected));
 }
 
 TEST(Pca, DoesNotDependOnThreads) {

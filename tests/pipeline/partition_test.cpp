@@ -103,5 +103,32 @@ TEST_F(PartitionCommand, GrowsByOneExpert) {
             std::string::npos);
 }
 
+TEST_F(PartitionCommand, WarnsOfEqualEmbeddings) {
+  Random random(4, RandomUse::test);
+  NpyWriter writer(folder / "e.npy", DType::f32, {8});
+  std::vector<float> row(8);
+  for (int64_t i = 0; i < 2000; ++i) {
+    for (float& value : row) value = i % 10 < 3 ? 0.5F : random.normal();
+    writer.append(row.data(), 1);
+  }
+  writer.finish();
+  const Outcome made = run(folder.path(), "moe-partition e.npy --out p --experts 8");
+  EXPECT_EQ(made.status, 0);
+  for (const char* words : {"warning: 600 of 2000 images (30.0%) have equal embeddings",
+                            "more than one of 8 experts may have", "they are one expert's",
+                            "At most 3 experts can be equal"}) {
+    EXPECT_NE(made.err.find(words), std::string::npos) << made.err;
+  }
+  const Json record = read_json(folder / "p/partition.json");
+  EXPECT_EQ(record["equal_rows"], Json::parse("[600]"));
+  EXPECT_EQ(record["dimensions"], 8);
+  // At three experts there is nothing to warn of.
+  const Outcome three = run(folder.path(), "moe-partition e.npy --out three --experts 3");
+  EXPECT_EQ(three.err.find("warning"), std::string::npos) << three.err;
+  // What is equal cannot be halved: the few others are, and that is said.
+  const Outcome halved = run(folder.path(), "moe-partition e.npy --out half --split p");
+  EXPECT_NE(halved.err.find("many embeddings are equal"), std::string::npos) << halved.err;
+}
+
 }  // namespace
 }  // namespace hardmoe
