@@ -200,8 +200,9 @@ void Stage::begin_without_record() {
   if (options_.force && was_locked_) return begin_anew(Json::object());
   std::error_code ignored;
   if (!was_locked_) fs::remove(options_.folder / lock_name, ignored);
-  fail_usage("{}: holds '{}' and no {}; choose an empty folder for --out", options_.folder.string(),
-             contents[0].filename().string(), record_name);
+  fail_usage("{}: holds '{}' and no {}; choose an empty folder for --out{}",
+             options_.folder.string(), contents[0].filename().string(), record_name,
+             was_locked_ ? ", or --force to remove what another run left there" : "");
 }
 
 /// Says first that what is here counts no more, so that a process killed on the way leaves nothing

@@ -355,7 +355,7 @@ TarWriter::TarWriter(const std::filesystem::path& file)
       keep_unfinished_(false) {}
 
 TarWriter::TarWriter(const std::filesystem::path& file, int64_t keep)
-    : file_(file), output_(file.string() + ".part", keep), keep_unfinished_(true) {
+    : file_(file), output_(file.string() + ".part", keep), size_(keep), keep_unfinished_(true) {
   constexpr int64_t piece = int64_t{1} << 20;
   for (int64_t at = 0; at < keep; at += piece) {
     const auto bytes = output_.read(at, static_cast<size_t>(std::min(piece, keep - at)));
@@ -364,11 +364,12 @@ TarWriter::TarWriter(const std::filesystem::path& file, int64_t keep)
 }
 
 TarWriter::~TarWriter() {
-  if (!finished_ && !keep_unfinished_) ::unlink(output_.path().c_str());
+  if (!finished_ && !keep_unfinished_ && !file_.empty()) ::unlink(output_.path().c_str());
 }
 
 void TarWriter::put(std::string_view bytes) {
-  output_.write(bytes);
+  if (!file_.empty()) output_.write(bytes);
+  size_ += static_cast<int64_t>(bytes.size());
   hash_.update(bytes.data(), bytes.size());
 }
 
@@ -407,6 +408,7 @@ std::string TarWriter::finish() {
   put(std::string(2 * block_bytes, '\0'));
   const auto over = static_cast<size_t>(size()) % record_bytes;
   put(std::string((record_bytes - over) % record_bytes, '\0'));
+  if (file_.empty()) return hash_.hex();
   output_.sync();
   std::error_code error;
   std::filesystem::rename(output_.path(), file_, error);

@@ -57,6 +57,8 @@ bool begins_as_tar(std::string_view bytes);
 class TarWriter {
  public:
   explicit TarWriter(const std::filesystem::path& file);
+  /// None is written: for where members would lie, and the SHA-256.
+  TarWriter() = default;
   /// One that outlives its process: written as FILE.part, which stays where it is not finished.
   /// `keep`: go on behind so many bytes of it, which sync() put there.
   TarWriter(const std::filesystem::path& file, int64_t keep);
@@ -66,7 +68,7 @@ class TarWriter {
 
   /// Returns where in the archive the member's bytes begin. Throws Error on a failed write.
   int64_t add(std::string_view name, std::string_view bytes);
-  int64_t size() const { return output_.size(); }
+  int64_t size() const { return size_; }
   void sync() { output_.sync(); }
   uint32_t crc32c() { return output_.crc32c(); }
   /// Returns the SHA-256 of the archive.
@@ -79,7 +81,8 @@ class TarWriter {
   std::filesystem::path file_;
   AppendFile output_;
   Sha256 hash_;
-  bool keep_unfinished_;
+  int64_t size_ = 0;
+  bool keep_unfinished_ = false;
   bool finished_ = false;
 };
 

@@ -160,7 +160,7 @@ TEST_F(PartShards, AShardThatIsNotAsItWouldBeIsWrittenAgain) {
   const fs::path shard = out() / "shards/part-00001-000000.tar";
   const std::string whole = read_file(shard);
   std::string damaged = whole;
-  damaged[whole.size() / 2] = static_cast<char>(damaged[whole.size() / 2] ^ 1);
+  damaged[whole.size() - 1] = 'x';  // in the padding
   overwrite(shard, damaged);
   fs::copy_file(out() / "shards/val-000000.tar", out() / "shards/part-00000-000000.tar",
                 fs::copy_options::overwrite_existing);
