@@ -146,7 +146,8 @@ std::vector<fs::path> images_in(const fs::path& folder, SourceReport* report,
 fs::path text_beside(const fs::path& image, const char* extension) {
   for (fs::path file :
        {fs::path(image).replace_extension(extension), fs::path(image.string() + extension)}) {
-    if (fs::exists(file)) return file;
+    std::error_code ignored;  // pipes and devices are no texts
+    if (fs::is_regular_file(file, ignored)) return file;
   }
   return {};
 }
