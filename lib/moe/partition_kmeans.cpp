@@ -128,8 +128,9 @@ GroupedFit fit_attempt(const RowSource& features, PointStream& points, int64_t s
     if (attempt.anchors && attempt.seed == 0 && groups.left.empty()) return {};
     return fit_experts(points, config.experts, groups.left, attempt, run, partition);
   }
-  log_info("{} images have equal embeddings and {} experts of their own; the fit is of the others",
-           points.rows() - taken.left(), groups.taken.size());
+  log_info(
+      "groups of equal embeddings that have an expert each: {}, of {} images; the fit is of {}",
+      groups.taken.size(), points.rows() - taken.left(), taken.left());
   GroupedFit found;
   const auto experts = std::min<int64_t>(config.experts - std::ssize(groups.taken), taken.left());
   if (taken.left() > 0) {
