@@ -100,7 +100,7 @@ void add_tag_options(CLI::App& cli, Asked& asked) {
       ->type_name("N");
   cli.add_option(
          "--vocabulary", asked.ingest.vocabulary,
-         "Take the tags of this dataset, or tags.tsv, and drop all others: for images that a "
+         "Take the tags of this dataset, model or tags.tsv, and drop all others: for images that a "
          "model is to be evaluated on")
       ->type_name("PATH");
   cli.add_option("--stop-tags", asked.ingest.stop_tags, "Tags to drop, one a line")
@@ -111,7 +111,7 @@ void add_tag_options(CLI::App& cli, Asked& asked) {
 
 void add_run_options(CLI::App& cli, Asked& asked) {
   cli.add_option("--max-bad", asked.ingest.max_bad,
-                 "Share of unreadable items that is an error (default 0.01)")
+                 "Share of unreadable images and tags that is an error (default 0.01; 1: none is)")
       ->type_name("SHARE");
   cli.add_option("--workers", asked.ingest.workers,
                  "Threads that read and decode (default: one a processor)")

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/recorded.h"
 #include "base/text.h"
 #include "data/record_file.h"
 
@@ -83,7 +84,8 @@ void save_vocabulary(const fs::path& file, const Vocabulary& vocabulary) {
 fs::path vocabulary_file(const fs::path& dataset_or_file) {
   const bool folder = fs::is_directory(dataset_or_file);
   fs::path file = folder ? dataset_or_file / "tags.tsv" : dataset_or_file;
-  require_file(file, "expected a dataset of moe-ingest, or its tags.tsv", ExitStatus::usage);
+  require_file(file, "expected a dataset of moe-ingest, a model, or a tags.tsv", ExitStatus::usage);
+  require_as_recorded(file);
   return file;
 }
 
@@ -330,7 +332,8 @@ std::vector<std::string> Dataset::split_names() const {
 const Split& Dataset::split(const std::string& name) const {
   const auto found = splits_.find(name);
   if (found != splits_.end()) return found->second;
-  fail_usage("{}: has no split '{}', only {}", folder_.string(), name, join(split_names(), ", "));
+  fail_usage("{}: has no split '{}', only {}; choose by --split", folder_.string(), name,
+             join(split_names(), ", "));
 }
 
 }  // namespace hardmoe

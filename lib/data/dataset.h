@@ -33,8 +33,8 @@ struct Vocabulary {
 
 /// tags.tsv: a heading, then a line a tag: id, tag, count.
 void save_vocabulary(const std::filesystem::path& file, const Vocabulary& vocabulary);
-/// The tags.tsv that a path stands for: the file itself, or a dataset's. Throws Error(usage) where
-/// there is none.
+/// The tags.tsv that a path stands for: the file itself, or a dataset's or model's. Throws
+/// Error(usage) where there is none, Error where it is not as its stage recorded it.
 std::filesystem::path vocabulary_file(const std::filesystem::path& dataset_or_file);
 /// Throws Error naming the line that is not so.
 Vocabulary load_vocabulary(const std::filesystem::path& file);

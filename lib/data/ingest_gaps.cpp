@@ -12,9 +12,13 @@ namespace {
 
 /// Reasons for which an option asks, or the data themselves (see rejection_names); of other formats
 /// the ingest warns itself.
-constexpr std::array<std::string_view, 7> asked_for = {
-    "no kept tag",    "too small",    "too long",    "duplicate",
-    "near duplicate", "absent label", "other format"};
+constexpr std::array<std::string_view, 6> asked_for = {
+    "too small", "too long", "duplicate", "near duplicate", "absent label", "other format"};
+
+/// Whether an option leaves tags out, so that images without one of the others are left out, too.
+bool leaves_tags_out(const IngestOptions& options) {
+  return options.min_tag_count > 1 || options.max_tags > 0 || !options.vocabulary.empty();
+}
 
 }  // namespace
 
@@ -26,6 +30,7 @@ std::vector<std::string> ingest_gaps(const IngestOptions& options, const Json& c
     read += split.value("read", int64_t{0});
     for (const auto& [reason, count] : split.at("rejected").items()) {
       if (std::ranges::find(asked_for, reason) != asked_for.end()) continue;
+      if (reason == name_of(Rejection::no_kept_tag) && leaves_tags_out(options)) continue;
       lost.push_back(fmt::format("{} {} ({})", count.get<int64_t>(), reason, name));
     }
   }

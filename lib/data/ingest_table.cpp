@@ -41,12 +41,19 @@ std::string ingest_table(const Json& counts, const std::filesystem::path& out) {
   std::string text = format_table(rows);
   std::vector<std::string> top;
   for (const auto& tag : json_get<std::vector<Json>>(counts, "top_tags", where)) {
-    top.push_back(fmt::format("{} {}", json_get<std::string>(tag, "tag", where),
-                              json_get<int64_t>(tag, "images", where)));
+    const auto images = json_get<int64_t>(tag, "images", where);
+    if (images == 0) continue;
+    top.push_back(fmt::format("{} {}", json_get<std::string>(tag, "tag", where), images));
   }
-  text += fmt::format("vocabulary: {} of {} tags, first {}\n",
-                      json_get<int64_t>(counts, "vocabulary", where),
-                      json_get<int64_t>(counts, "distinct_tags", where), join(top, ", "));
+  const auto vocabulary = json_get<int64_t>(counts, "vocabulary", where);
+  const auto distinct = json_get<int64_t>(counts, "distinct_tags", where);
+  if (counts.value("given_vocabulary", false)) {
+    text += fmt::format("vocabulary: {} tags as given, {} of them here, first {}\n", vocabulary,
+                        distinct - counts.value("dropped_tags", int64_t{0}), join(top, ", "));
+  } else {
+    text +=
+        fmt::format("vocabulary: {} of {} tags, first {}\n", vocabulary, distinct, join(top, ", "));
+  }
   if (const auto dropped = counts.value("dropped_tags", int64_t{0}); dropped > 0) {
     text +=
         fmt::format("dropped, as the given vocabulary lacks them: {} tags, {} times on images\n",
@@ -57,7 +64,9 @@ std::string ingest_table(const Json& counts, const std::filesystem::path& out) {
     text += fmt::format("passed over:{}\n", passed_over_text(passed_over));
   }
   if (rejected) text += fmt::format("rejected items: {}\n", (out / "rejected.jsonl").string());
-  if (!splits.contains("val")) {
+  if (!splits.contains("val") && counts.value("given_vocabulary", false)) {
+    text += "to evaluate a model on these images: moe-eval … --split train\n";
+  } else if (!splits.contains("val")) {
     text +=
         "no split 'val' to evaluate on: --val-fraction 0.1 or --val-source SOURCE makes one (of "
         "CIFAR, MNIST and the like, their folder again)\n";

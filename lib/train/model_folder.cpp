@@ -68,9 +68,8 @@ void require_vocabulary(const ModelCard& card, const std::filesystem::path& fold
                         const Dataset& dataset) {
   if (card.vocabulary == vocabulary_hash(dataset.vocabulary())) return;
   fail_usage(
-      "{} was trained on {} tags, {} has {} and not the same; use the dataset it was trained on, "
-      "or "
-      "train again",
+      "{0} was trained on {1} tags, {2} has {3} and not the same; make {2} again by moe-ingest "
+      "--vocabulary with the dataset it was trained on, use that one, or train again",
       folder.string(), card.tags, dataset.folder().string(), dataset.vocabulary().size());
 }
 

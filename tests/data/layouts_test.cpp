@@ -259,11 +259,21 @@ TEST_F(Layouts, AGivenVocabularyStaysAsItIs) {
   EXPECT_EQ(counts.at("dropped_tags"), 1);
   EXPECT_EQ(counts.at("dropped_tag_uses"), 2);
   EXPECT_EQ(counts.at("splits").at("train").at("rejected"), (Json{{"no kept tag", 1}}));
+  const std::string table = ingest_table(counts, fixed.out);
+  EXPECT_NE(table.find("3 tags as given, 2 of them here, first beach 2, dog 1\n"),
+            std::string::npos);
+  EXPECT_NE(table.find("moe-eval … --split train"), std::string::npos);
   fixed.min_tag_count = 2;
   expect_error([&] { ingest_all(fixed); }, {"--vocabulary", "--min-tag-count"}, ExitStatus::usage);
   fixed.min_tag_count = 1;
   overwrite(in_ / "old/tags.tsv", "id\ttag\tcount\n0\tsky\t9\n");
   expect_error([&] { ingest_all(fixed); }, {"none of the 1 tags", "'beach'"}, ExitStatus::usage);
+  // A model or dataset whose tags are not as they were recorded.
+  overwrite(in_ / "old/stage.json", Json{{"command", "moe-ingest"},
+                                         {"done", true},
+                                         {"outputs", {{"tags.tsv", sha256_hex("other")}}}}
+                                        .dump());
+  expect_error([&] { ingest_all(fixed); }, {"tags.tsv"});
 }
 
 }  // namespace
