@@ -263,7 +263,9 @@ Partition partition_images(MatrixView features, std::span<const int32_t> top_tag
   check_partition(source, top_tags, config, *run.backend);
   const float most = most_magnitude(std::max<int64_t>(1, features.cols));
   if (const int64_t row = first_row_beyond(features, most); row >= 0) {
-    fail("the feature of image {} {}", row, range_problem(features.row(row), features.cols));
+    const float* values = features.row(row);
+    fail("the feature of image {} {}", row,
+         range_problem(std::vector<double>(values, values + features.cols)));
   }
   return partition_checked(source, top_tags, config, seed, run);
 }
