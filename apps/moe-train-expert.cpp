@@ -53,6 +53,9 @@ int main(int argc, char** argv) {
                    {"expert", training_inputs(config.expert)}};
     std::vector<int64_t> items;
     uint64_t number = 0;
+    if (expert == "all" && !partition_folder.empty()) {
+      fail_usage("--expert all trains on every image; leave --partition {} out", partition_folder);
+    }
     if (expert != "all") {
       const char* end = expert.data() + expert.size();
       const auto [rest, error] = std::from_chars(expert.data(), end, number);
@@ -97,7 +100,9 @@ int main(int argc, char** argv) {
       fmt::print("{}\n", stage.results().dump());
       return;
     }
-    if (expert != "all") warn_of_own_embedding(partition_folder, base_folder);
+    // A run that has run.features gives them itself.
+    if (expert != "all" && config.run.features.empty())
+      warn_of_own_embedding(partition_folder, base_folder);
     write_file_atomic(stage.folder() / "config.yaml", config_yaml(fields_of(config)));
     if (config.expert.start == ExpertStart::scratch) {
       const ModelCard& card = job.start.card;

@@ -71,16 +71,19 @@ float most_magnitude(int64_t cols) {
   return std::sqrt(std::numeric_limits<float>::max() / some / static_cast<float>(cols));
 }
 
-std::string range_problem(const float* row, int64_t cols) {
-  if (!all_finite(row, cols)) {
-    return "holds a NaN or an infinity; embed again, and look whether the base's training diverged";
+std::string range_problem(std::span<const double> row) {
+  double largest = 0;
+  for (const double value : row) {
+    if (!std::isfinite(value)) {
+      return "holds a NaN or an infinity; embed again, and look whether the base's training "
+             "diverged";
+    }
+    largest = std::max(largest, std::abs(value));
   }
-  float largest = 0;
-  for (int64_t d = 0; d < cols; ++d) largest = std::max(largest, std::abs(row[d]));
   return fmt::format(
       "holds a value of magnitude {:.3g}, and squared distances of such values leave float32; "
       "multiply the embedding by 1e-{:.0f}",
-      largest, std::ceil(std::log10(double{largest})));
+      largest, std::ceil(std::log10(largest)));
 }
 
 int64_t segment_count(int64_t rows, int64_t bytes_a_segment) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 
 #include "tensor/tensor.h"
@@ -30,8 +31,8 @@ int64_t first_row_beyond(MatrixView matrix, float most);
 /// of these, are float32 still.
 float most_magnitude(int64_t cols);
 /// What is wrong with a row that has values beyond most_magnitude, and what to do: "holds a NaN or
-/// an infinity; …".
-std::string range_problem(const float* row, int64_t cols);
+/// an infinity; …". The values as they were stored: float64 may be beyond float32 and a number.
+std::string range_problem(std::span<const double> row);
 
 /// How a long loop over rows is cut into segments whose partial sums are added in order: by the
 /// number of rows and the bytes one segment needs, never by the number of threads, so that results

@@ -262,14 +262,28 @@ const float* Embedding::view(int64_t first, int64_t count) const {
   return rows;
 }
 
+/// As its file holds it, which may be float64 beyond float32.
+std::vector<double> Embedding::stored_row(size_t part, int64_t row) const {
+  const NpyReader& reader = parts_[part];
+  Tensor values(reader.dtype(), {cols_});
+  reader.read(file_of(part), row * cols_, cols_, values.data());
+  if (reader.dtype() == DType::f64) {
+    const auto stored = values.as<double>();
+    return {stored.begin(), stored.end()};
+  }
+  const Tensor narrow = to_float32(values);
+  return {narrow.as<float>().begin(), narrow.as<float>().end()};
+}
+
 /// Passes are in order, so that each row is looked at once.
 void Embedding::check_finite(size_t part, int64_t first, int64_t count, const float* rows) const {
   if (first + count <= finite_) return;
   const MatrixView matrix{rows, count, cols_};
   if (const int64_t row = first_row_beyond(matrix, most_magnitude(cols_)); row >= 0) {
     if (passages_[part].record) hardmoe::require_as_recorded(*passages_[part].record);
-    fail("{}: row {} {}", parts_[part].path().string(), first - first_[part] + row,
-         range_problem(matrix.row(row), cols_));
+    const int64_t in_part = first - first_[part] + row;
+    fail("{}: row {} {}", parts_[part].path().string(), in_part,
+         range_problem(stored_row(part, in_part)));
   }
   if (first <= finite_) finite_ = first + count;
 }

@@ -48,6 +48,7 @@ class Embedding final : public RowSource {
   size_t part_of(int64_t row) const;
   const InputFile& file_of(size_t part) const;
   void read_part(size_t part, int64_t first, int64_t count, float* out) const;
+  std::vector<double> stored_row(size_t part, int64_t row) const;
   void check_finite(size_t part, int64_t first, int64_t count, const float* rows) const;
 
   void pass(size_t part, const Slices& slices) const;

@@ -151,14 +151,16 @@ int64_t memory_limit(const PartitionConfig& config) {
 
 /// What is subtracted of features before they are compared, as float32 tells points apart about the
 /// origin only; with PCA, the directions that are kept. A random order asks for neither.
+/// One that is resumed has it, and is warned of again.
 std::optional<Pca> origin_of(const RowSource& features, const PartitionConfig& config,
-                             uint64_t seed, ClusterBackend& backend) {
-  PointStream rows(features, backend);
+                             uint64_t seed, const PartitionRun& run) {
+  PointStream rows(features, *run.backend);
   const Spread spread = spread_of(rows, Random(seed, RandomUse::kmeans, 5));
   warn_of_rounding(spread);
   if (config.pca > 0) {
     const int64_t asked = std::min<int64_t>(config.pca, features.cols());
-    Pca pca = fit_pca(rows, asked, config.whiten, spread.rounding);
+    const bool known = run.resume != nullptr && run.resume->pca;
+    Pca pca = known ? *run.resume->pca : fit_pca(rows, asked, config.whiten, spread.rounding);
     if (pca.outputs() < asked) {
       log_warning(
           "partition.pca: {} dimensions are kept of {} that were asked for; the others vary by no "
@@ -167,6 +169,7 @@ std::optional<Pca> origin_of(const RowSource& features, const PartitionConfig& c
     }
     return pca;
   }
+  if (run.resume != nullptr) return run.resume->pca;
   if (config.method == PartitionMethod::random) return std::nullopt;
   return centred_at(spread.centre);
 }
@@ -183,8 +186,7 @@ Partition partition_checked(const RowSource& features, std::span<const int32_t> 
   partition.gater.seed = seed;
   partition.gater.inputs = features.cols();
 
-  partition.gater.pca =
-      run.resume != nullptr ? run.resume->pca : origin_of(features, config, seed, *run.backend);
+  partition.gater.pca = origin_of(features, config, seed, run);
   PointStream::Options options{.keep_bytes = spare};
   std::optional<Pca> pca = partition.gater.pca;  // partition_by_control takes the gater's away
   if (pca) {
@@ -263,7 +265,9 @@ Partition partition_images(MatrixView features, std::span<const int32_t> top_tag
   check_partition(source, top_tags, config, *run.backend);
   const float most = most_magnitude(std::max<int64_t>(1, features.cols));
   if (const int64_t row = first_row_beyond(features, most); row >= 0) {
-    fail("the feature of image {} {}", row, range_problem(features.row(row), features.cols));
+    const float* values = features.row(row);
+    fail("the feature of image {} {}", row,
+         range_problem(std::vector<double>(values, values + features.cols)));
   }
   return partition_checked(source, top_tags, config, seed, run);
 }

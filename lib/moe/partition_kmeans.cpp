@@ -12,14 +12,17 @@
 namespace hardmoe {
 namespace {
 
-KMeansParams kmeans_params(const PartitionConfig& config, uint64_t seed) {
+/// Fine parts need not be equal, as their experts' prices make the experts equal; but none should
+/// be too large to be grouped.
+double fine_tolerance(const PartitionConfig& config) { return std::max(config.tolerance, 0.5); }
+
+/// `crowded`: more embeddings are equal than a fine part may have.
+KMeansParams kmeans_params(const PartitionConfig& config, uint64_t seed, bool crowded) {
   const bool two_level = config.fine > 0;
-  // Fine parts need not be equal, as their experts' prices make the experts equal; but none should
-  // be too large to be grouped.
-  constexpr double fine_tolerance = 0.5;
-  const double tolerance = two_level && config.tolerance > 0
-                               ? std::max(config.tolerance, fine_tolerance)
-                               : config.tolerance;
+  // Prices would look for such parts in vain, and move all others meanwhile.
+  const bool plain = config.tolerance == 0 || (two_level && crowded);
+  const double balanced = two_level ? fine_tolerance(config) : config.tolerance;
+  const double tolerance = plain ? 0 : balanced;
   return {.clusters = two_level ? config.fine : config.experts,
           .iterations = config.iterations,
           .seed = seed,
@@ -75,8 +78,9 @@ Tensor start_at(const PointStream& points, KMeansParams params,
 /// `anchors`: where centroids stay. A part about equal points grows as its price falls, where those
 /// between two parts would fall to the one or the other as a whole.
 GroupedFit fit_experts(PointStream& points, int64_t experts,
-                       const std::vector<EqualPoints>& anchors, const Attempt& attempt,
-                       const PartitionRun& run, const Partition& partition) {
+                       const std::vector<EqualPoints>& anchors, bool crowded,
+                       const Attempt& attempt, const PartitionRun& run,
+                       const Partition& partition) {
   const PartitionConfig& config = partition.config;
   PartitionState state{
       .pca = partition.gater.pca, .points = points.rows(), .attempt = attempt.number, .kmeans = {}};
@@ -85,7 +89,7 @@ GroupedFit fit_experts(PointStream& points, int64_t experts,
     state.kmeans = now;
     run.observe(state);
   };
-  KMeansParams params = kmeans_params(config, partition.seed + attempt.seed);
+  KMeansParams params = kmeans_params(config, partition.seed + attempt.seed, crowded);
   if (config.fine == 0) params.clusters = experts;
   params.clusters = std::min(params.clusters, points.rows());
   const bool resumed = run.resume != nullptr && run.resume->attempt == attempt.number;
@@ -106,6 +110,17 @@ GroupedFit fit_experts(PointStream& points, int64_t experts,
   return found;
 }
 
+/// Whether more embeddings are equal than a fine centroid may have.
+bool is_crowded(const RowSource& features, const Pca* pca, ClusterBackend& backend,
+                const PartitionConfig& config, const EqualParams& experts) {
+  if (config.fine == 0) return false;
+  EqualParams params = experts;
+  params.parts = config.fine;
+  params.tolerance = fine_tolerance(config);
+  RowSet found(features.rows());
+  return !take_equal_points(features, pca, backend, params, found).taken.empty();
+}
+
 /// With experts of their own for equal embeddings where these are too many for one among others.
 /// Without experts where there is nothing that another attempt would not do.
 GroupedFit fit_attempt(const RowSource& features, PointStream& points, int64_t spare,
@@ -115,18 +130,19 @@ GroupedFit fit_attempt(const RowSource& features, PointStream& points, int64_t s
   const Pca* pca = partition.gater.pca ? &*partition.gater.pca : nullptr;
   RowSet taken(points.rows());
   EqualGroups groups;
+  bool crowded = false;
   if (config.tolerance > 0) {
-    groups = take_equal_points(features, pca, points.backend(),
-                               {.parts = config.experts,
+    const EqualParams params = {.parts = config.experts,
                                 .tolerance = config.tolerance,
                                 .seed = partition.seed,
-                                .nearness = attempt.nearness},
-                               taken);
+                                .nearness = attempt.nearness};
+    groups = take_equal_points(features, pca, points.backend(), params, taken);
+    crowded = is_crowded(features, pca, points.backend(), config, params);
   }
   if (!attempt.anchors) groups.left.clear();
   if (groups.taken.empty()) {
     if (attempt.anchors && attempt.seed == 0 && groups.left.empty()) return {};
-    return fit_experts(points, config.experts, groups.left, attempt, run, partition);
+    return fit_experts(points, config.experts, groups.left, crowded, attempt, run, partition);
   }
   log_info(
       "groups of equal embeddings that have an expert each: {}, of {} images; the fit is of {}",
@@ -137,7 +153,7 @@ GroupedFit fit_attempt(const RowSource& features, PointStream& points, int64_t s
     points.release();
     const RemainingRows rest(features, taken);
     PointStream remaining(rest, points.backend(), {.pca = pca, .keep_bytes = spare});
-    found = fit_experts(remaining, experts, groups.left, attempt, run, partition);
+    found = fit_experts(remaining, experts, groups.left, crowded, attempt, run, partition);
   }
   std::vector<uint16_t>& expert_of = found.expert_of;
   found.result = add_equal_points(points, features, pca, std::move(found.result), groups.taken,
@@ -203,9 +219,11 @@ void partition_by_kmeans(const RowSource& features, PointStream& points, int64_t
 
 int64_t kmeans_partition_bytes(int64_t rows, int64_t dimensions, int64_t block_rows,
                                const PartitionConfig& config) {
-  const int64_t fit = kmeans_bytes(rows, dimensions, block_rows, kmeans_params(config, 0));
+  const int64_t fit = kmeans_bytes(rows, dimensions, block_rows, kmeans_params(config, 0, false));
   if (config.tolerance == 0) return fit;
-  return std::max(fit, equal_points_bytes(rows, dimensions, config.experts)) + RowSet::bytes(rows);
+  return std::max(fit,
+                  equal_points_bytes(rows, dimensions, std::max(config.experts, config.fine))) +
+         (config.fine > 0 ? 2 : 1) * RowSet::bytes(rows);
 }
 
 }  // namespace hardmoe

@@ -73,8 +73,7 @@ TEST(MatrixView, FindsTheFirstRowOutOfRange) {
   points.as<float>()[100 * 5] = -1.5F;
   EXPECT_EQ(first_row_beyond(matrix_view(points), 1), 100);
   EXPECT_EQ(first_row_beyond(matrix_view(points), 1.5F), 200);
-  const float row[] = {3, -2e30F};
-  EXPECT_EQ(range_problem(row, 2),
+  EXPECT_EQ(range_problem(std::vector<double>{3, -2e30}),
             "holds a value of magnitude 2e+30, and squared distances of such values leave float32; "
             "multiply the embedding by 1e-31");
   const float most = most_magnitude(64);

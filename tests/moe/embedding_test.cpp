@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <fstream>
 
 #include "base/random.h"
@@ -100,6 +101,22 @@ TEST_P(RecordedEmbedding, DamageThatIsNoNumberIsToldAsDamage) {
   overwrite(bytes.size() - 8, "\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF");
   const Embedding embedding({file});
   expect_error([&] { pass(embedding, rows / 3, false); }, {"train.npy: damaged or replaced"});
+}
+
+TEST(Embedding, NumbersBeyondFloat32HaveAScaleToo) {
+  const TemporaryFolder folder;
+  const auto refused = [&](double value, const std::string& expected) {
+    const Tensor wide = Tensor::from(std::vector<double>{1, 2, 3, value, 5, 6}, {3, 2});
+    save_npy(folder / "wide.npy", wide);
+    const Embedding embedding({folder / "wide.npy"});
+    std::vector<float> values(6);
+    expect_error([&] { embedding.read(0, 3, values.data()); }, {"wide.npy: row 1 ", expected});
+  };
+  refused(-1e300, "magnitude 1e+300, and squared distances of such values leave float32; multiply");
+  refused(2e40, "multiply the embedding by 1e-41");
+  refused(2e30, "multiply the embedding by 1e-31");
+  refused(INFINITY, "holds a NaN or an infinity");
+  refused(NAN, "holds a NaN or an infinity");
 }
 
 }  // namespace

@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "base/files.h"
+#include "base/log.h"
 #include "base/random.h"
 #include "expect_error.h"
 #include "moe/embedding.h"
@@ -235,6 +237,30 @@ TEST(Partition, ResumedIsTheSameAsUninterrupted) {
   EXPECT_EQ(resumed.assignment, whole.assignment);
   EXPECT_EQ(partition_json(resumed).dump(), partition_json(whole).dump());
   EXPECT_EQ(resumed.gater.prices, whole.gater.prices);
+}
+
+TEST(Partition, ResumedWarnsAgain) {
+  Tensor features = features_of(2000, 12);
+  for (int64_t i = 0; i < 2000; ++i) {
+    for (int64_t d = 5; d < 12; ++d) features.as<float>()[static_cast<size_t>(12 * i + d)] = 1;
+  }
+  const MatrixSource source(matrix_view(features));
+  const PartitionConfig config{.experts = 4, .pca = 8, .iterations = 3};
+  const auto said = [] {
+    const auto all = warnings_so_far();
+    return std::ranges::count_if(all, [](const std::string& warning) {
+      return warning.find("5 dimensions are kept of 8") != std::string::npos;
+    });
+  };
+  std::optional<PartitionState> saved;
+  const auto stop = [&](const PartitionState& state) {
+    saved = state;
+    throw Error("stop", ExitStatus::interrupted);
+  };
+  EXPECT_THROW(partition_images(source, {}, config, 5, {.observe = stop}), Error);
+  EXPECT_EQ(said(), 1);
+  partition_images(source, {}, config, 5, {.resume = &*saved});
+  EXPECT_EQ(said(), 2);
 }
 
 TEST(Partition, FineCentroidsAreGroupedIntoEqualExperts) {

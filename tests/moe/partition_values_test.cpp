@@ -111,6 +111,16 @@ TEST(EqualEmbeddings, OfSeveralKindsHaveAnExpertEach) {
   EXPECT_GT(*std::ranges::min_element(plain.sizes), 0);
 }
 
+TEST(EqualEmbeddings, AreMoreThanAFineCentroidMayHaveAndPartOfAnExpert) {
+  const WithCopies made = with_copies(6000, 16, {500, 400, 300}, 4);
+  const MatrixView rows = matrix_view(made.features);
+  const PartitionConfig config{.experts = 6, .pca = 10, .fine = 128};
+  const Partition partition = partition_images(rows, {}, config, 3);
+  EXPECT_TRUE(partition.balanced) << *std::ranges::max_element(partition.sizes);
+  EXPECT_LE(partition.iterations.size(), 25);  // of one attempt
+  EXPECT_EQ(partition.gater.route(rows), partition.assignment);
+}
+
 TEST(EqualEmbeddings, FewerThanExpertsFillAsManyAsThereAre) {
   Tensor features(DType::f32, {600, 6});
   for (int64_t i = 0; i < 600; ++i) features.as<float>()[static_cast<size_t>(6 * i + i % 3)] = 5;

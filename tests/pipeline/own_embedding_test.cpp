@@ -231,7 +231,9 @@ run: {dataset: data, controls: false, embedding: [train.npy], features: [parts/v
   save_npy(folder / "narrow.npy", Tensor(DType::f32, {val, 5}));
   refused(line + " --set run.features=[narrow.npy]", {"rows of 5 values", "64"});
   EXPECT_FALSE(fs::exists(folder / "run"));
-  const std::string table = sh(line);
+  const Outcome first = run(folder.path(), line);
+  const std::string& table = first.out;
+  EXPECT_EQ(first.err.find("as --features"), std::string::npos) << first.err;  // it has them
   EXPECT_NE(table.find("mixture, shared decoder"), std::string::npos) << table;
   EXPECT_NE(table.find("FLOPs without what made run.embedding"), std::string::npos) << table;
   EXPECT_FALSE(fs::exists(folder / "run/embedding"));
