@@ -44,9 +44,12 @@ std::string ingest_table(const Json& counts, const std::filesystem::path& out) {
     top.push_back(fmt::format("{} {}", json_get<std::string>(tag, "tag", where),
                               json_get<int64_t>(tag, "images", where)));
   }
-  text += fmt::format("vocabulary: {} of {} tags, first {}\n",
-                      json_get<int64_t>(counts, "vocabulary", where),
-                      json_get<int64_t>(counts, "distinct_tags", where), join(top, ", "));
+  const auto kept = json_get<int64_t>(counts, "vocabulary", where);
+  const auto distinct = json_get<int64_t>(counts, "distinct_tags", where);
+  text +=
+      counts.value("dropped_tags", int64_t{0}) > 0
+          ? fmt::format("vocabulary: the {} tags given, first {}\n", kept, join(top, ", "))
+          : fmt::format("vocabulary: {} of {} tags, first {}\n", kept, distinct, join(top, ", "));
   if (const auto dropped = counts.value("dropped_tags", int64_t{0}); dropped > 0) {
     text +=
         fmt::format("dropped, as the given vocabulary lacks them: {} tags, {} times on images\n",
