@@ -16,6 +16,12 @@ namespace {
 constexpr std::array<const char*, 9> extensions = {"",     ".jpg",  ".png", ".jpeg", ".webp",
                                                    ".JPG", ".JPEG", ".PNG", ".jfif"};
 
+/// What stands beside an image in a sample and needs no place in memory.
+bool is_text(const std::string& name) {
+  const std::string lower = lower_ascii(name);
+  return lower.ends_with(".json") || lower.ends_with(".txt") || lower.ends_with(".cls");
+}
+
 }  // namespace
 
 ImageStore::ImageStore(const std::vector<fs::path>& places) {
@@ -45,10 +51,8 @@ void ImageStore::add_tar(const fs::path& tar) {
   maps_.emplace_back(tar);
   TarIndex index = read_tar(maps_.back().bytes(), tar.string());
   const auto take = [&](std::string& name, int64_t offset, int64_t size) {
-    const size_t dot = name.rfind('.');
-    const bool image =
-        dot != std::string::npos && is_image_extension(lower_ascii(name.substr(dot + 1)));
-    if (image) members_.emplace(std::move(name), Member{tars_.size(), offset, size});
+    // Of any name: the content decides what an image is.
+    if (!is_text(name)) members_.emplace(std::move(name), Member{tars_.size(), offset, size});
   };
   for (TarEntry& file : index.files) take(file.name, file.offset, file.size);
   for (TarLink& link : index.links) {

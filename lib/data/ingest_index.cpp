@@ -154,6 +154,13 @@ class Index {
       const int64_t count = counts_.rejected[split][r];
       if (count > 0) reasons.push_back(fmt::format("{} {}", count, rejection_names[r]));
     }
+    if (counts_.read[split] == 0) {
+      give_up(rejected,
+              fmt::format("split '{}' is empty: --val-fraction gave all of the few images to the "
+                          "other; give another share or --seed",
+                          split_names[split]),
+              ExitStatus::failed);
+    }
     give_up(rejected,
             fmt::format("no image is left in split '{}' of the {} read ({})", split_names[split],
                         counts_.read[split], join(reasons, ", ")),

@@ -79,6 +79,27 @@ StandardInput::~StandardInput() {
   if (descriptor_ >= 0) ::close(descriptor_);
 }
 
+namespace {
+
+/// Counts what was found for validation and is not read, as it is not among `found`'s.
+void leave(const std::vector<SourceSpec>& beside, std::string_view why, FoundSources& found) {
+  const SourceSpec* first = nullptr;
+  for (const SourceSpec& source : beside) {
+    const auto is_same = [&](const SourceSpec& other) {
+      std::error_code ignored;
+      return fs::equivalent(other.path, source.path, ignored);
+    };
+    if (std::any_of(found.found_val.begin(), found.found_val.end(), is_same)) continue;
+    if (first == nullptr) first = &source;
+    found.report.pass_over("source of the split 'val'", printable(source.path.string()));
+  }
+  if (first == nullptr) return;
+  found.report.warnings.push_back(fmt::format("{}: not read, as {}; leave that out to read it",
+                                              printable(first->path.string()), why));
+}
+
+}  // namespace
+
 FoundSources find_sources(const IngestOptions& options, const StandardInput& input) {
   FoundSources found = expand_sources(options.sources, false, options.source, input.file());
   const auto beside = std::exchange(found.found_val, {});
@@ -95,13 +116,9 @@ FoundSources find_sources(const IngestOptions& options, const StandardInput& inp
       val.report.warnings.clear();
       found.report.add(val.report, name);
     }
-  } else if (options.val_fraction > 0 && !beside.empty()) {
-    for (const SourceSpec& source : beside) {
-      found.report.pass_over("source of the split 'val'", printable(source.path.string()));
-    }
-    found.report.warnings.push_back(fmt::format(
-        "{}: not read, as --val-fraction makes the split 'val'; leave that out to read it",
-        beside[0].path.string()));
+    leave(beside, "--val-source names others", found);
+  } else if (options.val_fraction > 0) {
+    leave(beside, "--val-fraction makes the split 'val'", found);
   } else if (!beside.empty()) {
     found.found_val = beside;
     log_info("{}{}: read as the split 'val'", beside[0].path.string(),

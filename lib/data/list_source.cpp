@@ -63,27 +63,8 @@ SourceItem ListSource::item(int64_t number) const {
     return item;
   }
   read(record.text, item);
-  if (item.rejection == Rejection::none) name_labels(item);
+  if (item.rejection == Rejection::none) name_labels(label_names_, item);
   return item;
-}
-
-/// Tags that are numbers get the names of --label-names.
-void ListSource::name_labels(SourceItem& item) const {
-  if (label_names_.empty()) return;
-  for (auto* tags : {&item.tags, item.truth ? &*item.truth : nullptr}) {
-    if (tags == nullptr) continue;
-    for (auto& tag : *tags) {
-      size_t number = 0;
-      const char* end = tag.data() + tag.size();
-      if (std::from_chars(tag.data(), end, number).ptr != end) continue;
-      if (number >= label_names_.size()) {
-        item.rejection = Rejection::unreadable_tags;
-        item.detail = fmt::format("label {} of {} (--label-names)", number, label_names_.size());
-        return;
-      }
-      tag = label_names_[number];
-    }
-  }
 }
 
 void ListSource::report_blank_lines() {

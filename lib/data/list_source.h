@@ -35,7 +35,6 @@ class ListSource : public Source {
   int64_t headings_ = 0;  ///< records before the first item
 
  private:
-  void name_labels(SourceItem& item) const;
   std::string why_not_there(const std::string& image) const;
 
   ImageStore store_;

@@ -106,13 +106,17 @@ class Parser {
       }
       if (c == ',') {
         ++at_;
-      } else if (c == ':') {
+        separated_ = true;
+        continue;
+      }
+      if (c == ':') {
         fail("it is a dictionary");
       } else if (c == '(' || (c == '[' && open != '{') || c == '{') {
         fail("there are lists in it");
       } else if (!quoted_element()) {
         bare_element(open, close);
       }
+      separated_ = false;
     }
     at_ = text_.size();  // more than anyone wants
   }
@@ -163,6 +167,8 @@ class Parser {
       bare_ += words.size();
       return;
     }
+    // DuckDB puts quotes around some only, between commas; NumPy, which has none, around all.
+    if (quoted_ && !separated_) fail("what follows a quote in it is no separator");
     elements_.emplace_back(element);
     ++bare_;
   }
@@ -217,7 +223,8 @@ class Parser {
   size_t most_;
   size_t at_ = 0;
   std::vector<std::string> elements_;
-  size_t bare_ = 0;
+  size_t bare_ = 0;        ///< elements without quotes
+  bool separated_ = true;  ///< a comma or the beginning stands before the next one
   bool quoted_ = false;
 };
 

@@ -34,10 +34,11 @@ MetadataReader::MetadataReader(const SourceOptions& options)
     : options_(options),
       tags_(or_usual(options.columns.tags, "tags")),
       truth_(or_usual(options.columns.truth, "truth")),
-      texts_("texts beside images", options.tag_separator) {
+      texts_("texts beside images", options.tag_separator, !options.label_names.empty()) {
   for (const auto* names : {&tags_, &truth_}) {
     for (const auto& name : *names) {
-      columns_.emplace(name, TagColumn(fmt::format("field '{}'", name), options.tag_separator));
+      columns_.emplace(name, TagColumn(fmt::format("field '{}'", name), options.tag_separator,
+                                       !options.label_names.empty()));
     }
   }
 }
@@ -170,6 +171,22 @@ void check_tags(SourceItem& item) {
       if (tag.find(undecodable) == std::string::npos) continue;
       return refuse(item, fmt::format("a tag that is not Unicode text, '{}'",
                                       printable(std::string_view(tag).substr(0, 40))));
+    }
+  }
+}
+
+void name_labels(const std::vector<std::string>& names, SourceItem& item) {
+  if (names.empty()) return;
+  for (auto* labels : {&item.tags, item.truth ? &*item.truth : nullptr}) {
+    if (labels == nullptr) continue;
+    for (auto& label : *labels) {
+      size_t number = 0;
+      const char* end = label.data() + label.size();
+      if (std::from_chars(label.data(), end, number).ptr != end) continue;
+      if (number >= names.size()) {
+        return refuse(item, fmt::format("label {} of {} (--label-names)", number, names.size()));
+      }
+      label = names[number];
     }
   }
 }

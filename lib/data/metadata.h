@@ -47,6 +47,10 @@ bool require_utf8(std::string_view text, SourceItem& item);
 /// that could not be decoded.
 void check_tags(SourceItem& item);
 
+/// Tags and truth that are numbers become the `names` of those numbers, where there are any. A
+/// number beyond them refuses the item.
+void name_labels(const std::vector<std::string>& names, SourceItem& item);
+
 /// The tag of a label's text: where that is a number and there are `names`, the one of that number.
 /// Tells faults in the item.
 void read_label(std::string_view text, const std::vector<std::string>& names, SourceItem& item);

@@ -49,6 +49,10 @@ std::string with_jpeg_segment(std::string_view file, int orientation) {
   std::string_view old;
   for (size_t at = 2; at + 4 <= file.size();) {
     const size_t marker = number(file, at, 2, true);
+    if (marker == 0xFFFF) {  // a fill byte
+      ++at;
+      continue;
+    }
     if (marker < 0xFFC0 || marker == 0xFFDA || (marker >= 0xFFD0 && marker <= 0xFFD9)) break;
     const size_t length = number(file, at + 2, 2, true);
     if (length < 2 || length > file.size() - at - 2) refuse();

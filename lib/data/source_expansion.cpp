@@ -135,6 +135,10 @@ class Expansion {
       fail_usage("{}: holds {} and no split to evaluate on", folder.string(),
                  splits.train[0].filename().string());
     }
+    if (!validation_ && splits.train.empty()) {
+      fail_usage("{0}: holds {1} and no split to train on; to train on it, name {2}",
+                 folder.string(), splits.val[0].filename().string(), splits.val[0].string());
+    }
     for (const fs::path& part : validation_ ? splits.val : splits.train) {
       add_folder_as(part, kind, found_.sources);
     }

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "data/folder_walk.h"
 #include "data/source_kinds.h"
+#include "data/split_layout.h"
 #include "data/wordnet.h"
 
 namespace hardmoe {
@@ -20,6 +21,7 @@ class FolderSource : public Source {
         options_(options),
         reader_(options),
         images_(images_in(folder_, &report_, {"json", "txt"})) {
+    if (!options.label_names.empty()) label_names_ = read_label_names(options.label_names);
     report_.facts.push_back(fmt::format(
         "{} images; tags: the .json or .txt beside an image, else the names of its folders",
         images_.size()));
@@ -42,6 +44,7 @@ class FolderSource : public Source {
     if (!text.empty() && item.rejection == Rejection::none && item.tags.empty()) {
       reader_.read_text(read_file(text), item);
     }
+    if (item.rejection == Rejection::none) name_labels(label_names_, item);
     if (json.empty() && text.empty()) take_folders(image, item);
     return item;
   }
@@ -82,14 +85,15 @@ class FolderSource : public Source {
     struct Pair {
       fs::path train, other;
     };
-    std::map<fs::path, Pair> pairs;  // by the folder they are in
+    // By the folder they are in and what else is in their names.
+    std::map<std::pair<fs::path, std::string>, Pair> pairs;
     std::set<fs::path> seen;
     for (const fs::path& image : images_) {
       for (fs::path at = image.parent_path(); !at.empty() && seen.insert(at).second;
            at = at.parent_path()) {
-        const std::string_view split = split_named(at.filename().string());
+        const auto [split, rest] = split_in_name(at.filename().string());
         if (split.empty()) continue;
-        Pair& pair = pairs[at.parent_path()];
+        Pair& pair = pairs[{at.parent_path(), rest}];
         (split == "train" ? pair.train : pair.other) = at;
         if (pair.train.empty() || pair.other.empty()) continue;
         fail_usage(
@@ -104,6 +108,7 @@ class FolderSource : public Source {
   SourceOptions options_;
   MetadataReader reader_;
   std::vector<fs::path> images_;
+  std::vector<std::string> label_names_;
 };
 
 /// Images of Tiny ImageNet's training or validation part, tagged with the words of their synset and

@@ -55,10 +55,6 @@ std::filesystem::path idx_labels_beside(const std::filesystem::path& images);
 std::unique_ptr<Source> open_tiny_imagenet(const std::filesystem::path& part,
                                            const SourceOptions& options);
 
-/// "train", "val" or "test" for the usual names of folders and files of these splits ("Training",
-/// "validation", "dev"); "" for others.
-std::string_view split_named(std::string_view name);
-
 /// Photographs in a folder and its subfolders, whose tags are the keywords inside them and in .xmp
 /// files beside them (keywords.h); folders' names are not.
 std::unique_ptr<Source> open_photos(const std::filesystem::path& folder,

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -65,7 +66,7 @@ class TableSource : public ListSource {
     for (const Columns* columns : {&tags_, &truth_}) {
       for (const size_t column : *columns) {
         readings_.emplace(column, TagColumn(fmt::format("column {}", column_name(column)),
-                                            options.tag_separator));
+                                            options.tag_separator, !options.label_names.empty()));
       }
     }
     records_.sample([&](const Record& record) {
@@ -93,8 +94,8 @@ class TableSource : public ListSource {
                           found.stray));
     if (found.quoted == 0 || found.stray == 0) return;
     report_.warnings.push_back(fmt::format(
-        "{}: {} fields stand in quotes, and {} have other quotes (the first in line {}); {}",
-        list_.name, found.quoted, found.stray, found.stray_line,
+        "{} fields stand in quotes, and {} have other quotes (the first in line {}); {}",
+        found.quoted, found.stray, found.stray_line,
         quotes ? "those are read as they stand" : "so all quotes are read as characters"));
   }
 
@@ -137,7 +138,7 @@ class TableSource : public ListSource {
         confidence_[0] < fields.size() ? trim(fields[confidence_[0]]) : std::string_view();
     double confidence = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), confidence);
-    if (error != std::errc() || end != text.data() + text.size()) {
+    if (error != std::errc() || end != text.data() + text.size() || std::isnan(confidence)) {
       item.rejection = Rejection::unreadable_tags;
       item.detail = fmt::format("'Confidence': expected a number, found '{}'", text);
     } else if (confidence <= 0) {

@@ -122,6 +122,7 @@ class WebDatasetSource : public Source {
     };
     const auto& text = sample[SampleField::text];
     if (text.exists() && wanted()) reader_.read_text(text_of(text), item);
+    if (item.rejection == Rejection::none) name_labels(label_names_, item);
     const auto& label = sample[SampleField::label];
     if (label.exists() && wanted()) read_label(text_of(label), label_names_, item);
   }

@@ -56,8 +56,11 @@ bool is_whole_number(std::string_view text) {
 
 }  // namespace
 
-TagColumn::TagColumn(std::string name, std::string separator)
-    : name_(std::move(name)), asked_(std::move(separator)), separators_(asked_) {}
+TagColumn::TagColumn(std::string name, std::string separator, bool numbers_have_names)
+    : name_(std::move(name)),
+      asked_(std::move(separator)),
+      numbers_have_names_(numbers_have_names),
+      separators_(asked_) {}
 
 void TagColumn::look_at(std::string_view cell) {
   cell = trim(without_byte_order_mark(cell));
@@ -155,9 +158,9 @@ void TagColumn::report_to(SourceReport& report) const {
     fact(fmt::format("tags separated by blanks, in {} of {} texts ('{}')", grouped(with_blanks_),
                      grouped(texts()), example_blanks_));
   }
-  if (numbers_ == all) {
+  if (numbers_ == all && !numbers_have_names_) {
     report.warnings.push_back(fmt::format(
-        "{} holds numbers only, which become tags; --label-names FILE gives them names", name_));
+        "{}: numbers only, which become tags; --label-names FILE gives them names", name_));
   }
   const Mask without = by_blanks ? 0 : Mask{1} << chosen_;
   for (size_t c = 0; c < candidates.size(); ++c) {

@@ -19,8 +19,8 @@ inline constexpr size_t most_tag_bytes = size_t{1} << 18;
 class TagColumn {
  public:
   /// `name`: as messages call it, "column 'tags'". `separator`: the characters asked for by
-  /// --tag-separator; "": found by decide().
-  explicit TagColumn(std::string name, std::string separator = "");
+  /// --tag-separator; "": found by decide(). `numbers_have_names`: by --label-names.
+  explicit TagColumn(std::string name, std::string separator = "", bool numbers_have_names = false);
 
   /// A text of the column, or of a sample of it.
   void look_at(std::string_view cell);
@@ -50,6 +50,7 @@ class TagColumn {
   void split(std::string_view text, std::vector<std::string>& tags) const;
 
   std::string name_, asked_;
+  bool numbers_have_names_;
   std::array<int64_t, 16> counts_ = {};  ///< of texts by mask, sure lists left out
   std::array<std::vector<std::string>, 16> examples_;
   int64_t sure_lists_ = 0, bare_lists_ = 0, numbers_ = 0, with_blanks_ = 0;

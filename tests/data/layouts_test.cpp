@@ -130,6 +130,53 @@ TEST_F(Layouts, SplitsBelowARootAreRefused) {
                ExitStatus::usage);
 }
 
+TEST_F(Layouts, ValBesideAnotherValSourceIsCounted) {
+  image("sets/train/cat/1.png");
+  image("sets/val/cat/2.png");
+  image("more/cat/3.png");
+  auto asked = options();
+  asked.sources = {(in_ / "sets").string()};
+  asked.val_sources = {(in_ / "more").string()};
+  const Json counts = ingest_all(asked);
+  EXPECT_EQ(keys("val"), Strings{"cat/3"});
+  EXPECT_EQ(counts.at("passed_over").at("source of the split 'val'").at("count"), 1);
+}
+
+TEST_F(Layouts, SplitsAreKnownByWordsInTheirNames) {
+  for (const auto& [train, val] : {std::pair{"train2017", "val2017"},
+                                   {"training_set", "test_set"},
+                                   {"seg_train", "seg_test"},
+                                   {"training", "evaluation"},
+                                   {"trainval", "test"}}) {
+    image(fs::path(train) / "cat/1.png");
+    image(fs::path(val) / "cat/2.png");
+    ingest_all(options());
+    EXPECT_EQ(keys("train"), Strings{"cat/1"}) << train;
+    EXPECT_EQ(keys("val"), Strings{"cat/2"}) << val;
+    EXPECT_EQ(tags(), Strings{"cat"}) << train;
+    fs::remove_all(in_);
+  }
+  // Of several, it is not for us to choose.
+  for (const char* name : {"train2014", "val2014", "train2017", "val2017"}) {
+    image(fs::path(name) / "cat/1.png");
+  }
+  expect_error([&] { ingest_all(options()); }, {"train2014", "val2014", "--val-source"},
+               ExitStatus::usage);
+}
+
+TEST_F(Layouts, ValAloneIsNoTag) {
+  image("val/cat/1.png");
+  expect_error([&] { ingest_all(options()); }, {"holds val", "no split to train on"},
+               ExitStatus::usage);
+}
+
+TEST_F(Layouts, ClassesMayHaveWordsOfSplits) {
+  image("train station/1.png");
+  image("test tube/2.png");
+  ingest_all(options());
+  EXPECT_EQ(tags(), (Strings{"test tube", "train station"}));
+}
+
 TEST_F(Layouts, AClassMayBeCalledTrain) {
   image("train/1.png");
   image("car/2.png");

@@ -161,7 +161,7 @@ TEST_F(Lists, OfHuggingFaceAndParquet) {
   EXPECT_EQ(csv.line(0), "a|b's|0");
   EXPECT_EQ(csv.line(1), "new york|1");
   EXPECT_EQ(csv.items[2].path, files / "2.png");
-  expect_within(csv.warnings(), "column 'label' holds numbers only");
+  expect_within(csv.warnings(), "column 'label': numbers only");
   const Opened parquet(files / "parquet.jsonl", options);
   for (size_t i = 0; i < 3; ++i) {
     EXPECT_EQ(parquet.items[i].made, read_file(files / fmt::format("{}.png", i)));

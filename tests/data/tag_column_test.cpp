@@ -39,6 +39,24 @@ struct Reading {
   SourceReport report;
 };
 
+TEST(ListText, QuotedElementsStandAlone) {
+  for (const char* text : {"['a'; 'b']", "['a'|'b']", "['a' b]"}) {
+    EXPECT_EQ(parse_list_text(text, 100).kind, Kind::broken) << text;
+  }
+  EXPECT_EQ(parse_list_text("['a', None, 3]", 100).elements, (Strings{"a", "3"}));
+  EXPECT_EQ(parse_list_text("{a,\"b c\"}", 100).elements, (Strings{"a", "b c"}));
+}
+
+TEST(TagColumn, NumbersWithNamesAreNoWarning) {
+  SourceReport report;
+  TagColumn column("column 'tags'", "", true);
+  column.look_at("3");
+  column.decide();
+  column.report_to(report);
+  EXPECT_TRUE(report.warnings.empty());
+  EXPECT_NE(Reading({{"3", 5}}).warnings(), "");
+}
+
 void expect_within(const std::string& text, const std::string& part) {
   EXPECT_NE(text.find(part), std::string::npos) << part << " is not in:\n" << text;
 }
