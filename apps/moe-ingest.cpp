@@ -54,10 +54,10 @@ void add_source_options(CLI::App& cli, Asked& asked) {
       ->type_name("NAME");
   cli.add_flag("--allow-outside", asked.ingest.source.allow_outside,
                "Let lists name files outside --images ('..', absolute names)");
-  cli.add_option(
-         "--label-names", asked.ingest.source.label_names,
-         "Names of labels that are numbers (IDX, lists, .cls), one a line from 0 (default: the "
-         "numbers)")
+  cli.add_option("--label-names", asked.ingest.source.label_names,
+                 "Names of labels that are numbers (IDX, lists, .cls, texts beside images), one a "
+                 "line from 0 "
+                 "(default: the numbers)")
       ->type_name("FILE");
   cli.add_option("--wordnet", asked.ingest.source.wordnet, "Where WordNet's data.noun is")
       ->type_name("DIR")

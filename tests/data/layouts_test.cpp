@@ -164,6 +164,15 @@ TEST_F(Layouts, SplitsAreKnownByWordsInTheirNames) {
                ExitStatus::usage);
 }
 
+TEST_F(Layouts, LabelNamesAreThoseOfTextsBesideImages) {
+  tar("a.tar", "1");
+  overwrite(folder_ / "names", "cat\ndog\n");
+  auto asked = options();
+  asked.source.label_names = folder_ / "names";
+  ingest_all(asked);
+  EXPECT_EQ(tags(), Strings{"dog"});
+}
+
 TEST_F(Layouts, ValAloneIsNoTag) {
   image("val/cat/1.png");
   expect_error([&] { ingest_all(options()); }, {"holds val", "no split to train on"},
