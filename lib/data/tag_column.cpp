@@ -157,6 +157,11 @@ void TagColumn::report_to(SourceReport& report) const {
   } else {
     fact(fmt::format("tags separated by blanks, in {} of {} texts ('{}')", grouped(with_blanks_),
                      grouped(texts()), example_blanks_));
+    // What may be one tag of several words is not known from such texts alone.
+    report.warnings.push_back(fmt::format(
+        "{}: blanks separate tags ('{}'), as no other separator is used; if each text is one tag, "
+        "give --tag-separator ',', else ' '",
+        name_, example_blanks_));
   }
   if (numbers_ == all && !numbers_have_names_) {
     report.warnings.push_back(fmt::format(

@@ -139,7 +139,10 @@ TEST(TagColumn, BlanksSeparateWhereLessThanOneInAHundredHasAnother) {
   expect_within(blanks.warnings(), "--tag-separator");
   EXPECT_EQ(Reading({{"dog beach", 990}, {"a,b", 10}}).tags("golden retriever"),
             Strings{"golden retriever"});
-  EXPECT_EQ(Reading({{"dog beach", 5}}).warnings(), "");
+  expect_within(Reading({{"golden retriever", 5}}).warnings(),
+                "blanks separate tags ('golden retriever')");
+  EXPECT_EQ(Reading({{"golden retriever", 5}}, " ").warnings(), "");
+  EXPECT_EQ(Reading({{"dog", 5}}).warnings(), "");
   EXPECT_EQ(Reading({}).facts(), "");
 }
 
