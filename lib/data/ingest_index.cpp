@@ -288,10 +288,13 @@ class Index {
   }
 
   Json table(const Vocabulary& vocabulary, const Json& splits) const {
-    Json result = {{"splits", Json::object()},        {"vocabulary", vocabulary.size()},
-                   {"distinct_tags", distinct_tags_}, {"renamed_keys", counts_.renamed},
+    Json result = {{"splits", Json::object()},
+                   {"vocabulary", vocabulary.size()},
+                   {"distinct_tags", distinct_tags_},
+                   {"renamed_keys", counts_.renamed},
                    {"given_vocabulary", !options_.vocabulary.empty()},
-                   {"dropped_tags", dropped_.tags},   {"dropped_tag_uses", dropped_.uses},
+                   {"dropped_tags", dropped_.tags},
+                   {"dropped_tag_uses", dropped_.uses},
                    {"top_tags", Json::array()}};
     for (const SplitNumber split : {train, val}) {
       if (!splits.contains(split_names[split])) continue;
