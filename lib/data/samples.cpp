@@ -190,8 +190,15 @@ void SampleGatherer::settle(const std::string& owner, const std::vector<size_t>&
   if (count[0] == 0 || tags == 0) return;  // listed as they are
   const Sample* whole = has_owner ? &gathered_[known->second].sample : nullptr;
   if (whole != nullptr && (*whole)[SampleField::image].exists() && whole->has_tags()) {
+    std::vector<std::string> read;
+    for (const size_t m : gathered_[known->second].members) {
+      read.push_back(field_name(members_[m].name, owner));
+    }
+    std::sort(read.begin(), read.end());
     for (const size_t g : extras) {
-      pass_over(g, fmt::format("image or text beside those of its sample (fields {})", fields),
+      pass_over(g,
+                fmt::format("image or text beside those of its sample (of fields {} are read {})",
+                            fields, join(read, ", ")),
                 report);
     }
     return;

@@ -251,6 +251,10 @@ class Expansion {
                                                  : name.ends_with(".txt");
       if (!known) found_.report.pass_over(kind_of_other_file(name), printable(file.string()));
     }
+    if (kind != SourceKind::tiny_imagenet) return;
+    for (const fs::path& other : subfolders_of(folder)) {  // its test part has no labels
+      if (other.filename() != "train" && other.filename() != "val") leave(other);
+    }
   }
 
   /// Of lists and archives that lie in a folder of images and are not read.

@@ -117,6 +117,7 @@ class TinyImageNetSource : public Source {
  public:
   TinyImageNetSource(fs::path part, const SourceOptions& options)
       : part_(std::move(part)), images_(images_in(part_, &report_)) {
+    report_.passed_over.erase("'.txt' file");  // its boxes and annotations
     const WordNet wordnet(options.wordnet);
     const fs::path root = part_.parent_path();
     for (const auto& line : read_label_names(root / "wnids.txt")) {
