@@ -32,8 +32,8 @@ void read_exif_text(const Json& metadata, SourceItem& item) {
   if (!exif.is_object()) return;
   const auto words = exif.find("Image Orientation");
   if (words == exif.end() || !words->is_string()) return;
-  const auto found = std::find(orientation_words.begin(), orientation_words.end(),
-                               words->get_ref<const std::string&>());
+  const auto* const found = std::find(orientation_words.begin(), orientation_words.end(),
+                                      words->get_ref<const std::string&>());
   if (found == orientation_words.end()) return;
   item.orientation = static_cast<int>(found - orientation_words.begin()) + 1;
   const auto length = [&](const char* name) {

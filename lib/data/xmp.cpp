@@ -35,8 +35,8 @@ constexpr std::array properties = {
 };
 
 const Property* property_named(std::string_view name) {
-  const auto found = std::find_if(properties.begin(), properties.end(),
-                                  [&](const Property& one) { return one.name == name; });
+  const auto* const found = std::find_if(properties.begin(), properties.end(),
+                                         [&](const Property& one) { return one.name == name; });
   return found == properties.end() ? nullptr : &*found;
 }
 
