@@ -25,16 +25,19 @@ bool is_text_kind(std::string_view extension) {
   return extension == "json" || extension == "txt" || extension == "xmp" || extension == "cls";
 }
 
+std::string extension_of_file(const fs::path& path) {
+  const std::string extension = lower_ascii(path.extension().string());
+  return extension.empty() ? extension : extension.substr(1);
+}
+
 class Walk {
  public:
-  Walk(const fs::path& root, SourceReport* report, const std::vector<std::string>& companions)
-      : root_(root), report_(report), companions_(companions) {}
+  Walk(const fs::path& root, SourceReport* report) : root_(root), report_(report) {}
 
   std::vector<fs::path> run() {
     visit({});
-    std::sort(images_.begin(), images_.end());
-    count_lone_texts();
-    return std::move(images_);
+    std::sort(files_.begin(), files_.end());
+    return std::move(files_);
   }
 
  private:
@@ -74,73 +77,68 @@ class Walk {
   }
 
   void take(const fs::path& path, const fs::directory_entry& entry) {
-    const std::string name = path.filename().string();
     std::error_code error;
     const fs::file_status status = entry.status(error);
-    if (name.starts_with('.')) {
+    if (path.filename().string().starts_with('.')) {
       pass_over(fs::is_directory(status) ? "hidden folder" : "hidden file", path);
     } else if (fs::is_directory(status)) {
       visit(path);
-    } else if (!fs::exists(status)) {  // a link to nothing
-      const auto extension = extension_of_file(path);
-      if (is_image_extension(extension)) {
-        images_.push_back(path);  // and is listed as one that cannot be read
-      } else {
-        pass_over("link to nothing", path);
-      }
-    } else if (!fs::is_regular_file(status)) {
+    } else if (fs::exists(status) && !fs::is_regular_file(status)) {
       pass_over("device, pipe or socket", path);
     } else {
-      take_file(path);
-    }
-  }
-
-  static std::string extension_of_file(const fs::path& path) {
-    const std::string extension = lower_ascii(path.extension().string());
-    return extension.empty() ? extension : extension.substr(1);
-  }
-
-  void take_file(const fs::path& path) {
-    const std::string extension = extension_of_file(path);
-    if (is_image_extension(extension) || (!is_text_kind(extension) && holds_image(root_ / path))) {
-      images_.push_back(path);
-    } else if (report_ == nullptr) {
-      return;
-    } else if (std::find(companions_.begin(), companions_.end(), extension) != companions_.end()) {
-      texts_.push_back(path);
-    } else {
-      pass_over(kind_of_other_file(path.filename().string()), path);
-    }
-  }
-
-  /// Texts that no image is beside.
-  void count_lone_texts() {
-    if (texts_.empty()) return;
-    std::unordered_set<std::string> names;
-    for (const fs::path& image : images_) {
-      names.insert(image.string());
-      names.insert(fs::path(image).replace_extension().string());
-    }
-    std::sort(texts_.begin(), texts_.end());
-    for (const fs::path& text : texts_) {
-      if (names.contains(fs::path(text).replace_extension().string())) continue;
-      pass_over(fmt::format("'.{}' file without an image", extension_of_file(text)), text);
+      files_.push_back(path);
     }
   }
 
   const fs::path& root_;
   SourceReport* report_;
-  const std::vector<std::string>& companions_;
   std::vector<FolderId> above_;
   std::map<FolderId, int> visits_;
-  std::vector<fs::path> images_, texts_;
+  std::vector<fs::path> files_;
 };
+
+/// Counts texts that no image is beside.
+void count_lone_texts(const std::vector<fs::path>& texts, const std::vector<fs::path>& images,
+                      SourceReport& report) {
+  if (texts.empty()) return;
+  std::unordered_set<std::string> names;
+  for (const fs::path& image : images) {
+    names.insert(image.string());
+    names.insert(fs::path(image).replace_extension().string());
+  }
+  for (const fs::path& text : texts) {
+    if (names.contains(fs::path(text).replace_extension().string())) continue;
+    report.pass_over(fmt::format("'.{}' file without an image", extension_of_file(text)),
+                     printable(text.string()));
+  }
+}
 
 }  // namespace
 
+std::vector<fs::path> files_below(const fs::path& folder, SourceReport* report) {
+  return Walk(folder, report).run();
+}
+
 std::vector<fs::path> images_in(const fs::path& folder, SourceReport* report,
                                 const std::vector<std::string>& companions) {
-  return Walk(folder, report, companions).run();
+  std::vector<fs::path> images, texts;
+  for (fs::path& file : files_below(folder, report)) {
+    const std::string extension = extension_of_file(file);
+    // A link to nothing is listed as one that cannot be read.
+    if (is_image_extension(extension) || (!is_text_kind(extension) && holds_image(folder / file))) {
+      images.push_back(std::move(file));
+    } else if (report == nullptr) {
+      continue;
+    } else if (!fs::exists(folder / file)) {
+      report->pass_over("link to nothing", printable(file.string()));
+    } else if (std::find(companions.begin(), companions.end(), extension) != companions.end()) {
+      texts.push_back(std::move(file));
+    } else {
+      report->pass_over(kind_of_other_file(file.filename().string()), printable(file.string()));
+    }
+  }
+  if (report != nullptr) count_lone_texts(texts, images, *report);
+  return images;
 }
 
 fs::path text_beside(const fs::path& image, const char* extension) {

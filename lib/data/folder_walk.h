@@ -9,8 +9,13 @@
 
 namespace hardmoe {
 
-/// Image files anywhere below the folder, relative to it, in path order. Links to folders are
-/// followed, but not back into a folder that they are in. A file is an image by its extension, and
+/// Files anywhere below the folder, and links to nothing, relative to it, in path order. Links to
+/// folders are followed, but not back into a folder that they are in. `report`: counts what is
+/// hidden, no file, or cannot be read.
+std::vector<std::filesystem::path> files_below(const std::filesystem::path& folder,
+                                               SourceReport* report = nullptr);
+
+/// The image files among them. A file is an image by its extension, and
 /// where that is of no kind known by its content. `report`: counts everything else, but what
 /// describes an image beside it: "photo.EXTENSION" or "photo.jpg.EXTENSION", where `companions` has
 /// the extension ("json").

@@ -175,34 +175,26 @@ SourceKind kind_of_folder(const fs::path& folder) {
 std::vector<fs::path> tars_in(const fs::path& folder, SourceReport* report) {
   std::vector<fs::path> tars;
   bool compressed = false;
-  const auto take = [&](const fs::path& file) {
-    const std::string name = file.filename().string();
-    if (name.starts_with('.')) {
-      if (report != nullptr) report->pass_over("hidden file", printable(file.string()));
-    } else if (extension(file) == ".tar") {
+  const auto pass_over = [&](const std::string& kind, const fs::path& file) {
+    if (report != nullptr) report->pass_over(kind, printable(file.string()));
+  };
+  for (const fs::path& below : files_below(folder, report)) {
+    const fs::path file = folder / below;
+    if (extension(file) == ".tar") {
+      // A shard that is not here is told before hours of work without it.
+      if (!fs::exists(file)) {
+        fail_usage("{}: a link to nothing, expected a tar; put it there, or remove the link",
+                   file.string());
+      }
       tars.push_back(file);
-    } else if (report != nullptr && !is_companion(file)) {
-      compressed = compressed || is_compressed_tar(file);
-      report->pass_over(is_compressed_tar(file) ? "compressed tar" : kind_of_other_file(name),
-                        printable(file.string()));
+    } else if (is_compressed_tar(file)) {
+      compressed = true;
+      pass_over("compressed tar", file);
+    } else if (!is_companion(file)) {
+      pass_over(kind_of_other_file(file.filename().string()), file);
     }
-  };
-  const auto walk = [&](const auto& self, const fs::path& at, int depth) -> void {
-    constexpr int deepest = 16;
-    std::error_code error;
-    for (const auto& entry : fs::directory_iterator(at, error)) {
-      std::error_code ignored;
-      if (entry.is_regular_file(ignored)) take(entry.path());
-    }
-    if (depth == deepest) return;
-    for (const auto& below : subfolders_of(at)) {
-      // A link may lead back up.
-      if (!fs::is_symlink(below) || depth == 0) self(self, below, depth + 1);
-    }
-  };
-  walk(walk, folder, 0);
-  std::sort(tars.begin(), tars.end());
-  if (compressed) {
+  }
+  if (compressed && report != nullptr) {
     report->warnings.push_back(fmt::format(
         "{}: compressed tars in it are not read; unpack them, images are compressed already",
         folder.string()));

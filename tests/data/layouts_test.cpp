@@ -218,6 +218,17 @@ TEST_F(Layouts, TarsInSubfoldersAreRead) {
   EXPECT_EQ(keys("train"), (Strings{"000/a", "001/a"}));
 }
 
+TEST_F(Layouts, LinkedFoldersOfTarsAreReadAndMissingShardsTold) {
+  tar("one/000.tar", "t");
+  tar("elsewhere/001.tar", "t");
+  fs::rename(in_ / "elsewhere", folder_ / "elsewhere");
+  fs::create_directory_symlink(folder_ / "elsewhere", in_ / "one/two");  // below the first level
+  ingest_all(options());
+  EXPECT_EQ(keys("train"), (Strings{"000/a", "001/a"}));
+  fs::create_symlink("nowhere.tar", in_ / "one/002.tar");
+  expect_error([&] { ingest_all(options()); }, {"002.tar", "link to nothing"}, ExitStatus::usage);
+}
+
 TEST_F(Layouts, ImagesBesideTarsAreAskedAbout) {
   tar("a.tar", "t");
   image("a/a.png");
