@@ -7,11 +7,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
 
 #include "base/error.h"
+#include "base/signals.h"
 #include "base/write_all.h"
 
 namespace hardmoe {
@@ -282,8 +284,13 @@ std::string sha256_hex(std::string_view bytes) {
 
 std::string sha256_of_file(const fs::path& file) {
   const MappedFile mapped(file);
+  constexpr size_t piece = size_t{4} << 20;
   Sha256 hash;
-  hash.update(mapped.bytes().data(), mapped.bytes().size());
+  for (auto rest = mapped.bytes(); !rest.empty();
+       rest = rest.subspan(std::min(piece, rest.size()))) {
+    throw_if_interrupted();
+    hash.update(rest.data(), std::min(piece, rest.size()));
+  }
   return hash.hex();
 }
 

@@ -131,6 +131,8 @@ class Sha256 {
   void* context_;
 };
 std::string sha256_hex(std::string_view bytes);
+/// Throws Error(interrupted) after SIGTERM: files may be larger than what is read until that has to
+/// be obeyed.
 std::string sha256_of_file(const std::filesystem::path& file);
 /// The same for files of up to 64 MiB. Beyond, of the size and of 256 pieces of 64 KiB evenly
 /// apart, so that naming the input of a long computation does not read it whole: another file is

@@ -32,20 +32,6 @@ int workers_for(const IngestOptions& options) {
 /// Results that wait for their turn: some for each worker, so that a large image stops none.
 int64_t window_for(const IngestOptions& options) { return int64_t{16} * workers_for(options); }
 
-/// Tars may be larger than what is read before SIGTERM has to be obeyed.
-std::string sha256_of_tar(const fs::path& tar) {
-  const InputFile file(tar);
-  Sha256 hash;
-  std::vector<char> piece(size_t{1} << 22);
-  for (size_t at = 0; at < file.size(); at += piece.size()) {
-    throw_if_interrupted();
-    const size_t count = std::min(piece.size(), file.size() - at);
-    file.read_at(at, piece.data(), count);
-    hash.update(piece.data(), count);
-  }
-  return hash.hex();
-}
-
 std::string_view text_of(const MappedFile& map) {
   return {reinterpret_cast<const char*>(map.bytes().data()), map.bytes().size()};
 }
@@ -186,7 +172,7 @@ void IngestReader::close_tars(const Source& source) {
     throw_if_interrupted();
     const uint16_t number = tar_shards_.at(tar.string());
     const ShardRecord shard = work_.shards.records()[number];
-    if (shard.sha256.empty()) work_.shards.close(number, shard.bytes, sha256_of_tar(tar));
+    if (shard.sha256.empty()) work_.shards.close(number, shard.bytes, sha256_of_file(tar));
   }
 }
 
