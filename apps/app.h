@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "run/config.h"
+#include "tasks/config.h"
 
 namespace hardmoe {
 

@@ -6,8 +6,8 @@
 #include "base/stage.h"
 #include "moe/evaluation.h"
 #include "moe/evaluation_gaps.h"
-#include "moe/probability.h"
 #include "network_options.h"
+#include "train/probability.h"
 
 int main(int argc, char** argv) {
   using namespace hardmoe;

@@ -1,9 +1,9 @@
 // moe-ingest: images with tags → a dataset.
 #include "app.h"
 #include "base/log.h"
-#include "data/ingest.h"
-#include "data/ingest_gaps.h"
-#include "data/verify.h"
+#include "ingest/gaps.h"
+#include "ingest/ingest.h"
+#include "ingest/verify.h"
 
 namespace {
 

@@ -3,8 +3,8 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/text.h"
-#include "data/tag_statistics.h"
-#include "data/tags.h"
+#include "ingest/tag_statistics.h"
+#include "ingest/vocabulary.h"
 
 namespace {
 

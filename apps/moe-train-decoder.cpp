@@ -4,7 +4,7 @@
 #include "base/stage.h"
 #include "data/feature_source.h"
 #include "moe/routing.h"
-#include "run/training.h"
+#include "tasks/training.h"
 #include "tensor/npy.h"
 #include "train/checkpoint.h"
 #include "train/schedule.h"

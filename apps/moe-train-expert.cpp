@@ -4,7 +4,7 @@
 #include "app.h"
 #include "base/log.h"
 #include "moe/routing.h"
-#include "run/training.h"
+#include "tasks/training.h"
 #include "train/schedule.h"
 
 int main(int argc, char** argv) {

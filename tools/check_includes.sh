@@ -9,15 +9,18 @@ cd "${1:-$(dirname "$0")/..}"
 allowed='
 base
 tensor base
-data base tensor
+image base tensor
 nn base tensor
+data base tensor image nn
 cluster base tensor
-engine base tensor data nn
-train base tensor data nn engine
-moe base tensor data nn cluster engine train
-run base tensor data nn cluster engine train moe
-report base tensor data nn cluster engine train moe
-apps base tensor data nn cluster engine train moe run report
+engine base tensor nn
+ingest base tensor image nn data
+train base tensor image nn data engine
+moe base tensor image nn data cluster engine train
+tasks base tensor image nn data cluster engine train ingest moe
+run base tensor image nn data cluster engine train ingest moe tasks
+report base tensor image nn data cluster engine train moe tasks
+apps base tensor image nn data cluster engine train ingest moe tasks run report
 '
 
 # Folder that may include it, and the header's beginning (extended regular expressions).
@@ -27,11 +30,11 @@ lib/base nlohmann/
 lib/base utf8proc
 lib/base openssl/
 lib/base omp\.h
-lib/data (jpeglib|turbojpeg|jerror)
-lib/data png\.h
-lib/data webp/
-lib/data expat\.h
-lib/data (zlib|bzlib|zstd)\.h
+lib/image (jpeglib|turbojpeg|jerror)
+lib/image png\.h
+lib/image webp/
+lib/image expat\.h
+lib/(image|ingest) (zlib|bzlib|zstd)\.h
 lib/cluster Eigen/
 lib/engine/cpu (oneapi/|dnnl)
 lib/(engine|cluster)/cuda (cuda|cudnn|cublas|nccl|nvrtc|cub/)

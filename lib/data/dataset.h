@@ -1,5 +1,5 @@
 // A dataset on disk: WebDataset tar shards and a memory-mapped index over them. Opening reads only
-// headers. Not for making one: see data/ingest.h.
+// headers. Not for making one: see ingest/ingest.h.
 //
 //   DIR/dataset.json   splits, shards (path, bytes, sha256), options, counts; is the dataset's
 //   identity DIR/tags.tsv       id, tag, count in train; id = rank by count DIR/<split>/ shard.npy

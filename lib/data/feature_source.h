@@ -1,8 +1,8 @@
 // Shuffled minibatches of stored features with the tags of their images: what a decoder trains on.
 #pragma once
 
-#include "data/batch.h"
 #include "data/dataset.h"
+#include "nn/batch.h"
 
 namespace hardmoe {
 

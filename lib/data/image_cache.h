@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "data/codec.h"
+#include "image/codec.h"
 
 namespace hardmoe {
 

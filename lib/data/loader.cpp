@@ -12,7 +12,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "data/image_cache.h"
-#include "data/view_maker.h"
+#include "image/view_maker.h"
 
 namespace hardmoe {
 namespace {

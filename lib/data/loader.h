@@ -7,9 +7,9 @@
 #include <memory>
 #include <vector>
 
-#include "data/augment.h"
-#include "data/batch.h"
 #include "data/dataset.h"
+#include "image/augment.h"
+#include "nn/batch.h"
 
 namespace hardmoe {
 

@@ -6,9 +6,9 @@
 #include "base/files.h"
 #include "base/log.h"
 #include "base/signals.h"
-#include "data/codec.h"
 #include "data/tar.h"
 #include "data/writer.h"
+#include "image/codec.h"
 
 namespace hardmoe {
 namespace fs = std::filesystem;

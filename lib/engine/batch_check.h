@@ -1,8 +1,8 @@
 // What every engine asks of a batch before it touches it. Host-side, no device.
 #pragma once
 
-#include "data/batch.h"
 #include "engine/engine.h"
+#include "nn/batch.h"
 
 namespace hardmoe {
 

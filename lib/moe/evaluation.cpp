@@ -6,8 +6,8 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "moe/probability.h"
-#include "moe/tag_precision.h"
+#include "train/probability.h"
+#include "train/tag_precision.h"
 
 namespace hardmoe {
 namespace {

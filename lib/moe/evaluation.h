@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "moe/metrics.h"
 #include "moe/routing.h"
+#include "train/metrics.h"
 
 namespace hardmoe {
 

@@ -7,7 +7,7 @@
 #include "base/recorded.h"
 #include "base/stage.h"
 #include "base/text.h"
-#include "moe/probability.h"
+#include "train/probability.h"
 
 namespace hardmoe {
 namespace fs = std::filesystem;

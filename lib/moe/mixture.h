@@ -8,8 +8,8 @@
 #include <optional>
 #include <vector>
 
-#include "moe/inference.h"
 #include "moe/partition.h"
+#include "train/inference.h"
 #include "train/model_folder.h"
 
 namespace hardmoe {

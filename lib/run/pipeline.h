@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "run/config.h"
 #include "run/launcher.h"
+#include "tasks/config.h"
 
 namespace hardmoe {
 

@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "base/config.h"
-#include "data/augment.h"
 #include "data/resample.h"
 #include "engine/spec.h"
+#include "image/augment.h"
 
 namespace hardmoe {
 

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "data/batch.h"
 #include "engine/engine.h"
+#include "nn/batch.h"
 #include "train/config.h"
 
 namespace hardmoe {

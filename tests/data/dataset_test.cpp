@@ -4,10 +4,10 @@
 #include <gtest/gtest.h>
 
 #include "base/json.h"
-#include "data/augment.h"
 #include "data/loader.h"
-#include "data/small_dataset.h"
 #include "expect_error.h"
+#include "image/augment.h"
+#include "small_dataset.h"
 #include "temporary_folder.h"
 
 namespace hardmoe {

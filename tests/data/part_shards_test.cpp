@@ -8,8 +8,8 @@
 
 #include "base/text.h"
 #include "data/loader.h"
-#include "data/small_dataset.h"
 #include "expect_error.h"
+#include "small_dataset.h"
 #include "temporary_folder.h"
 
 namespace hardmoe {

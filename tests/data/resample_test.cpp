@@ -5,7 +5,7 @@
 
 #include <map>
 
-#include "data/small_dataset.h"
+#include "small_dataset.h"
 #include "temporary_folder.h"
 
 namespace hardmoe {

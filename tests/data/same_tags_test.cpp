@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include "data/small_dataset.h"
+#include "small_dataset.h"
 #include "temporary_folder.h"
 
 namespace hardmoe {

@@ -6,8 +6,8 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "data/small_dataset.h"
 #include "expect_error.h"
+#include "small_dataset.h"
 #include "temporary_folder.h"
 #include "test_files.h"
 

@@ -6,9 +6,9 @@
 #include <limits>
 
 #include "base/random.h"
-#include "data/batch.h"
 #include "engine/cpu/kernels.h"
 #include "engine/reference_network.h"
+#include "nn/batch.h"
 #include "tensor/safetensors.h"
 #include "test_files.h"
 

@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
-#include "data/batch.h"
 #include "engine/spec.h"
+#include "nn/batch.h"
 #include "nn/network.h"
 
 namespace hardmoe {

@@ -20,7 +20,7 @@
 #include "base/json.h"
 #include "base/random.h"
 #include "base/text.h"
-#include "data/codec.h"
+#include "image/codec.h"
 #include "killed_process.h"
 #include "temporary_folder.h"
 

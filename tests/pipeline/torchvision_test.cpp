@@ -2,12 +2,12 @@
 #include <algorithm>
 #include <cmath>
 
-#include "data/augment.h"
 #include "data/dataset.h"
-#include "moe/metrics.h"
+#include "image/augment.h"
 #include "pipeline/commands.h"
 #include "tensor/npy.h"
 #include "test_files.h"
+#include "train/metrics.h"
 
 namespace hardmoe {
 namespace {

@@ -4,10 +4,10 @@
 
 #include "data/dataset.h"
 #include "engine/engine.h"
-#include "moe/inference.h"
 #include "pipeline/commands.h"
 #include "references/closed_form.h"
 #include "test_files.h"
+#include "train/inference.h"
 #include "train/warm_start.h"
 
 namespace hardmoe {

@@ -7,8 +7,8 @@
 #include <cstring>
 #include <functional>
 
-#include "data/batch.h"
 #include "engine/engine.h"
+#include "nn/batch.h"
 #include "nn/resnet.h"
 #include "train/config.h"
 

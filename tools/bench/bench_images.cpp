@@ -10,8 +10,8 @@
 #include "base/json.h"
 #include "base/random.h"
 #include "base/threads.h"
-#include "data/codec.h"
 #include "data/tar.h"
+#include "image/codec.h"
 
 using namespace hardmoe;
 

@@ -5,8 +5,8 @@
 #include <array>
 #include <memory>
 
-#include "data/batch.h"
 #include "engine/cuda/gpu.h"
+#include "nn/batch.h"
 
 namespace hardmoe::cuda {
 

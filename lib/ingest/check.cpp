@@ -1,0 +1,88 @@
+// What makes an ingest fail after reading well: too much that cannot be read, and sources in which
+// no item is of use.
+#include "base/error.h"
+#include "base/text.h"
+#include "ingest/read.h"
+
+namespace hardmoe {
+namespace fs = std::filesystem;
+
+bool is_in_file(const SourceItem& item, SourceKind kind) {
+  if (item.rejection == Rejection::unreadable_tags) {
+    return kind == SourceKind::folder || kind == SourceKind::photos;
+  }
+  switch (kind) {
+    case SourceKind::webdataset:
+    case SourceKind::cifar10:
+    case SourceKind::cifar100:
+    case SourceKind::idx:
+      return false;
+    default:
+      return item.tar.empty();
+  }
+}
+
+void IngestReader::check_unreadable() {
+  const IngestCounts& counts = work_.counts;
+  const int64_t unreadable = counts.unreadable(), read = counts.read[train] + counts.read[val];
+  constexpr int64_t few = 10000;  // are soon read to the end, so that all their faults are listed
+  if (total_ <= few && read < total_) return;
+  work_.failed = static_cast<double>(unreadable) > options_.max_bad * static_cast<double>(total_);
+  if (!work_.failed) return;
+  const bool files = counts.in_files > 0;
+  const bool others = counts.in_files < unreadable;
+  fail(
+      "{} of {} items{} cannot be used, which is more than {} of all {} (allow more by --max-bad): "
+      "{}{}; see {}; {}{}{}",
+      unreadable, read, read < total_ ? " read so far" : "", options_.max_bad, total_,
+      join(counts.first_unreadable, "; "), unreadable > 3 ? "; …" : "",
+      work_.show_rejected().string(),
+      files ? "put the files right and read them again by --retry-failed" : "",
+      files && others ? "; " : "",
+      others ? "put the list or tar right and run the same command" : "");
+}
+
+/// The first item without tags or image of a source in which every item is so; -1: of no such one.
+int64_t IngestReader::first_unusable(const PlannedSource& source) {
+  const std::string status =
+      work_.status.read(static_cast<int64_t>(source.first), static_cast<size_t>(source.items));
+  int64_t first = -1;
+  for (size_t i = 0; i < status.size(); ++i) {
+    const auto rejection = static_cast<Rejection>(status[i]);
+    if (rejection == Rejection::no_tags || rejection == Rejection::no_image) {
+      if (first < 0) first = static_cast<int64_t>(i);
+    } else if (rejection != Rejection::unreadable_tags && rejection != Rejection::repeated) {
+      return -1;
+    }
+  }
+  return first;
+}
+
+void IngestReader::check_sources() {
+  std::vector<std::string> faults;
+  bool usable = false;  // a training source
+  for (const PlannedSource& planned : sources_) {
+    const int64_t first = first_unusable(planned);
+    if (first < 0) {
+      usable = usable || planned.split == train;
+      continue;
+    }
+    const SourceItem item = examine(*open(planned), first, options_, rules_).item;
+    const auto reason = static_cast<Rejection>(
+        work_.status.read(static_cast<int64_t>(planned.first) + first, 1)[0]);
+    faults.push_back(printable(fmt::format(
+        "no item of {} can be used: {} ({}) has {}{}{}",
+        planned.spec.path == "-" ? "standard input" : planned.spec.path.string(), item.key,
+        item.file, name_of(reason), item.detail.empty() ? "" : ", ", item.detail)));
+  }
+  if (faults.empty()) return;
+  if (usable) {
+    log_warning("not everything named is of use:{}", indented_list(faults));
+    return;
+  }
+  const fs::path list = work_.show_rejected();
+  work_.forget();
+  fail_usage("{}; see {}", faults.back(), list.string());  // the last one is for training
+}
+
+}  // namespace hardmoe

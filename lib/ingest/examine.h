@@ -1,0 +1,35 @@
+// What a worker makes of one item: read, cleaned, decoded, resized. For ingest.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/files.h"
+#include "image/codec.h"
+#include "ingest/ingest.h"
+#include "ingest/sources/source.h"
+#include "ingest/vocabulary.h"
+
+namespace hardmoe {
+
+struct Examined {
+  SourceItem item;
+  std::vector<std::string> tags, truth;  ///< cleaned
+  MappedFile file;                       ///< holds the image where it is a file
+  std::string resized;                   ///< the image written anew, else empty
+  ImageFormat format = ImageFormat::jpeg;
+  uint64_t content = 0;  ///< the first 64 bits of the SHA-256 of the image's bytes
+
+  uint64_t look = 0;  ///< perceptual hash, if near duplicates are looked for
+
+  /// The image as the source has it.
+  std::string_view original() const;
+};
+
+/// Faults are told in item.rejection, not thrown.
+Examined examine(const Source& source, int64_t number, const IngestOptions& options,
+                 const TagRules& rules);
+
+}  // namespace hardmoe

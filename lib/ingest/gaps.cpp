@@ -1,0 +1,51 @@
+#include "ingest/gaps.h"
+
+#include <algorithm>
+#include <array>
+
+#include "base/text.h"
+#include "data/dataset.h"
+#include "data/same_tags.h"
+
+namespace hardmoe {
+namespace {
+
+/// Reasons for which an option asks, or the data themselves (see rejection_names); of other formats
+/// the ingest warns itself.
+constexpr std::array<std::string_view, 6> asked_for = {
+    "too small", "too long", "duplicate", "near duplicate", "absent label", "other format"};
+
+/// Whether an option leaves tags out, so that images without one of the others are left out, too.
+bool leaves_tags_out(const IngestOptions& options) {
+  return options.min_tag_count > 1 || options.max_tags > 0 || !options.vocabulary.empty();
+}
+
+}  // namespace
+
+std::vector<std::string> ingest_gaps(const IngestOptions& options, const Json& counts) {
+  const Json& splits = counts.at("splits");
+  std::vector<std::string> gaps, lost;
+  int64_t read = 0;
+  for (const auto& [name, split] : splits.items()) {
+    read += split.value("read", int64_t{0});
+    for (const auto& [reason, count] : split.at("rejected").items()) {
+      if (std::ranges::find(asked_for, reason) != asked_for.end()) continue;
+      if (reason == name_of(Rejection::no_kept_tag) && leaves_tags_out(options)) continue;
+      lost.push_back(fmt::format("{} {} ({})", count.get<int64_t>(), reason, name));
+    }
+  }
+  if (!lost.empty()) {
+    gaps.push_back(fmt::format("of {} items these are not in the dataset: {}; see {}", read,
+                               join(lost, ", "), (options.out / "rejected.jsonl").string()));
+  }
+  if (options.val_fraction > 0 && !splits.contains("val")) {
+    gaps.push_back(
+        fmt::format("no split 'val' to evaluate on: --val-fraction {} chose none of the {} items",
+                    options.val_fraction, read));
+  }
+  const std::string same = warning_of_same_tags(Dataset::open(options.out));
+  if (!same.empty()) gaps.push_back(same);
+  return gaps;
+}
+
+}  // namespace hardmoe

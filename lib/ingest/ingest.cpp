@@ -1,0 +1,207 @@
+#include "ingest/ingest.h"
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/log.h"
+#include "base/stage.h"
+#include "base/text.h"
+#include "ingest/index.h"
+#include "ingest/inputs.h"
+#include "ingest/near_duplicates.h"
+#include "ingest/read.h"
+#include "ingest/vocabulary.h"
+#include "ingest/work.h"
+
+namespace hardmoe {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr const char* command_name = "moe-ingest";
+constexpr const char* inputs_name = "inputs.tsv";
+
+void check(const IngestOptions& options) {
+  if (options.sources.empty()) fail_usage("no sources: name tars, lists, folders or '-'");
+  if (options.out.empty()) fail_usage("--out: the folder to write the dataset to is missing");
+  if (!(options.val_fraction >= 0 && options.val_fraction < 1)) {
+    fail_usage("--val-fraction: expected 0 or more and less than 1, found {}",
+               options.val_fraction);
+  }
+  if (options.val_fraction > 0 && !options.val_sources.empty()) {
+    fail_usage("--val-source and --val-fraction both make the split 'val'; give one of them");
+  }
+  if (options.resize < 0) fail_usage("--resize: expected pixels, found {}", options.resize);
+  if (options.min_size < 0) fail_usage("--min-size: expected pixels, found {}", options.min_size);
+  if (options.max_pixels < 1 || options.max_pixels > max_pixels) {
+    fail_usage("--max-pixels: expected 1 to {}, found {}", max_pixels, options.max_pixels);
+  }
+  if (!(options.max_aspect == 0 || options.max_aspect >= 1)) {
+    fail_usage("--max-aspect: expected 1 or more (long side over short side), found {}",
+               options.max_aspect);
+  }
+  if (options.near_duplicates < -1 || options.near_duplicates > most_different_bits) {
+    fail_usage("--near-duplicates: expected 0 to {} bits, found {}", most_different_bits,
+               options.near_duplicates);
+  }
+  if (options.workers < 0 || options.workers > 1024) {
+    fail_usage("--workers: expected 1 to 1024, found {}", options.workers);
+  }
+  if (options.min_tag_count < 1) {
+    fail_usage("--min-tag-count: expected 1 or more, found {}", options.min_tag_count);
+  }
+  if (options.max_tags < 0) {
+    fail_usage("--max-tags: expected 0 or more, found {}", options.max_tags);
+  }
+  if (!options.vocabulary.empty() && (options.min_tag_count > 1 || options.max_tags > 0)) {
+    fail_usage("--vocabulary gives the tags; leave out --min-tag-count and --max-tags");
+  }
+  if (!(options.max_bad >= 0 && options.max_bad <= 1)) {
+    fail_usage("--max-bad: expected a share from 0 to 1, found {}", options.max_bad);
+  }
+}
+
+Json identity_of_file(const fs::path& file) {
+  return file.empty() ? Json() : Json(sha256_of_file(file));
+}
+
+/// Every setting that shapes the result; max_bad decides whether there is one, not which.
+Json identity_of(const IngestOptions& options, const std::string& inputs) {
+  const ColumnNames& columns = options.source.columns;
+  return {
+      {"inputs", sha256_hex(inputs)},
+      {"columns",
+       {{"image", columns.image},
+        {"tags", columns.tags},
+        {"truth", columns.truth},
+        {"key", columns.key}}},
+      {"tag_separator", options.source.tag_separator},
+      {"label_names", identity_of_file(options.source.label_names)},
+      {"resize", options.resize},
+      {"copy", options.storage == ShardStorage::copy},
+      {"keep_duplicates", options.duplicates == Duplicates::keep},
+      {"near_duplicates", options.near_duplicates},
+      {"max_pixels", options.max_pixels},
+      {"min_size", options.min_size},
+      {"max_aspect", options.max_aspect},
+      {"min_tag_count", options.min_tag_count},
+      {"max_tags", options.max_tags},
+      {"stop_tags", identity_of_file(options.stop_tags)},
+      {"merge_tags", identity_of_file(options.merge_tags)},
+      {"vocabulary", options.vocabulary.empty()
+                         ? Json()
+                         : Json(sha256_hex(join(
+                               load_vocabulary(vocabulary_file(options.vocabulary)).tags, "\n")))},
+      {"image_field", options.source.image_field},
+      {"tag_field", options.source.tag_field},
+      {"allow_outside", options.source.allow_outside},
+      {"val_fraction", options.val_fraction},
+      {"seed", options.seed},
+      {"shard_bytes", options.shard_bytes}};
+}
+
+/// Whether the folder holds an ingest that failed, by a mistaken source or option say, and made no
+/// dataset: the corrected command may have it. Not one that was interrupted.
+bool only_a_failure_is_in(const fs::path& out) {
+  const fs::path record = out / "stage.json";
+  if (!fs::exists(record) || fs::exists(out / "dataset.json")) return false;
+  if (IngestWork::exists(out) && !IngestWork::has_failed(out)) return false;
+  const Json stage = read_json(record);
+  return stage.value("command", "") == command_name && !stage.value("done", true);
+}
+
+/// Whether the folder's record is of these inputs, so that another list of them is what --force had
+/// not removed yet when it was killed.
+bool is_recorded(const fs::path& out, const std::string& inputs) {
+  const fs::path record = out / "stage.json";
+  if (!fs::exists(record)) return false;
+  const Json before = read_json(record).value("inputs", Json::object());
+  return before.value("inputs", "") == sha256_hex(inputs);
+}
+
+void refuse_other_inputs(const fs::path& out, const std::string& inputs) {
+  const fs::path file = out / inputs_name;
+  if (!fs::exists(file) || is_recorded(out, inputs)) return;
+  const auto differences = differences_of_inputs(read_file(file), inputs);
+  if (differences.empty()) return;
+  fail_usage("{}: made from other sources; choose another --out, or --force to redo it:{}",
+             out.string(), indented_list(differences));
+}
+
+void warn_of_formats(const Json& counts, const fs::path& out) {
+  const std::string name(name_of(Rejection::other_format));
+  int64_t images = 0;
+  for (const auto& [split, entry] : counts.at("splits").items()) {
+    images += entry.at("rejected").value(name, int64_t{0});
+  }
+  if (images == 0) return;
+  log_warning("{} images are of formats that are not read (GIF, TIFF …), and are left out; see {}",
+              images, (out / "rejected.jsonl").string());
+}
+
+}  // namespace
+
+IngestResult ingest(const IngestOptions& options) {
+  check(options);
+  const StandardInput input(options);
+  FoundSources found = find_sources(options, input);
+  const auto& train_sources = found.sources;
+  const auto& val_sources = found.found_val;
+  const TagRules rules = load_tag_rules(options.stop_tags, options.merge_tags);
+  const std::string inputs = list_inputs(train_sources, val_sources, options.source, input);
+  std::vector<fs::path> reads = options.source.images;
+  for (const auto& file :
+       {options.source.label_names, options.stop_tags, options.merge_tags, options.vocabulary}) {
+    reads.push_back(file);
+  }
+  for (const auto* sources : {&train_sources, &val_sources}) {
+    for (const SourceSpec& source : *sources) {
+      if (source.path != "-") reads.push_back(source.path);
+    }
+  }
+  const bool free = options.force || only_a_failure_is_in(options.out);
+  if (!free) refuse_other_inputs(options.out, inputs);
+
+  const std::vector<std::string> outputs = {"dataset.json", "tags.tsv", "rejected.jsonl",
+                                            "status.npy", inputs_name};
+  std::vector<std::string> writes = outputs;
+  writes.insert(writes.end(),
+                {(IngestWork::folder_in({}) / "*").string(), "shards/*.tar", "shards/*.tar.part"});
+  for (const char* split : split_names) {
+    for (const auto& name : IndexWriter::file_names()) writes.push_back(split + ("/" + name));
+  }
+  Stage stage({.folder = options.out,
+               .command = command_name,
+               .inputs = identity_of(options, inputs),
+               .force = free,
+               .reads = std::move(reads),
+               .writes = std::move(writes)});
+  if (stage.done()) {
+    if (options.strict) {
+      SourceReport before;
+      before.passed_over = passed_over_from(stage.results().value("passed_over", Json::object()));
+      before.refuse_passed_over();
+    }
+    if (!options.retry_failed || !IngestWork::exists(options.out)) return {true, stage.results()};
+    stage.reopen();
+  }
+  write_file_atomic(options.out / inputs_name, inputs);
+  Json counts;
+  bool failures = false;
+  {
+    IngestWork work(options.out, options.shard_bytes, stage.identity());
+    if (options.retry_failed) work.begin_retry();
+    IngestReader reader(options, rules, work, input.file(), train_sources, val_sources,
+                        std::move(found.report));
+    reader.read();
+    reader.check_sources();
+    counts = write_index(options, work);
+    counts["passed_over"] = to_json(reader.passed_over());
+    failures = work.has_failures();
+  }
+  warn_of_formats(counts, options.out);
+  stage.finish(outputs, counts);
+  // Kept where there is something left to try again.
+  if (!failures) fs::remove_all(IngestWork::folder_in(options.out));
+  return {false, counts};
+}
+
+}  // namespace hardmoe

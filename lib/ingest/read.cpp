@@ -1,0 +1,414 @@
+#include "ingest/read.h"
+
+#include <algorithm>
+#include <cstring>
+#include <mutex>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "base/signals.h"
+#include "base/text.h"
+#include "base/threads.h"
+#include "data/ordered_work.h"
+#include "data/record_file.h"
+#include "ingest/sources/report.h"
+
+namespace hardmoe {
+namespace fs = std::filesystem;
+namespace {
+
+/// 64-bit FNV-1a, so that an image's split depends on its key and the seed only.
+uint64_t hash_of(std::string_view text) {
+  uint64_t hash = 0xCBF29CE484222325;
+  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3;
+  return hash;
+}
+
+int workers_for(const IngestOptions& options) {
+  return options.workers > 0 ? options.workers : compute_threads();
+}
+
+/// Results that wait for their turn: some for each worker, so that a large image stops none.
+int64_t window_for(const IngestOptions& options) { return int64_t{16} * workers_for(options); }
+
+std::string_view text_of(const MappedFile& map) {
+  return {reinterpret_cast<const char*>(map.bytes().data()), map.bytes().size()};
+}
+
+}  // namespace
+
+IngestReader::IngestReader(const IngestOptions& options, const TagRules& rules, IngestWork& work,
+                           fs::path standard_input, const std::vector<SourceSpec>& train_sources,
+                           const std::vector<SourceSpec>& val_sources, SourceReport found)
+    : options_(options),
+      rules_(rules),
+      work_(work),
+      standard_input_(std::move(standard_input)),
+      found_(std::move(found)),
+      contents_(0),
+      keys_(0) {
+  for (const auto& spec : val_sources) sources_.push_back({spec, val});
+  for (const auto& spec : train_sources) sources_.push_back({spec, train});
+  plan();
+  contents_ = KnownHashes(total_);
+  keys_ = KnownHashes(total_);
+  recall();
+}
+
+std::unique_ptr<Source> IngestReader::open(const PlannedSource& source) const {
+  return open_source(source.spec, options_.source, standard_input_, work_.folder());
+}
+
+/// How many items there are: each source is opened once, so that a damaged one is told before hours
+/// of work.
+void IngestReader::plan() {
+  const fs::path file = work_.folder() / "plan.json";
+  std::vector<int64_t> items;
+  if (fs::exists(file)) {
+    const Json plan = read_json(file);
+    items = json_get<std::vector<int64_t>>(plan, "items", file.string());
+    found_ = report_from(plan);
+  } else {
+    struct Opened {
+      int64_t items = 0;
+      SourceReport report;
+      std::exception_ptr failure;
+    };
+    std::mutex unpacking;  // two sources may be the same compressed file
+    const auto make = [&](int64_t i) {
+      const PlannedSource& source = sources_[static_cast<size_t>(i)];
+      std::unique_lock lock(unpacking, std::defer_lock);
+      if (source.spec.kind != SourceKind::webdataset) lock.lock();
+      Opened opened;
+      try {
+        if (interrupted()) return opened;
+        const auto here = open(source);
+        opened.items = here->size();
+        opened.report = here->report();
+      } catch (...) {
+        opened.failure = std::current_exception();
+      }
+      return opened;
+    };
+    work_in_order<Opened>(static_cast<int64_t>(sources_.size()), workers_for(options_),
+                          window_for(options_), make, [&](int64_t i, const Opened& opened) {
+                            throw_if_interrupted();
+                            if (opened.failure) std::rethrow_exception(opened.failure);
+                            items.push_back(opened.items);
+                            found_.add(opened.report,
+                                       sources_[static_cast<size_t>(i)].spec.path.string());
+                          });
+    Json plan = to_json(found_);
+    plan["items"] = items;
+    write_json(file, plan);
+  }
+  found_.tell_warnings();
+  if (options_.strict) found_.refuse_passed_over();
+  if (items.size() != sources_.size())
+    fail("{}: of another run; start anew in an empty folder", file.string());
+  for (size_t s = 0; s < sources_.size(); ++s) {
+    sources_[s].items = items[s];
+    sources_[s].first = static_cast<uint64_t>(total_);
+    total_ += items[s];
+  }
+  if (total_ == 0) {
+    fail_usage(
+        "{}: no images there; expected JPEG, PNG or WebP files (.jpg …), tars of them, or a list "
+        "with a line an image{}",
+        join(options_.sources, ", "),
+        found_.passed_over.empty() ? "" : "; passed over:" + passed_over_text(found_.passed_over));
+  }
+}
+
+/// Brings back what an interrupted run knew.
+void IngestReader::recall() {
+  const fs::path home = fs::absolute(options_.out).lexically_normal();
+  const auto& shards = work_.shards.records();
+  for (size_t i = 0; i < shards.size(); ++i) {
+    tar_shards_.emplace((home / shards[i].path).string(), static_cast<uint16_t>(i));
+  }
+  const fs::path& folder = work_.folder();
+  const MappedFile rows(folder / "rows.bin"), keys(folder / "keys.txt"),
+      names(folder / "names.txt");
+  const std::string_view key_text = text_of(keys);
+  for (size_t at = 0; at + sizeof(Row) <= rows.bytes().size(); at += sizeof(Row)) {
+    Row row;
+    std::memcpy(&row, rows.bytes().data() + at, sizeof row);
+    contents_.add(row.content, rows_);
+    const std::string_view key = key_text.substr(row.key_at);
+    keys_.add(hash_of(key.substr(0, key.find('\n'))), rows_);
+    ++rows_;
+  }
+  const std::string_view name_text = text_of(names);
+  for (size_t at = 0; at < name_text.size();) {
+    const size_t end = name_text.find('\n', at);
+    tag_numbers_.emplace(name_text.substr(at, end - at),
+                         static_cast<uint32_t>(tag_numbers_.size()));
+    at = end + 1;
+  }
+}
+
+bool IngestReader::in_place() const {
+  return options_.resize == 0 && options_.storage != ShardStorage::copy;
+}
+
+/// Tars whose images stay where they are become shards.
+void IngestReader::register_tars(const Source& source) {
+  if (!in_place()) return;
+  const fs::path home = fs::absolute(options_.out).lexically_normal();
+  for (const fs::path& tar : source.tars()) {
+    if (tar_shards_.contains(tar.string())) continue;
+    const fs::path relative = tar.lexically_relative(home);
+    const bool inside = !relative.empty() && *relative.begin() != "..";
+    tar_shards_[tar.string()] = work_.shards.add((inside ? relative : tar).string(),
+                                                 static_cast<int64_t>(fs::file_size(tar)));
+  }
+}
+
+void IngestReader::close_tars(const Source& source) {
+  if (!in_place()) return;
+  for (const fs::path& tar : source.tars()) {
+    throw_if_interrupted();
+    const uint16_t number = tar_shards_.at(tar.string());
+    const ShardRecord shard = work_.shards.records()[number];
+    if (shard.sha256.empty()) work_.shards.close(number, shard.bytes, sha256_of_file(tar));
+  }
+}
+
+void IngestReader::read() {
+  last_checkpoint_ = now_seconds();
+  try {
+    check_unreadable();
+    const auto count = static_cast<int64_t>(sources_.size());
+    if (work_.position.source < count) {
+      const auto& source = sources_[static_cast<size_t>(work_.position.source)];
+      const auto start = static_cast<int64_t>(source.first) + work_.position.item;
+      if (start > 0) log_info("going on after {} of {} items", start, total_);
+      Progress progress("ingesting", total_, start);
+      while (work_.position.source < count) {
+        read_source(static_cast<size_t>(work_.position.source), progress);
+      }
+    }
+    if (work_.position.attempt > 0) read_again();
+    for (const SplitNumber split : {train, val}) work_.writer(split).finish();
+    work_.position.all_read = true;
+  } catch (...) {
+    if (consistent_) work_.checkpoint();
+    throw;
+  }
+  work_.checkpoint();
+}
+
+void IngestReader::read_source(size_t number, Progress& progress) {
+  const PlannedSource& planned = sources_[number];
+  const auto source = open(planned);
+  if (source->size() != planned.items) {
+    fail("{}: has {} images now, {} when it was first opened", planned.spec.path.string(),
+         source->size(), planned.items);
+  }
+  register_tars(*source);
+  const int64_t begin = work_.position.item;
+  const auto make = [&](int64_t i) {
+    return interrupted() ? Examined() : examine(*source, begin + i, options_, rules_);
+  };
+  work_in_order<Examined>(planned.items - begin, workers_for(options_), window_for(options_), make,
+                          [&](int64_t i, Examined& examined) {
+                            throw_if_interrupted();
+                            const uint64_t item = planned.first + static_cast<uint64_t>(begin + i);
+                            take(examined, planned, item, work_.position.item);
+                            check_unreadable();
+                            checkpoint_now_and_then();
+                            progress.update(
+                                static_cast<int64_t>(item) + 1,
+                                fmt::format("{} rejected", work_.counts.rejected_total()));
+                          });
+  close_tars(*source);
+  ++work_.position.source;
+  work_.position.item = 0;
+}
+
+/// The items of the retry list, in its order.
+void IngestReader::read_again() {
+  const RecordFile list(work_.retry_list(), RecordForm::line);
+  Progress progress("trying again", list.size());
+  const PlannedSource* planned = nullptr;
+  std::unique_ptr<Source> source;
+  while (work_.position.retried < list.size()) {
+    throw_if_interrupted();
+    const Json entry = parse_json(list.record(work_.position.retried).text, "the retry list");
+    const auto item = json_get<uint64_t>(entry, "item", work_.retry_list().string());
+    const auto after = std::upper_bound(
+        sources_.begin(), sources_.end(), item,
+        [](uint64_t value, const PlannedSource& other) { return value < other.first; });
+    if (planned != &*(after - 1)) {
+      planned = &*(after - 1);
+      source = open(*planned);
+      register_tars(*source);
+    }
+    Examined examined =
+        examine(*source, static_cast<int64_t>(item - planned->first), options_, rules_);
+    throw_if_interrupted();  // perhaps in the middle of an image
+    take(examined, *planned, item, work_.position.retried);
+    checkpoint_now_and_then();
+    progress.update(work_.position.retried);
+  }
+  check_unreadable();
+}
+
+void IngestReader::checkpoint_now_and_then() {
+  const double now = now_seconds();
+  if (now - last_checkpoint_ < options_.checkpoint_seconds) return;
+  work_.checkpoint();
+  last_checkpoint_ = now_seconds();
+}
+
+/// Takes the item and counts it in `position`; a failure halfway is not for a checkpoint.
+void IngestReader::take(Examined& examined, const PlannedSource& source, uint64_t item,
+                        int64_t& position) {
+  consistent_ = false;
+  take_item(examined, source, item);
+  ++position;
+  consistent_ = true;
+}
+
+void IngestReader::take_item(Examined& examined, const PlannedSource& source, uint64_t item) {
+  SourceItem& found = examined.item;
+  SplitNumber split = source.split;
+  if (options_.val_fraction > 0) {
+    Random random(options_.seed, RandomUse::split, hash_of(found.key));
+    split = random.uniform_double() < options_.val_fraction ? val : train;
+  }
+  ++work_.counts.read[split];
+  if (split == train && found.rejection == Rejection::none && examined.tags.empty()) {
+    found.rejection = Rejection::no_tags;  // truth alone teaches nothing
+  }
+  if (found.rejection == Rejection::none) {
+    work_.counts.tags[split] += static_cast<int64_t>(examined.tags.size());
+    std::string detail;
+    if (is_duplicate(examined, split, detail)) {
+      found.rejection = Rejection::duplicate;
+      found.detail = detail;
+    }
+  }
+  set_status(item, found.rejection);
+  if (found.rejection != Rejection::none) {
+    reject(found, source, split, item);
+    return;
+  }
+  const std::string key = unique_key(found.key);
+  add_row(examined, place_of(examined, split, key), split, key, item);
+}
+
+/// Whether an image with the same bytes was taken. Then its row gets this one's tags, too, unless
+/// that is in the validation sources and this one is not: what to evaluate on is left as it is.
+bool IngestReader::is_duplicate(const Examined& examined, SplitNumber split, std::string& detail) {
+  if (options_.duplicates == Duplicates::keep) return false;
+  const auto known = contents_.find(examined.content);
+  if (!known) return false;
+  Row row;
+  const std::string bytes =
+      work_.rows.read(static_cast<int64_t>(*known * sizeof(Row)), sizeof(Row));
+  std::memcpy(&row, bytes.data(), sizeof row);
+  const auto at = static_cast<int64_t>(row.key_at);
+  const std::string key =
+      work_.keys.read(at, static_cast<size_t>(std::min<int64_t>(work_.keys.size() - at, 512)));
+  detail = fmt::format("the same bytes as {}", key.substr(0, key.find('\n')));
+  if (options_.val_fraction == 0 && row.split != split) return true;
+  for (const auto& tag : examined.tags) {
+    const UnitedTag entry{*known, number_of(tag)};
+    work_.united.write(&entry, sizeof entry);
+  }
+  for (const auto& tag : examined.truth) {
+    const UnitedTag entry{*known, number_of(tag) | truth_bit};
+    work_.united.write(&entry, sizeof entry);
+  }
+  return true;
+}
+
+ImagePlace IngestReader::place_of(Examined& examined, SplitNumber split, const std::string& key) {
+  const SourceItem& item = examined.item;
+  const std::string_view original = examined.original();
+  if (in_place() && item.offset >= 0) {
+    return {tar_shards_.at(item.tar.string()), item.offset, static_cast<int32_t>(original.size())};
+  }
+  Json metadata = {{"tags", examined.tags}};
+  if (item.truth) metadata["truth"] = examined.truth;
+  return work_.writer(split).add(key, extension_of(examined.format),
+                                 examined.resized.empty() ? original : examined.resized, metadata);
+}
+
+void IngestReader::add_row(const Examined& examined, const ImagePlace& place, SplitNumber split,
+                           const std::string& key, uint64_t item) {
+  Row row = {};
+  row.item = item;
+  row.content = examined.content;
+  row.look = examined.look;
+  row.offset = place.offset;
+  row.length = place.length;
+  row.shard = place.shard;
+  row.split = split;
+  row.has_truth = examined.item.truth ? 1 : 0;
+  row.key_at = static_cast<uint64_t>(work_.keys.size());
+  row.tags_at = static_cast<uint64_t>(work_.tags.size()) / sizeof(uint32_t);
+  row.tags = static_cast<uint32_t>(examined.tags.size());
+  row.truth = static_cast<uint32_t>(examined.truth.size());
+  for (const auto* list : {&examined.tags, &examined.truth}) {
+    for (const auto& tag : *list) {
+      const uint32_t number = number_of(tag);
+      work_.tags.write(&number, sizeof number);
+    }
+  }
+  work_.keys.write(key + '\n');
+  work_.rows.write(&row, sizeof row);
+  contents_.add(examined.content, rows_);
+  ++rows_;
+}
+
+void IngestReader::reject(const SourceItem& item, const PlannedSource& source, SplitNumber split,
+                          uint64_t number) {
+  ++work_.counts.rejected[split][static_cast<size_t>(item.rejection)];
+  Json line = {{"item", number},
+               {"key", item.key},
+               {"split", split_names[split]},
+               {"shard", item.file},
+               {"reason", name_of(item.rejection)}};
+  if (!item.detail.empty()) line["detail"] = item.detail;
+  work_.rejected.write(json_line(line));
+  if (!is_unreadable(item.rejection)) return;
+  if (is_in_file(item, source.spec.kind)) ++work_.counts.in_files;
+  if (work_.counts.first_unreadable.size() < 3) {
+    work_.counts.first_unreadable.push_back(
+        printable(fmt::format("{} ({}): {}", item.key, item.file, item.detail)));
+  }
+}
+
+void IngestReader::set_status(uint64_t item, Rejection rejection) {
+  const auto at = static_cast<int64_t>(item);
+  if (at < work_.status.size()) {
+    work_.status.overwrite(at, &rejection, 1);
+  } else {
+    work_.status.write(&rejection, 1);
+  }
+}
+
+/// Keys name images in results and members in shards: a repeated one gets "-2", "-3" …
+std::string IngestReader::unique_key(const std::string& key) {
+  const uint64_t hash = hash_of(key);
+  if (keys_.add(hash, rows_)) return key;
+  int& copy = copies_.try_emplace(hash, 1).first->second;
+  std::string unique;
+  do {
+    unique = fmt::format("{}-{}", key, ++copy);
+  } while (!keys_.add(hash_of(unique), rows_));
+  ++work_.counts.renamed;
+  return unique;
+}
+
+uint32_t IngestReader::number_of(const std::string& tag) {
+  const auto [place, added] = tag_numbers_.emplace(tag, static_cast<uint32_t>(tag_numbers_.size()));
+  if (added) work_.names.write(tag + '\n');
+  return place->second;
+}
+
+}  // namespace hardmoe

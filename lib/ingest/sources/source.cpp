@@ -1,0 +1,83 @@
+#include "ingest/sources/source.h"
+
+#include <algorithm>
+#include <array>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "ingest/sources/kinds.h"
+
+namespace hardmoe {
+
+std::string printable(std::string_view text) {
+  std::string result;
+  for (size_t at = 0; at < text.size();) {
+    const size_t length = utf8_length(text, at);
+    const auto code = static_cast<unsigned char>(text[at]);
+    if (length == 0 || code < ' ' || code == 0x7F) {
+      result += '_';
+      ++at;
+    } else {
+      result += text.substr(at, length);
+      at += length;
+    }
+  }
+  return result;
+}
+
+std::string lower_ascii(std::string text) {
+  for (char& c : text) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  return text;
+}
+
+bool is_image_extension(std::string_view name) {
+  constexpr std::array<std::string_view, 23> known = {
+      "jpg", "jpeg", "png", "webp", "jpe",  "jfif", "jpg_large", "gif",
+      "bmp", "dib",  "tif", "tiff", "apng", "avif", "heic",      "heif",
+      "jxl", "jp2",  "ppm", "pgm",  "pbm",  "tga",  "psd"};
+  return std::find(known.begin(), known.end(), name) != known.end();
+}
+
+std::string kind_of_other_file(std::string_view name) {
+  const std::string extension = lower_ascii(std::filesystem::path(name).extension().string());
+  constexpr size_t longest = 12;  // a longer one is part of a name
+  if (extension.size() < 2 || extension.size() > longest) return "file of no known extension";
+  return fmt::format("'{}' file", printable(extension));
+}
+
+std::string safe_key(std::string_view key) {
+  std::vector<std::string> parts;
+  for (auto& part : split(printable(key), '/')) {
+    if (!trim(part).empty() && part != "." && part != "..") parts.push_back(std::move(part));
+  }
+  if (parts.empty()) return "image";
+  std::replace(parts.back().begin(), parts.back().end(), '.', '_');
+  return join(parts, "/");
+}
+
+ColumnNames parse_columns(std::string_view text) {
+  ColumnNames columns;
+  for (const auto& part : split(text, ',')) {
+    const size_t equals = part.find('=');
+    const std::string what(trim(part.substr(0, equals)));
+    const std::string name(equals == std::string::npos ? "" : trim(part.substr(equals + 1)));
+    auto* names = what == "image"   ? &columns.image
+                  : what == "tags"  ? &columns.tags
+                  : what == "truth" ? &columns.truth
+                  : what == "key"   ? &columns.key
+                                    : nullptr;
+    if (names == nullptr || name.empty()) {
+      fail_usage(
+          "--columns: expected image=NAME, tags=NAME, truth=NAME or key=NAME with commas "
+          "between, found '{}'",
+          part);
+    }
+    names->push_back(name);
+  }
+  if (columns.image.size() > 1 || columns.key.size() > 1) {
+    fail_usage("--columns: 'image' and 'key' are one column each; tags and truth may be several");
+  }
+  return columns;
+}
+
+}  // namespace hardmoe

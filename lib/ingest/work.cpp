@@ -1,0 +1,247 @@
+#include "ingest/work.h"
+
+#include <algorithm>
+#include <fstream>
+#include <set>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/log.h"
+#include "base/recorded.h"
+#include "data/record_file.h"
+
+namespace hardmoe {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr const char* state_name = "state.json";
+constexpr const char* run_name = "run.txt";
+constexpr int work_format = 1;
+
+Json to_json(const IngestCounts& counts) {
+  return {{"read", counts.read},         {"tags", counts.tags},
+          {"rejected", counts.rejected}, {"renamed", counts.renamed},
+          {"in_files", counts.in_files}, {"first_unreadable", counts.first_unreadable}};
+}
+
+IngestCounts counts_from(const Json& json) {
+  IngestCounts counts;
+  json.at("read").get_to(counts.read);
+  json.at("tags").get_to(counts.tags);
+  json.at("rejected").get_to(counts.rejected);
+  json.at("renamed").get_to(counts.renamed);
+  counts.in_files = json.value("in_files", int64_t{0});
+  json.at("first_unreadable").get_to(counts.first_unreadable);
+  return counts;
+}
+
+}  // namespace
+
+std::string json_line(const Json& value) {
+  return value.dump(-1, ' ', false, Json::error_handler_t::replace) + '\n';
+}
+
+int64_t IngestCounts::rejected_total() const {
+  int64_t total = 0;
+  for (const auto& split : rejected) {
+    for (const int64_t count : split) total += count;
+  }
+  return total;
+}
+
+int64_t IngestCounts::unreadable() const {
+  int64_t total = 0;
+  for (const auto& split : rejected) {
+    for (size_t i = 0; i < split.size(); ++i) {
+      if (is_unreadable(static_cast<Rejection>(i))) total += split[i];
+    }
+  }
+  return total;
+}
+
+bool IngestWork::exists(const fs::path& out) { return fs::exists(folder_in(out) / state_name); }
+
+bool IngestWork::has_failed(const fs::path& out) {
+  return exists(out) && read_json(folder_in(out) / state_name).value("failed", false);
+}
+
+fs::path IngestWork::retry_list() const {
+  return folder_ / fmt::format("retry-{}.jsonl", position.attempt);
+}
+
+fs::path IngestWork::rejected_list() const {
+  return folder_ / fmt::format("rejected-{}.jsonl", position.attempt);
+}
+
+IngestWork::IngestWork(fs::path out, int64_t shard_bytes, std::string run)
+    : out_(std::move(out)), folder_(folder_in(out_)), run_(std::move(run)) {
+  Json state = Json::object();
+  if (exists(out_)) state = read_json(folder_ / state_name);
+  const fs::path run_file = folder_ / run_name;
+  const bool own = fs::exists(run_file) && read_file(run_file) == run_ &&
+                   (state.empty() || state.value("run", "") == run_);
+  if (!own) {
+    if (!state.empty()) {
+      log_warning("{}: is of a run with other inputs; it is not gone on from", folder_.string());
+    }
+    state = Json::object();
+    fs::remove(run_file);  // first, for where this is killed
+    fs::remove_all(folder_);
+  }
+  if (!state.empty() && state.value("format", 0) != work_format) {
+    fail("{}: written by another version; start anew in an empty folder", folder_.string());
+  }
+  if (state.empty()) {  // what a run left that came to no checkpoint
+    for (const char* name : {"shards", "train", "val"}) fs::remove_all(out_ / name);
+  }
+  make_writable_folder(folder_);
+  if (!own) write_file_atomic(run_file, run_);
+  const std::string where = (folder_ / state_name).string();
+  Json lengths = Json::object();
+  Json parts = Json::array({nullptr, nullptr});
+  if (!state.empty()) {
+    lengths = state.at("bytes");
+    parts = state.at("open_shards");
+    counts = counts_from(state.at("counts"));
+    position = {json_get<int64_t>(state, "source", where), json_get<int64_t>(state, "item", where),
+                json_get<int64_t>(state, "attempt", where),
+                json_get<int64_t>(state, "retried", where),
+                json_get<bool>(state, "all_read", where)};
+  }
+  const Json crcs = state.value("crc32c", Json::object());
+  const auto require_whole = [&](const char* name, AppendFile& file) {
+    if (state.empty()) return;
+    require_crc32c(file.path(), file.crc32c(), crcs.value(name, ""), remedy_for_work(out_));
+  };
+  const auto open = [&](const char* name, const fs::path& file) {
+    AppendFile opened(file, lengths.value(name, int64_t{0}));
+    require_whole(name, opened);
+    return opened;
+  };
+  rows = open("rows", folder_ / "rows.bin");
+  tags = open("tags", folder_ / "tags.bin");
+  keys = open("keys", folder_ / "keys.txt");
+  names = open("names", folder_ / "names.txt");
+  united = open("united", folder_ / "united.bin");
+  status = open("status", folder_ / "status.bin");
+  rejected = open("rejected", rejected_list());
+  shards = ShardList(folder_ / "shards.jsonl", lengths.value("shards", int64_t{0}),
+                     [&](AppendFile& file) { require_whole("shards", file); });
+  for (const SplitNumber split : {train, val}) {
+    writers_[split] = std::make_unique<ShardWriter>(out_, split_names[split], shard_bytes, shards);
+    writers_[split]->resume(parts[split]);
+  }
+  remove_strays();
+}
+
+/// What a killed process left unfinished, and shards that no checkpoint knows of.
+void IngestWork::remove_strays() const {
+  for (const fs::path& folder : {folder_, out_ / "train", out_ / "val"}) {
+    std::vector<fs::path> temporaries;
+    if (!fs::exists(folder)) continue;
+    for (const auto& entry : fs::directory_iterator(folder)) {
+      if (entry.path().extension() == ".tmp") temporaries.push_back(entry.path());
+    }
+    for (const auto& file : temporaries) fs::remove(file);
+  }
+  if (!fs::exists(out_ / "shards")) return;
+  std::set<std::string> known;
+  for (const auto& shard : shards.records()) {
+    known.insert(shard.path);
+    if (shard.sha256.empty()) known.insert(shard.path + ".part");
+  }
+  std::vector<fs::path> strays;
+  for (const auto& entry : fs::directory_iterator(out_ / "shards")) {
+    const std::string name = "shards/" + entry.path().filename().string();
+    if (!known.contains(name)) strays.push_back(entry.path());
+  }
+  for (const auto& stray : strays) fs::remove(stray);
+}
+
+void IngestWork::checkpoint() {
+  Json lengths = Json::object(), crcs = Json::object();
+  const auto sync = [&](const char* name, AppendFile& file) {
+    file.sync();
+    lengths[name] = file.size();
+    crcs[name] = format_crc32c(file.crc32c());
+  };
+  sync("rows", rows);
+  sync("tags", tags);
+  sync("keys", keys);
+  sync("names", names);
+  sync("united", united);
+  sync("status", status);
+  sync("rejected", rejected);
+  sync("shards", shards.file());
+  Json parts = Json::array();
+  for (const auto& writer : writers_) parts.push_back(writer->checkpoint());
+  write_json(folder_ / state_name, {{"format", work_format},
+                                    {"run", run_},
+                                    {"source", position.source},
+                                    {"item", position.item},
+                                    {"attempt", position.attempt},
+                                    {"retried", position.retried},
+                                    {"all_read", position.all_read},
+                                    {"failed", failed},
+                                    {"bytes", lengths},
+                                    {"crc32c", crcs},
+                                    {"open_shards", parts},
+                                    {"counts", to_json(counts)}});
+}
+
+fs::path IngestWork::show_rejected() {
+  rejected.sync();
+  fs::path shown = out_ / "rejected.jsonl";
+  fs::copy_file(rejected_list(), shown, fs::copy_options::overwrite_existing);
+  return shown;
+}
+
+void IngestWork::forget() const { fs::remove(folder_ / state_name); }
+
+bool IngestWork::has_failures() const {
+  for (const auto& split : counts.rejected) {
+    for (size_t i = 0; i < split.size(); ++i) {
+      if (is_unreadable(static_cast<Rejection>(i)) && split[i] > 0) return true;
+    }
+  }
+  return false;
+}
+
+void IngestWork::begin_retry() {
+  if (position.attempt > 0 &&
+      position.retried < RecordFile(retry_list(), RecordForm::line).size()) {
+    return;  // an earlier one was interrupted, and goes on
+  }
+  rejected.sync();
+  const fs::path before = rejected_list();
+  ++position.attempt;
+  position.retried = 0;
+  AtomicFile retry(retry_list());
+  AppendFile stay(rejected_list(), 0);
+  std::ifstream lines(before);
+  for (std::string line; std::getline(lines, line);) {
+    const Json entry = parse_json(line, before.string());
+    const auto name = entry.at("reason").get<std::string>();
+    const auto reason = static_cast<Rejection>(
+        std::find(rejection_names.begin(), rejection_names.end(), name) - rejection_names.begin());
+    line += '\n';
+    if (!is_unreadable(reason)) {
+      stay.write(line);
+      continue;
+    }
+    retry.write(line);
+    for (const SplitNumber split : {train, val}) {
+      if (entry.at("split") != split_names[split]) continue;
+      --counts.rejected[split][static_cast<size_t>(reason)];
+      --counts.read[split];
+    }
+  }
+  counts.in_files = 0;
+  counts.first_unreadable.clear();
+  position.all_read = false;
+  retry.commit();
+  rejected = std::move(stay);
+  checkpoint();
+}
+
+}  // namespace hardmoe

@@ -1,0 +1,55 @@
+#include "tasks/config.h"
+
+namespace hardmoe {
+
+void BaseConfig::describe(Fields& f) {
+  TrainConfig::describe(f);
+  f.add("init", init,
+        "weights to begin with: a folder of moe-train-base or moe-train-expert, or .safetensors of "
+        "torchvision's or timm's ResNets; empty: fresh ones");
+}
+
+void ExpertConfig::describe(Fields& f) {
+  TrainConfig::describe(f);
+  f.add_enum("start", start, {"base", "scratch"}, "weights an expert begins with");
+}
+
+void RunConfig::describe(Fields& f) {
+  f.add("sources", sources,
+        "what moe-ingest reads, as seen from the current folder; empty where `dataset` is given");
+  f.add("ingest_options", ingest_options, "further options of moe-ingest");
+  f.add("dataset", dataset, "an existing dataset");
+  f.add(
+      "embedding", embedding,
+      "an embedding of one's own to partition by: .npy files of the training images' rows; empty: "
+      "the base's");
+  f.add("features", features, "the rows of that embedding for the images of eval.split");
+  f.add("controls", controls, "also train the base as long as base and expert together");
+  f.add("parallel", parallel,
+        "experts trained at a time, each in a process of its own; on each of gpus");
+  f.add("gpus", gpus, "experts are spread over so many GPUs, from cuda:0; 0: all use device");
+}
+
+Config::Config() {
+  expert.lr = base.lr / 2;  // continuing from the base
+  decoder.lr = 0.5;
+  decoder.epochs = 2;
+  decoder.weight_decay = 0;
+  decoder.nesterov = false;
+  decoder.schedule = ScheduleKind::linear;
+  decoder.warmup = 0;
+}
+
+void Config::describe(Fields& f) {
+  f.add("seed", seed, "every random choice follows from it");
+  f.add("device", device, "where to compute: cpu, cuda or cuda:N");
+  f.add_section("model", model, "the CNN");
+  f.add_section("base", base, "training the base");
+  f.add_section("partition", partition, "dividing the images");
+  f.add_section("expert", expert, "training the experts");
+  f.add_section("decoder", decoder, "training the shared decoder");
+  f.add_section("eval", eval, "evaluation");
+  f.add_section("run", run, "moe-run");
+}
+
+}  // namespace hardmoe

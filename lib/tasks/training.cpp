@@ -1,0 +1,75 @@
+#include "tasks/training.h"
+
+#include <cmath>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "base/threads.h"
+#include "data/loader.h"
+#include "train/checkpoint.h"
+#include "train/inference.h"
+#include "train/trainer.h"
+
+namespace hardmoe {
+
+TrainConfig fit_batch(TrainConfig config, int64_t images, const std::string& section) {
+  if (images < config.batch) {
+    log_warning("{}.batch is {}, there are {} images: each step takes all of them", section,
+                config.batch, images);
+    config.batch = static_cast<int>(images);
+  }
+  return config;
+}
+
+Json training_inputs(TrainConfig config) {
+  Json json = config_json(fields_of(config));
+  json.erase("checkpoint_minutes");
+  json.erase("log_every");
+  if (config.sampling == Sampling::natural)
+    json.erase("sampling");  // what it was before there was one
+  return json;
+}
+
+std::vector<std::string> model_stage_files() {
+  auto files = training_files();
+  files.insert(files.end(), {"model.safetensors", "model.yaml", model_tags_name, "config.yaml"});
+  return files;
+}
+
+void check_image_training(const Engine& engine, const ImageTraining& job) {
+  require_precision(engine, job.config.precision);
+  check_augment(job.config.augment, job.start.card.model.image_size);
+}
+
+Json train_stage(Stage& stage, Engine& engine, const ImageTraining& job) {
+  const ModelCard& card = job.start.card;
+  const Network network = resnet(card.model, card.tags);
+  const int64_t images =
+      job.items.empty() ? job.split.size() : static_cast<int64_t>(job.items.size());
+  const TrainConfig config = fit_batch(job.config, images, job.section);
+  LoaderOptions loading;
+  loading.batch = config.batch;
+  loading.image_size = card.model.image_size;
+  loading.augment = config.augment;
+  loading.seed = job.seed;
+  loading.threads = compute_threads();
+  Loader loader(job.split, resampled(job.split, job.items, config.sampling, job.seed), loading);
+  log_info("{}: {} parameters, {} images, {} on {}", stage.folder().string(),
+           human_count(static_cast<double>(parameter_count(network))), loader.items(),
+           name_of(config.precision), engine.describe());
+  TrainResult trained =
+      train(engine, network, job.start.weights, loader, config, stage.folder(), stage.identity());
+  save_model(stage.folder(), {card, std::move(trained.weights)});
+  save_vocabulary(stage.folder() / model_tags_name, job.vocabulary);
+  const Json results = {{"images", loader.items()},
+                        {"steps", trained.steps},
+                        {"loss", trained.loss},
+                        {"seconds", trained.seconds},
+                        {"images_per_second", trained.images_per_second}};
+  stage.finish({"model.safetensors", "model.yaml", model_tags_name}, results);
+  remove_checkpoints(stage.folder());
+  return results;
+}
+
+}  // namespace hardmoe

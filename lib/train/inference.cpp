@@ -1,0 +1,76 @@
+#include "train/inference.h"
+
+#include <deque>
+#include <numeric>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/signals.h"
+#include "base/threads.h"
+#include "data/loader.h"
+
+namespace hardmoe {
+
+void require_precision(const Engine& engine, Precision precision) {
+  if (engine.supports(precision)) return;
+  fail_usage("precision: {} is more than this device can ({}); use fp32", name_of(precision),
+             engine.describe());
+}
+
+Inference::Inference(Engine& engine, Network network, int image_size, Precision precision,
+                     int64_t batch)
+    : network_(std::move(network)), image_size_(image_size), batch_(batch) {
+  CompileOptions options;
+  options.batch = batch;
+  options.precision = precision;
+  options.mode = Mode::infer;
+  options.deterministic = true;  // what is measured or kept does not change when it is done again
+  program_ = engine.compile(network_, options);
+  features_.resize(static_cast<size_t>(batch * network_.feature_size()));
+  logits_.resize(static_cast<size_t>(batch * network_.logits_size()));
+}
+
+void Inference::load(const StateDict& weights, const std::string& where) {
+  program_->load_weights(weights, where);
+}
+
+void Inference::run(const Split& split, const std::vector<int64_t>& items, const Visit& visit) {
+  if (items.empty()) return;
+  LoaderOptions options;
+  options.batch = batch_;
+  options.image_size = image_size_;
+  options.training = false;
+  options.threads = compute_threads();
+  options.cache_bytes = 0;  // each image is seen once
+  Loader loader(split, items, options);
+  loader.start(0);
+  Progress progress("images", loader.items());
+  int64_t position = 0;
+  std::deque<int64_t> sent;  // rows of batches on their way
+  const auto receive = [&] {
+    const int64_t count = sent.front();
+    sent.pop_front();
+    program_->receive(features_, logits_);
+    const auto rows = static_cast<size_t>(count);
+    visit(position, count,
+          std::span(features_).first(rows * static_cast<size_t>(network_.feature_size())),
+          std::span(logits_).first(rows * static_cast<size_t>(network_.logits_size())));
+    position += count;
+    progress.update(position);
+  };
+  while (const Batch* batch = loader.next()) {
+    throw_if_interrupted();
+    program_->send(*batch);
+    sent.push_back(batch->size);
+    if (std::ssize(sent) == program_->most_in_flight()) receive();
+  }
+  while (!sent.empty()) receive();
+}
+
+std::vector<int64_t> all_items(const Split& split) {
+  std::vector<int64_t> items(static_cast<size_t>(split.size()));
+  std::iota(items.begin(), items.end(), int64_t{0});
+  return items;
+}
+
+}  // namespace hardmoe

@@ -1,0 +1,112 @@
+// The configuration of all commands: what is assumed, refused, and kept when it is frozen.
+#include "tasks/config.h"
+
+#include <gtest/gtest.h>
+
+#include "base/files.h"
+#include "expect_error.h"
+#include "tasks/training.h"
+#include "temporary_folder.h"
+#include "test_files.h"
+
+namespace hardmoe {
+namespace {
+namespace fs = std::filesystem;
+
+Config loaded(const std::string& yaml) {
+  const TemporaryFolder folder;
+  write_file_atomic(folder / "run.yaml", yaml);
+  Config config;
+  load_yaml(folder / "run.yaml", fields_of(config));
+  return config;
+}
+
+/// Sets every field to something it is not.
+void change_all(const std::vector<Fields::Field>& fields, int& number) {
+  for (const auto& field : fields) {
+    if (!field.section.empty()) {
+      change_all(field.section, number);
+      continue;
+    }
+    const std::string digits = std::to_string(++number);
+    const Json before = field.value();
+    bool changed = false;
+    for (const std::string& text :
+         {digits + ".0625", digits, std::string("true"), std::string("false"), std::string("adamw"),
+          std::string("sigmoid"), std::string("bf16"), std::string("step"), std::string("pad"),
+          std::string("imagenet"), std::string("top-tag"), std::string("scratch"),
+          std::string("uniform")}) {
+      changed = changed || (field.parse({text}) && field.value() != before);
+    }
+    EXPECT_TRUE(changed) << field.name;
+    if (field.is_list) field.parse({digits, "0.5"});
+    if (field.type == "text") field.parse({"it's: \"" + digits + "\" # {of} [all],\ttabs é"});
+  }
+}
+
+TEST(RunConfig, Defaults) {
+  const Config config = loaded("");
+  EXPECT_EQ(config.seed, 1U);
+  EXPECT_EQ(config.model.depth, 18);
+  EXPECT_EQ(config.base.lr, 0.1);
+  EXPECT_EQ(config.expert.lr, 0.05);
+  EXPECT_EQ(config.expert.start, ExpertStart::base);
+  EXPECT_EQ(config.decoder.epochs, 2);
+  EXPECT_EQ(config.decoder.weight_decay, 0);
+  EXPECT_EQ(config.eval.top_experts, 1);
+  EXPECT_EQ(config.partition.experts, 4);
+  EXPECT_TRUE(config.run.controls);
+}
+
+TEST(RunConfig, ASettingLeftAloneIsNoOtherInput) {
+  TrainConfig config;
+  EXPECT_FALSE(training_inputs(config).contains("sampling"));  // results made before it count on
+  config.sampling = Sampling::uniform;
+  EXPECT_EQ(training_inputs(config)["sampling"], "uniform");
+}
+
+TEST(RunConfig, SectionsAreOfOneKindEach) {
+  const Config config = loaded("base: {lr: 0.3, augment: {flip: false}}\nexpert: {lr: 0.2}\n");
+  EXPECT_EQ(config.base.lr, 0.3);
+  EXPECT_EQ(config.expert.lr, 0.2);
+  EXPECT_FALSE(config.base.augment.flip);
+  EXPECT_TRUE(config.expert.augment.flip);
+}
+
+TEST(RunConfig, MistakesAreNamedWithLineAndRemedy) {
+  const auto refused = [](const std::string& yaml, const std::vector<std::string>& words) {
+    expect_error([&] { loaded(yaml); }, words, ExitStatus::usage);
+  };
+  refused("seed: 1\nexpert:\n  epohcs: 3\n",
+          {"run.yaml, line 3", "'expert.epohcs'", "did you mean 'expert.epochs'?"});
+  refused("base: {augment: {flp: true}}\n", {"line 1", "did you mean 'base.augment.flip'?"});
+  refused("base: {start: scratch}\n", {"'base.start'"});  // of experts only
+  refused("\n\nmodel: {depth: eighteen}\n",
+          {"line 3", "'model.depth' takes a whole number, found 'eighteen'"});
+  refused("base: {schedule: cosin}\n", {"one of cosine, linear, step, constant", "'cosin'"});
+  refused("partition: {method: kmean}\n", {"kmeans", "'kmean'"});
+}
+
+TEST(RunConfig, FreezingKeepsEverything) {
+  Config config;
+  int number = 100;
+  change_all(fields_of(config).list(), number);
+  EXPECT_GT(number, 170);
+  const Json before = config_json(fields_of(config));
+  Config thawed = loaded(config_yaml(fields_of(config)));
+  EXPECT_EQ(json_differences(before, config_json(fields_of(thawed))), std::vector<std::string>{});
+}
+
+TEST(RunConfig, EveryConfigurationOfTheRepositoryLoads) {
+  int count = 0;
+  for (const auto& entry : fs::directory_iterator(test_files() / "../../configs")) {
+    if (entry.path().extension() != ".yaml") continue;
+    Config config;
+    EXPECT_NO_THROW(load_yaml(entry.path(), fields_of(config))) << entry.path();
+    ++count;
+  }
+  EXPECT_GE(count, 2);
+}
+
+}  // namespace
+}  // namespace hardmoe
