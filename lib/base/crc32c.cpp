@@ -11,13 +11,13 @@
 namespace hardmoe {
 namespace {
 
-// Bits reflected: the polynomial's highest coefficient is bit 0, and 1 is the topmost bit.
+// Bits are reflected: bit 0 is the polynomial's highest coefficient, and 1 is the topmost bit.
 constexpr uint32_t polynomial = 0x82F63B78;
 constexpr uint32_t one = uint32_t{1} << 31;
 
 constexpr uint32_t times_x(uint32_t a) { return a >> 1 ^ (polynomial & (0U - (a & 1))); }
 
-/// a·b modulo the polynomial.
+/// Returns a·b modulo the polynomial.
 constexpr uint32_t product(uint32_t a, uint32_t b) {
   uint32_t sum = 0;
   for (uint32_t bit = one; bit != 0; bit >>= 1) {
@@ -27,7 +27,7 @@ constexpr uint32_t product(uint32_t a, uint32_t b) {
   return sum;
 }
 
-/// x^(8·bytes) modulo the polynomial: what so many zeros behind a text do to it.
+/// Returns x^(8·bytes) modulo the polynomial: the effect of so many zero bytes after a text.
 constexpr uint32_t shift_by(uint64_t bytes) {
   uint32_t power = one, square = one >> 8;  // x^8
   for (; bytes != 0; bytes >>= 1) {
@@ -39,7 +39,7 @@ constexpr uint32_t shift_by(uint64_t bytes) {
 
 using Tables = std::array<std::array<uint32_t, 256>, 8>;
 
-/// tables[k][b]: byte b with k zeros behind it (Kounavis & Berry 2005, "slicing by 8").
+/// tables[k][b]: the CRC of byte b followed by k zeros (Kounavis & Berry 2005, "slicing by 8").
 constexpr Tables make_tables() {
   Tables tables = {};
   for (uint32_t b = 0; b < 256; ++b) {
@@ -75,20 +75,20 @@ uint32_t by_tables(uint32_t crc, const unsigned char* bytes, size_t count) {
 }
 
 #if defined(__x86_64__)
-/// The instruction takes 3 cycles and one can begin each: three parts side by side.
+/// The instruction takes 3 cycles, and one can begin in each: compute three stretches side by side.
 __attribute__((target("sse4.2"))) uint32_t by_instruction(uint32_t crc, const unsigned char* bytes,
                                                           size_t count) {
-  constexpr size_t part = 4096;
-  constexpr uint32_t one_part = shift_by(part), two_parts = shift_by(2 * part);
-  for (; count >= 3 * part; bytes += 3 * part, count -= 3 * part) {
+  constexpr size_t stretch = 4096;
+  constexpr uint32_t one_stretch = shift_by(stretch), two_stretches = shift_by(2 * stretch);
+  for (; count >= 3 * stretch; bytes += 3 * stretch, count -= 3 * stretch) {
     uint64_t a = crc, b = 0, c = 0;
-    for (size_t i = 0; i < part; i += 8) {
+    for (size_t i = 0; i < stretch; i += 8) {
       a = _mm_crc32_u64(a, word_at(bytes + i));
-      b = _mm_crc32_u64(b, word_at(bytes + part + i));
-      c = _mm_crc32_u64(c, word_at(bytes + 2 * part + i));
+      b = _mm_crc32_u64(b, word_at(bytes + stretch + i));
+      c = _mm_crc32_u64(c, word_at(bytes + 2 * stretch + i));
     }
-    crc = product(two_parts, static_cast<uint32_t>(a)) ^
-          product(one_part, static_cast<uint32_t>(b)) ^ static_cast<uint32_t>(c);
+    crc = product(two_stretches, static_cast<uint32_t>(a)) ^
+          product(one_stretch, static_cast<uint32_t>(b)) ^ static_cast<uint32_t>(c);
   }
   for (; count >= 8; bytes += 8, count -= 8) {
     crc = static_cast<uint32_t>(_mm_crc32_u64(crc, word_at(bytes)));

@@ -10,14 +10,14 @@
 namespace hardmoe {
 namespace {
 
-// Json finds keys one after another: an object with more of them is parsed as a tree first.
+// Json finds keys by searching all of them: an object with more is first parsed as a tree.
 constexpr size_t many_keys = 1000;
-constexpr size_t longest_integer = 18;  // digits that surely fit 64 bits
+constexpr size_t longest_integer = 18;  // digits; so many always fit 64 bits
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
-/// Passes a text once: counts what is limited, and rewrites what nlohmann/json does not take.
-/// It need not be valid; what is wrong is left for the parser to say.
+/// Reads a text once: counts what is limited, and rewrites what nlohmann/json does not accept. The
+/// text need not be valid; the parser reports what is wrong.
 class Reader {
  public:
   explicit Reader(std::string_view text) : text_(text) {}
@@ -31,7 +31,7 @@ class Reader {
   bool has_many_keys() const { return most_keys_ > many_keys; }
 
  private:
-  /// Returns the position behind what begins at `at`.
+  /// Handles what begins at `at`; returns the position after it.
   size_t step(size_t at) {
     const char c = text_[at];
     switch (c) {
@@ -89,7 +89,7 @@ class Reader {
     return std::max(end, begin + 1);
   }
 
-  /// From behind its opening quote.
+  /// Handles a string from after its opening quote.
   size_t string(size_t at) {
     while (true) {
       at = text_.find_first_of("\"\\", at);
@@ -109,7 +109,7 @@ class Reader {
     }
   }
 
-  /// The code unit of "\uXXXX" at `at`; 0 for anything else.
+  /// Returns the code unit of "\uXXXX" at `at`; 0 for anything else.
   unsigned escaped_unit(size_t at) const {
     if (at + 6 > text_.size() || text_[at] != '\\' || text_[at + 1] != 'u') return 0;
     const std::string digits(text_.substr(at + 2, 4));
@@ -126,7 +126,7 @@ class Reader {
 
   std::string_view text_;
   std::string result_;
-  size_t rewritten_ = 0;  ///< of the text so much is in the result
+  size_t rewritten_ = 0;  ///< position up to which the text is in the result
   size_t depth_ = 0, values_ = 0, most_keys_ = 0;
   std::array<size_t, deepest_json> keys_ = {};
 };

@@ -7,23 +7,25 @@ namespace hardmoe {
 
 std::string json_fault(std::string_view text, const nlohmann::json::exception& error) {
   // "[json.exception.parse_error.101] parse error at line 1, column 7: syntax error while parsing
-  // value - unexpected '}'; expected …"; faults without a place have other words after the bracket.
+  // value - unexpected '}'; expected …"; faults without a position have other words after the
+  // bracket.
   std::string_view what = error.what();
   what.remove_prefix(what.find("] ") + 2);
-  std::string place;
+  std::string position;
   const size_t line = what.find("line ");
   const size_t reason = what.find(" - ");
   if (line != std::string_view::npos && reason != std::string_view::npos) {
     const bool one_line = text.find('\n') == std::string_view::npos;
     const size_t begin = one_line ? what.find("column ") : line;
-    place = what.substr(begin, what.find(':') + 2 - begin);
+    position = what.substr(begin, what.find(':') + 2 - begin);
     what.remove_prefix(reason + 3);
   }
-  constexpr size_t longest = 160;  // it ends with what was read last, which may be a whole text
-  if (what.size() <= longest) return place + std::string(what);
+  constexpr size_t longest = 160;  // a fault ends with the text read last, which may be long
+  if (what.size() <= longest) return position + std::string(what);
   size_t end = longest;
-  while ((static_cast<unsigned char>(what[end]) & 0xC0) == 0x80) --end;  // between characters
-  return place + std::string(what.substr(0, end)) + "…";
+  while ((static_cast<unsigned char>(what[end]) & 0xC0) == 0x80)
+    --end;  // do not cut within a character
+  return position + std::string(what.substr(0, end)) + "…";
 }
 
 Json parse_json(std::string_view text, std::string_view where) {
@@ -39,7 +41,7 @@ Json read_json(const std::filesystem::path& file) {
 }
 
 void write_json(const std::filesystem::path& file, const Json& value) {
-  // File names need not be UTF-8, JSON must be: what is not becomes U+FFFD.
+  // File names need not be UTF-8, but JSON must be: invalid bytes become U+FFFD.
   write_file_atomic(file, value.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
 }
 
@@ -62,7 +64,7 @@ std::string shown(const Json* value) {
   return text.size() <= 120 ? text : text.substr(0, 117) + "...";
 }
 
-/// nullptr: the key is not there.
+/// Describes a change of one key; nullptr: the key is absent.
 const Json* member(const Json* object, const std::string& key) {
   if (object == nullptr || !object->contains(key)) return nullptr;
   return &object->at(key);
@@ -72,7 +74,7 @@ void add_differences(const std::string& path, const Json* was, const Json* is,
                      std::vector<std::string>& lines) {
   const auto inside = [&](const std::string& key) { return path.empty() ? key : path + "." + key; };
   const auto is_object = [](const Json* value) { return value != nullptr && value->is_object(); };
-  // A section that is absent on one side is shown leaf by leaf; an empty one has none to show.
+  // A section that is absent on one side is shown by its leaves, or as itself if it has none.
   const bool both = is_object(was) && is_object(is);
   const bool one = (was == nullptr && is_object(is) && !is->empty()) ||
                    (is == nullptr && is_object(was) && !was->empty());

@@ -1,4 +1,5 @@
-// JSON values (nlohmann/json underneath) with errors that name the file and field.
+// JSON values (nlohmann/json) with errors that name the file and field. For our own files; for
+// users' see foreign_json.h.
 #pragma once
 
 #include <filesystem>
@@ -12,22 +13,25 @@ namespace hardmoe {
 
 using Json = nlohmann::ordered_json;
 
-/// What parsing `text` threw, as "column 7: unexpected '}'; expected …"; with the line where it has
-/// several. Columns are bytes, from 1.
+/// Returns the fault for which parsing `text` threw `error`, such as "column 7: unexpected '}';
+/// expected …"; with the line if `text` has several. Columns are bytes, from 1.
 std::string json_fault(std::string_view text, const nlohmann::json::exception& error);
-/// Throws Error naming `where` and the position of the fault.
+/// Parses a text. Throws Error naming `where` and the position of the fault.
 Json parse_json(std::string_view text, std::string_view where);
+/// Reads and parses a file. Throws Error naming it.
 Json read_json(const std::filesystem::path& file);
-/// Written whole or not at all (see write_file_atomic), indented, with a final newline.
+/// Writes a file whole or not at all (see write_file_atomic), indented, with a final newline.
 void write_json(const std::filesystem::path& file, const Json& value);
 
-/// value[key] as T. Throws Error naming `where` and the key if absent or of another type.
+/// Returns value[key] as T. Throws Error naming `where` and the key if it is absent or of another
+/// type.
 template <class T>
 T json_get(const Json& value, const char* key, std::string_view where);
 
-/// "train.lr: was 0.1, is 0.2" for every leaf that differs.
+/// Returns every leaf that differs, such as "train.lr: was 0.1, is 0.2".
 std::vector<std::string> json_differences(const Json& was, const Json& is);
 
+/// Throws Error for a field: "WHERE: field 'KEY' WHY".
 [[noreturn]] void fail_json_field(std::string_view where, const char* key, std::string_view why);
 
 template <class T>

@@ -1,4 +1,5 @@
-// Messages for people, on stderr. Results of a command go to stdout instead.
+// Messages for people, on standard error, and a progress bar. Not for a command's results, which go
+// to standard output.
 #pragma once
 
 #include <fmt/format.h>
@@ -10,14 +11,16 @@
 
 namespace hardmoe {
 
+/// How important a message is.
 enum class LogLevel { quiet, warning, info };
 
-/// Messages below this level are dropped; `info` at start.
+/// Sets the level below which messages are dropped; initially `info`.
 void set_log_level(LogLevel level);
 
+/// Writes one line, unless the level is below the set one. Warnings begin with "warning: ".
 void log_line(LogLevel level, std::string_view text);
 
-/// This process's warnings so far, also those that the level dropped.
+/// Returns this process's warnings so far, including dropped ones.
 std::vector<std::string> warnings_so_far();
 
 template <class... Args>
@@ -30,15 +33,15 @@ void log_warning(fmt::format_string<Args...> format, Args&&... args) {
   log_line(LogLevel::warning, fmt::format(format, std::forward<Args>(args)...));
 }
 
-/// A one-line progress bar with rate and ETA on a terminal; silent when stderr is not one.
+/// A one-line progress bar with rate and remaining time on a terminal; silent elsewhere.
 class Progress {
  public:
-  /// `start`: what was done before, which says nothing about the rate.
+  /// `start`: the position at which this process began, left out of the rate.
   Progress(std::string_view what, long long total, long long start = 0);
   ~Progress();
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
-  /// Sets the absolute position; redraws at most ten times a second. `note` is shown at the end.
+  /// Sets the position; redraws at most ten times a second. `note` is shown at the line's end.
   void update(long long position, std::string_view note = {});
 
  private:
@@ -49,7 +52,7 @@ class Progress {
   bool enabled_;
 };
 
-/// Monotonic clock in seconds.
+/// Returns a monotonic clock's time in seconds.
 double now_seconds();
 
 }  // namespace hardmoe

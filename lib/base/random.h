@@ -8,7 +8,7 @@
 
 namespace hardmoe {
 
-/// What a stream of draws is for; keeps uses of one seed independent.
+/// The purpose of a stream of draws. Different purposes draw independently under one seed.
 enum class RandomUse : uint32_t {
   init = 1,
   order,
@@ -20,19 +20,20 @@ enum class RandomUse : uint32_t {
   resample
 };
 
-/// One stream; it repeats after 2^34 draws of 32 bits.
+/// One stream of draws; it repeats after 2^34 draws of 32 bits.
 class Random {
  public:
   Random(uint64_t seed, RandomUse use, uint64_t stream = 0);
 
+  /// Returns 32 or 64 random bits.
   uint32_t next_u32();
   uint64_t next_u64();
-  /// Uniform in [0, 1) with 24 (float) or 53 (double) random bits.
+  /// Returns a uniform number in [0, 1) with 24 (float) or 53 (double) random bits.
   float uniform();
   double uniform_double();
-  /// Uniform integer in [0, bound), without modulo bias. bound > 0.
+  /// Returns a uniform integer in [0, bound), without modulo bias; bound > 0.
   uint64_t below(uint64_t bound);
-  /// Standard normal (Box–Muller).
+  /// Returns a standard normal number (Box–Muller).
   float normal();
 
  private:
@@ -44,7 +45,7 @@ class Random {
   int used_ = 4;
 };
 
-/// A uniformly random permutation of 0 … n-1 (Fisher–Yates).
+/// Returns a uniformly random permutation of 0 … n-1 (Fisher–Yates).
 std::vector<int64_t> random_permutation(int64_t n, Random random);
 
 }  // namespace hardmoe

@@ -11,15 +11,15 @@
 namespace hardmoe {
 namespace fs = std::filesystem;
 Checksums checksums_of_file(const fs::path& file) {
-  constexpr size_t piece = size_t{1} << 18;  // read from the cache the second time
+  constexpr size_t piece = size_t{1} << 18;  // still in the cache when the second checksum reads it
   const MappedFile mapped(file);
   const auto bytes = mapped.bytes();
   Sha256 sha256;
   uint32_t crc = 0;
   for (size_t at = 0; at < bytes.size(); at += piece) {
-    const auto part = bytes.subspan(at, std::min(piece, bytes.size() - at));
-    sha256.update(part.data(), part.size());
-    crc = crc32c(part.data(), part.size(), crc);
+    const auto block = bytes.subspan(at, std::min(piece, bytes.size() - at));
+    sha256.update(block.data(), block.size());
+    crc = crc32c(block.data(), block.size(), crc);
   }
   return {sha256.hex(), crc};
 }

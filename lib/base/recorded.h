@@ -1,5 +1,6 @@
-// What a finished stage wrote, as those who read it compare it: stage.json beside a file says its
-// checksums. Every file that one stage reads of another goes through here, whole or in passing.
+// Compares the files of a finished stage with the checksums in the stage.json beside them. Every
+// file that one stage reads of another is compared by these functions, at once or while it is read.
+// Not for a stage's own work: see base/stage.h.
 #pragma once
 
 #include <cstdint>
@@ -11,46 +12,51 @@
 
 namespace hardmoe {
 
-/// Both of one reading.
+/// Both checksums of a file, computed in one pass.
 struct Checksums {
   std::string sha256;   ///< in hexadecimal, as `sha256sum` prints it
   uint32_t crc32c = 0;  ///< see base/crc32c.h
 };
+/// Reads a file and returns its checksums.
 Checksums checksums_of_file(const std::filesystem::path& file);
 
+/// A file as a stage recorded it.
 struct RecordedFile {
   std::filesystem::path file;
-  std::string sha256;              ///< what it should have
-  std::optional<uint32_t> crc32c;  ///< the same; older stages recorded none
-  std::string remedy;              ///< if it has not: after "put a whole copy back, or …"
+  std::string sha256;              ///< the recorded one
+  std::optional<uint32_t> crc32c;  ///< the recorded one; older stages recorded none
+  std::string remedy;              ///< what to do otherwise: after "put a whole copy back, or …"
 };
 
+/// Whether a stage that is not finished may be read.
 enum class UnfinishedStage {
   refused,
-  allowed,  ///< its files are not recorded yet
+  allowed,  ///< its files have no record yet
 };
 
-/// What stage.json in the file's folder says of it; none where no stage wrote it. Throws Error
-/// where the stage is not finished, unless that is allowed; one that is being removed never is.
+/// Returns what stage.json in the file's folder records of it, or nothing if no stage wrote it.
+/// Throws Error if the stage is not finished, unless that is allowed, or is being removed.
 std::optional<RecordedFile> recorded(const std::filesystem::path& file,
                                      UnfinishedStage unfinished = UnfinishedStage::refused);
 
 /// Throws Error unless the file is as its stage recorded it, naming what was found, what was
-/// expected and what to do. Reads all of it, at the speed of its CRC-32C.
+/// expected and what to do. Reads the whole file; a CRC-32C is computed as fast as it is read.
 void require_as_recorded(const std::filesystem::path& file);
 void require_as_recorded(const RecordedFile& recorded);
-/// Throws that error where the file's SHA-256, which is known to be `found`, is another.
+/// Throws the same error unless `found`, the file's SHA-256, is the recorded one.
 void require_sha256(const RecordedFile& recorded, const std::string& found);
 
-/// "e3069283" as the number it stands for; none for `text` of null. Throws Error naming `where`.
+/// Parses a CRC-32C such as "e3069283"; returns nothing if `text` is null. Throws Error naming
+/// `where` for anything else.
 std::optional<uint32_t> parse_crc32c(const Json& text, const std::string& where);
+/// Returns a CRC-32C as eight hexadecimal digits.
 std::string format_crc32c(uint32_t crc);
-/// Throws Error naming the file, both, and the remedy unless `found` is what was recorded.
+/// Throws Error naming the file, both checksums and the remedy, unless `found` is `expected`.
 void require_crc32c(const std::filesystem::path& file, uint32_t found, const std::string& expected,
                     const std::string& remedy);
 
-/// Throws Error naming `where` unless `name`, as a file names a part of its folder, is a plain
-/// name: one that leads nowhere else.
+/// Throws Error naming `where` unless `name`, by which a record names a file of its folder, is a
+/// plain name that leads nowhere else.
 void require_plain_name(const std::string& name, const std::string& where);
 
 }  // namespace hardmoe

@@ -22,7 +22,7 @@ void install_signal_handlers() {
   struct sigaction ignore = {};
   ignore.sa_handler = SIG_IGN;
   sigaction(SIGPIPE, &ignore, nullptr);
-  sigaction(SIGXFSZ, &ignore, nullptr);  // a file-size limit then is an error of write()
+  sigaction(SIGXFSZ, &ignore, nullptr);  // exceeding a file-size limit then makes write() fail
 }
 
 bool interrupted() { return stop_requested != 0; }

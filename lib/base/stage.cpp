@@ -16,7 +16,7 @@ namespace {
 
 constexpr const char* record_name = "stage.json";
 constexpr const char* lock_name = ".lock";
-constexpr const char* log_name = "log.txt";  // a launcher keeps the command's messages here
+constexpr const char* log_name = "log.txt";  // where a launcher keeps the command's messages
 
 bool is_kept(const std::string& name) { return name == lock_name || name == log_name; }
 
@@ -36,16 +36,16 @@ Json finished_record(const fs::path& folder, const std::string& command) {
   return record;
 }
 
-/// NAME of AtomicFile's NAME.PID.tmp, else the name itself.
+/// Returns NAME for AtomicFile's NAME.PID.tmp, any other name unchanged.
 std::string without_temporary(const std::string& name) {
-  const auto parts = split(name, '.');
-  if (parts.size() < 3 || parts.back() != "tmp") return name;
-  const std::string& pid = parts[parts.size() - 2];
+  const auto words = split(name, '.');
+  if (words.size() < 3 || words.back() != "tmp") return name;
+  const std::string& pid = words[words.size() - 2];
   const bool number = !pid.empty() && pid.find_first_not_of("0123456789") == std::string::npos;
   return number ? name.substr(0, name.size() - pid.size() - 5) : name;
 }
 
-/// The pattern of this name alone.
+/// Returns the pattern that matches only this name.
 std::string literally(const std::string& name) {
   std::string pattern;
   for (const char c : name) {
@@ -59,20 +59,21 @@ bool matches(const std::string& pattern, const fs::path& path) {
   return ::fnmatch(pattern.c_str(), path.c_str(), FNM_PATHNAME) == 0;
 }
 
-/// Whether one of `writes` is this file; of a folder or a link to one, whether one is in it.
+/// Returns whether one of `writes` matches the file or, for a folder or a link to one, can match
+/// something inside.
 bool is_written(const std::vector<std::string>& writes, const fs::path& path, bool folder) {
   return std::any_of(writes.begin(), writes.end(), [&](const std::string& pattern) {
     const auto depth = std::distance(path.begin(), path.end());
     if (!folder) return matches(pattern, path);
     const fs::path whole = pattern;
     fs::path begin;
-    auto part = whole.begin();
-    for (auto i = depth; i > 0 && part != whole.end(); --i) begin /= *part++;
-    return part != whole.end() && matches(begin.string(), path);
+    auto name = whole.begin();
+    for (auto i = depth; i > 0 && name != whole.end(); --i) begin /= *name++;
+    return name != whole.end() && matches(begin.string(), path);
   });
 }
 
-/// What is at the folder's top, but for the lock and a launcher's log.
+/// Returns the entries at the folder's top, except the lock and a launcher's log.
 std::vector<fs::path> contents_of(const fs::path& folder) {
   std::vector<fs::path> contents;
   for (const auto& entry : fs::directory_iterator(folder)) {
@@ -82,7 +83,7 @@ std::vector<fs::path> contents_of(const fs::path& folder) {
   return contents;
 }
 
-/// The first thing in the folder that its stage does not write, by its path in the folder; "":
+/// Returns the relative path of the first thing in the folder that its stage does not write; "" if
 /// there is none.
 std::string first_unknown(const fs::path& folder, const std::vector<std::string>& writes) {
   for (const auto& entry : fs::recursive_directory_iterator(folder)) {
@@ -94,8 +95,8 @@ std::string first_unknown(const fs::path& folder, const std::vector<std::string>
   return "";
 }
 
-/// What AtomicFile left behind when its process was killed: NAME.PID.tmp. The lock is ours, so no
-/// process is still writing it.
+/// Removes NAME.PID.tmp, which AtomicFile leaves when its process is killed. We hold the lock, so
+/// no process is still writing such a file.
 void remove_temporaries(const fs::path& folder) {
   for (const auto& path : contents_of(folder)) {
     const std::string name = path.filename().string();
@@ -114,7 +115,7 @@ void require_outputs(const fs::path& folder, const Json& record) {
   }
 }
 
-/// What the run that made the result warned of holds for whoever is shown it again.
+/// Repeats the warnings of the run that made the result, because they still apply.
 void repeat_warnings(const Json& record) {
   const auto said = warnings_so_far();
   for (const Json& warning : record.value("warnings", Json::array())) {
@@ -123,13 +124,13 @@ void repeat_warnings(const Json& record) {
   }
 }
 
-/// To start anew would take away what is read.
+/// Throws Error(usage) if something that is read lies in the folder, which --force would remove.
 void refuse_own_inputs(const Stage::Options& options) {
   const auto is_in = [](const fs::path& folder, const fs::path& path) {
     return std::mismatch(folder.begin(), folder.end(), path.begin(), path.end()).first ==
            folder.end();
   };
-  // As they are named and as links lead.
+  // Compare paths as given, and with links followed.
   const auto absolute = [](const fs::path& path) { return fs::absolute(path).lexically_normal(); };
   const auto resolved = [&](const fs::path& path) {
     std::error_code failed;
@@ -193,7 +194,7 @@ void Stage::continue_from(const Json& record) {
   }
 }
 
-/// A folder that no record is in: an empty one, or, forced, what is left of a stage of this kind.
+/// Begins in a folder without a record: an empty one or, if forced, one with a stage's remains.
 void Stage::begin_without_record() {
   const auto contents = contents_of(options_.folder);
   if (contents.empty()) return write_unfinished();
@@ -205,8 +206,8 @@ void Stage::begin_without_record() {
              was_locked_ ? ", or --force to remove what another run left there" : "");
 }
 
-/// Says first that what is here counts no more, so that a process killed on the way leaves nothing
-/// that is taken for this run's.
+/// First records that the folder's content no longer counts, so that a process killed meanwhile
+/// leaves nothing that could be taken for this run's.
 void Stage::begin_anew(const Json& before) {
   Json made = before.value("clearing", Json::array());
   for (const char* list : {"outputs", "kept"}) {
@@ -238,7 +239,7 @@ void Stage::write_unfinished(const Json& clearing) const {
 }
 
 std::string Stage::identity() const {
-  const nlohmann::json sorted = options_.inputs;  // by key, however a command lists them
+  const nlohmann::json sorted = options_.inputs;  // sorted by key, however a command lists them
   return sha256_hex(sorted.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
 }
 

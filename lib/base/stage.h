@@ -1,12 +1,12 @@
-// A stage: one folder, written by one command, done when its stage.json says so with the same
-// inputs. The command run again skips a done stage, resumes an unfinished one, and refuses changed
-// inputs unless forced. Not for ordering stages: each names the stages it read (see lib/run).
+// A stage: one folder, written by one command, done once its stage.json says so for the same
+// inputs. Running the command again skips a finished stage, resumes an unfinished one, and refuses
+// changed inputs unless forced. Does not order stages: each names the stages it read (see lib/run).
 //
 //   stage.json  {"command", "version", "inputs": {…}, "done", "outputs": {name: sha256},
-//                "crc32c": {name: …}, "results": {…}, "seconds", "warnings": […]}; unfinished,
-//                perhaps "kept": {name: sha256}, or "clearing": [names of] what --force is removing
+//                "crc32c": {name: …}, "results": {…}, "seconds", "warnings": […]}; while unfinished
+//                perhaps "kept": {name: sha256}, or "clearing": [names] that --force is removing
 //
-// A file of another stage is read through base/recorded.h, which compares it with that.
+// Another stage's files are read through base/recorded.h, which compares them with that record.
 #pragma once
 
 #include <filesystem>
@@ -18,42 +18,43 @@
 
 namespace hardmoe {
 
+/// A folder locked for one command's work.
 class Stage {
  public:
   struct Options {
     std::filesystem::path folder;
-    std::string command;  ///< "moe-train-base"
-    Json inputs;         ///< fingerprints of what it reads and every setting that shapes its result
-    bool force = false;  ///< start anew where the inputs differ
-    std::vector<std::filesystem::path> reads = {};  ///< may not lie in the folder; empty ones: none
-    /// What it writes besides what a record of an earlier run lists: paths in the folder, * for any
-    /// part of a name ("train/*.npy"). Only such files are ever removed.
+    std::string command;  ///< such as "moe-train-base"
+    Json inputs;  ///< fingerprints of what it reads, and every setting that shapes its result
+    bool force = false;                             ///< begin anew if the inputs differ
+    std::vector<std::filesystem::path> reads = {};  ///< must not lie in the folder; "" is ignored
+    /// What the command writes, besides what an earlier run's record lists: paths in the folder,
+    /// with * for any part of a name ("train/*.npy"). Only such files are ever removed.
     std::vector<std::string> writes = {};
   };
 
-  /// Locks the folder. Throws Error(usage) for one that holds what is read, and Error naming what
-  /// changed if an earlier run had other inputs, unless forced: then what that run wrote is
-  /// removed, and the stage begins from nothing, also where it is killed in the middle of that and
-  /// run again. Another command's result, and what it does not know, is refused in any case. What a
-  /// finished run warned of is warned of again.
+  /// Locks the folder and decides whether to skip, resume or begin. Throws Error(usage) if the
+  /// folder contains something that is read, another command's result or unknown files; and, unless
+  /// forced, Error(usage) naming the changed inputs of an earlier run. If forced, what that run
+  /// wrote is removed and the stage begins anew, even if it is killed meanwhile and run again.
+  /// Warnings of a finished run are repeated.
   explicit Stage(Options options);
 
-  /// A finished run with the same inputs is here: nothing is left to do.
+  /// Returns whether a finished run with the same inputs is here, so nothing is left to do.
   bool done() const { return done_; }
-  /// What the finished run reported (empty unless done).
+  /// Returns what the finished run reported; empty unless done().
   const Json& results() const { return results_; }
   const std::filesystem::path& folder() const { return options_.folder; }
 
-  /// SHA-256 of the inputs: what is resumed from says it, so that no other run's is.
+  /// Returns the SHA-256 of the inputs. Checkpoints record it, so that no other run resumes from
+  /// them.
   std::string identity() const;
 
-  /// Makes a done stage an unfinished one, for a command that adds to what it made.
+  /// Makes a finished stage unfinished, for a command that adds to its own result.
   void reopen();
 
-  /// Remembers a file of the folder that is as it stays, so that it is not made again after an
-  /// interruption.
+  /// Records a file of the folder as final, so that it is not made again after an interruption.
   void keep(const std::string& name);
-  /// Whether that file was kept, and is as it was then; warns where it is not.
+  /// Returns whether that file was kept and is unchanged; warns if it has changed.
   bool has_kept(const std::string& name) const;
 
   /// Marks the stage done: hashes `outputs` (names in the folder) and writes stage.json.
@@ -74,14 +75,14 @@ class Stage {
   double start_seconds_;
 };
 
-/// The identity of a finished stage's outputs, for the inputs of the next. Throws Error if the
-/// folder holds no finished stage: "X is not finished; run `COMMAND` first".
+/// Returns the fingerprint of a finished stage's outputs, for the inputs of the next. Throws Error
+/// if the folder holds no finished stage: "X is not finished; run `COMMAND` first".
 std::string stage_fingerprint(const std::filesystem::path& folder, const std::string& command);
 
-/// The inputs of a finished stage. Throws as stage_fingerprint does.
+/// Returns the inputs of a finished stage. Throws as stage_fingerprint does.
 Json stage_inputs(const std::filesystem::path& folder, const std::string& command);
 
-/// The results a finished stage reported. Throws as stage_fingerprint does.
+/// Returns the results of a finished stage. Throws as stage_fingerprint does.
 Json stage_results(const std::filesystem::path& folder, const std::string& command);
 
 }  // namespace hardmoe

@@ -13,8 +13,8 @@ namespace hardmoe {
 
 namespace {
 
-/// Code points that Unicode reserves for what will not be seen, which utf8proc takes for others, as
-/// a zero-width space. (Default_Ignorable_Code_Point that are unassigned.)
+/// Code points that Unicode reserves for invisible characters (unassigned ones with the property
+/// Default_Ignorable_Code_Point), which utf8proc takes for visible ones.
 utf8proc_int32_t reserved_to_ignored(utf8proc_int32_t code, void*) {
   const auto in = [&](utf8proc_int32_t first, utf8proc_int32_t last) {
     return code >= first && code <= last;
@@ -24,7 +24,7 @@ utf8proc_int32_t reserved_to_ignored(utf8proc_int32_t code, void*) {
   return reserved ? 0x200B : code;
 }
 
-/// `custom`: what becomes of each code point first.
+/// Maps a text. `custom` first replaces each code point.
 std::string mapped(std::string_view utf8, int options, utf8proc_custom_func custom = nullptr) {
   utf8proc_uint8_t* text = nullptr;
   const auto length = utf8proc_map_custom(reinterpret_cast<const utf8proc_uint8_t*>(utf8.data()),
@@ -37,7 +37,7 @@ std::string mapped(std::string_view utf8, int options, utf8proc_custom_func cust
   return result;
 }
 
-/// A base64 character's six bits, -1 for another.
+/// Returns a base64 character's six bits, or -1 for any other character.
 int base64_bits(char c) {
   if (c >= 'A' && c <= 'Z') return c - 'A';
   if (c >= 'a' && c <= 'z') return c - 'a' + 26;
@@ -66,7 +66,7 @@ size_t utf8_length(std::string_view text, size_t at) {
   for (size_t i = 1; i < length; ++i) {
     if ((byte(at + i) & 0xC0) != 0x80) return 0;
   }
-  // Overlong forms and surrogates, which the lead byte alone does not exclude.
+  // Reject overlong forms and surrogates, which the first byte alone does not exclude.
   if (length == 3 &&
       ((byte(at) == 0xE0 && byte(at + 1) < 0xA0) || (byte(at) == 0xED && byte(at + 1) >= 0xA0))) {
     return 0;
@@ -120,7 +120,7 @@ std::optional<std::string> base64_decoded(std::string_view text) {
     count -= 8;
     bytes += static_cast<char>(bits >> count & 0xFF);
   }
-  if (count == 6) return {};  // a single character is no byte
+  if (count == 6) return {};  // a single character is less than a byte
   return bytes;
 }
 
@@ -155,12 +155,12 @@ std::string nearest_name(std::string_view word, const std::vector<std::string>& 
 }
 
 std::vector<std::string> split(std::string_view text, char separator) {
-  std::vector<std::string> parts;
+  std::vector<std::string> pieces;
   size_t begin = 0;
   while (true) {
     const size_t end = text.find(separator, begin);
-    parts.emplace_back(text.substr(begin, end - begin));
-    if (end == std::string_view::npos) return parts;
+    pieces.emplace_back(text.substr(begin, end - begin));
+    if (end == std::string_view::npos) return pieces;
     begin = end + 1;
   }
 }
@@ -172,8 +172,8 @@ std::string_view trim(std::string_view text) {
   return text.substr(begin, text.find_last_not_of(blanks) - begin + 1);
 }
 
-std::string join(const std::vector<std::string>& parts, std::string_view separator) {
-  return fmt::format("{}", fmt::join(parts, separator));
+std::string join(const std::vector<std::string>& texts, std::string_view separator) {
+  return fmt::format("{}", fmt::join(texts, separator));
 }
 
 std::string indented_list(const std::vector<std::string>& entries) {
@@ -185,7 +185,7 @@ std::string indented_list(const std::vector<std::string>& entries) {
 }
 
 namespace {
-/// Columns on a terminal, which are not bytes: "×" has two of these and one of those.
+/// Returns a text's columns on a terminal, unlike its bytes: "×" has two bytes and one column.
 size_t display_width(std::string_view utf8) {
   size_t width = 0;
   for (size_t at = 0; at < utf8.size();) {
@@ -221,7 +221,7 @@ std::string format_table(const std::vector<std::vector<std::string>>& rows) {
 std::string human_count(double count) {
   constexpr const char* units[] = {"", "k", "M", "G", "T"};
   int unit = 0;
-  while (count >= 999.5 && unit < 4) {  // what would print as 1000
+  while (count >= 999.5 && unit < 4) {  // would print as 1000
     count /= 1000;
     ++unit;
   }

@@ -1,4 +1,4 @@
-// Small text helpers: Unicode case folding, nearest name for "did you mean", splitting, tables.
+// Small text helpers: Unicode case folding, the nearest name for "did you mean", splitting, tables.
 #pragma once
 
 #include <optional>
@@ -8,48 +8,55 @@
 
 namespace hardmoe {
 
-/// Unicode's toNFKC_Casefold: compatibility forms and case are one, what is not to be seen
-/// (zero-width space, soft hyphen, variation selectors) is gone. Invalid UTF-8 returns an empty
-/// string.
+/// Returns Unicode's toNFKC_Casefold: compatibility forms and cases become one, invisible
+/// characters (zero-width space, soft hyphen, variation selectors) are dropped. Returns "" for
+/// invalid UTF-8.
 std::string fold_case(std::string_view utf8);
-/// The text composed (NFC) or decomposed (NFD), as file names differ; "" for invalid UTF-8.
+/// Return the text composed (NFC) or decomposed (NFD), as file names differ; "" for invalid UTF-8.
 std::string composed(std::string_view utf8);
 std::string decomposed(std::string_view utf8);
 
-/// The length of the UTF-8 sequence at `at`; 0 if it is none.
+/// Returns the length of the UTF-8 sequence at `at`, or 0 if it is not valid.
 size_t utf8_length(std::string_view text, size_t at);
-/// How many bytes from the beginning are UTF-8: text.size() if all are.
+/// Returns how many bytes from the beginning are valid UTF-8: text.size() if all are.
 size_t valid_utf8_length(std::string_view text);
-/// Stands in a decoded text for what has no meaning: half of a surrogate pair, bytes that are not
-/// UTF-8. A noncharacter (U+FDD0), which no text that is exchanged contains.
+/// Replaces, in decoded text, what has no meaning: half of a surrogate pair, bytes that are not
+/// UTF-8. A noncharacter (U+FDD0), which exchanged text never contains.
 inline constexpr std::string_view undecodable = "\xEF\xB7\x90";
 
-/// The text without UTF-8's byte order mark, with which Windows programs begin files.
+/// Returns the text without UTF-8's byte order mark, which Windows programs write before it.
 std::string_view without_byte_order_mark(std::string_view text);
-/// Whether it is UTF-16: by its byte order mark, or by a zero for every other byte.
+/// Returns whether the text is UTF-16, judging by its byte order mark or by zeros in every other
+/// byte.
 bool is_utf16(std::string_view text);
 
-/// The bytes that a base64 text stands for (RFC 4648, line ends within passed over); nothing if it
-/// is none.
+/// Returns the bytes that a base64 text encodes (RFC 4648, line ends ignored), or nothing if it is
+/// not base64.
 std::optional<std::string> base64_decoded(std::string_view text);
 
-/// The candidate with the smallest edit distance to `word`, or "" if none is near enough to help.
+/// Returns the candidate with the smallest edit distance to `word`; "" if none is near enough.
 std::string nearest_name(std::string_view word, const std::vector<std::string>& candidates);
 
+/// Returns the pieces between separators; "" has one empty piece.
 std::vector<std::string> split(std::string_view text, char separator);
+/// Returns the text without white space at both ends.
 std::string_view trim(std::string_view text);
-std::string join(const std::vector<std::string>& parts, std::string_view separator);
+/// Returns the texts with the separator between them.
+std::string join(const std::vector<std::string>& texts, std::string_view separator);
 
-/// Of a list the first eight, and how many more there are: a line each, indented, below a sentence.
+/// Returns the first eight entries, one an indented line, and how many more there are, to follow a
+/// sentence.
 std::string indented_list(const std::vector<std::string>& entries);
 
-/// Rows as an aligned text table; the first row is the heading. First column left, others right.
+/// Returns rows as an aligned text table. The first row is the heading; the first column is aligned
+/// left, the others right.
 std::string format_table(const std::vector<std::vector<std::string>>& rows);
 
-/// 1234567 → "1.23M"; 950 → "950". For people, not for files.
+/// Returns a count for people: 1234567 → "1.23M"; 950 → "950". Not for files.
 std::string human_count(double count);
 
-/// "512M", "1.5G", "64k" → bytes (powers of 1024). Throws Error(usage) naming `what`.
+/// Returns the bytes that "512M", "1.5G" or "64k" mean (powers of 1024). Throws Error(usage) naming
+/// `what`.
 long long parse_bytes(std::string_view text, std::string_view what);
 
 }  // namespace hardmoe
