@@ -10,14 +10,14 @@
 namespace hardmoe {
 namespace {
 
-/// How large a boundary would be of all points, as that of some is.
+/// Returns the bytes a boundary of all `rows` points would take, extrapolated from the `seen` ones.
 double projected_bytes(const Boundary& boundary, int64_t seen, int64_t rows) {
   constexpr double a_candidate = sizeof(uint16_t) + sizeof(float);
   return a_candidate * static_cast<double>(boundary.candidates()) * static_cast<double>(rows) /
          static_cast<double>(seen);
 }
 
-/// Makes the longest reaches shorter by `factor`, which few parts have, or all where they are
+/// Multiplies the longest reaches, which few parts have, by `factor`; all of them if they are
 /// alike.
 void shorten(PriceReach& reach, float factor) {
   const auto [least_down, most_down] = std::minmax_element(reach.down.begin(), reach.down.end());
@@ -28,7 +28,7 @@ void shorten(PriceReach& reach, float factor) {
   for (float& r : reach.up) r = std::min(r, limit);
 }
 
-/// The parts' reach in mean gaps as their centroids' in prices.
+/// Converts the parts' reach, in mean gaps, to their centroids' reach in prices.
 PriceReach of_centroids(const PriceReach& reach, const Parts& parts, size_t centroids, float gap) {
   PriceReach spread;
   for (size_t c = 0; c < centroids; ++c) {
@@ -38,47 +38,48 @@ PriceReach of_centroids(const PriceReach& reach, const Parts& parts, size_t cent
   return spread;
 }
 
-/// What prices within `reach` (of parts, in mean gaps) decide; less, and reach less, where it would
-/// take more than `budget` bytes.
+/// Returns the boundary of all points within `reach` (of parts, in mean gaps). If it would take
+/// more than `budget` bytes, `reach` is shortened until it does not.
 std::unique_ptr<Boundary> find_boundary(PointStream& points, const PricedCentroids& rule,
                                         const Parts& parts, int64_t budget, float gap,
                                         PriceReach& reach) {
-  constexpr float least = 1e-3F;  // of equal scores there are as many whatever the reach
+  constexpr float least = 1e-3F;  // equally scored candidates stay, however short the reach
   PriceReach prices = of_centroids(reach, parts, rule.prices.size(), gap);
-  const auto narrow = [&](double bytes) {
+  const auto shrink = [&](double bytes) {
     const double share = bytes / static_cast<double>(budget);
     if (share <= 1 || *std::max_element(reach.up.begin(), reach.up.end()) < least) return false;
     shorten(reach, static_cast<float>(std::clamp(0.8 / share, 0.4, 0.85)));
     prices = of_centroids(reach, parts, rule.prices.size(), gap);
     return true;
   };
-  // A few points tell before all are looked at.
+  // The probes give an estimate before all points are visited.
   const Points& probes = points.probes();
   std::unique_ptr<Boundary> boundary;
   bool too_large = true;
   while (too_large) {
     boundary = points.backend().find_boundary(probes, rule, prices);
-    too_large = narrow(projected_bytes(*boundary, probes.view().rows, points.rows()));
+    too_large = shrink(projected_bytes(*boundary, probes.view().rows, points.rows()));
   }
   do {
     boundary.reset();
     points.for_each([&](const Points& block, int64_t first) {
       points.backend().add_boundary(block, rule, prices, boundary);
-      too_large = narrow(projected_bytes(*boundary, first + block.view().rows, points.rows()));
+      too_large = shrink(projected_bytes(*boundary, first + block.view().rows, points.rows()));
       return !too_large;
     });
   } while (too_large);
   return boundary;
 }
 
-/// How far a price may go in the next pass, having gone `change` of `reach`: far where it was held
-/// back or its part still has to go that way, and not much further than it went elsewhere.
+/// Returns how far a price may move in the next pass, after it moved by `change` of `reach`: twice
+/// the reach if it was held back or its part still wants to move that way, otherwise twice
+/// `change`.
 float next_reach(float reach, float change, bool wanting) {
   constexpr float least = 1.5F, most = 1024;
   return std::clamp(change >= reach || wanting ? 2 * reach : 2 * std::abs(change), least, most);
 }
 
-/// The same of all parts; returns whether any may go further than before.
+/// Sets the next reach of all parts; returns whether any may move farther than before.
 bool set_next_reach(const PriceSearch::Result& found, const SizeRange& wanted, PriceReach& reach) {
   bool further = false;
   for (size_t c = 0; c < found.sizes.size(); ++c) {
@@ -91,8 +92,8 @@ bool set_next_reach(const PriceSearch::Result& found, const SizeRange& wanted, P
   return further;
 }
 
-/// A sample's sizes are uncertain, so that no more than an idea of the prices comes of them; those
-/// of all points leave something for the rounding of the final scores.
+/// Returns the goal of a fit. The sizes of a sample are uncertain, so a rough goal will do there;
+/// the goal for all points leaves room for the rounding of the final scores.
 SizeGoal size_goal(double target, int64_t points, const PriceParams& params) {
   const SizeRange wanted = SizeRange::around(target, 0.9 * params.tolerance);
   if (params.rough) {
@@ -103,8 +104,8 @@ SizeGoal size_goal(double target, int64_t points, const PriceParams& params) {
           INT64_MAX};
 }
 
-/// So much that going over candidates in all rounds takes about as long as finding them, K·D
-/// products a point: less would take more passes.
+/// Returns the bytes with which going over the candidates in all rounds takes about as long as
+/// finding them, K·D products a point: with fewer, more passes would be needed.
 int64_t worthwhile_bytes(int64_t rows, MatrixView centroids) {
   constexpr int64_t products_a_byte = 128, least_a_point = 16;
   return rows * std::max(least_a_point, centroids.rows * centroids.cols / products_a_byte);
@@ -135,11 +136,11 @@ PriceFit fit_prices(PointStream& points, MatrixView centroids, const PriceParams
   PriceSearch search(parts, goal);
   std::vector<float> best(prices.begin(), prices.end());
   int64_t least_excess = INT64_MAX;
-  bool progress = true;  // in the last pass
+  bool progress = true;  // whether the last pass made progress
   for (int idle = 0; fit.passes < params.passes && !fit.within && idle < patience; ++fit.passes) {
     const PricedCentroids rule{centroids, prices};
     const float gap = points.backend().mean_gap(points.probes(), rule);
-    if (!(gap > 0) || !std::isfinite(gap)) break;  // one centroid, or equal points only
+    if (!(gap > 0) || !std::isfinite(gap)) break;  // one centroid, or only equal points
     const auto boundary =
         find_boundary(points, rule, parts, progress ? worthwhile : most_bytes, gap, reach);
     const auto found = search.improve(*boundary, reach, gap, params.rounds, prices);

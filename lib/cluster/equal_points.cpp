@@ -21,8 +21,8 @@ float distance(const float* a, const float* b, int64_t depth) {
   return supported_kernels()[0].squared_distance(a, b, depth);
 }
 
-/// Four sums of a point's values with random signs, cut into steps: equal of equal points, and for
-/// all but a few of points nearly equal.
+/// Hashes points by four sums of their values with random signs, each rounded to steps. Equal
+/// points get equal hashes; so do nearly equal points, but for a few.
 struct Cells {
   std::vector<float> signs;  ///< 4×D
   float step;
@@ -45,7 +45,7 @@ struct Cells {
   }
 };
 
-/// ‖z‖ of most points: the median, or of points most of which are the origin, of a mean square.
+/// Returns the usual norm of the points: the median, or if that is zero the root mean square.
 float usual_norm(MatrixView points) {
   std::vector<double> squares(static_cast<size_t>(points.rows));
   double sum = 0;
@@ -62,7 +62,7 @@ float usual_norm(MatrixView points) {
       std::sqrt(*middle > 0 ? *middle : sum / static_cast<double>(points.rows)));
 }
 
-/// The mean of those rows that are within `radius` of a point: it is nearer to all of them.
+/// Returns the mean of the rows within `radius` of `point`, which is a better centre for them.
 std::vector<float> mean_near(MatrixView sample, const std::vector<int64_t>& rows,
                              const float* point, float radius) {
   std::vector<double> sums(static_cast<size_t>(sample.cols));
@@ -77,7 +77,7 @@ std::vector<float> mean_near(MatrixView sample, const std::vector<int64_t>& rows
   return mean;
 }
 
-/// The points that stand for cells of `least` sampled points or more, which some of them equal.
+/// Returns a group for each cell that holds at least `least` equal points of the sample.
 std::vector<EqualPoints> candidates_in(MatrixView sample, const Cells& cells, float radius,
                                        int64_t least) {
   std::vector<uint64_t> cell(static_cast<size_t>(sample.rows));
@@ -87,7 +87,7 @@ std::vector<EqualPoints> candidates_in(MatrixView sample, const Cells& cells, fl
     }
   });
   std::unordered_map<uint64_t, std::vector<int64_t>> members;
-  std::vector<uint64_t> order;  // in which cells were met
+  std::vector<uint64_t> order;  // cells in the order they were first met
   for (int64_t i = 0; i < sample.rows; ++i) {
     auto& rows = members[cell[static_cast<size_t>(i)]];
     if (rows.empty()) order.push_back(cell[static_cast<size_t>(i)]);
@@ -119,7 +119,7 @@ std::vector<EqualPoints> candidates_in(MatrixView sample, const Cells& cells, fl
   return found;
 }
 
-/// Calls body(row, group) for all points that are within `radius` of a group's, from many threads.
+/// Calls body(row, group, squared distance) for each point within `radius` of a group, in parallel.
 template <class Body>
 void for_each_equal(PointStream& points, const std::vector<EqualPoints>& groups, float radius,
                     const Body& body) {
@@ -148,7 +148,8 @@ void count_all(PointStream& points, std::vector<EqualPoints>& groups, float radi
   });
 }
 
-/// Of groups, largest first, how many are too large; `most`: what a part may hold then.
+/// Returns how many of the groups (largest first) are too large for a part, and sets `most` to the
+/// largest size that the remaining parts may have.
 size_t too_large(const std::vector<EqualPoints>& groups, int64_t points, int64_t parts,
                  double tolerance, int64_t& most) {
   size_t taken = 0;
@@ -164,7 +165,7 @@ size_t too_large(const std::vector<EqualPoints>& groups, int64_t points, int64_t
 
 EqualGroups take_equal_points(const RowSource& source, const Pca* pca, ClusterBackend& backend,
                               const EqualParams& params, RowSet& taken) {
-  constexpr int64_t noticed = 8;  // a group of such a share of a part
+  constexpr int64_t noticed = 8;  // report groups of at least this fraction of a part: 1/8
   EqualGroups all;
   float radius = -1;
   for (int64_t parts = params.parts; parts > 1 && taken.left() > 1;) {
@@ -175,7 +176,7 @@ EqualGroups take_equal_points(const RowSource& source, const Pca* pca, ClusterBa
     if (radius < 0) radius = params.nearness * usual_norm(matrix_view(sample));
     const double mean = static_cast<double>(points.rows()) / static_cast<double>(parts);
     int64_t most = SizeRange(mean, params.tolerance).most;
-    // A group may fall into two cells, and by chance the sample has less of it than its share.
+    // A group may be cut by a cell's edge, and may be under-represented in the sample.
     const double share = static_cast<double>(drawn) / static_cast<double>(points.rows());
     const auto least =
         static_cast<int64_t>(std::max(2.0, static_cast<double>(most) * share / (2 * noticed)));

@@ -11,7 +11,7 @@
 namespace hardmoe {
 namespace {
 
-/// A part's point that is farthest from its centroid.
+/// The point of a part that is farthest from its centroid.
 struct Farthest {
   float square = 0;
   int64_t row = -1;
@@ -44,7 +44,8 @@ std::vector<Farthest> farthest_of(PointStream& points, const KMeansResult& resul
   return farthest;
 }
 
-/// Moves a centroid of each empty part, as far as there are points for them; returns how many.
+/// Moves one centroid of each empty part to a far point, while there are such points; returns how
+/// many were moved.
 int64_t move_empty_parts(const PointStream& points, const std::vector<Farthest>& farthest,
                          const PartsWanted& wanted, KMeansResult& result) {
   std::vector<size_t> donors;

@@ -1,22 +1,23 @@
-// Points for parts that have none.
+// Parts without points given some. Used after a fit; not for empty clusters during k-means, which
+// are given half of a large one there.
 #pragma once
 
 #include "cluster/kmeans.h"
 
 namespace hardmoe {
 
-/// What all parts are to be in the end.
+/// What the sizes of all parts should be in the end.
 struct PartsWanted {
-  double tolerance = 0;                    ///< 0: whatever comes
-  std::span<const uint16_t> part_of = {};  ///< of each centroid; empty: each is a part
-  int64_t parts = 0;
+  double tolerance = 0;                    ///< 0: any sizes
+  std::span<const uint16_t> part_of = {};  ///< F: each centroid's part; empty: each is a part
+  int64_t parts = 0;                       ///< number of parts, where part_of is given
 };
 
-/// Sets sizes, inertia and balanced by what a pass found.
+/// Sets the result's sizes, inertia and `balanced` from a pass's totals.
 void set_totals(const PassTotals& totals, const PartsWanted& wanted, KMeansResult& result);
 
-/// Gives parts without points one from a large part each, the farthest from its centroid, as long
-/// as there are different points.
+/// Moves a centroid of each empty part to the farthest point of a large part, one point each, as
+/// long as there are points that differ from their centroid, and assigns all points again.
 void fill_empty_parts(PointStream& points, const PartsWanted& wanted, KMeansResult& result);
 
 }  // namespace hardmoe

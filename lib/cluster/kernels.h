@@ -1,6 +1,6 @@
-// The inner loops that this room spends its time in, besides the matrix products of
-// tensor/tile_product.h: the nearest column of a row of scores, squared distances. One set of them
-// a vector extension, the best chosen when the program starts.
+// The inner loops of clustering: the nearest column of a row of scores, and squared distances.
+// There is one set for each vector extension; the best is chosen when the program starts. Matrix
+// products are in tensor/tile_product.h.
 #pragma once
 
 #include <cstdint>
@@ -11,26 +11,26 @@
 
 namespace hardmoe {
 
-/// One vector extension's loops. Each result is a sum in one fixed order, whatever tile it fell in,
-/// so answers do not depend on how rows are cut into blocks.
+/// The loops for one vector extension. Each result is a sum in a fixed order, so results do not
+/// depend on how rows are cut into blocks.
 struct Kernels {
   TileLevel level;
-  /// index[r] = the first column with the least of scores[r·columns …], `columns` a multiple of the
-  /// level's lanes.
+  /// Writes index[r] = the first column with the least of scores[r·columns …]. `columns` must be a
+  /// multiple of the level's lanes.
   void (*nearest)(const float* scores, int64_t rows, int64_t columns, int32_t* index);
-  /// Σ_d (a[d] − b[d])².
+  /// Returns Σ_d (a[d] − b[d])².
   float (*squared_distance)(const float* a, const float* b, int64_t depth);
 };
 
-/// What this machine can run, widest vectors first.
+/// Returns the loops this machine can run, widest vectors first.
 std::span<const Kernels> supported_kernels();
 
-/// The fastest for a matrix of so many columns: no wider than it fills. All levels with fused
-/// multiply-add give the same bits.
+/// Returns the fastest loops for a matrix of that many columns: vectors no wider than the columns
+/// fill. All levels with fused multiply-add give the same bits.
 const Kernels& kernels_for(int64_t columns);
 
 /// A depth×columns matrix laid out so that a product reads it as one stream: panels of adjacent
-/// columns, each depth×width; the columns are padded with zeros to whole vectors.
+/// columns, each depth×width. Columns are padded with zeros to whole vectors.
 class PackedMatrix {
  public:
   /// `kernels` must outlive the matrix.
@@ -45,8 +45,8 @@ class PackedMatrix {
   /// Sets column `column` to `depth` values, each times `scale`.
   void set_column(int64_t column, const float* values, float scale);
 
-  /// out[r·padded_columns() + c] = bias[c] + Σ_d a[r·row_stride + d·depth_stride] · this(d, c).
-  /// `bias`: padded_columns() values.
+  /// Computes out[r·padded_columns() + c] = bias[c] + Σ_d a[r·row_stride + d·depth_stride]·b(d, c)
+  /// for r < rows, where b is this matrix. `bias` has padded_columns() values.
   void multiply(const float* a, int64_t row_stride, int64_t depth_stride, int64_t rows,
                 const float* bias, float* out) const;
 
@@ -56,7 +56,7 @@ class PackedMatrix {
   Tensor data_;
 };
 
-/// sums[d] += values[d].
+/// Adds `count` values: sums[d] += values[d].
 void add_to_sums(const float* values, int64_t count, double* sums);
 
 }  // namespace hardmoe

@@ -15,7 +15,7 @@
 namespace hardmoe {
 namespace {
 
-/// The `nth` point of part `part`.
+/// Returns the index of the `nth` point of part `part`, counted from 0.
 int64_t member(std::span<const uint16_t> assignment, int64_t part, int64_t nth) {
   int64_t i = 0;
   for (;; ++i) {
@@ -23,16 +23,16 @@ int64_t member(std::span<const uint16_t> assignment, int64_t part, int64_t nth) 
   }
 }
 
-/// Gives each empty part half of the largest: the two centroids are set apart on either side of the
-/// old one, along the line to one of its points, and share its price; not the last `fixed`. Returns
-/// how many.
+/// Gives each empty part half of the largest one: the two centroids are placed on either side of
+/// the old one, along the line to one of its points, and share its price. The last `fixed`
+/// centroids are left alone. Returns the number of parts filled.
 int64_t split_largest(const PointStream& points, std::span<const uint16_t> assignment,
                       const std::vector<int64_t>& sizes, int64_t fixed, Random random,
                       Tensor& centroids, std::span<float> prices) {
   float* rows = centroids.as<float>().data();
   const int64_t depth = points.cols();
   std::vector<float> point(static_cast<size_t>(depth));
-  std::vector<int64_t> left = sizes;  // halved with each split; 0 for parts that are given a half
+  std::vector<int64_t> left = sizes;  // halved with each split; 0 for parts that were given a half
   std::fill(left.end() - fixed, left.end(), 0);
   int64_t count = 0;
   for (size_t empty = 0; empty < sizes.size() - static_cast<size_t>(fixed); ++empty) {
@@ -81,13 +81,13 @@ void check(const PointStream& points, const KMeansParams& params) {
   }
 }
 
-/// Points that set the prices between iterations.
+/// Returns how many points set the prices between iterations.
 int64_t price_points(int64_t rows, const KMeansParams& params) {
   return std::min(rows, std::max(params.price_sample, 16 * params.clusters));
 }
 
-/// Whether further iterations would change little: no point moves any more or, where prices always
-/// move some, inertia falls by less than a five-hundredth.
+/// Returns whether further iterations would change little: no point moved or, in a balanced fit,
+/// where prices always move some points, inertia fell by less than 0.2 %.
 bool settled(const std::vector<KMeansIteration>& iterations, bool balanced) {
   if (iterations.empty() || iterations.back().reseeded != 0) return false;
   if (iterations.back().moved == 0) return true;
@@ -97,8 +97,8 @@ bool settled(const std::vector<KMeansIteration>& iterations, bool balanced) {
          iterations[count - 1].inertia > (1 - progress) * iterations[count - 2].inertia;
 }
 
-/// Where the iterations over all points begin; those of a balanced fit where a fit of `sample` ends
-/// (null: there is none), as most of the way there can be gone with few points.
+/// Returns the state in which the iterations over all points begin. A balanced fit begins where a
+/// fit of `sample` (null: none) ended, since few points suffice for most of the way.
 KMeansState starting_state(const PointStream& points, const KMeansParams& params,
                            PointStream* sample) {
   KMeansState state;
@@ -117,7 +117,7 @@ KMeansState starting_state(const PointStream& points, const KMeansParams& params
   return state;
 }
 
-/// Moves centroids to the means of their parts; those of empty ones stay, and the last `fixed`.
+/// Moves centroids to the means of their parts, except those of empty parts and the last `fixed`.
 void move_to_means(const PassTotals& totals, int64_t fixed, Tensor& centroids) {
   float* rows = centroids.as<float>().data();
   const size_t depth = totals.sums.size() / totals.sizes.size();
@@ -130,7 +130,7 @@ void move_to_means(const PassTotals& totals, int64_t fixed, Tensor& centroids) {
   }
 }
 
-/// Remembers the rule of this iteration if its parts are as near to equal as any before.
+/// Keeps this iteration's rule if its parts are at least as equal as those of all before.
 void keep_best(const KMeansIteration& now, int64_t points, KMeansState& state) {
   const int64_t mean = points / std::ssize(state.prices);
   const int64_t off = std::max(now.largest - mean, mean - now.smallest);
@@ -143,9 +143,9 @@ void keep_best(const KMeansIteration& now, int64_t points, KMeansState& state) {
 }  // namespace
 
 PassTotals assign_all(PointStream& points, const PricedCentroids& rule,
-                      std::span<uint16_t> assignment, PassMemory* memory) {
+                      std::span<uint16_t> assignment, PassCache* cache) {
   PassTotals totals(rule.centroids.rows, rule.centroids.cols);
-  const auto pass = points.backend().begin_pass(rule, memory);
+  const auto pass = points.backend().begin_pass(rule, cache);
   points.for_each([&](const Points& block, int64_t first) {
     const auto rows = static_cast<size_t>(block.view().rows);
     pass->assign(block, first, assignment.subspan(static_cast<size_t>(first), rows), totals);
@@ -168,11 +168,11 @@ KMeansFit fit_centroids(PointStream& points, const KMeansParams& params,
   KMeansFit fit;
   KMeansState& state = fit.state;
   fit.assignment.assign(static_cast<size_t>(points.rows()), UINT16_MAX);
-  fit.memory = points.make_memory(params.clusters);
+  fit.cache = points.make_pass_cache(params.clusters);
   if (resume != nullptr) {
     state = *resume;
     assign_all(points, {matrix_view(state.last_centroids), state.last_prices}, fit.assignment,
-               fit.memory.get());
+               fit.cache.get());
   } else {
     state = starting_state(points, params, sample ? &sample->points() : nullptr);
   }
@@ -188,7 +188,7 @@ KMeansFit fit_centroids(PointStream& points, const KMeansParams& params,
     state.last_centroids = state.centroids.clone();
     state.last_prices = state.prices;
     const PassTotals totals = assign_all(points, {matrix_view(state.centroids), state.prices},
-                                         fit.assignment, fit.memory.get());
+                                         fit.assignment, fit.cache.get());
     move_to_means(totals, params.fixed, state.centroids);
     const auto [least, most] = std::minmax_element(totals.sizes.begin(), totals.sizes.end());
     KMeansIteration report{
@@ -223,10 +223,10 @@ KMeansResult kmeans(MatrixView points, const KMeansParams& params,
 int64_t kmeans_bytes(int64_t rows, int64_t cols, int64_t block_rows, const KMeansParams& params) {
   const int64_t clusters = params.clusters;
   const int64_t assignment = 2 * rows;
-  // Centroids six times (now, last, best, result, made ready, remembered), their sums in float64
-  // twice (total, one block's).
+  // Six copies of the centroids (current, last, best, result, prepared, cached), and two of their
+  // sums in float64 (total and one block's).
   const int64_t tables = clusters * cols * (6 * 4 + 2 * 8) + clusters * 64;
-  const int64_t block = block_rows * (16 + cols * 8 / 512);  // parts, order, waiting sums
+  const int64_t block = block_rows * (16 + cols * 8 / 512);  // parts, order, pending sums
   const int64_t start_points = std::max(params.start_sample, 8 * clusters);
   const int64_t start = std::min(rows, start_points) * (cols + 16) * 4;
   int64_t prices = 0;

@@ -9,7 +9,7 @@
 namespace hardmoe {
 namespace {
 
-/// Prices that make parts equal, in place.
+/// Fits the prices that make parts equal, in place: first on a sample, then on all points.
 void fit_final_prices(PointStream& points, const KMeansFit& fit, const KMeansParams& params,
                       std::span<const uint16_t> part_of, int64_t parts, MatrixView centroids,
                       std::span<float> prices) {
@@ -38,7 +38,7 @@ void fit_final_prices(PointStream& points, const KMeansFit& fit, const KMeansPar
       prices);
 }
 
-/// Of the parts that centroids' sizes make up.
+/// Returns the parts' sizes, summed from their centroids' sizes.
 std::vector<int64_t> part_sizes(const PassTotals& totals, std::span<const uint16_t> part_of,
                                 int64_t parts) {
   if (part_of.empty()) return totals.sizes;
@@ -59,7 +59,7 @@ KMeansResult assign_parts(PointStream& points, KMeansFit fit, const KMeansParams
   int64_t excess = 0;
   const auto assign_by = [&](const Tensor& centroids, std::vector<float> prices) {
     const PassTotals totals =
-        assign_all(points, {matrix_view(centroids), prices}, fit.assignment, fit.memory.get());
+        assign_all(points, {matrix_view(centroids), prices}, fit.assignment, fit.cache.get());
     result.inertia = totals.inertia;
     result.sizes = part_sizes(totals, part_of, parts);
     result.centroids = centroids;
@@ -77,7 +77,8 @@ KMeansResult assign_parts(PointStream& points, KMeansFit fit, const KMeansParams
     const int64_t before = excess;
     const Tensor centroids = result.centroids;
     const std::vector<float> prices = result.prices;
-    // Centroids moved on from those, or the search for prices found another way, to worse parts.
+    // The centroids moved on from the best iteration's, or the price search took another path, and
+    // the parts became less equal.
     state.last_centroids = centroids;
     state.last_prices = prices;
     fit_to(state.best_centroids, state.best_prices);

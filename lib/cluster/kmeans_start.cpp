@@ -12,7 +12,8 @@
 namespace hardmoe {
 namespace {
 
-/// An index drawn with probability weights[i] / Σ weights; any index if all weights are zero.
+/// Returns an index drawn with probability weights[i] / Σ weights; any index if all weights are
+/// zero.
 int64_t draw(const std::vector<float>& weights, Random& random) {
   const double total = std::accumulate(weights.begin(), weights.end(), 0.0);
   if (!(total > 0)) return static_cast<int64_t>(random.below(weights.size()));
@@ -27,8 +28,8 @@ int64_t draw(const std::vector<float>& weights, Random& random) {
   return last;
 }
 
-/// The candidate that leaves the least Σ nearest, which it brings up to date: of equals, the first.
-/// `norms`: ‖row‖².
+/// Returns the candidate that gives the least Σ nearest (the first of equals), and updates
+/// `nearest` for it. `norms`: ‖row‖².
 int64_t take_best(MatrixView rows, std::span<const float> norms, MatrixView candidates,
                   std::vector<float>& nearest) {
   const CentroidTable table(candidates);
@@ -44,8 +45,8 @@ int64_t take_best(MatrixView rows, std::span<const float> norms, MatrixView cand
         const auto row = static_cast<size_t>(i);
         const float* score = scores.data() + (i - first) * table.stride();
         for (size_t j = 0; j < count; ++j) {
-          // Less than the score's rounding is a copy of the candidate, which must not be drawn
-          // again.
+          // A distance below the score's rounding means a copy of the candidate; it must not be
+          // drawn again.
           const float distance = norms[row] + score[j];
           const float known = distance > 1e-6F * norms[row] ? distance : 0;
           updated[j][row] = std::min(updated[j][row], known);
@@ -62,7 +63,7 @@ int64_t take_best(MatrixView rows, std::span<const float> norms, MatrixView cand
   return best;
 }
 
-/// K of the sample's rows by greedy k-means++.
+/// Returns K of the sample's rows, chosen by greedy k-means++.
 Tensor plus_plus(const Tensor& sample, const KMeansParams& params) {
   const MatrixView rows = matrix_view(sample);
   Random random(params.seed, RandomUse::kmeans, 2);
@@ -95,7 +96,7 @@ Tensor plus_plus(const Tensor& sample, const KMeansParams& params) {
 }  // namespace
 
 Tensor starting_centroids(const PointStream& points, const KMeansParams& params) {
-  constexpr int64_t most_clusters = 4096;  // k-means++ looks at the sample K times
+  constexpr int64_t most_clusters = 4096;  // k-means++ reads the sample K times
   const bool plus =
       params.start_rule == KMeansStart::plus_plus ||
       (params.start_rule == KMeansStart::automatic && params.clusters <= most_clusters);

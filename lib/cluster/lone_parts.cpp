@@ -54,7 +54,7 @@ KMeansResult add_equal_points(PointStream& points, const RowSource& source, cons
     part_of.push_back(static_cast<uint16_t>(fitted_parts + c));
   }
   const PartsWanted complete{wanted.tolerance, part_of, fitted_parts + count + empty};
-  // Unequal among themselves, and unlike what they would be with the groups alone.
+  // The excess among the fitted parts themselves, then over their ideal size without the groups.
   std::pair<int64_t, int64_t> least = {std::numeric_limits<int64_t>::max(), 0};
   bool best_is_last = true;
   for (int round = 0; round < rounds; ++round) {
@@ -66,7 +66,7 @@ KMeansResult add_equal_points(PointStream& points, const RowSource& source, cons
       most = std::max(
           most, std::abs(price) + 4 * exact_squared_distance(all.row(c), origin.data(), depth));
     }
-    // Beyond every other's score wherever there is a point.
+    // The price puts an empty part's score above all others at every point.
     for (int64_t e = fitted + count; e < all.rows; ++e) {
       prices[static_cast<size_t>(e)] = static_cast<float>(prices[0] + most);
     }

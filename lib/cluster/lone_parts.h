@@ -1,5 +1,5 @@
-// Parts that are made after a fit, about one point each: so little of the others' points goes to
-// them as a rule of nearest centroids with prices allows.
+// Parts made after a fit, each around one group of equal points. A part takes as few of the other
+// points as a rule of nearest centroids with prices allows.
 #pragma once
 
 #include <span>
@@ -10,11 +10,11 @@
 
 namespace hardmoe {
 
-/// `fit`, of the points that are not in `taken`, with a part for each group of equal points, after
-/// its own, and parts without points where K, `wanted.parts`, is more than that. Where a group's
-/// part takes other points too, the prices of the others are fitted again to what is left, so that
-/// they stay equal among themselves. `points` are of all rows of `source`, and `wanted.part_of` of
-/// the fit's centroids.
+/// Returns `fit` with further parts after its own: one for each group of equal points, then parts
+/// without points until there are `wanted.parts`. `fit` was made without the rows of the groups.
+/// Where a group's part also takes other points, the other parts' prices are fitted again to the
+/// rest, so that those parts stay equal among themselves. `points` are all rows of `source`,
+/// projected by `pca`; `wanted.part_of` is that of the fit's centroids.
 KMeansResult add_equal_points(PointStream& points, const RowSource& source, const Pca* pca,
                               KMeansResult fit, std::span<const EqualPoints> groups,
                               const PartsWanted& wanted);

@@ -19,7 +19,7 @@ double square(const float* a, int64_t depth) {
   return sum;
 }
 
-/// The least score at a point.
+/// Returns the least score at a point.
 double least_score(const float* point, MatrixView centroids, std::span<const float> prices) {
   double least = infinity;
   for (int64_t c = 0; c < centroids.rows; ++c) {
@@ -119,7 +119,8 @@ void turn_away(PointStream& points, std::span<const EqualPoints> groups, int64_t
     std::vector<float> best(point, point + depth), trial(best);
     int64_t fewest = std::numeric_limits<int64_t>::max();
     for (int chance = -2; chance < chances; ++chance) {
-      // The group's point itself; near the part's centre, towards the point; or any way.
+      // Try the group's own point, then a point near the part's centre towards it, then random
+      // ones.
       double norm = 0;
       for (int64_t d = 0; d < depth; ++d) {
         float& value = trial[static_cast<size_t>(d)];

@@ -15,8 +15,8 @@
 namespace hardmoe {
 namespace {
 
-constexpr int64_t segment_rows = 1024;  // fewer are not worth a thread's start
-constexpr int64_t segment_memory = int64_t{256} << 20;
+constexpr int64_t segment_rows = 1024;  // fewer rows are not worth starting a thread
+constexpr int64_t partial_sums_bytes = int64_t{256} << 20;
 
 HARDMOE_VECTOR_KERNEL
 bool any_beyond(const float* values, int64_t count, float most) {
@@ -65,8 +65,8 @@ int64_t first_row_beyond(MatrixView matrix, float most) {
 }
 
 float most_magnitude(int64_t cols) {
-  // Scores are a few times the square of two rows' distance; and squares of some thousand rows are
-  // added up in float32 before they become float64.
+  // A score is a few times the squared distance of two rows, and squares of some thousand rows are
+  // added in float32 before they are added in float64.
   constexpr float some = 16384;
   return std::sqrt(std::numeric_limits<float>::max() / some / static_cast<float>(cols));
 }
@@ -75,20 +75,20 @@ std::string range_problem(std::span<const double> row) {
   double largest = 0;
   for (const double value : row) {
     if (!std::isfinite(value)) {
-      return "holds a NaN or an infinity; embed again, and look whether the base's training "
-             "diverged";
+      return "holds a NaN or an infinity; check whether the base's training diverged, then embed "
+             "again";
     }
     largest = std::max(largest, std::abs(value));
   }
   return fmt::format(
-      "holds a value of magnitude {:.3g}, and squared distances of such values leave float32; "
+      "holds a value of magnitude {:.3g}, and squared distances of such values overflow float32; "
       "multiply the embedding by 1e-{:.0f}",
       largest, std::ceil(std::log10(largest)));
 }
 
 int64_t segment_count(int64_t rows, int64_t bytes_a_segment) {
-  const int64_t by_memory = std::clamp<int64_t>(segment_memory / bytes_a_segment, 8, 64);
-  return std::clamp<int64_t>(rows / segment_rows, 1, by_memory);
+  const int64_t by_bytes = std::clamp<int64_t>(partial_sums_bytes / bytes_a_segment, 8, 64);
+  return std::clamp<int64_t>(rows / segment_rows, 1, by_bytes);
 }
 
 }  // namespace hardmoe

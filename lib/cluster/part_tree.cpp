@@ -11,7 +11,7 @@
 namespace hardmoe {
 namespace {
 
-/// Of each row the nearest other one, the lower of equals.
+/// Returns each row's nearest other row, the lower one of equals.
 std::vector<int32_t> nearest_others(MatrixView rows) {
   std::vector<int32_t> nearest(static_cast<size_t>(rows.rows));
   const auto squared_distance = supported_kernels()[0].squared_distance;
@@ -31,7 +31,7 @@ std::vector<int32_t> nearest_others(MatrixView rows) {
   return nearest;
 }
 
-/// Numbers from 0, the same for nodes that are joined directly or through others.
+/// Returns a number from 0 for each node, equal for nodes that are joined directly or indirectly.
 std::vector<int32_t> joined(const std::vector<int32_t>& with) {
   std::vector<int32_t> lead(with.size());
   std::iota(lead.begin(), lead.end(), 0);
@@ -49,7 +49,7 @@ std::vector<int32_t> joined(const std::vector<int32_t>& with) {
   }
   int32_t count = 0;
   std::vector<int32_t> number(with.size());
-  for (size_t node = 0; node < with.size(); ++node) {  // a lead is the least of those it leads
+  for (size_t node = 0; node < with.size(); ++node) {  // a leader is the lowest node it leads
     const auto first = static_cast<size_t>(find(static_cast<int32_t>(node)));
     number[node] = first == node ? count++ : number[first];
   }
@@ -64,7 +64,7 @@ PartTree join_near_parts(MatrixView centres) {
   tree.parts.assign(static_cast<size_t>(centres.rows), 1);
   Tensor level(DType::f32, {centres.rows, depth});
   std::copy_n(centres.data, level.elements(), level.as<float>().data());
-  for (size_t first = 0; tree.nodes() - first > 1;) {  // the level's first node
+  for (size_t first = 0; tree.nodes() - first > 1;) {  // `first` is the level's first node
     const MatrixView below = matrix_view(level);
     const std::vector<int32_t> number = joined(nearest_others(below));
     const int64_t count = *std::max_element(number.begin(), number.end()) + 1;

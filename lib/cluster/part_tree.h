@@ -1,4 +1,4 @@
-// Parts joined with those near them, level by level, so that many prices can move as one.
+// A tree that joins parts with nearby parts, level by level, so that many prices can move together.
 #pragma once
 
 #include <cstdint>
@@ -8,16 +8,17 @@
 
 namespace hardmoe {
 
-/// Nodes: the parts, in order, then what they are joined to; a node's parent comes after it.
+/// Nodes are numbered: first the parts, in order, then the nodes that join them. A node's parent
+/// has a higher number.
 struct PartTree {
-  std::vector<int32_t> parent;  ///< of each node but the last, the root
-  std::vector<int32_t> parts;   ///< how many each node holds, 1 for a part
+  std::vector<int32_t> parent;  ///< each node's parent; the last node, the root, has none
+  std::vector<int32_t> parts;   ///< the number of parts below each node; 1 for a part
 
   size_t nodes() const { return parts.size(); }
 };
 
-/// Of parts with these centres (K×D): in each level every node is joined with the one whose centre
-/// is nearest (Borůvka's steps), so that there are at most log2 K levels.
+/// Returns the tree of parts with these centres (K×D). In each level every node is joined with the
+/// node whose centre is nearest (Borůvka's steps), so there are at most log2 K levels.
 PartTree join_near_parts(MatrixView centres);
 
 }  // namespace hardmoe

@@ -15,7 +15,7 @@ struct Moments {
   Eigen::MatrixXd covariance;  ///< the lower half
 };
 
-/// In one pass: deviations are taken from the first block's mean m, and
+/// Computes mean and covariance in one pass, with deviations from the first block's mean m:
 /// Σ (x − μ)(x − μ)ᵀ = Σ (x − m)(x − m)ᵀ − N (μ − m)(μ − m)ᵀ.
 Moments moments_of(PointStream& rows) {
   ClusterBackend& backend = rows.backend();
@@ -46,13 +46,13 @@ Moments moments_of(PointStream& rows) {
   return moments;
 }
 
-/// What rounding gives a direction in variance at most. A value x is wrong by less than its share
-/// of x, and what many are wrong by together is the larger the fewer rows there are for a dimension
-/// (Marchenko & Pastur 1967). And sums of products in float32 are wrong by a share of the columns'
-/// variance.
+/// Returns the largest variance that rounding alone can give a direction. Each value x has an error
+/// below `rounding`·|x|; the largest eigenvalue of such errors grows as rows become few for each
+/// dimension (Marchenko & Pastur 1967). Sums of products in float32 add an error that is a share of
+/// the columns' variance.
 double rounding_variance(const Moments& moments, const Eigen::VectorXd& direction, double count,
                          double rounding) {
-  constexpr double sum_of_some = 1e-6, some = 256;  // what one such sum may be wrong by
+  constexpr double sum_of_some = 1e-6, some = 256;  // the relative error of one such sum
   const double sums = sum_of_some / std::sqrt(std::max(1.0, count / some));
   double square = 0, variance = 0;
   for (Eigen::Index d = 0; d < direction.size(); ++d) {
@@ -85,7 +85,7 @@ Pca fit_pca(PointStream& rows, int64_t components, bool whiten, double rounding)
   if (solver.info() != Eigen::Success) fail("PCA: the eigenvalues did not converge");
   const auto& values = solver.eigenvalues();  // ascending
   pca.total_variance = values.sum();
-  std::vector<int64_t> kept;  // of values
+  std::vector<int64_t> kept;  // indices of `values`
   for (int64_t from = inputs - 1; from >= 0 && std::ssize(kept) < components; --from) {
     if (!whiten || values(from) > rounding_variance(moments, solver.eigenvectors().col(from),
                                                     static_cast<double>(rows.rows()), rounding)) {
@@ -146,7 +146,7 @@ int64_t pca_bytes(int64_t cols, int64_t block_rows) {
 
 Tensor transform(const Pca& pca, MatrixView rows, ClusterBackend& backend) {
   if (rows.cols != pca.inputs()) {
-    fail("PCA: rows of {} values, fitted on {}", rows.cols, pca.inputs());
+    fail("PCA: found rows of {} values, expected {}", rows.cols, pca.inputs());
   }
   Tensor result(DType::f32, {rows.rows, pca.outputs()});
   project_rows(pca, rows, backend, result.as<float>().data());

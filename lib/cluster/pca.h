@@ -1,6 +1,6 @@
 // Principal component analysis of an embedding: z = (x − mean)·Wᵀ, optionally scaled to unit
-// variance; or z = x − mean alone. By the D×D covariance, found in one pass over streamed rows, so
-// for D up to a few thousand; not for sparse data.
+// variance; or just z = x − mean. Computed from the D×D covariance in one pass over streamed rows,
+// so it suits D up to a few thousand. Not for sparse data.
 #pragma once
 
 #include <cstdint>
@@ -11,13 +11,14 @@
 
 namespace hardmoe {
 
+/// A fitted projection of D values to P.
 struct Pca {
   Tensor mean;  ///< D float32
-  /// P×D float32, W: orthonormal rows; whitened, each divided by its deviation. Of no elements:
+  /// W, P×D float32: orthonormal rows, each divided by its deviation if whitened. Without elements:
   /// z = x − mean.
   Tensor components;
-  std::vector<double> variance;  ///< P: of each direction kept, largest first, with divisor N − 1
-  double total_variance = 0;     ///< of all D directions together
+  std::vector<double> variance;  ///< P: of each kept direction, largest first, with divisor N − 1
+  double total_variance = 0;     ///< summed over all D directions
   bool whitened = false;
 
   bool rotates() const { return components.elements() > 0; }
@@ -25,26 +26,26 @@ struct Pca {
   int64_t outputs() const { return rotates() ? components.size(0) : inputs(); }
 };
 
-/// Fits `components` (P ≤ D) directions to `rows` (N×D, finite). Each direction's entry of largest
-/// magnitude is positive, so that equal data give equal signs. Whitened, directions are left out
-/// whose variance is not more than what `rounding` (Spread::rounding) of the values makes, as that
-/// would be blown up to the size of all else; one is kept at least, of weight 0 where nothing
-/// varies. Throws Error(usage) for P outside 1 … D or N < 2.
+/// Fits `components` directions (P ≤ D) to `rows` (N×D, finite). Each direction's entry of largest
+/// magnitude is positive, so that equal data give equal signs. If `whiten`, directions are left out
+/// whose variance is within what the values' `rounding` (Spread::rounding) explains, because
+/// whitening would blow up that noise; at least one is kept, with weight 0 if nothing varies.
+/// Throws Error(usage) for P outside 1 … D or N < 2.
 Pca fit_pca(PointStream& rows, int64_t components, bool whiten, double rounding = 0x1p-24);
-/// Rows in memory.
+/// The same for rows in memory.
 Pca fit_pca(MatrixView rows, int64_t components, bool whiten,
             ClusterBackend& backend = cpu_cluster_backend(), double rounding = 0x1p-24);
 
-/// z = x − centre (D values).
+/// Returns the projection z = x − centre (D values), which keeps all dimensions.
 Pca centred_at(std::span<const float> centre);
 
-/// Bytes that fit_pca needs at most besides the stream's own.
+/// Returns the most bytes that fit_pca needs besides the stream's buffers.
 int64_t pca_bytes(int64_t cols, int64_t block_rows);
 
-/// out (N×P) = the projections of rows, N×D.
+/// Writes the projections (N×P) of `rows` (N×D) to `out`.
 void project_rows(const Pca& pca, MatrixView rows, ClusterBackend& backend, float* out);
-/// N×P float32. A row's result depends on that row alone. Throws Error if the rows are not of D
-/// columns.
+/// Returns the projections of `rows`, N×P float32. Each depends on its own row only. Throws Error
+/// unless the rows have D columns.
 Tensor transform(const Pca& pca, MatrixView rows, ClusterBackend& backend = cpu_cluster_backend());
 
 }  // namespace hardmoe

@@ -25,17 +25,17 @@ PointStream::PointStream(const RowSource& source, ClusterBackend& backend, const
       budget_(options.keep_bytes),
       keep_bytes_(budget_) {
   if (pca_ != nullptr && source.cols() != pca_->inputs()) {
-    fail("PCA: rows of {} values, fitted on {}", source.cols(), pca_->inputs());
+    fail("PCA: found rows of {} values, expected {}", source.cols(), pca_->inputs());
   }
   kept_.resize(static_cast<size_t>((rows() + block_rows_ - 1) / block_rows_));
 }
 
-std::unique_ptr<PassMemory> PointStream::make_memory(int64_t clusters) {
+std::unique_ptr<PassCache> PointStream::make_pass_cache(int64_t clusters) {
   int64_t share = keep_bytes_ / 2;
   keep_bytes_ -= share;
-  auto memory = backend_.make_memory(rows(), clusters, share);
-  keep_bytes_ += share;  // what is left of it
-  return memory;
+  auto cache = backend_.make_pass_cache(rows(), clusters, share);
+  keep_bytes_ += share;  // what the cache does not take
+  return cache;
 }
 
 void PointStream::release() {
@@ -50,18 +50,18 @@ void PointStream::for_each(const std::function<bool(const Points&, int64_t)>& bo
     const int64_t count = std::min(block_rows_, rows() - first);
     if (block.points == nullptr) {
       const int64_t next = first + count, after = std::min(block_rows_, rows() - next);
-      if (after > 0 && kept_[b + 1].points == nullptr) source_.expect(next, after);
+      if (after > 0 && kept_[b + 1].points == nullptr) source_.prefetch(next, after);
       Block passing;
-      const bool in_place = pca_ == nullptr && source_.memory() != nullptr;
+      const bool in_place = pca_ == nullptr && source_.in_memory() != nullptr;
       const int64_t bytes = count * cols_ * static_cast<int64_t>(sizeof(float));
       const bool keep = in_place || bytes <= keep_bytes_;
       Block& target = keep ? block : passing;
       const float* values = nullptr;
       if (in_place) {
-        values = source_.memory() + first * cols_;
+        values = source_.in_memory() + first * cols_;
       } else if (keep) {
         keep_bytes_ -= bytes;
-        target.values = Tensor::unfilled(DType::f32, {count, cols_});
+        target.values = Tensor::uninitialized(DType::f32, {count, cols_});
         read(first, count, target.values.as<float>().data());
         values = target.values.as<float>().data();
       } else if (pca_ == nullptr) {
@@ -144,7 +144,7 @@ const Points& PointStream::probes() {
 int64_t PointStream::buffer_bytes(int64_t block_rows, int64_t inputs, int64_t cols,
                                   bool projected) {
   constexpr int64_t probe_rows = 8192;
-  // Projected: rows of a block, and of a batch that is drawn.
+  // With a projection: the rows of one block, and of one batch that is drawn.
   const int64_t values = block_rows * (cols + (projected ? 2 * inputs : 0)) + probe_rows * cols;
   return values * static_cast<int64_t>(sizeof(float));
 }

@@ -1,6 +1,6 @@
-// Points that loops go over block by block, cut at the same rows however much memory there is, so
-// that no result depends on it. Blocks stay in memory as far as a budget allows; the others are
-// read again (and projected again) in every pass.
+// Points that loops visit block by block. Blocks are cut at the same rows however much memory there
+// is, so that no result depends on it. As many blocks as a budget allows stay in memory; the others
+// are read (and projected) again in every pass.
 #pragma once
 
 #include <functional>
@@ -13,16 +13,17 @@
 
 namespace hardmoe {
 
+/// The rows of a source, or their projections, as a sequence of blocks on one backend.
 class PointStream {
  public:
   struct Options {
-    const Pca* pca = nullptr;  ///< points are the rows' projections
-    int64_t keep_bytes = 0;    ///< memory for blocks that are kept
-    int64_t block_rows = 0;    ///< 0: what the backend likes
+    const Pca* pca = nullptr;  ///< points are the rows' projections; null: the rows themselves
+    int64_t keep_bytes = 0;    ///< budget for blocks that stay in memory, and for caches of passes
+    int64_t block_rows = 0;    ///< 0: ClusterBackend::block_rows()
   };
 
-  /// `source`, `backend` and the PCA must outlive this. Throws Error if the PCA takes rows of
-  /// another length.
+  /// `source`, `backend` and the PCA must outlive the stream. Throws Error if the PCA was fitted to
+  /// rows of another length.
   PointStream(const RowSource& source, ClusterBackend& backend, const Options& options);
   PointStream(const RowSource& source, ClusterBackend& backend)
       : PointStream(source, backend, Options()) {}
@@ -33,34 +34,34 @@ class PointStream {
   int64_t block_rows() const { return block_rows_; }
   ClusterBackend& backend() const { return backend_; }
 
-  /// A memory of passes over these points (ClusterBackend::make_memory) out of half of what may
-  /// keep blocks; or null.
-  std::unique_ptr<PassMemory> make_memory(int64_t clusters);
+  /// Returns a cache for passes over these points (ClusterBackend::make_pass_cache), taken from
+  /// half of the budget that is left; or null.
+  std::unique_ptr<PassCache> make_pass_cache(int64_t clusters);
 
-  /// Gives up the blocks that are kept and what memories took, so that another stream may have as
-  /// much.
+  /// Drops all kept blocks and gives the whole budget back, so that another stream may use as much.
   void release();
 
-  /// Calls body(points, the first one's row) for each block in order until it returns false. The
-  /// points are there during the call only.
+  /// Calls body(points, first row) for each block in order, until it returns false. The points are
+  /// valid only during the call.
   void for_each(const std::function<bool(const Points&, int64_t)>& body);
 
-  /// Points [first, first + count), count×cols().
+  /// Copies points [first, first + count) to `out`, count×cols().
   void read(int64_t first, int64_t count, float* out) const;
-  /// The points of these rows, in this order.
+  /// Returns the points of the chosen rows, in the given order.
   Tensor rows_at(std::span<const int64_t> chosen) const;
-  /// `count` points drawn without replacement, in their order here; all if there are no more.
+  /// Returns `count` points drawn without replacement, in the stream's order; all points if there
+  /// are no more than that.
   Tensor sample(int64_t count, Random random) const;
-  /// About 4,096 points evenly apart, loaded.
+  /// Returns about 4,096 evenly spaced points, loaded; the same ones each time.
   const Points& probes();
 
-  /// Bytes that loops over blocks of rows of `inputs` values, points of `cols`, need at most
-  /// besides kept blocks.
+  /// Returns the most bytes that loops need besides kept blocks, for rows of `inputs` values and
+  /// points of `cols`.
   static int64_t buffer_bytes(int64_t block_rows, int64_t inputs, int64_t cols, bool projected);
 
  private:
   struct Block {
-    Tensor values;  ///< empty: in the source's memory, or not kept
+    Tensor values;  ///< empty: they are in the source's memory, or the block is not kept
     std::unique_ptr<Points> points;
   };
   const RowSource& source_;

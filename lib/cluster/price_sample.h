@@ -1,4 +1,4 @@
-// Points drawn from others, by which prices are found before all points are asked.
+// A sample of the points, on which prices are found before all points are visited.
 #pragma once
 
 #include <cstdint>
@@ -10,23 +10,25 @@
 
 namespace hardmoe {
 
-/// How near parts of so many points have to come: half as far as is wanted of all in the end, but
-/// no nearer than their own chance, √n of n points, allows to tell.
+/// Returns the tolerance to ask of a sample of `points` points: half of `wanted`, but no less than
+/// the sampling error of a part's size (√n of n points) can resolve.
 double rough_tolerance(double wanted, int64_t points, int64_t parts);
 
+/// A random sample of a stream's points, in memory.
 class PriceSample {
  public:
-  /// `count` of these points, in memory.
+  /// Draws `count` of these points.
   PriceSample(const PointStream& points, int64_t count, Random random);
   PointStream& points() { return stream_; }
 
-  /// What to add to the points that each centroid wins, K: what the sample is wrong by under the
-  /// rule that gave all points `assignment`. Under a rule much like it most of that stays.
+  /// Returns, for each centroid (K), how many points to add to what it wins in the sample, given
+  /// that `rule` gave all points this `assignment`. The sample's error under a similar rule is
+  /// nearly the same.
   std::vector<int64_t> corrections(const PricedCentroids& rule,
                                    std::span<const uint16_t> assignment);
 
-  /// Points whose prices are good enough to begin a pass over all points with: what an expert's
-  /// share of fewer is wrong by takes more passes.
+  /// Returns how large a sample must be to find the prices with which passes over all points begin.
+  /// With a smaller one, a part's size is so uncertain that more passes are needed.
   static int64_t size_for_all(int64_t rows, int64_t cols, int64_t parts);
 
  private:

@@ -28,7 +28,7 @@ PartTree tree_of(std::span<const uint16_t> part_of, size_t parts, MatrixView cen
   return join_near_parts(matrix_view(centres));
 }
 
-/// The longest step of each node: half of the most that a part of its may go.
+/// Returns each node's longest step: half of the longest reach of the parts below it.
 std::vector<float> longest_steps(const PartTree& tree, const PriceReach& reach) {
   std::vector<float> longest(tree.nodes());
   for (size_t n = 0; n < reach.up.size(); ++n) {
@@ -95,14 +95,14 @@ PriceSearch::PriceSearch(const Parts& parts, const SizeGoal& goal) : parts_(&par
 }
 
 void PriceSearch::step(std::span<const int64_t> sizes, const std::vector<float>& longest) {
-  // A part twice as large as it should be goes so many units a step at most, another in proportion,
-  // so that steps are small near the goal.
+  // The longest step of a part that is twice its target, in units; in proportion for others, so
+  // that steps become small near the goal.
   constexpr double units_a_target = 8;
-  constexpr float settling = 0.8F;  // of steps that are not needed
+  constexpr float settling = 0.8F;  // shrinks steps that are not needed
   const PartTree& tree = parts_->tree();
   const SizeRange& wanted = goal_.wanted;
   const double dead_zone = std::max(0.5, (static_cast<double>(wanted.most) - wanted.target) / 2);
-  std::vector<double> errors;  // in points
+  std::vector<double> errors;  // in points, by node
   for (const int64_t size : sizes) errors.push_back(static_cast<double>(size) - wanted.target);
   errors.resize(tree.nodes());
   for (size_t n = 0; n < tree.parent.size(); ++n) {
@@ -135,7 +135,7 @@ std::vector<float> PriceSearch::changes(const PriceReach& reach) const {
 
 PriceSearch::Result PriceSearch::improve(const Boundary& boundary, const PriceReach& reach,
                                          float unit, int rounds, std::span<float> prices) {
-  constexpr float least_step = 1.0F / 1024;         // to begin with
+  constexpr float least_step = 1.0F / 1024;         // at the start of a call
   constexpr int patience = 60, patience_held = 12;  // rounds without progress
   const std::vector<float> longest = longest_steps(parts_->tree(), reach);
   const std::vector<float> start(prices.begin(), prices.end());
@@ -144,8 +144,8 @@ PriceSearch::Result PriceSearch::improve(const Boundary& boundary, const PriceRe
   for (float& step : steps_) step = std::max(step, least_step);
   Result result;
   result.change.resize(parts_->count());
-  bool held = false;          // a part is as far as it may go
-  int64_t least = INT64_MAX;  // excess
+  bool held = false;          // whether a part is at the end of its reach
+  int64_t least = INT64_MAX;  // least excess so far
   for (int idle = 0; result.rounds < rounds && idle < (held ? patience_held : patience);
        ++result.rounds, ++idle) {
     std::vector<int64_t> sizes = parts_->sizes(boundary, current);
@@ -153,7 +153,8 @@ PriceSearch::Result PriceSearch::improve(const Boundary& boundary, const PriceRe
     result.within = excess <= goal_.enough && goal_.acceptable.excess(sizes) == 0;
     if (static_cast<double>(excess) < 0.99 * static_cast<double>(least)) idle = 0;
     if (!result.within) step(sizes, longest);
-    // As good as the best but further on the way, where the way is long.
+    // While a part is at the end of its reach, also accept what is nearly as good but farther
+    // along.
     const bool further = held && static_cast<double>(excess) < 1.05 * static_cast<double>(least);
     least = std::min(least, excess);
     if (excess == least || further || result.within) {

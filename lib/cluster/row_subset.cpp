@@ -11,7 +11,7 @@ void RowSet::count() {
 
 int64_t RowSet::nth_left(int64_t index) const {
   if (index >= left()) return rows_;
-  // The last word with no more than `index` rows left before it.
+  // Find the last word that has at most `index` remaining rows before it.
   size_t low = 0, high = words_.size();
   while (high - low > 1) {
     const size_t middle = (low + high) / 2;
@@ -33,7 +33,7 @@ void RemainingRows::read(int64_t first, int64_t count, float* out) const {
       source_.read(row, 1, out);
       return;
     }
-    // Those taken out are read too and left behind, as many small reads take longer.
+    // Rows of the set are read too and dropped, because many small reads take longer.
     const int64_t end = std::min(row + std::max<int64_t>(most_values / cols, 1), taken_.rows());
     const int64_t here = std::min(end - row, taken_.nth_left(first + count - 1) + 1 - row);
     buffer_.resize(static_cast<size_t>(here * cols));
@@ -48,10 +48,10 @@ void RemainingRows::read(int64_t first, int64_t count, float* out) const {
   }
 }
 
-void RemainingRows::expect(int64_t first, int64_t count) const {
+void RemainingRows::prefetch(int64_t first, int64_t count) const {
   if (count <= 0) return;
   const int64_t begin = taken_.nth_left(first);
-  source_.expect(begin, taken_.nth_left(first + count - 1) + 1 - begin);
+  source_.prefetch(begin, taken_.nth_left(first + count - 1) + 1 - begin);
 }
 
 }  // namespace hardmoe

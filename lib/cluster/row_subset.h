@@ -1,5 +1,5 @@
-// Some rows of a matrix as a matrix of their own, without a copy: those that are left when others
-// are taken out. A bit a row.
+// A matrix without some of its rows, seen as a matrix of its own, without copying it. Takes two
+// bits a row.
 #pragma once
 
 #include <span>
@@ -9,42 +9,44 @@
 
 namespace hardmoe {
 
-/// A set of rows of a matrix.
+/// A set of rows of a matrix. insert() rows first, then count(); only then are left() and
+/// nth_left() right.
 class RowSet {
  public:
   explicit RowSet(int64_t rows)
       : rows_(rows), words_(static_cast<size_t>((rows + 63) / 64)), before_(words_.size() + 1) {}
+  /// Returns the bytes a set over that many rows takes.
   static int64_t bytes(int64_t rows) { return rows / 4 + 16; }
 
   int64_t rows() const { return rows_; }
   bool holds(int64_t row) const {
     return (words_[static_cast<size_t>(row / 64)] >> (row % 64) & 1U) != 0;
   }
-  /// Not from two threads at once.
+  /// Adds a row. Not safe to call from two threads at once.
   void insert(int64_t row) {
     words_[static_cast<size_t>(row / 64)] |= uint64_t{1} << static_cast<uint64_t>(row % 64);
   }
-  /// After the last insertion: makes what follows right.
+  /// Counts the rows inserted; call it after the last insert().
   void count();
-  /// Rows that are not in the set.
+  /// Returns how many rows are not in the set.
   int64_t left() const { return rows_ - before_.back(); }
-  /// The row that is number `index` of those not in the set; rows() for index left().
+  /// Returns row number `index` among those not in the set; rows() for index left().
   int64_t nth_left(int64_t index) const;
 
  private:
   int64_t rows_;
   std::vector<uint64_t> words_;
-  std::vector<int64_t> before_;  ///< rows of the set in the words before each, and in all
+  std::vector<int64_t> before_;  ///< rows of the set before each word; last: in all words
 };
 
-/// The rows that are not in the set. Both must outlive this.
+/// The rows of `source` that are not in `taken`. Both must outlive this.
 class RemainingRows final : public RowSource {
  public:
   RemainingRows(const RowSource& source, const RowSet& taken) : source_(source), taken_(taken) {}
   int64_t rows() const override { return taken_.left(); }
   int64_t cols() const override { return source_.cols(); }
   void read(int64_t first, int64_t count, float* out) const override;
-  void expect(int64_t first, int64_t count) const override;
+  void prefetch(int64_t first, int64_t count) const override;
 
  private:
   const RowSource& source_;

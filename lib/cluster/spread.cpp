@@ -16,7 +16,7 @@ int64_t sample_rows(int64_t rows, int64_t cols) {
   return std::min({rows, most, std::max<int64_t>(most_bytes / (cols * 4), 256)});
 }
 
-/// The middle value of each column.
+/// Returns the median of each column.
 std::vector<float> column_medians(MatrixView rows) {
   std::vector<float> medians(static_cast<size_t>(rows.cols));
   parallel_for(rows.cols, 4, [&](int64_t begin, int64_t end) {
@@ -31,7 +31,7 @@ std::vector<float> column_medians(MatrixView rows) {
   return medians;
 }
 
-/// ‖x − from‖² of each row, in double: squares of small values are not lost.
+/// Returns ‖x − from‖² of each row, in float64 so that squares of small values are not lost.
 std::vector<double> squared_distances(MatrixView rows, const std::vector<float>& from) {
   std::vector<double> squares(static_cast<size_t>(rows.rows));
   parallel_for(rows.rows, 256, [&](int64_t begin, int64_t end) {
@@ -54,7 +54,7 @@ double mean_of(const std::vector<double>& values) {
 }
 
 std::vector<float> mean_without_far_rows(MatrixView rows) {
-  constexpr double far = 1e4;  // of a squared distance, to most of them
+  constexpr double far = 1e4;  // squared distance, as a multiple of the median
   const std::vector<float> medians = column_medians(rows);
   const std::vector<double> squares = squared_distances(rows, medians);
   std::vector<double> sorted = squares;
@@ -76,9 +76,9 @@ std::vector<float> mean_without_far_rows(MatrixView rows) {
 }  // namespace
 
 double stored_rounding(MatrixView rows) {
-  // The bits in use of many values together tell the type; so few that they may be whole numbers or
-  // yes and no tell nothing.
-  constexpr int values_together = 64, all = 23, least = 7;  // of bfloat16
+  // The significant bits that many values use together tell their stored type. Values with very few
+  // bits, such as small integers or 0 and 1, tell nothing.
+  constexpr int values_together = 64, all = 23, least = 7;  // 7 mantissa bits: bfloat16
   double sum = 0, count = 0;
   int most = 0, seen = 0;
   for (int64_t i = 0; i < rows.rows; ++i) {
@@ -104,12 +104,12 @@ Spread spread_of(const PointStream& rows, Random random) {
   spread.square =
       mean_of(squared_distances(drawn, std::vector<float>(static_cast<size_t>(rows.cols()))));
   spread.rounding = stored_rounding(drawn);
-  constexpr double least = 1e-25;  // a ten-thousandth of it, squared, is a float32 still
+  constexpr double least = 1e-25;  // 1e-4 of it, squared, still fits float32
   if (spread.variance > 0 && spread.variance < least) {
     const double deviation = std::sqrt(spread.variance);
     fail_usage(
-        "the embedding's rows are {:.3g} apart only, and squares of that leave float32; multiply "
-        "them by 1e{:.0f}",
+        "the embedding's rows are only {:.3g} apart, and the square of that underflows float32; "
+        "multiply the embedding by 1e{:.0f}",
         deviation, std::ceil(-std::log10(deviation)));
   }
   return spread;

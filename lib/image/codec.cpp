@@ -54,8 +54,8 @@ Tensor turn_upright(Tensor image, int orientation) {
   const int64_t height = image.size(0);
   const int64_t width = image.size(1);
   const auto [transposed, flip_rows, flip_columns] = turn_of(orientation);
-  Tensor upright =
-      Tensor::unfilled(DType::u8, {transposed ? width : height, transposed ? height : width, 3});
+  Tensor upright = Tensor::uninitialized(
+      DType::u8, {transposed ? width : height, transposed ? height : width, 3});
   const auto from = image.as<uint8_t>();
   const auto to = upright.as<uint8_t>();
   // In squares that stay in the processor's cache, whose rows of one are columns of the other.

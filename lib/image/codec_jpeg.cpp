@@ -265,7 +265,7 @@ Tensor JpegDecoder::read_whole() {
   JDIMENSION left = 0;
   JDIMENSION width = info.image_width;
   if (!start(s.reader, 1, left, width)) s.refuse();
-  Tensor pixels = Tensor::unfilled(DType::u8, {info.image_height, info.image_width, 3});
+  Tensor pixels = Tensor::uninitialized(DType::u8, {info.image_height, info.image_width, 3});
   s.read(0, info.image_height, pixels.as<uint8_t>().data());
   return pixels;
 }

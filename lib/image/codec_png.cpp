@@ -164,7 +164,7 @@ StoredImage decode_png(std::span<const std::byte> bytes, OnSignal on_signal) {
   // libpng keeps two rows of up to 8 bytes a pixel.
   check_decode_memory((3 * height + 20) * width, "a PNG", width, height);
   if (!set_transforms(reader)) reader.refuse();
-  Tensor pixels = Tensor::unfilled(DType::u8, {height, width, 3});
+  Tensor pixels = Tensor::uninitialized(DType::u8, {height, width, 3});
   std::vector<uint8_t> scratch(static_cast<size_t>(4 * width));
   if (!read_rows(reader, pixels.as<uint8_t>().data(), scratch.data())) reader.refuse();
   return {std::move(pixels), std::max(1, image_orientation(bytes))};

@@ -51,7 +51,7 @@ StoredImage decode_webp(std::span<const std::byte> bytes, OnSignal on_signal) {
   const int64_t kept = features.format != lossy ? 4 : alpha ? 1 : 0;
   check_decode_memory((kept + (alpha ? 4 : 0) + 3) * width * height,
                       alpha ? "a WebP with transparency" : "a lossless WebP", width, height);
-  StoredImage image{Tensor::unfilled(DType::u8, {height, width, 3}),
+  StoredImage image{Tensor::uninitialized(DType::u8, {height, width, 3}),
                     std::max(1, image_orientation(bytes))};
   const auto pixels = image.pixels.as<uint8_t>();
   if (!alpha) {

@@ -15,7 +15,7 @@ namespace hardmoe {
 namespace fs = std::filesystem;
 namespace {
 
-/// Runs of digits by their value, all else as it is.
+/// Compares names with runs of digits ordered by their value.
 bool numbers_before(const std::string& a, const std::string& b) {
   size_t i = 0, j = 0;
   const auto number = [](const std::string& text, size_t& at) {
@@ -36,20 +36,21 @@ bool numbers_before(const std::string& a, const std::string& b) {
   return a.size() - i < b.size() - j;
 }
 
-/// Throws Error(usage) for names such as part10 and part2, whose order might not be what was meant.
+/// Throws Error(usage) for names such as part10 and part2, whose alphabetical order may not be what
+/// the user means.
 void require_one_order(const std::vector<fs::path>& sorted) {
   for (size_t i = 1; i < sorted.size(); ++i) {
     const std::string before = sorted[i - 1].filename().string();
     const std::string after = sorted[i].filename().string();
     if (!numbers_before(after, before)) continue;
     fail_usage(
-        "{}: by name {} comes before {}; write all numbers with as many digits, or name the "
-        "files in their order",
+        "{}: in alphabetical order {} comes before {}; give all numbers equally many digits, or "
+        "name the files one by one in their order",
         sorted[i].parent_path().string(), before, after);
   }
 }
 
-std::vector<fs::path> part_files(const std::vector<fs::path>& paths) {
+std::vector<fs::path> npy_files(const std::vector<fs::path>& paths) {
   std::vector<fs::path> files;
   for (const auto& path : paths) {
     if (!fs::is_directory(path)) {
@@ -63,7 +64,10 @@ std::vector<fs::path> part_files(const std::vector<fs::path>& paths) {
     for (const auto& entry : fs::directory_iterator(path)) {
       if (entry.path().extension() == ".npy") found.push_back(entry.path());
     }
-    if (found.empty()) fail_usage("{}: holds no .npy files", path.string());
+    if (found.empty())
+      fail_usage(
+          "{}: holds no .npy files; expected a folder made by moe-embed, or one of .npy files",
+          path.string());
     std::sort(found.begin(), found.end());
     require_one_order(found);
     files.insert(files.end(), found.begin(), found.end());
@@ -77,14 +81,14 @@ std::vector<fs::path> part_files(const std::vector<fs::path>& paths) {
   return files;
 }
 
-EmbeddingInput parts_of(const std::vector<fs::path>& paths) {
-  const auto files = part_files(paths);
+EmbeddingInput input_of(const std::vector<fs::path>& paths) {
+  const auto files = npy_files(paths);
   std::string all;
   for (const auto& file : files) all += fingerprint_of_file(file) + "\n";
   return {files, {{"embedding", files.size() == 1 ? all.substr(0, 64) : sha256_hex(all)}}};
 }
 
-/// The folder of moe-embed that `path` is, or whose output it is; empty where it is neither.
+/// Returns the folder of moe-embed that `path` is or lies in; empty if there is none.
 fs::path embed_folder(const fs::path& path) {
   if (fs::is_directory(path)) return fs::exists(path / "stage.json") ? path : "";
   const fs::path folder = path.has_parent_path() ? path.parent_path() : ".";
@@ -97,8 +101,8 @@ fs::path embed_folder(const fs::path& path) {
   return embed && (!finished || outputs.contains(path.filename().string())) ? folder : "";
 }
 
-/// A file that was named and is none of what can be read is a mistake in naming it.
-NpyReader open_part(const fs::path& file) {
+/// Opens a file that the user named; if it is not readable as .npy, that is a usage error.
+NpyReader open_piece(const fs::path& file) {
   try {
     return NpyReader(file);
   } catch (const Error& error) {
@@ -106,7 +110,7 @@ NpyReader open_part(const fs::path& file) {
   }
 }
 
-/// Of a file's first bytes.
+/// Returns the CRC-32C of a file's first `count` bytes.
 uint32_t crc32c_of_beginning(const fs::path& file, size_t count) {
   std::string bytes(count, '\0');
   InputFile(file).read_at(0, bytes.data(), count);
@@ -116,16 +120,16 @@ uint32_t crc32c_of_beginning(const fs::path& file, size_t count) {
 }  // namespace
 
 struct Embedding::Slices {
-  int64_t first, count;  ///< rows of the part
+  int64_t first, count;  ///< rows of the file
   int64_t row_bytes;
-  int64_t slice;   ///< rows of each but the last
-  int64_t passed;  ///< rows of the part that have passed before
+  int64_t slice;   ///< rows in each slice but the last
+  int64_t passed;  ///< rows of the file already covered by its checksum
   std::vector<uint32_t> crcs;
 
-  /// Checksums are not asked for where other rows than the next ones are read.
+  /// Checksums are computed only if the rows follow those already covered.
   Slices(int64_t first_row, int64_t rows, int64_t bytes_a_row, const Passage& passage)
       : first(first_row), count(rows), row_bytes(bytes_a_row), passed(passage.rows) {
-    constexpr int64_t slice_bytes = int64_t{256} << 10;  // converted while in the cache
+    constexpr int64_t slice_bytes = int64_t{256} << 10;  // converted while still in the cache
     slice = std::max<int64_t>(1, slice_bytes / row_bytes);
     const bool next = first <= passed && passed < first + count;
     if (next && passage.record && passage.record->crc32c) crcs.resize(static_cast<size_t>(size()));
@@ -148,77 +152,77 @@ struct Embedding::Slices {
 Embedding::Embedding(const std::vector<fs::path>& files) : first_{0} {
   if (files.empty()) fail_usage("expected at least one .npy file");
   for (const auto& file : files) {
-    const NpyReader& part = parts_.emplace_back(open_part(file));
-    const Shape& shape = part.shape();
+    const NpyReader& piece = pieces_.emplace_back(open_piece(file));
+    const Shape& shape = piece.shape();
     if (shape.size() == 2 && shape[0] == 0) fail_usage("{}: has no rows", file.string());
     if (shape.size() != 2 || element_count(shape) == 0) {
       fail_usage("{}: shape {}, expected images × dimensions", file.string(), to_string(shape));
     }
-    const DType dtype = part.dtype();
+    const DType dtype = piece.dtype();
     if (dtype != DType::f32 && dtype != DType::f16 && dtype != DType::f64) {
       fail_usage("{}: holds {}, expected float32, float16 or float64", file.string(),
                  name_of(dtype));
     }
     if (cols_ == 0) cols_ = shape[1];
     if (shape[1] != cols_) {
-      fail_usage("{}: rows of {} values, {} has {}; parts must come from one model", file.string(),
-                 shape[1], files[0].string(), cols_);
+      fail_usage("{}: rows of {} values, but {} has {}; all files must come from one model",
+                 file.string(), shape[1], files[0].string(), cols_);
     }
     first_.push_back(first_.back() + shape[0]);
-    passages_.push_back({recorded(file), crc32c_of_beginning(file, part.offset()), 0});
+    passages_.push_back({recorded(file), crc32c_of_beginning(file, piece.offset()), 0});
   }
 }
 
-/// The slices' rows have passed.
-void Embedding::pass(size_t part, const Slices& slices) const {
+/// Adds the slices' checksums to the file's, and compares it once all rows are covered.
+void Embedding::pass(size_t piece, const Slices& slices) const {
   if (slices.crcs.empty()) return;
-  Passage& passage = passages_[part];
+  Passage& passage = passages_[piece];
   for (int64_t s = 0; s < slices.size(); ++s) {
     passage.crc32c = crc32c_joined(passage.crc32c, slices.crcs[static_cast<size_t>(s)],
                                    static_cast<uint64_t>(slices.bytes(s)));
   }
   passage.rows = slices.first + slices.count;
-  if (passage.rows < parts_[part].shape()[0]) return;
+  if (passage.rows < pieces_[piece].shape()[0]) return;
   if (passage.crc32c == *passage.record->crc32c) return;
-  require_sha256(*passage.record, sha256_of_file(parts_[part].path()));
+  require_sha256(*passage.record, sha256_of_file(pieces_[piece].path()));
 }
 
 void Embedding::require_as_recorded() const {
-  for (size_t part = 0; part < parts_.size(); ++part) {
-    const Passage& passage = passages_[part];
-    if (!passage.record || passage.rows == parts_[part].shape()[0]) continue;
+  for (size_t piece = 0; piece < pieces_.size(); ++piece) {
+    const Passage& passage = passages_[piece];
+    if (!passage.record || passage.rows == pieces_[piece].shape()[0]) continue;
     hardmoe::require_as_recorded(*passage.record);
   }
 }
 
-size_t Embedding::part_of(int64_t row) const {
+size_t Embedding::piece_of(int64_t row) const {
   const auto found = std::upper_bound(first_.begin(), first_.end(), row);
   return static_cast<size_t>(found - first_.begin()) - 1;
 }
 
-const InputFile& Embedding::file_of(size_t part) const {
-  if (open_ == nullptr || open_part_ != part) {
-    open_ = std::make_unique<InputFile>(parts_[part].path());
-    open_part_ = part;
+const InputFile& Embedding::file_of(size_t piece) const {
+  if (open_ == nullptr || open_piece_ != piece) {
+    open_ = std::make_unique<InputFile>(pieces_[piece].path());
+    open_piece_ = piece;
   }
   return *open_;
 }
 
 void Embedding::read(int64_t first, int64_t count, float* out) const {
-  for (size_t part = part_of(first); count > 0; ++part) {
-    const int64_t here = std::min(count, first_[part + 1] - first);
-    read_part(part, first, here, out);
+  for (size_t piece = piece_of(first); count > 0; ++piece) {
+    const int64_t here = std::min(count, first_[piece + 1] - first);
+    read_piece(piece, first, here, out);
     first += here;
     count -= here;
     out += here * cols_;
   }
 }
 
-void Embedding::read_part(size_t part, int64_t first, int64_t count, float* out) const {
-  const NpyReader& reader = parts_[part];
-  const InputFile& file = file_of(part);
+void Embedding::read_piece(size_t piece, int64_t first, int64_t count, float* out) const {
+  const NpyReader& reader = pieces_[piece];
+  const InputFile& file = file_of(piece);
   const auto row_bytes = cols_ * static_cast<int64_t>(size_of(reader.dtype()));
-  Slices slices(first - first_[part], count, row_bytes, passages_[part]);
+  Slices slices(first - first_[piece], count, row_bytes, passages_[piece]);
   std::mutex mutex;
   std::optional<std::string> failure;
   parallel_for(slices.size(), 1, [&](int64_t begin, int64_t end) {
@@ -230,7 +234,7 @@ void Embedding::read_part(size_t part, int64_t first, int64_t count, float* out)
       const int64_t row = slices.row(s), rows = slices.rows(s);
       float* target = out + row * cols_;
       try {
-        reader.read(file, (first - first_[part] + row) * cols_, rows * cols_,
+        reader.read(file, (first - first_[piece] + row) * cols_, rows * cols_,
                     raw.empty() ? static_cast<void*>(target) : raw.data());
       } catch (const Error& error) {
         const std::lock_guard lock(mutex);
@@ -242,31 +246,31 @@ void Embedding::read_part(size_t part, int64_t first, int64_t count, float* out)
     }
   });
   if (failure) throw Error(*failure);
-  pass(part, slices);
-  check_finite(part, first, count, out);
+  pass(piece, slices);
+  check_finite(piece, first, count, out);
 }
 
 const float* Embedding::view(int64_t first, int64_t count) const {
-  const size_t part = part_of(first);
-  if (parts_[part].dtype() != DType::f32 || first + count > first_[part + 1]) return nullptr;
-  viewed_ = parts_[part].map(file_of(part), (first - first_[part]) * cols_, count * cols_);
+  const size_t piece = piece_of(first);
+  if (pieces_[piece].dtype() != DType::f32 || first + count > first_[piece + 1]) return nullptr;
+  viewed_ = pieces_[piece].map(file_of(piece), (first - first_[piece]) * cols_, count * cols_);
   const auto* rows = reinterpret_cast<const float*>(viewed_.data());
-  Slices slices(first - first_[part], count, cols_ * int64_t{sizeof(float)}, passages_[part]);
+  Slices slices(first - first_[piece], count, cols_ * int64_t{sizeof(float)}, passages_[piece]);
   if (!slices.crcs.empty()) {
     parallel_for(slices.size(), 1, [&](int64_t begin, int64_t end) {
       for (int64_t s = begin; s < end; ++s) slices.read(s, rows + slices.row(s) * cols_);
     });
   }
-  pass(part, slices);
-  check_finite(part, first, count, rows);
+  pass(piece, slices);
+  check_finite(piece, first, count, rows);
   return rows;
 }
 
-/// As its file holds it, which may be float64 beyond float32.
-std::vector<double> Embedding::stored_row(size_t part, int64_t row) const {
-  const NpyReader& reader = parts_[part];
+/// Returns a row as stored, because a float64 value may exceed float32's range.
+std::vector<double> Embedding::stored_row(size_t piece, int64_t row) const {
+  const NpyReader& reader = pieces_[piece];
   Tensor values(reader.dtype(), {cols_});
-  reader.read(file_of(part), row * cols_, cols_, values.data());
+  reader.read(file_of(piece), row * cols_, cols_, values.data());
   if (reader.dtype() == DType::f64) {
     const auto stored = values.as<double>();
     return {stored.begin(), stored.end()};
@@ -275,28 +279,29 @@ std::vector<double> Embedding::stored_row(size_t part, int64_t row) const {
   return {narrow.as<float>().begin(), narrow.as<float>().end()};
 }
 
-/// Passes are in order, so that each row is looked at once.
-void Embedding::check_finite(size_t part, int64_t first, int64_t count, const float* rows) const {
+/// Rows are read in order, so each is checked once.
+void Embedding::check_finite(size_t piece, int64_t first, int64_t count, const float* rows) const {
   if (first + count <= finite_) return;
   const MatrixView matrix{rows, count, cols_};
   if (const int64_t row = first_row_beyond(matrix, most_magnitude(cols_)); row >= 0) {
-    if (passages_[part].record) hardmoe::require_as_recorded(*passages_[part].record);
-    const int64_t in_part = first - first_[part] + row;
-    fail("{}: row {} {}", parts_[part].path().string(), in_part,
-         range_problem(stored_row(part, in_part)));
+    if (passages_[piece].record) hardmoe::require_as_recorded(*passages_[piece].record);
+    const int64_t row_in_piece = first - first_[piece] + row;
+    fail("{}: row {} {}", pieces_[piece].path().string(), row_in_piece,
+         range_problem(stored_row(piece, row_in_piece)));
   }
   if (first <= finite_) finite_ = first + count;
 }
 
-void Embedding::expect(int64_t first, int64_t count) const {
-  for (size_t part = part_of(first); part < parts_.size() && first_[part] < first + count; ++part) {
-    const int64_t begin = std::max(first, first_[part]);
-    const int64_t end = std::min(first + count, first_[part + 1]);
-    const int64_t from = (begin - first_[part]) * cols_, values = (end - begin) * cols_;
-    if (open_ != nullptr && part == open_part_) {
-      parts_[part].expect(*open_, from, values);
+void Embedding::prefetch(int64_t first, int64_t count) const {
+  for (size_t piece = piece_of(first); piece < pieces_.size() && first_[piece] < first + count;
+       ++piece) {
+    const int64_t begin = std::max(first, first_[piece]);
+    const int64_t end = std::min(first + count, first_[piece + 1]);
+    const int64_t from = (begin - first_[piece]) * cols_, values = (end - begin) * cols_;
+    if (open_ != nullptr && piece == open_piece_) {
+      pieces_[piece].prefetch(*open_, from, values);
     } else {
-      parts_[part].expect(parts_[part].open(), from, values);
+      pieces_[piece].prefetch(pieces_[piece].open(), from, values);
     }
   }
 }
@@ -306,11 +311,13 @@ EmbeddingInput find_embedding(const std::vector<fs::path>& paths) {
     const fs::path folder = embed_folder(path);
     if (folder.empty()) continue;
     if (paths.size() > 1) {
-      fail_usage("{}: made by moe-embed, of all images of a dataset; give it alone", path.string());
+      fail_usage("{}: moe-embed made it of all images of a dataset; give it alone", path.string());
     }
     if (!fs::is_directory(path) && path.filename() != "train.npy") {
-      fail_usage("{}: of the split '{}'; experts are trained on the images of 'train'",
-                 path.string(), path.stem().string());
+      fail_usage(
+          "{}: holds the split '{}'; expected train.npy, as experts are trained on the split "
+          "'train'",
+          path.string(), path.stem().string());
     }
     const Json made_from = stage_inputs(folder, "moe-embed");
     const std::string where = folder.string();
@@ -321,13 +328,13 @@ EmbeddingInput find_embedding(const std::vector<fs::path>& paths) {
     require_file(file, "moe-embed writes it for the split `train`");
     return {{file}, identity};
   }
-  return parts_of(paths);
+  return input_of(paths);
 }
 
 EmbeddingInput find_own_features(const std::vector<std::string>& given) {
   std::vector<fs::path> paths;
   for (const auto& argument : given) {
-    if (fs::exists(argument)) {  // a comma in a name is one
+    if (fs::exists(argument)) {  // a comma in an existing name does not separate
       paths.emplace_back(argument);
       continue;
     }
@@ -339,13 +346,13 @@ EmbeddingInput find_own_features(const std::vector<std::string>& given) {
     const fs::path folder = embed_folder(path);
     if (folder.empty() || stage_inputs(folder, "moe-embed").contains("partition")) continue;
     fail_usage(
-        "{}: made by moe-embed, and the partition was not made of such a folder; partition that, "
-        "and "
-        "no --features are needed, or give rows of the embedding it was made of",
+        "{}: moe-embed made it, but the partition was made of another embedding; give that "
+        "embedding's rows, or partition this folder, which needs no --features",
         path.string());
   }
-  if (paths.empty()) fail_usage("--features: names no file");
-  return parts_of(paths);
+  if (paths.empty())
+    fail_usage("--features: names no file; expected .npy files or folders of them");
+  return input_of(paths);
 }
 
 }  // namespace hardmoe

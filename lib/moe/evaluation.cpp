@@ -13,12 +13,12 @@ namespace hardmoe {
 namespace {
 
 const std::vector<int> ks = {1, 5, 10};
-constexpr size_t few_to_fit = 20;  // images of which a temperature says little
+constexpr size_t few_to_fit = 20;  // with fewer images a fitted temperature says little
 
-/// Collects scores of images under every kind of label the split has.
+/// Collects images' scores for each kind of label that the split has.
 class Tally {
  public:
-  /// Of images that are scored for `tags` tags.
+  /// `tags`: the number of scores for each image.
   Tally(const Split& split, int64_t experts, int64_t tags) : split_(split), rows_(tags) {
     kinds_.push_back({"tags", {}});
     if (split.has_truth()) kinds_.push_back({"truth", {}});
@@ -27,7 +27,7 @@ class Tally {
     images_.resize(static_cast<size_t>(experts));
   }
 
-  /// `scores` rank the image's tags; `comparable` ones also images under a tag.
+  /// Adds an image. `scores` rank its tags; `comparable` scores also rank images for a tag.
   void add(int64_t item, size_t expert, std::span<const float> scores,
            std::span<const float> comparable) {
     kinds_[0].parts[expert].add(scores, split_.tags(item));
@@ -88,8 +88,8 @@ class Tally {
   std::vector<float> row_;         // scratch
 };
 
-/// Asks every expert about the images it is among the choices for: visit(position in `items`, which
-/// of the image's choices, logits).
+/// Runs every expert on the images that it is a choice for, and calls visit(position in `items`,
+/// number of the choice, logits) for each.
 template <class Visit>
 void ask_experts(Inference& inference, const Mixture& mixture, const Split& split,
                  const std::vector<int64_t>& items, const ExpertChoices& choices,
@@ -97,25 +97,26 @@ void ask_experts(Inference& inference, const Mixture& mixture, const Split& spli
   const auto n = static_cast<size_t>(choices.experts);
   const auto width = static_cast<size_t>(inference.network().logits_size());
   for (size_t k = 0; k < mixture.experts.size(); ++k) {
-    std::vector<int64_t> asked;  // items of this expert
-    std::vector<size_t> slots;   // position·n + choice
-    for (size_t slot = 0; slot < choices.expert.size(); ++slot) {
-      if (choices.expert[slot] != k) continue;
-      asked.push_back(items[slot / n]);
-      slots.push_back(slot);
+    std::vector<int64_t> asked;   // items of this expert
+    std::vector<size_t> numbers;  // of the choices, position·n + choice
+    for (size_t c = 0; c < choices.expert.size(); ++c) {
+      if (choices.expert[c] != k) continue;
+      asked.push_back(items[c / n]);
+      numbers.push_back(c);
     }
     if (asked.empty()) continue;
-    inference.load(expert_weights(mixture, static_cast<int64_t>(k)), mixture.experts[k].string());
+    inference.load(expert_state_dict(mixture, static_cast<int64_t>(k)),
+                   mixture.experts[k].string());
     inference.run(split, asked, [&](int64_t position, int64_t rows, auto, auto logits) {
       for (int64_t i = 0; i < rows; ++i) {
-        const size_t slot = slots[static_cast<size_t>(position + i)];
-        visit(slot / n, slot % n, logits.subspan(static_cast<size_t>(i) * width, width));
+        const size_t number = numbers[static_cast<size_t>(position + i)];
+        visit(number / n, number % n, logits.subspan(static_cast<size_t>(i) * width, width));
       }
     });
   }
 }
 
-/// Choices of rows `positions` only.
+/// Returns the choices of the rows at `positions`.
 ExpertChoices select(const ExpertChoices& choices, const std::vector<size_t>& positions) {
   ExpertChoices chosen{choices.experts, {}, {}};
   const auto n = static_cast<size_t>(choices.experts);
@@ -128,12 +129,12 @@ ExpertChoices select(const ExpertChoices& choices, const std::vector<size_t>& po
   return chosen;
 }
 
-/// T that makes the tags of `items` likeliest: minimises −Σ log of the mixture's probability of
-/// them over a grid around the mean squared distance.
+/// Returns the temperature T that minimises −Σ log of the mixture's probability of the tags of
+/// `items`, over a grid around the mean squared distance.
 double fit_temperature(Inference& inference, const Mixture& mixture, const Split& split,
                        const std::vector<int64_t>& items, const ExpertChoices& choices) {
   const auto n = static_cast<size_t>(choices.experts);
-  std::vector<std::vector<float>> likelihood(items.size() * n);  // of each tag, by each choice
+  std::vector<std::vector<float>> likelihood(items.size() * n);  // of each tag, by row and choice
   const auto width = static_cast<size_t>(inference.network().logits_size());
   const auto loss_at = [&](size_t row, size_t choice) {
     return mixture.losses[choices.expert[row * n + choice]];
@@ -153,7 +154,7 @@ double fit_temperature(Inference& inference, const Mixture& mixture, const Split
   double best_loss = INFINITY;
   for (int step = -20; step <= 12; ++step) {
     const double temperature = mean * std::exp2(step / 2.0);
-    const auto weights = expert_weights(choices, temperature);
+    const auto weights = gating_weights(choices, temperature);
     double loss = 0;
     for (size_t row = 0; row < items.size(); ++row) {
       const size_t tags = likelihood[row * n].size();
@@ -226,15 +227,15 @@ Evaluation evaluate_mixture(Engine& engine, const Mixture& mixture, const Split&
     std::vector<int64_t> fit_items(fit.begin(), fit.end());
     if (fit.empty()) {
       fail_usage(
-          "eval.temperature: every tenth image is taken to fit it, the split has {}; give one as "
+          "eval.temperature: it is fitted on every tenth image, but the split has only {}; set "
           "eval.temperature (--temperature)",
           items.size());
     }
     temperature = fit_temperature(inference, mixture, split, fit_items, select(choices, fit));
     log_line(fit.size() < few_to_fit ? LogLevel::warning : LogLevel::info,
-             fmt::format("temperature {:.4g}, fitted on {} images that are left out{}", temperature,
-                         fit.size(),
-                         fit.size() < few_to_fit ? "; so few say little: give --temperature" : ""));
+             fmt::format("temperature {:.4g}, fitted on {} images, which are not evaluated{}",
+                         temperature, fit.size(),
+                         fit.size() < few_to_fit ? "; that is too few: set --temperature" : ""));
     choices = select(choices, rest);
     items.assign(rest.begin(), rest.end());
   }
@@ -248,7 +249,7 @@ Evaluation evaluate_mixture(Engine& engine, const Mixture& mixture, const Split&
     });
   } else {
     const auto n = static_cast<size_t>(config.top_experts);
-    const auto weights = expert_weights(choices, temperature);
+    const auto weights = gating_weights(choices, temperature);
     std::vector<float> mixed(items.size() * width, 0.0F);
     ask_experts(inference, mixture, split, items, choices,
                 [&](size_t row, size_t choice, auto logits) {

@@ -1,5 +1,6 @@
-// Evaluating a single network or a mixture: ranking metrics against the images' tags, and against
-// their clean truth where the data has it; for each expert's images and in all.
+// Evaluates a single model or a mixture: ranking metrics against the images' tags and, if the data
+// has it, against their ground truth; for each expert's images and for all. Not for scores of
+// single images: see train/inference.h.
 #pragma once
 
 #include <string>
@@ -10,47 +11,51 @@
 
 namespace hardmoe {
 
+/// The settings of an evaluation, the eval: section of a configuration.
 struct EvalConfig {
   std::string split = "val";
-  int top_experts = 1;     ///< experts asked an image, weighted by softmax(−d²/T)
-  double temperature = 0;  ///< T; 0: fitted on every tenth image, which is then left out
-  bool use_prices = true;  ///< route by argmin d² + price as in the fit; false: by distance alone
+  int top_experts = 1;     ///< experts that answer for an image, weighted by softmax(−d²/T)
+  double temperature = 0;  ///< T; 0: fitted on every tenth image, which is then not evaluated
+  bool use_prices = true;  ///< route by argmin d² + price, as in the fit; false: by distance alone
   void describe(Fields& f);
 };
 
-/// Metrics of one kind of label.
+/// Metrics against one kind of label.
 struct LabelMetrics {
-  std::string labels;  ///< "tags" or "truth"
+  std::string labels;  ///< "tags" or "truth" (ground truth)
   RankingMetrics all;
-  std::vector<RankingMetrics>
-      by_expert;  ///< K, of the images whose first expert it is; empty for one network
+  std::vector<RankingMetrics> by_expert;  ///< K: of the images routed to each; empty for one model
 };
 
+/// The results of an evaluation.
 struct Evaluation {
   std::vector<LabelMetrics> labels;
   std::vector<int64_t> expert_images;  ///< K: images routed to each expert first
-  double temperature = 0;              ///< T used; 0 where one expert answers
+  double temperature = 0;              ///< T that was used; 0 if one expert answers
   Cost cost;
-  bool own_embedding = false;  ///< what made it is not in `cost`
+  bool own_embedding = false;  ///< routed by an external embedding, whose cost is not in `cost`
 };
 
-/// Throws Error(usage) for settings that a mixture of `experts` cannot meet.
+/// Throws Error(usage) for settings that are impossible with this number of experts.
 void check_eval_config(const EvalConfig& config, int64_t experts);
 
-/// `loss`: what the model was trained with.
+/// Evaluates a single model. `loss`: the one it was trained with.
 Evaluation evaluate_model(Engine& engine, const Model& model, LossKind loss, const Split& split,
                           Precision precision);
 
-/// Throws Error(usage) as check_eval_config does.
-/// `own`: what routes the images, of find_routing_features.
+/// Evaluates a mixture. `own`: the external embedding that routes the images, from
+/// find_routing_features; none: the base's features do. Throws Error(usage) as check_eval_config
+/// does.
 Evaluation evaluate_mixture(Engine& engine, const Mixture& mixture, const Split& split,
                             const std::optional<EmbeddingInput>& own, const EvalConfig& config,
                             Precision precision);
 
+/// Returns the evaluation as metrics.json has it.
 Json evaluation_json(const Evaluation& evaluation);
-/// The reverse, but for expert_images. Throws Error naming `where` and the field that is not so.
+/// Parses evaluation_json's result; expert_images is not in there. Throws Error naming `where` and
+/// the field that is missing or of another type.
 Evaluation parse_evaluation(const Json& json, const std::string& where);
-/// Tables for people: one for each kind of label.
+/// Returns a table for people, one for each kind of label.
 std::string evaluation_text(const Evaluation& evaluation);
 
 }  // namespace hardmoe

@@ -9,9 +9,9 @@ std::vector<std::string> evaluation_gaps(const Evaluation& evaluation, const std
   for (const auto& [labels, all, by_expert] : evaluation.labels) {
     const int64_t images = all.images + all.without_tags;
     if (all.images == 0) {
-      gaps.push_back(fmt::format(
-          "none of the {} images of '{}' has {}: what is said against {} is of no image", images,
-          split, labels, labels));
+      gaps.push_back(
+          fmt::format("none of the {} images of '{}' has {}, so nothing was measured against {}",
+                      images, split, labels, labels));
     } else if (all.without_tags > 0 && labels == "tags") {
       gaps.push_back(
           fmt::format("{} of the {} images of '{}' have no tag of the vocabulary and are left out",
@@ -24,7 +24,7 @@ std::vector<std::string> evaluation_gaps(const Evaluation& evaluation, const std
   }
   if (!idle.empty()) {
     gaps.push_back(
-        fmt::format("experts that no image of '{}' is sent to: {}; nothing is known of "
+        fmt::format("no image of '{}' was routed to experts {}, so nothing was measured for "
                     "them",
                     split, join(idle, ", ")));
   }

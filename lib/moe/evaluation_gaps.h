@@ -1,4 +1,4 @@
-// What an evaluation did not measure, which its means do not show.
+// What an evaluation could not measure, which its means alone do not show.
 #pragma once
 
 #include <string>
@@ -8,8 +8,8 @@
 
 namespace hardmoe {
 
-/// Sentences to warn with: labels that no image of the split has, so that their metrics are of
-/// nothing; images without a tag, which the means leave out; experts that no image was sent to.
+/// Returns sentences to warn with: kinds of labels that no image of the split has; images without
+/// a tag, which the means leave out; experts to which no image was routed.
 std::vector<std::string> evaluation_gaps(const Evaluation& evaluation, const std::string& split);
 
 }  // namespace hardmoe

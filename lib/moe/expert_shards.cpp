@@ -22,8 +22,10 @@ void check_shards_of(const fs::path& dataset_folder, const Json& embedding, int6
       rows == images) {
     return;
   }
-  fail_usage("{}: its training split ({} images) is not what was embedded ({} rows)",
-             dataset_folder.string(), images, rows);
+  fail_usage(
+      "{}: its training split ({} images) is not what was embedded ({} rows); give the dataset "
+      "that was embedded",
+      dataset_folder.string(), images, rows);
 }
 
 void write_expert_shards(const fs::path& dataset_folder, const fs::path& partition_folder,

@@ -23,7 +23,7 @@ uint16_t drawn_expert(const Gater& gater, int64_t image) {
 
 void check_inputs(const Gater& gater, MatrixView features) {
   if (features.cols == gater.inputs) return;
-  fail("the gater takes features of {} values, found {}; embed with the base it was fitted on",
+  fail("the gater expects features of {} values, found {}; embed with the base it was fitted on",
        gater.inputs, features.cols);
 }
 
@@ -38,9 +38,9 @@ struct Choice {
   float score, distance;
 };
 
-/// The `count` best experts of point z, whose scores under the centroids are given: by each
-/// expert's best centroid, the lower one of equals; a split's halves one after the other, the
-/// chosen one first.
+/// Finds the `count` best experts of point z, given its scores under all centroids. An expert is
+/// ranked by its best centroid (among equals the lower one). A halved expert's halves follow one
+/// another, the chosen one first.
 void rank_experts(const Gater& gater, const float* z, const float* scores, bool use_prices,
                   int64_t count, std::vector<Choice>& order) {
   const auto squared_distance = supported_kernels()[0].squared_distance;
@@ -53,7 +53,7 @@ void rank_experts(const Gater& gater, const float* z, const float* scores, bool 
       best[expert] = static_cast<int32_t>(c);
   }
   order.clear();
-  for (size_t e = 0; e < best.size(); ++e) {  // a split's child has no centroid here
+  for (size_t e = 0; e < best.size(); ++e) {  // a half made later has no centroid here
     if (best[e] >= 0) order.push_back({static_cast<uint16_t>(e), scores[best[e]], 0});
   }
   const auto sorted = std::min<int64_t>(count, static_cast<int64_t>(order.size()));
@@ -105,7 +105,7 @@ const Tensor& require_float(const StateDict& tensors, const std::string& name,
   return tensor;
 }
 
-/// splits.experts: S×2, each split's parent and child; splits.centroids: 2S×P; splits.prices: S×2.
+/// Adds splits.experts (S×2: parent, child), splits.centroids (2S×P) and splits.prices (S×2).
 void add_splits(const Gater& gater, StateDict& tensors) {
   const auto count = static_cast<int64_t>(gater.splits.size());
   std::vector<int32_t> experts;
@@ -159,7 +159,7 @@ std::vector<uint16_t> load_expert_of(const StateDict& tensors, const std::string
   return expert_of;
 }
 
-/// Every expert has a centroid or is a split's child: otherwise no image could reach it.
+/// Throws Error unless every expert has a centroid or is a half: otherwise no image could reach it.
 void check_reachable(const Gater& gater, const std::string& where) {
   std::vector<bool> found(static_cast<size_t>(gater.experts));
   if (gater.expert_of.empty()) std::fill_n(found.begin(), gater.centroids.size(0), true);
@@ -349,7 +349,7 @@ Gater load_gater(const std::filesystem::path& file) {
   return gater;
 }
 
-std::vector<float> expert_weights(const ExpertChoices& choices, double temperature) {
+std::vector<float> gating_weights(const ExpertChoices& choices, double temperature) {
   if (!(temperature > 0)) fail_usage("expected a temperature above 0, found {}", temperature);
   std::vector<float> weights(choices.squared_distance.size());
   const auto count = static_cast<size_t>(choices.experts);

@@ -1,11 +1,11 @@
-// The gater: which expert an image goes to, from its feature in the base's embedding.
+// The gater: chooses an image's expert by the image's feature in the base's embedding. (Other
+// literature calls such a rule a router; here a router is a layer inside a network.)
 //
 //   z = (x − mean)·Wᵀ (without PCA x − mean)     T(x) = expert of argmin_c ‖z − c‖² + p_c
 //   (Gross et al. 2017, §3; prices, and several centroids an expert, ours)
 //
-// The controls need a rule for unseen images too: `random` draws uniformly by the image's number,
-// and `top_tag`, which cannot know the tags of an unseen image, takes the nearest of the parts'
-// means.
+// The control partitions also need a rule for new images: `random` draws uniformly by the image's
+// number, and `top_tag`, for which a new image's tags are unknown, takes the nearest part mean.
 #pragma once
 
 #include <cstdint>
@@ -19,62 +19,64 @@
 
 namespace hardmoe {
 
-/// Experts of N images, best first.
+/// The best experts of N images.
 struct ExpertChoices {
-  int64_t experts = 0;           ///< n: choices an image
-  std::vector<uint16_t> expert;  ///< N×n
-  std::vector<float> squared_distance;  ///< N×n: d² = ‖z − c‖², not its root, and without the price
+  int64_t experts = 0;                  ///< n: choices for each image
+  std::vector<uint16_t> expert;         ///< N×n, best first
+  std::vector<float> squared_distance;  ///< N×n: d² = ‖z − c‖²; without root, without price
 };
 
-/// An expert halved after the fit: of what the gater gave to `parent`, some is `child`'s now.
+/// An expert halved after the fit: some of the images that the gater gave to `parent` are
+/// `child`'s.
 struct ExpertSplit {
   uint16_t parent = 0, child = 0;
-  Tensor centroids;  ///< 2×P: the parent's half, the child's
-  float prices[2] = {0, 0};
+  Tensor centroids;          ///< 2×P: the parent's, the child's
+  float prices[2] = {0, 0};  ///< the parent's, the child's
 
-  /// The parent or the child, for a projected feature z.
+  /// Returns the parent or the child for a projected feature z (P values).
   uint16_t choose(const float* z, bool use_prices) const;
 };
 
+/// The rule from feature to expert.
 struct Gater {
   PartitionMethod kind = PartitionMethod::kmeans;
   int64_t experts = 0;
-  uint64_t seed = 0;          ///< of random's draws
+  uint64_t seed = 0;          ///< of the draws of `random`
   int64_t inputs = 0;         ///< D: values of a feature
-  std::optional<Pca> pca;     ///< absent (older files, random): z = x
-  Tensor centroids;           ///< F×P float32; of no elements for random
-  std::vector<float> prices;  ///< F (K for random)
-  /// F: each centroid's expert; empty: F = K, and each centroid is an expert's own.
+  std::optional<Pca> pca;     ///< absent (for `random`, and in older files): z = x
+  Tensor centroids;           ///< F×P float32; empty for `random`
+  std::vector<float> prices;  ///< F (K for `random`)
+  /// F: each centroid's expert. Empty: F = K, and centroid k is expert k's.
   std::vector<uint16_t> expert_of;
   std::vector<ExpertSplit> splits;  ///< applied one after another
 
-  /// z (N×P) of features (N×D). Throws Error if they are not of D values.
+  /// Returns z (N×P) of features (N×D). Throws Error unless the features have D values.
   Tensor project(MatrixView features) const;
 
-  /// d² from z to what stands for expert `expert` there: its nearest centroid, or the last split's.
+  /// Returns d² from z to the expert's nearest centroid, or to its half's after a split.
   float distance_to(const float* z, uint16_t expert) const;
 
-  /// The expert of each of N features. Without prices: plain nearest centroid, the published habit.
-  /// Row i is image number first_image + i, which only `random` asks. Throws Error if the features
-  /// are not of D values.
+  /// Returns the expert of each of N features. Without prices it is the nearest centroid's, as in
+  /// the paper. Row i is image number first_image + i, which only `random` uses. Throws Error
+  /// unless the features have D values.
   std::vector<uint16_t> route(MatrixView features, bool use_prices = true,
                               int64_t first_image = 0) const;
 
-  /// The `count` best experts of each feature, the first as route() has it. For weights
-  /// softmax(−d²/T): the distances are squared already. `random` gives distances 0: equal weights.
+  /// Returns the `count` best experts of each feature, the first as in route(). Distances are
+  /// squared already, as gating_weights takes them; for `random` they are 0, so weights are equal.
   /// Throws Error(usage) for count outside 1 … K.
   ExpertChoices nearest_experts(MatrixView features, int64_t count, bool use_prices = true,
                                 int64_t first_image = 0) const;
 };
 
-/// As .safetensors: pca.mean, pca.components (missing: z = x − pca.mean), centroids, prices,
-/// expert_of, splits.*; metadata kind, experts, seed, inputs.
+/// Writes the gater as .safetensors: pca.mean, pca.components (missing: z = x − pca.mean),
+/// centroids, prices, expert_of, splits.*; metadata kind, experts, seed, inputs.
 void save_gater(const std::filesystem::path& file, const Gater& gater);
-/// Throws Error naming the file and what is missing or of another shape than the rest.
+/// Reads a gater. Throws Error naming the file and what is missing or has the wrong shape.
 Gater load_gater(const std::filesystem::path& file);
 
-/// Softmax over −d²/T of each image's choices: N×n weights, each row's sum 1. Throws Error(usage)
-/// unless T > 0.
-std::vector<float> expert_weights(const ExpertChoices& choices, double temperature);
+/// Returns the weights by which several experts' answers are mixed: softmax over −d²/T of each
+/// image's choices, N×n, each row's sum 1. Throws Error(usage) unless T > 0.
+std::vector<float> gating_weights(const ExpertChoices& choices, double temperature);
 
 }  // namespace hardmoe

@@ -14,8 +14,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
-/// Throws Error unless expert k was trained from this base on these images of this dataset; returns
-/// the dataset.
+/// Throws Error(usage) unless expert k was trained from this base on these images of this dataset.
+/// Returns the dataset's fingerprint.
 std::string require_expert(const fs::path& folder, int64_t k, const std::string& base,
                            const std::string& images, const std::string& dataset) {
   if (!fs::exists(folder / "model.yaml")) {
@@ -25,8 +25,10 @@ std::string require_expert(const fs::path& folder, int64_t k, const std::string&
   const Json inputs = stage_inputs(folder, "moe-train-expert");
   const auto require = [&](const char* key, const std::string& expected, const char* what) {
     if (inputs.value(key, "") == expected) return;
-    fail_usage("{}: trained {}; give the folders it was trained with, or train expert {} again",
-               folder.string(), what, k);
+    fail_usage(
+        "{}: this expert was trained {}; give the folders it was trained with, or train expert {} "
+        "again",
+        folder.string(), what, k);
   };
   require("number", std::to_string(k), "as another expert");
   require("base", base, "from another base");
@@ -35,13 +37,14 @@ std::string require_expert(const fs::path& folder, int64_t k, const std::string&
   return json_get<std::string>(inputs, "dataset", folder.string());
 }
 
-/// Throws Error(usage) unless the decoder was trained over this mixture (its identity); where
-/// another of the same base will do, warns.
+/// Throws Error(usage) unless the decoder was trained over this mixture (its identity). With
+/// DecoderMatch::stale, warns instead if it was trained over other experts of the same base.
 void require_decoder(const fs::path& decoder, const Json& mixture, DecoderMatch match) {
   const Json inputs = stage_inputs(decoder, "moe-train-decoder");
   if (inputs.value("base", "") != mixture.at("base")) {
-    fail_usage("{}: trained over experts of another base; train a decoder over these",
-               decoder.string());
+    fail_usage(
+        "{}: this decoder was trained over experts of another base; train one over these experts",
+        decoder.string());
   }
   std::vector<std::string> others;
   if (inputs.value("partition", "") != mixture.at("partition")) {
@@ -60,11 +63,14 @@ void require_decoder(const fs::path& decoder, const Json& mixture, DecoderMatch 
   if (others.empty()) return;
   const std::string how = join(others, " and ");
   if (match == DecoderMatch::exact) {
-    fail_usage("{}: trained for {}; train it again, or take it as it is with --stale-decoder",
-               decoder.string(), how);
+    fail_usage(
+        "{}: this decoder was trained for {}; train it again, or use it as it is with "
+        "--stale-decoder",
+        decoder.string(), how);
   }
-  log_warning("{}: trained for {}: its scores are not what these experts could have",
-              decoder.string(), how);
+  log_warning(
+      "{}: this decoder was trained for {}; one trained over these experts may score better",
+      decoder.string(), how);
 }
 
 }  // namespace
@@ -77,13 +83,16 @@ void require_partition_of(const fs::path& partition, const fs::path& base,
   const std::string model = model_hash(base);
   if (inputs.value("model", model) != model) {
     fail_usage(
-        "{}: made from the embedding of another model than {}; embed with that and partition "
+        "{}: this partition was made from the embedding of another model than {}; embed with that "
+        "and partition "
         "again",
         partition.string(), base.string());
   }
   if (!dataset.empty() && inputs.value("dataset", dataset) != dataset) {
-    fail_usage("{}: made from the embedding of another dataset; partition this dataset's",
-               partition.string());
+    fail_usage(
+        "{}: this partition was made from another dataset's embedding; embed this dataset and "
+        "partition again",
+        partition.string());
   }
 }
 
@@ -132,15 +141,14 @@ Json mixture_identity(const Mixture& mixture, const fs::path& base, const fs::pa
   return identity;
 }
 
-StateDict expert_weights(const Mixture& mixture, int64_t k) {
+StateDict expert_state_dict(const Mixture& mixture, int64_t k) {
   const fs::path& folder = mixture.experts.at(static_cast<size_t>(k));
   Model expert = load_model(folder);
   if (config_json(fields_of(expert.card)) !=
       config_json(fields_of(const_cast<ModelCard&>(mixture.base.card)))) {
     fail(
         "{}: this expert's model.yaml differs from the base's; all experts of a mixture need the "
-        "base's "
-        "architecture and tags",
+        "base's architecture and tags",
         folder.string());
   }
   if (mixture.decoder) {
@@ -168,7 +176,8 @@ Tensor unified_embedding(Inference& inference, const Mixture& mixture, const Spl
   float* rows = embedding.as<float>().data();
   const auto parts = items_by_expert(assignment, mixture.partition.gater.experts);
   for (size_t k = 0; k < parts.size(); ++k) {
-    inference.load(expert_weights(mixture, static_cast<int64_t>(k)), mixture.experts[k].string());
+    inference.load(expert_state_dict(mixture, static_cast<int64_t>(k)),
+                   mixture.experts[k].string());
     log_info("expert {}: embedding its {} images", k, parts[k].size());
     inference.run(split, parts[k], [&](int64_t position, int64_t count, auto features, auto) {
       for (int64_t i = 0; i < count; ++i) {
@@ -204,7 +213,7 @@ Cost mixture_cost(const Mixture& mixture, int64_t top_experts) {
   const Network decoder = linear_decoder(trunk.feature_size(), card.tags);
   const int64_t experts = mixture.partition.gater.experts;
   const int64_t decoders = mixture.decoder ? 1 : experts;
-  const int64_t routing = mixture.own_embedding ? 0 : 1;  // trunks
+  const int64_t routing = mixture.own_embedding ? 0 : 1;  // trunks that only route
   const double each = flops_per_image(trunk) + flops_per_image(decoder);
   return {(experts + routing) * parameter_count(trunk) + decoders * parameter_count(decoder),
           static_cast<double>(routing) * flops_per_image(trunk) +

@@ -1,4 +1,5 @@
-// A trained hard mixture of experts: base, gater, experts, and (perhaps) the decoder they share.
+// A trained hard mixture of experts: base, gater, experts, and perhaps the shared decoder (one
+// classifier head for all experts). Not for training one: see lib/tasks.
 //
 //   local:  ŷ = softmax(W_i H_i(x) + b_i)     shared: ŷ = softmax(W H_i(x) + b),   i = gater(x)
 //                                                                 (Gross et al. 2017, §3)
@@ -14,70 +15,74 @@
 
 namespace hardmoe {
 
+/// An opened mixture. The experts' weights are read only when they are needed.
 struct Mixture {
   Model base;
   Partition partition;
-  std::vector<std::filesystem::path> experts;  ///< expert k's folder, read when it is needed
+  std::vector<std::filesystem::path> experts;  ///< K: each expert's folder
   std::optional<StateDict> decoder;            ///< fc.weight, fc.bias; absent: each expert's own
-  bool own_embedding = false;  ///< routed by an embedding of one's own, not by the base's features
-  std::vector<LossKind> losses;  ///< K: what scores the experts' images learned by
-  std::string dataset;           ///< the fingerprint of what the experts were trained on
+  bool own_embedding = false;    ///< routed by an external embedding, not by the base's features
+  std::vector<LossKind> losses;  ///< K: the loss that the head scoring expert k's images learned by
+  std::string dataset;           ///< fingerprint of the dataset that the experts were trained on
 };
 
-/// Whether a partition with these inputs of its stage was made of an embedding of one's own: of
-/// .npy files that moe-embed did not write.
+/// Returns whether a partition was made of an external embedding, one that no model of ours
+/// computed, judging by the inputs of its stage.
 bool is_own_embedding(const Json& partition_inputs);
 
-/// Throws Error(usage) where the partition in `partition` was made from the embedding of another
-/// model than the one in `base`, or (unless `dataset`, a fingerprint, is empty) of another dataset.
-/// A partition of an embedding of one's own tells neither.
+/// Throws Error(usage) if the partition was made of another model's embedding than `base`'s, or
+/// (unless `dataset`, a fingerprint, is empty) of another dataset's. A partition of an external
+/// embedding records neither, so it passes.
 void require_partition_of(const std::filesystem::path& partition, const std::filesystem::path& base,
                           const std::string& dataset);
 
-/// Whether a shared decoder must have been trained over just these experts.
+/// How closely a shared decoder must match the experts.
 enum class DecoderMatch {
-  exact,
-  stale,  ///< over others of the same base, too; with a warning
+  exact,  ///< trained over just these experts
+  stale,  ///< trained over other experts of the same base is accepted too, with a warning
 };
 
-/// experts: the folder that holds one folder an expert, named 0 … K-1. decoder: a folder of
-/// moe-train-decoder, or empty. Throws Error naming the expert that is missing, or the part that
-/// was made for another whole.
+/// Opens a mixture and checks that its folders belong together. `experts`: a folder with one folder
+/// for each expert, named 0 … K-1. `decoder`: a folder of moe-train-decoder, or empty. Throws
+/// Error naming the expert that is missing, or the folder that was made for another mixture.
 Mixture open_mixture(const std::filesystem::path& base, const std::filesystem::path& partition,
                      const std::filesystem::path& experts, const std::filesystem::path& decoder,
                      DecoderMatch match = DecoderMatch::exact);
 
-/// The fingerprints of its base, partition and experts, for the inputs of a stage.
+/// Returns the fingerprints of the mixture's base, partition and experts, for a stage's inputs.
 Json mixture_identity(const Mixture& mixture, const std::filesystem::path& base,
                       const std::filesystem::path& partition);
 
-/// Weights of expert k, with the shared decoder in place of its own if there is one.
-StateDict expert_weights(const Mixture& mixture, int64_t k);
+/// Returns the weights of expert k, with the shared decoder as its `fc` if there is one. Reads the
+/// expert's folder.
+StateDict expert_state_dict(const Mixture& mixture, int64_t k);
 
-/// The base's embedding of `items`: float32 n×D.
+/// Returns the features of the split's `items`, n×D float32, by the weights that are loaded.
 Tensor embed(Inference& inference, const Split& split, const std::vector<int64_t>& items);
 
-/// The unified embedding of a split: row i is image i's feature from its own expert's
-/// trunk, N×D float32. `assignment`: the expert of each image.
+/// Returns the unified embedding of a split, N×D float32: row i is the feature of image i from its
+/// own expert's trunk. `assignment`: each image's expert.
 Tensor unified_embedding(Inference& inference, const Mixture& mixture, const Split& split,
                          const std::vector<uint16_t>& assignment);
 
-/// Positions of each expert's images in `assignment`.
+/// Returns, for each expert, the indices of its images in `assignment`, ascending.
 std::vector<std::vector<int64_t>> items_by_expert(const std::vector<uint16_t>& assignment,
                                                   int64_t experts);
 
-/// What tells a part's images from another's: an expert is one of a partition's whose part they
-/// are.
+/// Returns the SHA-256 of a list of image numbers. An expert's stage records that of its part, so
+/// that it is accepted in any partition that gives it the same images.
 std::string fingerprint_of_items(const std::vector<int64_t>& items);
 
-/// Learned scalars and floating-point operations an image of the whole: base's trunk + one expert
-/// (or `top_experts`), as an image is evaluated. Where an embedding of one's own routes, the base
-/// is not part of it, and what made the embedding is not counted.
+/// The size of a model or mixture as it is evaluated: learned scalars in all, and floating-point
+/// operations for one image (the base's trunk and `top_experts` experts). If an external embedding
+/// routes, neither the base nor the model that computed the embedding is counted.
 struct Cost {
   int64_t parameters = 0;
   double flops = 0;
 };
+/// Returns the cost of a single model.
 Cost model_cost(const ModelCard& card);
+/// Returns the cost of a mixture of which `top_experts` experts answer for each image.
 Cost mixture_cost(const Mixture& mixture, int64_t top_experts);
 
 }  // namespace hardmoe

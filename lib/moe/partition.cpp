@@ -18,7 +18,7 @@
 namespace hardmoe {
 namespace {
 
-/// The first N/K images of a random order are expert 0's, and so on.
+/// Gives the first N/K images of a random order to expert 0, and so on.
 std::vector<uint16_t> random_parts(int64_t images, int64_t experts, uint64_t seed) {
   const auto order = random_permutation(images, Random(seed, RandomUse::partition));
   std::vector<uint16_t> assignment(order.size());
@@ -62,7 +62,7 @@ std::vector<uint16_t> top_tag_parts(std::span<const int32_t> top_tags, int64_t e
   return assignment;
 }
 
-/// K×P: the mean of each part's points; zeros for an empty one.
+/// Returns the mean of each part's points, K×P; zeros for an empty part.
 Tensor part_means(PointStream& points, std::span<const uint16_t> assignment, int64_t experts) {
   const auto depth = static_cast<size_t>(points.cols());
   std::vector<double> sums(static_cast<size_t>(experts) * depth);
@@ -99,7 +99,7 @@ double inertia_about(PointStream& points, MatrixView means, std::span<const uint
   return sum;
 }
 
-/// The controls' parts are given; their means stand in for centroids.
+/// Completes a control partition from its assignment; the parts' means serve as centroids.
 void partition_by_control(PointStream& points, std::vector<uint16_t> assignment,
                           Partition& partition) {
   const Tensor means = part_means(points, assignment, partition.config.experts);
@@ -113,45 +113,45 @@ void partition_by_control(PointStream& points, std::vector<uint16_t> assignment,
   }
 }
 
-/// What a partition takes at most, without any block that is kept.
+/// Returns the most bytes a partition needs if no block of points is kept in memory.
 int64_t needed_bytes(const RowSource& features, const PartitionConfig& config,
                      const ClusterBackend& backend) {
-  constexpr int64_t program = int64_t{40} << 20;  // itself, its libraries, its threads
+  constexpr int64_t program = int64_t{40} << 20;  // the program, its libraries and threads
   const int64_t cols = features.cols();
   const int64_t dimensions = config.pca > 0 ? std::min<int64_t>(config.pca, cols) : cols;
   const int64_t block = std::min(features.rows(), backend.block_rows(cols));
   const int64_t fit = config.method == PartitionMethod::kmeans
                           ? kmeans_partition_bytes(features.rows(), dimensions, block, config)
-                          : 10 * features.rows();  // an order of all images, the assignment
+                          : 10 * features.rows();  // a random order, the assignment
   const int64_t pca = config.pca > 0 ? pca_bytes(cols, block) : 0;
   return program + PointStream::buffer_bytes(block, cols, dimensions, true) +
          std::max({fit, pca, spread_bytes(features.rows(), cols)});
 }
 
-/// Significant bits of values as they were stored: 11 of float16, 24 of float32.
+/// Returns the significant bits of the stored values: 11 for float16, 24 for float32.
 long bits_of(const Spread& spread) { return std::lround(-std::log2(spread.rounding)); }
 
-/// Of values so far from the origin that float32 (or what they were stored as) has lost most of
-/// what tells them apart.
+/// Warns if the rows are so far from the origin, compared with their distances, that rounding has
+/// lost most of what tells them apart.
 void warn_of_rounding(const Spread& spread) {
   constexpr double share = 0.01;
   const double lost = spread.rounding * spread.rounding * spread.square;
   if (spread.variance == 0 || lost < share * spread.variance) return;
   log_warning(
-      "the embedding's rows are {:.3g} from the origin and {:.3g} apart: rounding to {} bits has "
-      "lost "
-      "much of what tells them apart; subtract their mean before they are written",
+      "the embedding's rows are {:.3g} from the origin but only {:.3g} apart: rounding to {} bits "
+      "has "
+      "lost much of what tells them apart; subtract the mean of all rows before you write them",
       std::sqrt(spread.square), std::sqrt(spread.variance), bits_of(spread));
 }
 
 int64_t memory_limit(const PartitionConfig& config) {
-  return config.memory.empty() ? machine_memory() / 2
-                               : parse_bytes(config.memory, "partition.memory");
+  return config.memory_limit.empty() ? machine_memory() / 2
+                                     : parse_bytes(config.memory_limit, "partition.memory");
 }
 
-/// What is subtracted of features before they are compared, as float32 tells points apart about the
-/// origin only; with PCA, the directions that are kept. A random order asks for neither.
-/// One that is resumed has it, and is warned of again.
+/// Returns what is subtracted from features before they are compared, because float32 tells points
+/// apart only near the origin; with PCA, the projection. The `random` control needs none. A resumed
+/// fit has it already; its warnings are repeated.
 std::optional<Pca> origin_of(const RowSource& features, const PartitionConfig& config,
                              uint64_t seed, const PartitionRun& run) {
   PointStream rows(features, *run.backend);
@@ -163,8 +163,8 @@ std::optional<Pca> origin_of(const RowSource& features, const PartitionConfig& c
     Pca pca = known ? *run.resume->pca : fit_pca(rows, asked, config.whiten, spread.rounding);
     if (pca.outputs() < asked) {
       log_warning(
-          "partition.pca: {} dimensions are kept of {} that were asked for; the others vary by no "
-          "more than rounding to {} bits",
+          "partition.pca: kept {} dimensions of the {} asked for; the others vary by no more than "
+          "rounding to {} bits",
           pca.outputs(), asked, bits_of(spread));
     }
     return pca;
@@ -188,7 +188,7 @@ Partition partition_checked(const RowSource& features, std::span<const int32_t> 
 
   partition.gater.pca = origin_of(features, config, seed, run);
   PointStream::Options options{.keep_bytes = spare};
-  std::optional<Pca> pca = partition.gater.pca;  // partition_by_control takes the gater's away
+  std::optional<Pca> pca = partition.gater.pca;  // partition_by_control may reset the gater's
   if (pca) {
     const double kept = std::accumulate(pca->variance.begin(), pca->variance.end(), 0.0);
     partition.explained_variance = pca->total_variance > 0 ? kept / pca->total_variance : 1;
@@ -229,18 +229,20 @@ void check_partition(const RowSource& features, std::span<const int32_t> top_tag
   check_partition_config(config);
   const int64_t centroids = std::max(config.experts, config.fine);
   if (features.rows() < centroids) {
-    fail_usage("partition.{}: {} images cannot be given to {} {}; ask for at most {}",
+    fail_usage("partition.{}: {} images cannot be divided among {} {}; ask for at most {}",
                config.fine > 0 ? "fine" : "experts", features.rows(), centroids,
-               config.fine > 0 ? "parts" : "experts", features.rows());
+               config.fine > 0 ? "centroids" : "experts", features.rows());
   }
-  if (features.cols() < 1) fail_usage("the embedding has rows of no values");
+  if (features.cols() < 1)
+    fail_usage("the embedding's rows hold no values; give an embedding of at least 1 dimension");
   if (config.pca > 0 && features.rows() < 2) {
     fail_usage("partition.pca: PCA needs at least 2 images; set it to 0");
   }
   if (config.method == PartitionMethod::top_tag &&
       static_cast<int64_t>(top_tags.size()) != features.rows()) {
-    fail_usage("partition by top-tag: tags of {} images, features of {}; they must be of one split",
-               top_tags.size(), features.rows());
+    fail_usage(
+        "partition by top-tag: found tags of {} images but features of {}; give both of one split",
+        top_tags.size(), features.rows());
   }
   constexpr int64_t mebi = int64_t{1} << 20;
   const int64_t needed = (needed_bytes(features, config, backend) + mebi - 1) / mebi;
@@ -249,7 +251,8 @@ void check_partition(const RowSource& features, std::span<const int32_t> top_tag
         "partition.memory: {} × {} values around {} centroids take at least {}M, found {}; "
         "fewer experts, fewer --fine centroids or a smaller --pca take less",
         features.rows(), features.cols(), centroids, needed,
-        config.memory.empty() ? "half of the machine's memory to be less" : config.memory);
+        config.memory_limit.empty() ? "half of the machine's memory to be less"
+                                    : config.memory_limit);
   }
 }
 

@@ -1,10 +1,12 @@
-// Giving each training image to exactly one expert, and the files that say which.
+// A partition of the training images: each image belongs to exactly one expert. The files:
 //
 //   assignment.npy      uint16, N: the expert of each image of the split that was embedded
 //   gater.safetensors   the rule for other images (moe/gater.h)
 //   partition.json      method, experts, images, sizes, imbalance, inertia, iterations, seed, …;
-//                       dimensions: kept; equal_rows: images of each group of equal embeddings that
-//                       is more than an expert may have
+//                       dimensions: those that PCA kept; equal_rows: the number of images in each
+//                       group of equal embeddings that is larger than an expert's part may be
+//
+// Not for adding an expert to a finished partition: see partition_grow.h.
 #pragma once
 
 #include <cstdint>
@@ -23,89 +25,95 @@ namespace hardmoe {
 
 class Split;
 
+/// A finished partition. An expert's part is the set of its images.
 struct Partition {
   PartitionConfig config;
   uint64_t seed = 0;
-  std::vector<uint16_t> assignment;  ///< N
+  std::vector<uint16_t> assignment;  ///< N: each image's expert
   Gater gater;
   std::vector<int64_t> sizes;  ///< K: images of each expert, counted in the assignment
   double imbalance = 0;        ///< the largest part over N/K: 1 is perfect
   bool balanced = true;        ///< sizes are within the tolerance (always for plain k-means)
-  double inertia = 0;      ///< Σ ‖z − c‖²; c: the centroid, or the part's mean for controls
+  double inertia = 0;      ///< Σ ‖z − c‖²; c: the centroid, or for controls the part's mean
   int64_t dimensions = 0;  ///< of z: those that PCA kept
-  double explained_variance = 1;            ///< share of the variance that PCA keeps
-  std::vector<int64_t> equal_rows = {};     ///< images of each group of equal embeddings that is
-                                            ///< more than an expert may have, largest first
+  double explained_variance = 1;  ///< share of the variance that PCA keeps
+  /// The number of images in each group of equal embeddings that is larger than a part may be,
+  /// largest first.
+  std::vector<int64_t> equal_rows = {};
   std::vector<KMeansIteration> iterations;  ///< k-means only
 };
 
-/// An unfinished fit by k-means, enough to go on from.
+/// An unfinished k-means fit, from which it can be resumed.
 struct PartitionState {
   std::optional<Pca> pca;
-  int64_t points = 0;  ///< images that are fitted: all, or those that no group of equal ones takes
-  int attempt = 0;     ///< which of partition_by_kmeans's
+  int64_t points = 0;  ///< images in the fit: all but those in groups of equal ones
+  int attempt = 0;     ///< number of the attempt, see partition_by_kmeans
   KMeansState kmeans;
 };
 
+/// How a partition is run.
 struct PartitionRun {
-  /// Sees each k-means iteration, and may throw to stop.
+  /// Called after each k-means iteration; may throw to stop.
   std::function<void(const PartitionState&)> observe = {};
-  const PartitionState* resume = nullptr;  ///< a state that `observe` saw
+  const PartitionState* resume = nullptr;  ///< a state that `observe` was given; null: begin anew
   ClusterBackend* backend = &cpu_cluster_backend();
 };
 
-/// Partitions N images by their features (N×D, finite). `top_tags` (for method top_tag only): each
-/// image's most frequent tag, or -1 for none; tags are packed whole, largest first, into the part
-/// with the fewest images, then images without tags fill the smallest. Throws Error(usage) for
-/// impossible settings, less memory than it takes among them.
+/// Partitions N images by their features (N×D, finite). `top_tags` (for method top_tag only) holds
+/// each image's most frequent tag, or -1 for none. All images of a tag go to one expert: tags are
+/// taken largest first, each to the expert with the fewest images; images without tags then fill
+/// the smallest parts. Throws Error(usage) for impossible settings, a memory limit that is too low
+/// included.
 Partition partition_images(const RowSource& features, std::span<const int32_t> top_tags,
                            const PartitionConfig& config, uint64_t seed,
                            const PartitionRun& run = {});
-/// Features in memory.
+/// The same for features in memory.
 Partition partition_images(MatrixView features, std::span<const int32_t> top_tags,
                            const PartitionConfig& config, uint64_t seed,
                            const PartitionRun& run = {});
 
-/// Sets sizes, imbalance and balanced by the assignment.
+/// Sets sizes, imbalance and `balanced` from the assignment.
 void count_sizes(Partition& partition);
 
-/// Throws Error(usage) naming the setting that cannot be met with these images; partition_images
-/// asks it first.
+/// Throws Error(usage) naming the setting that is impossible with these images. partition_images
+/// calls it first.
 void check_partition(const RowSource& features, std::span<const int32_t> top_tags,
                      const PartitionConfig& config, const ClusterBackend& backend);
 
-/// For each image of a split its most frequent tag (the lowest id), or -1.
+/// Returns each image's most frequent tag (its lowest tag id), or -1 for none.
 std::vector<int32_t> most_frequent_tags(const Split& split);
 
 /// Writes the three files into `folder` and returns their names.
 std::vector<std::string> save_partition(const std::filesystem::path& folder,
                                         const Partition& partition);
 
-/// Throws Error naming the file where something is missing or the files contradict each other.
+/// Reads a partition. Throws Error naming the file that is missing, damaged or contradicts another.
 Partition load_partition(const std::filesystem::path& folder);
 
-/// `state` as FOLDER/checkpoint.safetensors, of the run of this identity (tensor/saved_state.h).
+/// Saves an unfinished fit as FOLDER/checkpoint.safetensors. `run`: the identity of the stage that
+/// may resume from it (tensor/saved_state.h).
 void save_partition_state(const std::filesystem::path& folder, const PartitionState& state,
                           const std::string& run = {});
-/// The newest whole one of that run, as load_state; none where there is none.
+/// Returns the newest undamaged state that `run` saved, or nothing; see load_state.
 std::optional<PartitionState> load_partition_state(const std::filesystem::path& folder,
                                                    const std::string& run = {});
+/// Removes saved states.
 void remove_partition_state(const std::filesystem::path& folder);
 
-/// What partition_in_folder and save_partition write, for Stage::Options::writes.
+/// Returns the names of what partition_in_folder and save_partition write, for Stage::Options.
 std::vector<std::string> partition_files();
 
-/// partition_images as a command does it: says each iteration on standard error, saves the fit in
-/// `folder` as often as the configuration asks and when interrupted (then it throws), and goes on
-/// from what the same `run` saved there.
+/// Runs partition_images as a command does: logs each iteration, saves the fit in `folder` as often
+/// as configured and when interrupted (then it throws Error(interrupted)), and resumes from what
+/// the same `run` saved there.
 Partition partition_in_folder(const std::filesystem::path& folder, const RowSource& features,
                               std::span<const int32_t> top_tags, const PartitionConfig& config,
                               uint64_t seed, ClusterBackend& backend, const std::string& run = {});
 
-/// For people: the experts' sizes, imbalance, inertia, what PCA keeps.
+/// Returns a summary for people: parts' sizes, imbalance, inertia, what PCA keeps.
 std::string describe(const Partition& partition);
 
-/// partition.json's content.
+/// Returns the content of partition.json.
 Json partition_json(const Partition& partition);
 
 }  // namespace hardmoe

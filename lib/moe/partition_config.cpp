@@ -27,7 +27,7 @@ void PartitionConfig::describe(Fields& f) {
         "allow; 0: plain k-means");
   f.add("iterations", iterations, "k-means iterations at most");
   f.add("fine", fine, "centroids of k-means, grouped into experts; 0: one an expert");
-  f.add("memory", memory,
+  f.add("memory", memory_limit,
         "what the fit may take, such as 1G (at least about 150M); empty: half of the machine's");
   f.add("checkpoint_seconds", checkpoint_seconds, "between saves of an unfinished fit");
 }
@@ -57,7 +57,7 @@ void check_partition_config(const PartitionConfig& config) {
     fail_usage("partition.fine: is for method kmeans, found method {}",
                partition_method_name(config.method));
   }
-  if (!config.memory.empty()) parse_bytes(config.memory, "partition.memory");
+  if (!config.memory_limit.empty()) parse_bytes(config.memory_limit, "partition.memory");
   if (config.iterations < 1) {
     fail_usage("partition.iterations: expected 1 or more, found {}", config.iterations);
   }

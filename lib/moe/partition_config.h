@@ -1,4 +1,4 @@
-// How images are given to experts: the partition: section of a configuration.
+// How images are divided among experts: the partition: section of a configuration.
 #pragma once
 
 #include <string>
@@ -7,12 +7,14 @@
 
 namespace hardmoe {
 
+/// How experts get their images.
 enum class PartitionMethod {
   kmeans,   ///< balanced k-means on the base's embedding (Gross et al. 2017, §3, with balance)
-  random,   ///< control: equal parts by chance
+  random,   ///< control: equal parts at random
   top_tag,  ///< control: by the image's most frequent tag, tags packed into equal parts
 };
 
+/// The settings of a partition.
 struct PartitionConfig {
   PartitionMethod method = PartitionMethod::kmeans;
   int experts = 4;
@@ -20,22 +22,22 @@ struct PartitionConfig {
   bool whiten = true;       ///< scale each kept dimension to unit variance
   double tolerance = 0.05;  ///< parts within (1 ± tolerance)·N/experts; 0: plain k-means
   int iterations = 25;
-  int fine = 0;  ///< centroids of k-means, grouped into experts; 0: one an expert
-  /// What the fit may take, "" for half of the machine's; the result does not depend on it.
-  std::string memory = {};
-  double checkpoint_seconds = 10;  ///< the fit is saved this often, and when interrupted
+  int fine = 0;  ///< centroids of k-means, which are then grouped into experts; 0: one an expert
+  /// Memory the fit may use, such as "1G"; "": half of the machine's. Does not change the result.
+  std::string memory_limit = {};
+  double checkpoint_seconds = 10;  ///< between saves of an unfinished fit
   void describe(Fields& f);
 };
 
-/// The settings that shape the result.
+/// Returns the settings that shape the result.
 Json partition_identity(PartitionConfig& config);
 
-/// Throws Error(usage) naming a setting that no embedding could meet.
+/// Throws Error(usage) naming a setting that is impossible whatever the embedding.
 void check_partition_config(const PartitionConfig& config);
 
-/// "kmeans", "random" or "top-tag", as configurations and files have it.
+/// Returns "kmeans", "random" or "top-tag", as in configurations and files.
 std::string partition_method_name(PartitionMethod method);
-/// Throws Error naming `where` for any other word.
+/// Returns the method of that name. Throws Error naming `where` for any other name.
 PartitionMethod parse_partition_method(const std::string& name, const std::string& where);
 
 }  // namespace hardmoe

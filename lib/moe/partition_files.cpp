@@ -77,7 +77,7 @@ std::string describe(const Partition& partition) {
   };
   if (partition.sizes.size() <= most_listed) {
     for (size_t c = 0; c < partition.sizes.size(); ++c) add(std::to_string(c), partition.sizes[c]);
-  } else {  // all of them are in partition.json
+  } else {  // the full list is in partition.json
     auto sorted = partition.sizes;
     std::sort(sorted.begin(), sorted.end());
     add("smallest", sorted.front());
@@ -135,7 +135,7 @@ Partition load_partition(const std::filesystem::path& folder) {
   partition.balanced = json_get<bool>(record, "balanced", where);
   partition.inertia = json_get<double>(record, "inertia", where);
   partition.explained_variance = json_get<double>(record, "explained_variance", where);
-  if (record.contains("equal_rows")) {  // files of earlier versions have neither this nor the next
+  if (record.contains("equal_rows")) {  // this and the next are absent from older files
     partition.equal_rows = json_get<std::vector<int64_t>>(record, "equal_rows", where);
   }
   for (const Json& iteration : json_get<Json>(record, "iterations", where)) {

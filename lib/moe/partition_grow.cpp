@@ -19,13 +19,16 @@ constexpr int64_t sample_points = 131072;
 void check(const RowSource& features, const Partition& partition) {
   const Gater& gater = partition.gater;
   if (gater.kind != PartitionMethod::kmeans) {
-    fail_usage("an expert can be added to a partition by kmeans, found one by {}",
+    fail_usage("an expert can be added only to a partition by kmeans, found one by {}",
                partition_method_name(gater.kind));
   }
   if (features.rows() != static_cast<int64_t>(partition.assignment.size()) ||
       features.cols() != gater.inputs) {
-    fail_usage("the partition is of {} × {} values, the embedding has {} × {}",
-               partition.assignment.size(), gater.inputs, features.rows(), features.cols());
+    fail_usage(
+        "the partition was made of {} × {} values, but the embedding has {} × {}; give the "
+        "embedding "
+        "it was made of",
+        partition.assignment.size(), gater.inputs, features.rows(), features.cols());
   }
   if (gater.experts >= 65535 || gater.prices.size() >= 65535) {
     fail_usage("there are 65,535 experts or centroids already");
@@ -40,7 +43,7 @@ float distance(const float* a, const float* b, int64_t depth) {
   return supported_kernels()[0].squared_distance(a, b, depth);
 }
 
-/// Calls body(point, its row) for all points, in parallel.
+/// Calls body(point, row) for all points, in parallel.
 template <class Body>
 void for_each_point(PointStream& points, const Body& body) {
   constexpr int64_t grain = 1024;
@@ -52,7 +55,7 @@ void for_each_point(PointStream& points, const Body& body) {
   });
 }
 
-/// The value that `count` of `values` (reordered) exceed, about.
+/// Returns a threshold that about `count` of the values exceed; reorders `values`.
 float threshold_of(std::vector<float>& values, int64_t count) {
   if (count >= static_cast<int64_t>(values.size())) {
     return *std::min_element(values.begin(), values.end());
@@ -64,7 +67,7 @@ float threshold_of(std::vector<float>& values, int64_t count) {
   return below + (above - below) / 2;
 }
 
-/// Σ (z − c)² over each point's expert as the gater measures it; sizes; the number of experts.
+/// Sets the partition's inertia, sizes and number of experts from its gater and assignment.
 void recount(PointStream& points, Partition& partition) {
   const Gater& gater = partition.gater;
   double inertia = 0;
@@ -85,18 +88,20 @@ void recount(PointStream& points, Partition& partition) {
   count_sizes(partition);
 }
 
-/// Equal embeddings go to a new expert together or not at all.
+/// Checks the new expert's size: equal embeddings go to it together or not at all.
 void check_new_part(int64_t found, int64_t other, double aimed, double tolerance) {
   if (found == 0 || other == 0) {
-    fail_usage("no image would be left to one of the experts: too many embeddings are equal");
+    fail_usage(
+        "one of the experts would be left without images, because too many embeddings are equal");
   }
   const double off = std::abs(static_cast<double>(found) - aimed);
   if (off <= std::max(1.0, std::max(tolerance, 0.05) * aimed)) return;
-  log_warning("the new expert has {} images, where {:.0f} were aimed at: many embeddings are equal",
-              found, aimed);
+  log_warning(
+      "the new expert has {} images instead of about {:.0f}, because many embeddings are equal",
+      found, aimed);
 }
 
-/// Sampled points with the scores and the experts they have.
+/// Sampled points, with their scores and experts.
 struct GrowSample {
   MatrixView rows;
   std::vector<float> scores;
@@ -104,7 +109,7 @@ struct GrowSample {
   std::vector<int64_t> sizes;  ///< of the experts
 };
 
-/// What a centroid would lower each point's score by, least first, as losses.
+/// Returns by how much a centroid would change each point's score, ascending, with the point's row.
 std::vector<std::pair<float, int64_t>> sorted_losses(const GrowSample& sample,
                                                      const std::vector<float>& centroid) {
   std::vector<std::pair<float, int64_t>> losses(sample.scores.size());
@@ -119,7 +124,8 @@ std::vector<std::pair<float, int64_t>> sorted_losses(const GrowSample& sample,
   return losses;
 }
 
-/// The mean of the `taken` points with least losses, no expert giving more than half of its own.
+/// Returns the mean of the `taken` points with the least losses, where no expert gives up more than
+/// half of its points.
 std::vector<float> mean_of_taken(const GrowSample& sample,
                                  std::span<const std::pair<float, int64_t>> losses, int64_t taken) {
   std::vector<int64_t> given(sample.sizes.size());
@@ -142,13 +148,14 @@ std::vector<float> mean_of_taken(const GrowSample& sample,
   return mean;
 }
 
-/// The centroid that takes the share 1/(K+1) of sampled points to most gain: begun at one far from
-/// its own centroid, moved to the mean of points that gain most by it, again and again. Of several,
-/// those come first that leave each expert half of what it should have.
+/// Finds a centroid for a share 1/(K+1) of the sample that lowers their scores most. Each of
+/// several starts begins at a point far from its own centroid and moves to the mean of the points
+/// that gain most, again and again. Starts that leave every expert half of its target size are
+/// preferred.
 std::vector<float> find_centroid(const GrowSample& sample, int64_t taken, Random random) {
   constexpr int starts = 16, rounds = 12;
   std::vector<float> best;
-  std::pair<double, double> most = {-INFINITY, -INFINITY};  // what the smallest keeps, the gain
+  std::pair<double, double> most = {-INFINITY, -INFINITY};  // smallest expert's share, gain
   const double total = std::accumulate(sample.scores.begin(), sample.scores.end(), 0.0);
   for (int start = 0; start < starts; ++start) {
     double left = random.uniform_double() * total;
@@ -189,7 +196,7 @@ Partition add_expert(const RowSource& features, Partition partition, uint64_t se
   Gater& gater = partition.gater;
   PointStream points = stream_of(features, gater, run);
   const int64_t depth = points.cols(), images = points.rows();
-  // Each image's own centroid, of several an expert may have.
+  // Find each image's centroid; an expert may have several.
   std::vector<uint16_t> own(static_cast<size_t>(images));
   const PricedCentroids rule{matrix_view(gater.centroids), gater.prices};
   assign_all(points, rule, own);
@@ -257,9 +264,9 @@ Partition split_largest_expert(const RowSource& features, Partition partition, u
   PointStream points = stream_of(features, gater, run);
   const auto largest = std::max_element(partition.sizes.begin(), partition.sizes.end());
   const auto parent = static_cast<uint16_t>(largest - partition.sizes.begin());
-  if (*largest < 2) fail_usage("the largest expert has {} image; it cannot be split", *largest);
+  if (*largest < 2) fail_usage("the largest expert has {} image and cannot be halved", *largest);
 
-  std::vector<int64_t> chosen;  // of its images, by selection sampling as PointStream::sample
+  std::vector<int64_t> chosen;  // its images, by selection sampling as in PointStream::sample
   Random random(seed, RandomUse::partition, uint64_t{1} << 41);
   auto left = static_cast<uint64_t>(*largest);
   const auto wanted = static_cast<uint64_t>(std::min(sample_points, *largest));
@@ -312,7 +319,8 @@ Partition grow_partition(const RowSource& features, const std::filesystem::path&
 void check_grows_from(const std::filesystem::path& base, const std::string& embedding) {
   const Json was = stage_inputs(base, "moe-partition");
   if (json_get<std::string>(was, "embedding", base.string()) == embedding) return;
-  fail_usage("{}: is a partition of another embedding than this", base.string());
+  fail_usage("{}: this partition was made of another embedding; give the one it was made of",
+             base.string());
 }
 
 }  // namespace hardmoe

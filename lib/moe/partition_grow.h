@@ -1,5 +1,5 @@
-// One expert more, and every other image where it was: so that the experts already trained stay as
-// they are.
+// Adds one expert to a partition and leaves all other images where they are, so that the experts
+// trained so far stay valid.
 #pragma once
 
 #include <filesystem>
@@ -9,27 +9,28 @@
 
 namespace hardmoe {
 
-/// Adds expert K, with a centroid where it lowers the inertia and a price at which it takes N/(K+1)
-/// images; these leave their experts, and no other image moves. `features` are those the partition
-/// was made of. Throws Error(usage) for a control, or other features.
+/// Adds expert K at a centroid that lowers the inertia, with a price at which it takes N/(K+1)
+/// images from the other experts; no other image moves. `features` must be those the partition was
+/// made of. Throws Error(usage) for a control partition or other features.
 Partition add_expert(const RowSource& features, Partition partition, uint64_t seed,
                      const PartitionRun& run = {});
 
-/// Halves the largest expert by balanced 2-means among its images: one half keeps its number, the
-/// other is expert K's. Throws as add_expert does.
+/// Halves the largest expert by balanced 2-means among its images: one half keeps the expert's
+/// number, the other becomes expert K. Throws as add_expert does.
 Partition split_largest_expert(const RowSource& features, Partition partition, uint64_t seed,
                                const PartitionRun& run = {});
 
+/// The ways to add an expert.
 enum class Growth {
   extend,  ///< add_expert
   split,   ///< split_largest_expert
 };
 
-/// Either, of the partition in a folder.
+/// Adds an expert to the partition in the folder `base`, in the given way.
 Partition grow_partition(const RowSource& features, const std::filesystem::path& base,
                          Growth growth, uint64_t seed, const PartitionRun& run);
 
-/// Throws Error(usage) unless the partition in `base` was made of the embedding of this identity.
+/// Throws Error(usage) unless the partition in `base` was made of this embedding (its identity).
 void check_grows_from(const std::filesystem::path& base, const std::string& embedding);
 
 }  // namespace hardmoe

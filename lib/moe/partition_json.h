@@ -1,4 +1,4 @@
-// One k-means iteration as files have it.
+// One k-means iteration as JSON, for partition.json and checkpoints.
 #pragma once
 
 #include <string>
@@ -8,11 +8,11 @@
 
 namespace hardmoe {
 
-/// Without the seconds: partition.json's checksum is the partition's identity, the same wherever it
-/// is made.
+/// Returns the iteration without its seconds: partition.json's checksum identifies the partition,
+/// and must be the same on every machine.
 Json iteration_json(const KMeansIteration& iteration);
 
-/// Throws Error naming `where` and what is missing.
+/// Parses iteration_json's result. Throws Error naming `where` and the field that is missing.
 KMeansIteration parse_iteration(const Json& json, const std::string& where);
 
 }  // namespace hardmoe

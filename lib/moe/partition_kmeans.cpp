@@ -12,14 +12,14 @@
 namespace hardmoe {
 namespace {
 
-/// Fine parts need not be equal, as their experts' prices make the experts equal; but none should
-/// be too large to be grouped.
+/// Returns the tolerance for fine centroids' parts. They need not be equal, because experts' prices
+/// make the experts equal, but none may be too large to be grouped.
 double fine_tolerance(const PartitionConfig& config) { return std::max(config.tolerance, 0.5); }
 
-/// `crowded`: more embeddings are equal than a fine part may have.
+/// Returns the settings of k-means. `crowded`: more embeddings are equal than a fine part may hold.
 KMeansParams kmeans_params(const PartitionConfig& config, uint64_t seed, bool crowded) {
   const bool two_level = config.fine > 0;
-  // Prices would look for such parts in vain, and move all others meanwhile.
+  // No prices would balance crowded parts, and the search for them would move all others.
   const bool plain = config.tolerance == 0 || (two_level && crowded);
   const double balanced = two_level ? fine_tolerance(config) : config.tolerance;
   const double tolerance = plain ? 0 : balanced;
@@ -29,8 +29,8 @@ KMeansParams kmeans_params(const PartitionConfig& config, uint64_t seed, bool cr
           .tolerance = tolerance};
 }
 
-/// The expert of each fine centroid: near ones together, each expert as many; no expert without
-/// any, also where centroids are equal.
+/// Returns each fine centroid's expert: nearby centroids together, equally many for each expert.
+/// Every expert gets one, even where centroids are equal.
 std::vector<uint16_t> group_centroids(const Tensor& centroids, int64_t experts, uint64_t seed) {
   constexpr double tolerance = 0.05;
   KMeansResult found =
@@ -46,22 +46,22 @@ std::vector<uint16_t> group_centroids(const Tensor& centroids, int64_t experts, 
   return found.assignment;
 }
 
-/// A fit of points, its centroids grouped into so many experts.
+/// A fit, with its centroids grouped into experts.
 struct GroupedFit {
   KMeansResult result;
-  std::vector<uint16_t> expert_of;  ///< empty: each centroid is an expert's own
-  std::vector<EqualPoints> equal;   ///< with an expert each
+  std::vector<uint16_t> expert_of;  ///< empty: each centroid is one expert's
+  std::vector<EqualPoints> equal;   ///< groups that have an expert each
 };
 
-/// One after another while experts do not become equal.
+/// Settings of one attempt. Attempts follow one another until experts are equal.
 struct Attempt {
   int number;
-  float nearness;  ///< of embeddings that count as equal
-  bool anchors;    ///< centroids stay at groups of equal embeddings that are much of an expert
-  uint64_t seed;   ///< added to the partition's
+  float nearness;  ///< radius within which embeddings count as equal
+  bool anchors;    ///< fix centroids at groups of equal embeddings that fill much of a part
+  uint64_t seed;   ///< added to the partition's seed
 };
 
-/// Centroids to begin from, the last ones at groups of equal points.
+/// Returns starting centroids, the last ones at the groups of equal points.
 Tensor start_at(const PointStream& points, KMeansParams params,
                 const std::vector<EqualPoints>& groups) {
   Tensor start(DType::f32, {params.clusters, points.cols()});
@@ -75,8 +75,8 @@ Tensor start_at(const PointStream& points, KMeansParams params,
   return start;
 }
 
-/// `anchors`: where centroids stay. A part about equal points grows as its price falls, where those
-/// between two parts would fall to the one or the other as a whole.
+/// Fits the experts. `anchors`: groups where centroids stay fixed. A part around equal points grows
+/// smoothly as its price falls; a group between two parts would fall to one of them as a whole.
 GroupedFit fit_experts(PointStream& points, int64_t experts,
                        const std::vector<EqualPoints>& anchors, bool crowded,
                        const Attempt& attempt, const PartitionRun& run,
@@ -105,12 +105,12 @@ GroupedFit fit_experts(PointStream& points, int64_t experts,
   if (config.fine > 0) {
     found.expert_of = group_centroids(fitted.state.centroids, experts, partition.seed);
   }
-  params.tolerance = config.tolerance;  // the experts', also where centroids are many
+  params.tolerance = config.tolerance;  // that of experts, also with fine centroids
   found.result = assign_parts(points, std::move(fitted), params, found.expert_of, experts);
   return found;
 }
 
-/// Whether more embeddings are equal than a fine centroid may have.
+/// Returns whether more embeddings are equal than a fine centroid's part may hold.
 bool is_crowded(const RowSource& features, const Pca* pca, ClusterBackend& backend,
                 const PartitionConfig& config, const EqualParams& experts) {
   if (config.fine == 0) return false;
@@ -121,8 +121,8 @@ bool is_crowded(const RowSource& features, const Pca* pca, ClusterBackend& backe
   return !take_equal_points(features, pca, backend, params, found).taken.empty();
 }
 
-/// With experts of their own for equal embeddings where these are too many for one among others.
-/// Without experts where there is nothing that another attempt would not do.
+/// Makes one attempt, with an expert for each group of equal embeddings that is too large for a
+/// part. Returns an empty fit if the attempt would do nothing that earlier ones did not.
 GroupedFit fit_attempt(const RowSource& features, PointStream& points, int64_t spare,
                        const Attempt& attempt, const PartitionRun& run,
                        const Partition& partition) {
@@ -145,7 +145,7 @@ GroupedFit fit_attempt(const RowSource& features, PointStream& points, int64_t s
     return fit_experts(points, config.experts, groups.left, crowded, attempt, run, partition);
   }
   log_info(
-      "groups of equal embeddings that have an expert each: {}, of {} images; the fit is of {}",
+      "{} groups of equal embeddings, {} images in all, get an expert each; {} images are fitted",
       groups.taken.size(), points.rows() - taken.left(), taken.left());
   GroupedFit found;
   const auto experts = std::min<int64_t>(config.experts - std::ssize(groups.taken), taken.left());
@@ -165,8 +165,8 @@ GroupedFit fit_attempt(const RowSource& features, PointStream& points, int64_t s
   return found;
 }
 
-/// Empty experts, and how many images others have too many or too few: the largest apart, which
-/// groups of equal embeddings have.
+/// Returns the number of empty experts, and the excess images of the others. The largest parts,
+/// which groups of equal embeddings have, are left out.
 std::pair<int64_t, int64_t> unevenness(const GroupedFit& fit, double tolerance) {
   std::vector<int64_t> sizes = fit.result.sizes;
   std::sort(sizes.begin(), sizes.end());
@@ -179,7 +179,7 @@ std::pair<int64_t, int64_t> unevenness(const GroupedFit& fit, double tolerance) 
 
 GroupedFit fit_best(const RowSource& features, PointStream& points, int64_t spare,
                     const PartitionRun& run, const Partition& partition) {
-  // Prices part what is only nearly equal by steps so small that they are hardly found.
+  // Prices separate nearly equal points only by steps so small that they are hardly found.
   constexpr Attempt attempts[] = {{0, 4e-6F, false, 0}, {1, 4e-6F, true, 0}, {2, 1e-4F, true, 0},
                                   {3, 1e-3F, true, 0},  {4, 1e-2F, true, 0}, {5, 4e-6F, true, 1}};
   const double tolerance = partition.config.tolerance;

@@ -1,18 +1,19 @@
-// The partition by balanced k-means: one centroid an expert or several, and experts of their own
-// for equal embeddings that are more than an expert may have.
+// The partition by balanced k-means, with one centroid an expert or several. Groups of equal
+// embeddings that are larger than a part may be get experts of their own. Part of partition_images.
 #pragma once
 
 #include "moe/partition.h"
 
 namespace hardmoe {
 
-/// Sets the partition's assignment, inertia, iterations and equal_rows, and the gater's centroids,
-/// prices and experts of centroids; its PCA is there already. `points`: of all features, kept in
-/// memory as far as `spare` bytes allow.
+/// Fits k-means to the images and sets the partition's assignment, inertia, iterations and
+/// equal_rows, and its gater's centroids, prices and expert_of; the gater's PCA must be set. While
+/// experts are not equal, further attempts are made that treat equal embeddings differently.
+/// `points`: all projected features; up to `spare` bytes of them are kept in memory.
 void partition_by_kmeans(const RowSource& features, PointStream& points, int64_t spare,
                          const PartitionRun& run, Partition& partition);
 
-/// Bytes that it needs at most besides its stream's own, of points of `dimensions` values.
+/// Returns the most bytes it needs besides its stream's buffers, for points of `dimensions` values.
 int64_t kmeans_partition_bytes(int64_t rows, int64_t dimensions, int64_t block_rows,
                                const PartitionConfig& config);
 

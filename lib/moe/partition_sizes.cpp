@@ -24,11 +24,12 @@ void warn_of_equal(const Partition& partition) {
   others.resize(others.size() - std::min(others.size() - 1, partition.equal_rows.size()));
   log_warning(
       "{} of {} images ({:.1f}%) have equal embeddings{}, more than one of {} experts may have "
-      "within the tolerance of {}: {}, and the others have {} to {} images. {} can be equal; "
-      "copies of a picture can be left out by moe-ingest --near-duplicates",
+      "within the tolerance of {}: {}, and the other experts have {} to {} images. {} can be "
+      "balanced; moe-ingest --near-duplicates leaves out copies of a picture",
       largest, images, 100 * static_cast<double>(largest) / static_cast<double>(images),
       groups == 1 ? "" : fmt::format(" (and {} in {} groups)", all, groups), config.experts,
-      config.tolerance, groups == 1 ? "they are one expert's" : "each group is one expert's",
+      config.tolerance,
+      groups == 1 ? "one expert has them all" : "each group has an expert of its own",
       others.front(), others.back(),
       most == 1 ? "No two experts" : fmt::format("At most {} experts", most));
 }
@@ -43,9 +44,10 @@ void warn_if_unequal(const Partition& partition) {
     warn_of_equal(partition);
     return;
   }
-  log_warning("parts of {} to {} images are not all within the tolerance of {}: {}", least, most,
-              partition.config.tolerance,
-              by_tag ? "tags are not split" : "many images have nearly equal embeddings");
+  log_warning(
+      "the experts' parts, {} to {} images, are not all within the tolerance of {}: {}", least,
+      most, partition.config.tolerance,
+      by_tag ? "all images of a tag go to one expert" : "many images have nearly equal embeddings");
 }
 
 void warn_of_small(const Partition& partition) {

@@ -1,14 +1,14 @@
-// What a user should know of a partition's sizes before experts are trained.
+// Warnings about a partition's sizes, before experts are trained on them.
 #pragma once
 
 #include "moe/partition.h"
 
 namespace hardmoe {
 
-/// Warns where parts are not within the tolerance that was asked for, with the likely reason.
+/// Warns if parts are not within the tolerance, with the likely reason.
 void warn_if_unequal(const Partition& partition);
 
-/// Warns of experts that have so little that they can learn little, or nothing.
+/// Warns of experts with few images, or none, which cannot learn much.
 void warn_of_small(const Partition& partition);
 
 }  // namespace hardmoe

@@ -17,7 +17,7 @@ std::vector<float> floats(const StateDict& tensors, const std::string& name,
   return {values.begin(), values.end()};
 }
 
-/// Says how each iteration went, and saves the fit where it is time.
+/// Logs each iteration, and saves the fit when it is time.
 class Observer {
  public:
   Observer(const PartitionConfig& config, const std::filesystem::path& folder, std::string run)

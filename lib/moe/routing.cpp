@@ -32,32 +32,35 @@ std::optional<EmbeddingInput> find_routing_features(const Mixture& mixture,
   const int64_t width = mixture.partition.gater.inputs;
   if (!mixture.own_embedding) {
     if (given.empty()) return std::nullopt;
-    fail_usage("--features: {} is of the base's own features, which are computed; leave it out",
-               partition.string());
+    fail_usage(
+        "--features: leave it out, as {} was made of the base's features, which are computed",
+        partition.string());
   }
   if (given.empty()) {
     fail_usage(
-        "{}: made of an embedding of one's own ({} values an image), which the base cannot "
-        "compute; "
-        "give that embedding's rows of the {} images of split '{}' as --features FILE.npy",
+        "{}: made of an external embedding ({} values an image), which the base cannot compute; "
+        "give "
+        "that embedding's rows for the {} images of split '{}' as --features FILE.npy",
         partition.string(), width, split.size(), split.name());
   }
   EmbeddingInput input = find_own_features(given);
   const Embedding embedding(input.files);
   if (embedding.cols() != width) {
-    fail_usage("{}: rows of {} values, {} was made of {}; take the model that it was made with",
-               names_of(input.files), embedding.cols(), partition.string(), width);
+    fail_usage(
+        "{}: rows of {} values, but {} was made of {}; embed with the model that it was made with",
+        names_of(input.files), embedding.cols(), partition.string(), width);
   }
   if (embedding.rows() != split.size()) {
     fail_usage(
-        "{}: {} rows, split '{}' has {} images; it takes one row an image, in the order of the "
+        "{}: {} rows, but split '{}' has {} images; give one row an image, in the order of the "
         "split's keys.txt",
         names_of(input.files), embedding.rows(), split.name(), split.size());
   }
   if (split.name() != "train" &&
       json_get<std::string>(input.identity, "embedding", "--features") == embedding_of(partition)) {
-    fail_usage("{}: the training images' rows, which {} was made of; give those of split '{}'",
-               names_of(input.files), partition.string(), split.name());
+    fail_usage(
+        "{}: these are the training images' rows, which {} was made of; give those of split '{}'",
+        names_of(input.files), partition.string(), split.name());
   }
   return input;
 }
@@ -82,21 +85,21 @@ void check_training_features(const fs::path& partition, const std::vector<std::s
     return;
   }
   fail_usage(
-      "--features: not what {} was made of; the training images' experts are in there, so that it "
-      "can be left out",
+      "--features: not the embedding that {} was made of; leave it out, as the partition holds the "
+      "training images' experts",
       partition.string());
 }
 
 void warn_of_own_embedding(const fs::path& partition, const fs::path& base) {
   if (!is_own_embedding(stage_inputs(partition, "moe-partition"))) return;
   log_warning(
-      "{}: made of an embedding of one's own, not of {}'s features: moe-eval and moe-embed will "
-      "need that embedding's rows of the images they route, as --features",
+      "{}: made of an external embedding, not of {}'s features: moe-eval and moe-embed will need "
+      "that embedding's rows for the images they route, as --features",
       partition.string(), base.string());
 }
 
 void warn_of_skew(const Partition& partition, const std::vector<int64_t>& images) {
-  constexpr double surely = 10;  // images expected: none come by chance once in 20,000
+  constexpr double surely = 10;  // expected images; by chance none come once in 20,000 times
   const auto total = static_cast<double>(std::accumulate(images.begin(), images.end(), int64_t{0}));
   const auto trained = static_cast<double>(partition.assignment.size());
   std::vector<std::string> none, crowded;
@@ -110,8 +113,8 @@ void warn_of_skew(const Partition& partition, const std::vector<int64_t>& images
   }
   if (none.empty() && crowded.empty()) return;
   log_warning(
-      "of {} images {}, unlike the training images: is what they are routed by made as theirs was, "
-      "by the same model with the same scaling?",
+      "of {} images {}, unlike the training images: check that the features that route them were "
+      "made like the training images', by the same model with the same scaling",
       total,
       none.empty() ? fmt::format("most go to expert {}", crowded[0])
                    : fmt::format("none go to experts {}", join(none, ", ")));

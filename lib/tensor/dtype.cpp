@@ -69,7 +69,7 @@ void convert_to_float(DType dtype, const void* values, int64_t count, float* out
       return;
     }
     default:
-      fail("expected a floating tensor, found {}", name_of(dtype));
+      fail("expected a tensor of floating-point numbers, found {}", name_of(dtype));
   }
 }
 

@@ -1,4 +1,4 @@
-// Element types of tensors on disk and in memory.
+// Element types of tensors, on disk and in memory, and conversions between them.
 #pragma once
 
 #include <bit>
@@ -8,17 +8,19 @@
 
 namespace hardmoe {
 
+/// An element type.
 enum class DType : uint8_t { f32, f64, f16, bf16, i64, i32, u16, u8 };
 
+/// Returns the bytes of one element.
 size_t size_of(DType dtype);
-/// "float32", "uint8", … as NumPy names them.
+/// Returns the type's name as NumPy has it: "float32", "uint8", …
 std::string_view name_of(DType dtype);
 
-/// Upper 16 bits of a float, rounded to nearest even. NaN stays NaN.
+/// The upper 16 bits of a float, rounded to nearest even. NaN stays NaN.
 struct BFloat16 {
   uint16_t bits;
 };
-/// IEEE 754 half precision.
+/// An IEEE 754 half-precision number.
 struct Float16 {
   uint16_t bits;
 };
@@ -34,8 +36,8 @@ inline BFloat16 to_bfloat16(float value) {
 float to_float(Float16 value);
 Float16 to_float16(float value);
 
-/// `count` values of a floating type (f16, bf16, f32, f64) as float, by the processor's own
-/// instruction where it has one. Throws Error for integers.
+/// Converts `count` values of a floating type (f16, bf16, f32, f64) to float. Throws Error for
+/// integers.
 void convert_to_float(DType dtype, const void* values, int64_t count, float* out);
 
 template <class T>

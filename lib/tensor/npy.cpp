@@ -54,7 +54,7 @@ struct Header {
   size_t offset;
 };
 
-/// The text between `key` and the end of its value, by NumPy's fixed way of writing headers.
+/// Returns the text after `key` up to the end of its value, as NumPy writes headers.
 std::string_view value_after(std::string_view text, std::string_view key) {
   const size_t at = text.find(key);
   if (at == std::string_view::npos) return {};
@@ -62,7 +62,7 @@ std::string_view value_after(std::string_view text, std::string_view key) {
   return rest.starts_with(':') ? trim(rest.substr(1)) : std::string_view{};
 }
 
-/// `descr`: the type as the header has it, with what follows.
+/// Parses `descr`: the type in the header, with what follows it.
 [[noreturn]] void refuse_type(std::string_view descr, const std::string& file) {
   if (descr.starts_with('[')) {
     const std::string_view fields = descr.substr(0, descr.find("], '") + 1);
@@ -88,7 +88,7 @@ std::string_view value_after(std::string_view text, std::string_view key) {
   fail("{}: .npy type {}, expected one such as '<f4' or '<f2'; {}", file, type, remedy);
 }
 
-/// `bytes`: the file's beginning; `file_bytes`: its size.
+/// Parses a header. `bytes`: the file's beginning; `file_bytes`: its size.
 Header parse_header(std::string_view bytes, size_t file_bytes, const std::string& file) {
   if (bytes.size() < 12 || !bytes.starts_with(magic)) {
     fail("{}: not a .npy file (it does not begin with \\x93NUMPY)", file);
@@ -186,7 +186,7 @@ void MappedNpy::check_type(DType wanted) const {
 }
 
 NpyReader::NpyReader(const std::filesystem::path& file) : file_(file) {
-  constexpr size_t most = 65536;  // of a header; version 1.0 cannot have more
+  constexpr size_t most = 65536;  // longest header read; version 1.0 cannot have a longer one
   const InputFile input(file);
   std::string begin(std::min(most, input.size()), '\0');
   input.read_at(0, begin.data(), begin.size());
@@ -197,15 +197,15 @@ NpyReader::NpyReader(const std::filesystem::path& file) : file_(file) {
 }
 
 void NpyReader::read(const InputFile& file, int64_t first, int64_t count, void* out) const {
-  file.read_at(place(first), out, static_cast<size_t>(count) * size_of(dtype_));
+  file.read_at(byte_offset(first), out, static_cast<size_t>(count) * size_of(dtype_));
 }
 
 MappedPiece NpyReader::map(const InputFile& file, int64_t first, int64_t count) const {
-  return {file, place(first), static_cast<size_t>(count) * size_of(dtype_)};
+  return {file, byte_offset(first), static_cast<size_t>(count) * size_of(dtype_)};
 }
 
-void NpyReader::expect(const InputFile& file, int64_t first, int64_t count) const {
-  file.expect(place(first), static_cast<size_t>(count) * size_of(dtype_));
+void NpyReader::prefetch(const InputFile& file, int64_t first, int64_t count) const {
+  file.expect(byte_offset(first), static_cast<size_t>(count) * size_of(dtype_));
 }
 
 NpyWriter::NpyWriter(const std::filesystem::path& file, DType dtype, Shape row_shape)

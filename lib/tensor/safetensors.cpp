@@ -14,7 +14,7 @@
 namespace hardmoe {
 namespace {
 
-/// Every type there is, and which of ours it is.
+/// All types of the format, with the matching DType.
 struct TypeName {
   std::string_view name;
   uint64_t bits;
@@ -42,14 +42,14 @@ constexpr std::array<TypeName, 22> types = {{{"F32", 32, DType::f32},
                                              {"F8_E8M0", 8},
                                              {"F8_E4M3FNUZ", 8},
                                              {"F8_E5M2FNUZ", 8}}};
-constexpr uint64_t longest_header = 100'000'000;  // the package's own limit
+constexpr uint64_t longest_header = 100'000'000;  // as in the safetensors package
 
 std::string_view name_in_header(DType dtype) {
   return std::find_if(types.begin(), types.end(), [&](auto& type) { return type.dtype == dtype; })
       ->name;
 }
 
-/// What the header says of one tensor: its bytes are [begin, end) behind the header.
+/// One tensor's entry in the header; its bytes are [begin, end) after the header.
 struct Entry {
   std::string name;
   const TypeName* type = nullptr;
@@ -57,7 +57,7 @@ struct Entry {
   uint64_t begin = 0, end = 0;
 };
 
-/// Numbers as written: get<>() would cut 1.5 down to 1.
+/// Returns whole numbers as written, where get<>() would cut 1.5 down to 1.
 std::vector<uint64_t> whole_numbers(const Json& entry, const char* key, const char* what,
                                     const std::string& where) {
   const Json list = json_get<Json>(entry, key, where);
@@ -99,17 +99,18 @@ Entry parse_entry(const std::string& name, const Json& json, uint64_t body,
   entry.begin = offsets[0];
   entry.end = offsets[1];
   if (entry.begin > entry.end || entry.end > body) {
-    fail("{}: truncated: bytes {} to {} asked of {}", where, entry.begin, entry.end, body);
+    fail("{}: truncated: expected bytes {} to {} after the header, found {}", where, entry.begin,
+         entry.end, body);
   }
   const uint64_t wanted = bytes_of(entry, where);
   if (entry.end - entry.begin != wanted) {
-    fail("{}: shape {} needs {} bytes, {} given", where, to_string(entry.shape), wanted,
+    fail("{}: shape {} needs {} bytes, found {}", where, to_string(entry.shape), wanted,
          entry.end - entry.begin);
   }
   return entry;
 }
 
-/// Throws Error unless the tensors cover the `body` bytes behind the header, each once.
+/// Throws Error unless the tensors cover all `body` bytes after the header, each byte once.
 void require_cover(std::vector<Entry> entries, uint64_t body, const std::string& where) {
   std::ranges::sort(entries, {}, [](const Entry& e) { return std::pair(e.begin, e.end); });
   uint64_t end = 0;
@@ -126,8 +127,8 @@ void require_cover(std::vector<Entry> entries, uint64_t body, const std::string&
   }
 }
 
-/// As parse_json. Of tensors named twice the last counts, as in the package; a field of one, or
-/// __metadata__, is there once.
+/// Parses the header like parse_json. A tensor may be named twice (the last counts, as in the
+/// safetensors package); other keys may not.
 Json parse_header(std::string_view text, const std::string& where) {
   std::set<std::string> fields;
   bool metadata = false;
@@ -142,7 +143,7 @@ Json parse_header(std::string_view text, const std::string& where) {
     if (twice) fail("{}: '{}' is in the header twice", where, key);
     return true;
   };
-  // What the parser would pass over.
+  // Refuse what the parser would skip.
   if (text.starts_with("\xEF\xBB\xBF")) fail("{}: a byte order mark before the header", where);
   if (text.find('\0') != std::string_view::npos) fail("{}: a null byte in the header", where);
   try {
@@ -184,8 +185,8 @@ StateDict load_safetensors(const std::filesystem::path& file, Metadata* metadata
   std::memcpy(&length, bytes.data(), sizeof length);
   if (length > longest_header || length > bytes.size() - sizeof length) {
     fail(
-        "{}: not a .safetensors file, or truncated: its header is said to be {} bytes long, the "
-        "file has {}",
+        "{}: not a .safetensors file, or truncated: it gives its header's length as {} bytes, but "
+        "the file has {}",
         where, length, bytes.size());
   }
   const Json header =

@@ -22,7 +22,7 @@ fs::path beside(const fs::path& file, const char* word) {
 
 fs::path state_next(const fs::path& file) { return beside(file, ".next"); }
 
-/// Of everything the state holds, whatever its header looks like.
+/// Returns the CRC-32C of everything the state holds, whatever the header's layout.
 std::string checksum_of(const SavedState& state) {
   Json description = Json::object();
   for (const auto& [key, text] : state.metadata) {
@@ -38,18 +38,18 @@ std::string checksum_of(const SavedState& state) {
   return format_crc32c(crc);
 }
 
-/// Throws Error for one that is damaged.
+/// Reads a state. Throws Error if it is damaged.
 SavedState load_whole(const fs::path& file) {
   SavedState state;
   state.tensors = load_safetensors(file, &state.metadata);
   const auto recorded = state.metadata.find(checksum_key);
   if (recorded == state.metadata.end() || !state.metadata.contains(identity_key)) {
-    fail("{}: is no checkpoint", file.string());
+    fail("{}: not a checkpoint", file.string());
   }
   const std::string found = checksum_of(state);
   if (found != recorded->second) {
-    fail("{}: damaged: the CRC-32C of its contents is {}, recorded was {}", file.string(), found,
-         recorded->second);
+    fail("{}: damaged: the CRC-32C of its contents is {}, expected {} as recorded", file.string(),
+         found, recorded->second);
   }
   return state;
 }
@@ -59,7 +59,7 @@ SavedState load_whole(const fs::path& file) {
 fs::path state_before(const fs::path& file) { return beside(file, ".before"); }
 
 void save_state(const fs::path& file, const SavedState& state, const std::string& identity) {
-  SavedState sealed = state;  // its tensors share their storage
+  SavedState sealed = state;  // a copy that shares the tensors' storage
   sealed.metadata[identity_key] = identity;
   sealed.metadata[checksum_key] = checksum_of(sealed);
   save_safetensors(state_next(file), sealed.tensors, sealed.metadata);
@@ -81,17 +81,17 @@ std::optional<SavedState> load_state(const fs::path& file, const std::string& id
       continue;
     }
     if (state.metadata[identity_key] != identity) {
-      log_warning("{}: was saved by a run with other inputs; it is not gone on from",
+      log_warning("{}: was saved by a run with other inputs; not resuming from it",
                   candidate.string());
       continue;
     }
     if (!damage.empty()) {
-      log_warning("{}; going on from {}, which was saved before it", damage, candidate.string());
+      log_warning("{}; resuming from {}, which was saved before it", damage, candidate.string());
     }
     return state;
   }
   if (!damage.empty()) {
-    fail("{}; no whole one is left: remove what is damaged to begin again from nothing", damage);
+    fail("{}; no undamaged one is left: remove the damaged ones to begin anew", damage);
   }
   return std::nullopt;
 }

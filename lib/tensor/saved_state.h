@@ -1,6 +1,6 @@
-// What an interrupted computation goes on from: FILE.safetensors, and beside it the one saved
-// before, FILE.before.safetensors, for where the newest is damaged. Each says what run it is of,
-// and has a checksum of all it holds. Not for results.
+// Checkpoints of an interrupted computation: FILE.safetensors, and the one before it as
+// FILE.before.safetensors, in case the newest is damaged. Each records the run it belongs to and a
+// checksum of its contents. Not for results.
 #pragma once
 
 #include <filesystem>
@@ -11,26 +11,27 @@
 
 namespace hardmoe {
 
+/// The contents of a checkpoint.
 struct SavedState {
   StateDict tensors;
   Metadata metadata;
 };
 
-/// Puts the state on the disk; the one there becomes the one before. At every moment one of them is
-/// there whole. identity: the run's, such as Stage::identity().
+/// Saves a state; the previous one becomes the one before. One of them is whole on disk at every
+/// moment. `identity`: the run's, such as Stage::identity().
 void save_state(const std::filesystem::path& file, const SavedState& state,
                 const std::string& identity);
 
-/// The newest whole state of that run; warns of a damaged one that is passed over, and of one that
-/// is another run's. None where there is none. Throws Error naming the files where all that there
-/// are of this run are damaged.
+/// Returns the newest undamaged state of that run, or nothing if the run saved none. Warns of a
+/// damaged state that is skipped and of one that belongs to another run. Throws Error naming the
+/// files if all states of this run are damaged.
 std::optional<SavedState> load_state(const std::filesystem::path& file,
                                      const std::string& identity);
 
-/// The name of the one before.
+/// Returns the name of the file that holds the state before.
 std::filesystem::path state_before(const std::filesystem::path& file);
 
-/// Removes both, as far as they are there.
+/// Removes both files, if they exist.
 void remove_states(const std::filesystem::path& file);
 
 }  // namespace hardmoe

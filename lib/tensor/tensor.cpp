@@ -18,15 +18,15 @@ int64_t element_count(const Shape& shape) {
 
 std::string to_string(const Shape& shape) { return fmt::format("{}", fmt::join(shape, "×")); }
 
-Tensor::Tensor(DType dtype, Shape shape) : Tensor(unfilled(dtype, std::move(shape))) {
+Tensor::Tensor(DType dtype, Shape shape) : Tensor(uninitialized(dtype, std::move(shape))) {
   std::memset(data_.get(), 0, bytes());
 }
 
-Tensor Tensor::unfilled(DType dtype, Shape shape) {
+Tensor Tensor::uninitialized(DType dtype, Shape shape) {
   Tensor tensor;
   tensor.dtype_ = dtype;
   tensor.shape_ = std::move(shape);
-  // Large arrays are walked end to end again and again: huge pages spare most of the TLB misses.
+  // Large arrays are read end to end again and again: huge pages avoid most TLB misses.
   constexpr size_t huge_page = size_t{1} << 21;
   const size_t count = std::max<size_t>(tensor.bytes(), 1);
   const bool large = count >= 2 * huge_page;

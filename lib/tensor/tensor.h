@@ -1,5 +1,5 @@
-// A dense, row-major array in host memory, 64-byte aligned. Copies share the storage; clone() does
-// not. Not a device tensor: engines keep their own memory.
+// A dense, row-major array in host memory, aligned to 64 bytes. Copies share the storage; clone()
+// does not. Not for devices: engines keep memory of their own.
 #pragma once
 
 #include <cstddef>
@@ -13,21 +13,26 @@
 
 namespace hardmoe {
 
+/// The extents of the axes, outermost first.
 using Shape = std::vector<int64_t>;
 
+/// Returns the product of the extents.
 int64_t element_count(const Shape& shape);
-/// "64×3×7×7".
+/// Returns the shape as text, such as "64×3×7×7".
 std::string to_string(const Shape& shape);
 
+/// An array with an element type known at run time.
 class Tensor {
  public:
   Tensor() = default;
-  /// Zero-filled.
+  /// Makes a tensor of zeros.
   Tensor(DType dtype, Shape shape);
 
-  /// Of whatever is in the memory: for one that is written whole next, by several threads.
-  static Tensor unfilled(DType dtype, Shape shape);
+  /// Makes a tensor with arbitrary contents, which the caller then writes whole, perhaps from
+  /// several threads.
+  static Tensor uninitialized(DType dtype, Shape shape);
 
+  /// Makes a tensor with a copy of `values`, as many as the shape has elements.
   template <class T>
   static Tensor from(const std::vector<T>& values, Shape shape);
 
@@ -39,7 +44,7 @@ class Tensor {
   std::byte* data() { return data_.get(); }
   const std::byte* data() const { return data_.get(); }
 
-  /// The elements as T. Throws Error if T is not the tensor's type.
+  /// Returns the elements. Throws Error if T is not the tensor's type.
   template <class T>
   std::span<T> as() {
     check_type(dtype_of<T>);
@@ -51,8 +56,9 @@ class Tensor {
     return {reinterpret_cast<const T*>(data_.get()), static_cast<size_t>(elements())};
   }
 
+  /// Returns a tensor with a storage of its own.
   Tensor clone() const;
-  /// The same storage under another shape of equal element count.
+  /// Returns the same storage under another shape. Throws Error unless the element counts agree.
   Tensor reshaped(Shape shape) const;
 
  private:
@@ -62,7 +68,7 @@ class Tensor {
   std::shared_ptr<std::byte[]> data_;
 };
 
-/// A float32 copy of a floating tensor (f16, bf16, f32, f64). Throws Error for integers.
+/// Returns a float32 copy of a floating tensor (f16, bf16, f32, f64). Throws Error for integers.
 Tensor to_float32(const Tensor& tensor);
 
 template <class T>

@@ -14,7 +14,7 @@ namespace {
 template <int Lanes>
 using Vector [[gnu::vector_size(Lanes * 4), gnu::aligned(4), gnu::may_alias]] = float;
 
-/// Rows × (Vectors·Lanes) sums.
+/// A tile of Rows × (Vectors·Lanes) sums.
 template <int Lanes, int Rows, int Vectors>
 [[gnu::always_inline]] inline void tile(const TileProduct& p, int64_t row, int64_t column) {
   using V = Vector<Lanes>;

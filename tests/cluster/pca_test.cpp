@@ -118,7 +118,7 @@ TEST(Pca, SaysWhatIsImpossible) {
                ExitStatus::usage);
   const Pca pca = fit_pca(matrix_view(data), 2, false);
   const Tensor wider(DType::f32, {5, 4});
-  expect_error([&] { transform(pca, matrix_view(wider)); }, {"rows of 4 values, fitted on 3"});
+  expect_error([&] { transform(pca, matrix_view(wider)); }, {"rows of 4 values, expected 3"});
 }
 
 }  // namespace

@@ -58,7 +58,7 @@ TEST(Spread, TellsTheTypeThatValuesHadBefore) {
 
 TEST(Spread, RefusesWhatHasNoSquareInFloat32) {
   expect_error([] { spread(normal_rows(500, 4, 1e-20F)); },
-               {"e-20 apart", "squares", "multiply them by 1e20"}, ExitStatus::usage);
+               {"e-20 apart", "squares", "multiply the embedding by 1e20"}, ExitStatus::usage);
   EXPECT_NO_THROW(spread(normal_rows(500, 4, 1e-10F)));
   EXPECT_EQ(spread(Tensor(DType::f32, {50, 4})).variance, 0);  // equal rows have none at any scale
 }
@@ -73,9 +73,10 @@ TEST(MatrixView, FindsTheFirstRowOutOfRange) {
   points.as<float>()[100 * 5] = -1.5F;
   EXPECT_EQ(first_row_beyond(matrix_view(points), 1), 100);
   EXPECT_EQ(first_row_beyond(matrix_view(points), 1.5F), 200);
-  EXPECT_EQ(range_problem(std::vector<double>{3, -2e30}),
-            "holds a value of magnitude 2e+30, and squared distances of such values leave float32; "
-            "multiply the embedding by 1e-31");
+  EXPECT_EQ(
+      range_problem(std::vector<double>{3, -2e30}),
+      "holds a value of magnitude 2e+30, and squared distances of such values overflow float32; "
+      "multiply the embedding by 1e-31");
   const float most = most_magnitude(64);
   EXPECT_TRUE(std::isfinite(4 * 64 * most * most * 2048));
 }

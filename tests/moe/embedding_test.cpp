@@ -112,7 +112,8 @@ TEST(Embedding, NumbersBeyondFloat32HaveAScaleToo) {
     std::vector<float> values(6);
     expect_error([&] { embedding.read(0, 3, values.data()); }, {"wide.npy: row 1 ", expected});
   };
-  refused(-1e300, "magnitude 1e+300, and squared distances of such values leave float32; multiply");
+  refused(-1e300,
+          "magnitude 1e+300, and squared distances of such values overflow float32; multiply");
   refused(2e40, "multiply the embedding by 1e-41");
   refused(2e30, "multiply the embedding by 1e-31");
   refused(INFINITY, "holds a NaN or an infinity");

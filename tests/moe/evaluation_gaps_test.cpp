@@ -31,12 +31,12 @@ TEST(EvaluationGaps, OfImagesWithoutTags) {
   EXPECT_EQ(gaps(evaluation(9, 3, {})),
             "3 of the 12 images of 'val' have no tag of the vocabulary and are left out");
   EXPECT_EQ(gaps(evaluation(0, 12, {})),
-            "none of the 12 images of 'val' has tags: what is said against tags is of no image");
+            "none of the 12 images of 'val' has tags, so nothing was measured against tags");
 }
 
 TEST(EvaluationGaps, OfExperts) {
   EXPECT_EQ(gaps(evaluation(12, 0, {0, 12, 0})),
-            "experts that no image of 'val' is sent to: 0, 2; nothing is known of them");
+            "no image of 'val' was routed to experts 0, 2, so nothing was measured for them");
 }
 
 TEST(EvaluationGaps, UnknownTruthIsNoGapWhereSomeIsKnown) {
@@ -48,7 +48,7 @@ TEST(EvaluationGaps, UnknownTruthIsNoGapWhereSomeIsKnown) {
   EXPECT_EQ(gaps(result), "");
   result.labels[1].all.images = 0;
   EXPECT_EQ(gaps(result),
-            "none of the 11 images of 'val' has truth: what is said against truth is of no image");
+            "none of the 11 images of 'val' has truth, so nothing was measured against truth");
 }
 
 }  // namespace

@@ -45,11 +45,11 @@ TEST(Gater, NearestExpertsComeBestFirstWithSquaredDistances) {
 TEST(Gater, WeightsAreASoftmaxOfSquaredDistances) {
   const ExpertChoices choices{
       .experts = 2, .expert = {0, 1, 1, 0}, .squared_distance = {1, 3, 1e9F, 1e9F}};
-  const auto weights = expert_weights(choices, 2);
+  const auto weights = gating_weights(choices, 2);
   EXPECT_NEAR(weights[0], 1 / (1 + std::exp(-1.0)), 1e-6);  // exp(−d²/T), not exp(−d⁴/T)
   EXPECT_NEAR(weights[0] + weights[1], 1, 1e-6);
   EXPECT_NEAR(weights[2], 0.5, 1e-6);
-  expect_error([&] { expert_weights(choices, 0); }, {"temperature"}, ExitStatus::usage);
+  expect_error([&] { gating_weights(choices, 0); }, {"temperature"}, ExitStatus::usage);
 }
 
 TEST(Gater, RandomDrawsByImageNumberNearlyEvenly) {

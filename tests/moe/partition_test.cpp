@@ -91,14 +91,14 @@ TEST(Partition, SaysWhatIsImpossible) {
     expect_error([&] { partition_images(matrix_view(features), {}, config, 1); }, {words},
                  ExitStatus::usage);
   };
-  fails({.experts = 11}, "10 images cannot be given to 11 experts");
+  fails({.experts = 11}, "10 images cannot be divided among 11 experts");
   fails({.experts = 70000}, "expected 1 to 65535, found 70000");
   fails({.pca = -1}, "partition.pca");
   fails({.tolerance = -0.1}, "partition.tolerance");
   fails({.iterations = 0}, "partition.iterations");
   fails({.fine = 3}, "partition.fine: expected 0 or from 4");
-  fails({.memory = "lots"}, "partition.memory: expected a size such as 512M");
-  fails({.memory = "3M"}, "take at least");
+  fails({.memory_limit = "lots"}, "partition.memory: expected a size such as 512M");
+  fails({.memory_limit = "3M"}, "take at least");
   fails({.method = PartitionMethod::top_tag}, "tags of 0 images, features of 10");
   features.as<float>()[13] = NAN;
   expect_error([&] { partition_images(matrix_view(features), {}, {.experts = 2}, 1); },
@@ -164,7 +164,7 @@ TEST(Embedding, PartsFollowOneAnotherInTheOrderOfTheirNames) {
     std::filesystem::copy(folder / "a.npy", folder / "many" / name);
   }
   expect_error([&] { find_embedding({folder / "many"}); },
-               {"part10.npy comes before part2.npy", "as many digits"}, ExitStatus::usage);
+               {"part10.npy comes before part2.npy", "equally many digits"}, ExitStatus::usage);
   std::filesystem::remove(folder / "many/part10.npy");
   std::filesystem::copy(folder / "a.npy", folder / "many/part_é.npy");
   std::filesystem::copy(folder / "a.npy", folder / "many/part_a.npy");
@@ -193,7 +193,7 @@ TEST(Partition, StreamedIsTheSameAsInMemory) {
     std::vector<int32_t> tags(40000);
     for (size_t i = 0; i < tags.size(); ++i) tags[i] = static_cast<int32_t>(i % 97);
     const Partition whole = partition_images(rows, tags, config, 5);
-    config.memory = "1M";
+    config.memory_limit = "1M";
     std::string least;
     try {
       partition_images(streamed, tags, config, 5);
@@ -203,7 +203,7 @@ TEST(Partition, StreamedIsTheSameAsInMemory) {
       const size_t at = words.find("at least ") + 9;
       least = words.substr(at, words.find(',', at) - at);
     }
-    config.memory = least;
+    config.memory_limit = least;
     Partition partition = partition_images(streamed, tags, config, 5);
     EXPECT_EQ(partition.assignment, whole.assignment);
     EXPECT_EQ(partition_json(partition).dump(), partition_json(whole).dump());
@@ -249,7 +249,7 @@ TEST(Partition, ResumedWarnsAgain) {
   const auto said = [] {
     const auto all = warnings_so_far();
     return std::ranges::count_if(all, [](const std::string& warning) {
-      return warning.find("5 dimensions are kept of 8") != std::string::npos;
+      return warning.find("kept 5 dimensions of the 8") != std::string::npos;
     });
   };
   std::optional<PartitionState> saved;

@@ -164,14 +164,14 @@ TEST(EqualEmbeddings, AreFoundInStreamsToo) {
   PartitionConfig config{.experts = 10, .pca = 24, .iterations = 5};
   const Partition whole = partition_images(rows, {}, config, 5);
   expect_rest_equal(whole, made, 30);
-  config.memory = "1M";
+  config.memory_limit = "1M";
   try {
     partition_images(streamed, {}, config, 5);
     FAIL() << "1M is too little";
   } catch (const Error& error) {
     const std::string words = error.what();
     const size_t at = words.find("at least ") + 9;
-    config.memory = words.substr(at, words.find(',', at) - at);
+    config.memory_limit = words.substr(at, words.find(',', at) - at);
   }
   Partition partition;
   int runs = 0;

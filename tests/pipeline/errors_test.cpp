@@ -278,19 +278,23 @@ TEST_F(Mistakes, OfPartsOfOtherMixtures) {
   const std::vector<Mistake> table = {
       {eval + two + " --experts run/experts --decoder decoder3",
        2,
-       {"decoder3: trained for another partition and 3 experts, not 2", "--stale-decoder"}},
+       {"decoder3: this decoder was trained for another partition and 3 experts, not 2",
+        "--stale-decoder"}},
       {eval + three + " --experts three --decoder run/decoder",
        2,
-       {"run/decoder: trained for another partition and 2 experts, not 3"}},
+       {"run/decoder: this decoder was trained for another partition and 2 experts, not 3"}},
       {eval + two + " --experts again --decoder run/decoder",
        2,
-       {"run/decoder: trained for another training of experts 1;", "--stale-decoder"}},
+       {"run/decoder: this decoder was trained for another training of experts 1;",
+        "--stale-decoder"}},
       {eval + two + " --experts run/experts --decoder decoder2 --stale-decoder",
        2,
-       {"decoder2: trained over experts of another base"}},
+       {"decoder2: this decoder was trained over experts of another base"}},
       {eval + two + " --experts run/experts --stale-decoder", 2, {"--stale-decoder", "--decoder"}},
       {eval + three + " --experts run/experts", 2, {"run/experts/", "another partition"}},
-      {eval + two + " --experts experts2", 2, {"experts2/0: trained from another base"}},
+      {eval + two + " --experts experts2",
+       2,
+       {"experts2/0: this expert was trained from another base"}},
       {eval + base + " --partition p2 --experts experts2",
        2,
        {"p2", "another model than run/base"}},
@@ -299,16 +303,17 @@ TEST_F(Mistakes, OfPartsOfOtherMixtures) {
        {"run/partition", "another model than base2"}},
       {eval + base + " --partition random-run --experts reversed-experts",
        2,
-       {"reversed-experts/0: trained on another dataset"}},
+       {"reversed-experts/0: this expert was trained on another dataset"}},
       {"moe-embed data --out x" + base + " --partition random-run --experts reversed-experts",
        2,
-       {"reversed-experts/0: trained on another dataset"}},
+       {"reversed-experts/0: this expert was trained on another dataset"}},
   };
   for (const auto& mistake : table) expect(mistake);
   const Outcome stale = run(
       folder.path(), eval + two + " --experts again --decoder run/decoder --stale-decoder --quiet");
   EXPECT_EQ(stale.status, 0);
-  EXPECT_NE(stale.err.find("warning: run/decoder: trained for another training of experts 1"),
+  EXPECT_NE(stale.err.find(
+                "warning: run/decoder: this decoder was trained for another training of experts 1"),
             std::string::npos)
       << stale.err;
   const Outcome own =

@@ -1,4 +1,4 @@
-// Routing by an embedding of one's own, whose rows say each picture's colour: what goes where is
+// Routing by an external embedding, whose rows say each picture's colour: what goes where is
 // known without any training.
 #include <array>
 #include <map>
@@ -37,7 +37,7 @@ class OwnEmbedding : public testing::Test {
                                      "1 --quiet --out {}/{}",
                                      mixture, k, out, k));
       EXPECT_EQ(trained.status, 0) << trained.err;
-      EXPECT_NE(trained.err.find("warning: " + partition + ": made of an embedding of one's own"),
+      EXPECT_NE(trained.err.find("warning: " + partition + ": made of an external embedding"),
                 std::string::npos)
           << "it says nothing before it trains: " << trained.err;
     }
@@ -180,8 +180,8 @@ TEST_F(OwnEmbedding, IsAskedForAndLookedAt) {
   const int64_t train = dataset().split("train").size(), val = rows.size(0);
   const std::string val_has = fmt::format("split 'val' has {} images", val);
   const std::string images = fmt::format("{} images of split 'val'", val);
-  refused(eval, {"p: made of an embedding of one's own (64 values an image)", images,
-                 "--features FILE.npy"});
+  refused(eval,
+          {"p: made of an external embedding (64 values an image)", images, "--features FILE.npy"});
   refused(eval + " --decoder e/decoder --top-experts 2", {"--features FILE.npy"});
   refused(embed, {"of split 'train'", "--features FILE.npy"});
   refused(embed + " --split train val --features train.npy", {"train, val", "one at a time"});
@@ -195,14 +195,15 @@ TEST_F(OwnEmbedding, IsAskedForAndLookedAt) {
   refused(eval + " --features ,", {"--features: names no file"});
   refused(eval + " --features val.npy,val.npy", {"val.npy: named twice"});
   for (const char* made : {"features", "features/val.npy"}) {
-    refused(eval + " --features " + made, {made, "made by moe-embed", "partition that"});
+    refused(eval + " --features " + made, {made, "moe-embed made it", "partition this"});
   }
   refused("moe-eval data --model base --features val.npy", {"--model", "--features"});
   refused("moe-partition features/val.npy --out x", {"split 'val'", "'train'"});
-  refused("moe-partition features train.npy --out x", {"features: made by moe-embed", "alone"});
+  refused("moe-partition features train.npy --out x", {"features: moe-embed made it", "alone"});
   const std::string decoder =
       "moe-train-decoder data --config c.yaml --out d" + std::string(mixture);
-  refused(decoder + " --features val.npy", {"not what p was made of", "left out"});
+  refused(decoder + " --features val.npy",
+          {"not the embedding that p was made of", "leave it out"});
   sh(decoder + " --features train.npy --quiet");
   // And where the base routes, there is nothing to give.
   for (const char* expert : {"0", "1"}) {
@@ -212,7 +213,7 @@ TEST_F(OwnEmbedding, IsAskedForAndLookedAt) {
                     expert, expert));
   }
   refused("moe-eval data --base base --partition q --experts f --features val.npy",
-          {"--features: q is of the base's own features", "leave it out"});
+          {"--features: leave it out", "q was made of the base's features"});
   EXPECT_FALSE(fs::exists(folder / "x"));
 }
 

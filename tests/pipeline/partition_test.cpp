@@ -98,7 +98,7 @@ TEST_F(PartitionCommand, GrowsByOneExpert) {
   EXPECT_EQ(sizes("p").size(), 3U);
   const Outcome other = run(folder.path(), "moe-partition other.npy --out x --extend p");
   EXPECT_EQ(other.status, 2);
-  EXPECT_NE(other.err.find("p: is a partition of another embedding"), std::string::npos);
+  EXPECT_NE(other.err.find("p: this partition was made of another embedding"), std::string::npos);
   EXPECT_NE(sh("moe-partition e.npy --out split --split p 2>&1").find("done already"),
             std::string::npos);
 }
@@ -115,8 +115,8 @@ TEST_F(PartitionCommand, WarnsOfEqualEmbeddings) {
   const Outcome made = run(folder.path(), "moe-partition e.npy --out p --experts 8");
   EXPECT_EQ(made.status, 0);
   for (const char* words : {"warning: 600 of 2000 images (30.0%) have equal embeddings",
-                            "more than one of 8 experts may have", "they are one expert's",
-                            "At most 3 experts can be equal"}) {
+                            "more than one of 8 experts may have", "one expert has them all",
+                            "At most 3 experts can be balanced"}) {
     EXPECT_NE(made.err.find(words), std::string::npos) << made.err;
   }
   const Json record = read_json(folder / "p/partition.json");

@@ -124,7 +124,7 @@ TEST_F(Resume, ADamagedCheckpointFallsBackToTheOneBefore) {
   const Outcome resumed = run(folder.path(), train + " --out killed");
   EXPECT_EQ(resumed.status, 0);
   for (const char* words : {"killed/checkpoint.safetensors: damaged", "resuming at step",
-                            "going on from killed/checkpoint.before.safetensors"}) {
+                            "resuming from killed/checkpoint.before.safetensors"}) {
     EXPECT_NE(resumed.err.find(words), std::string::npos) << resumed.err;
   }
   expect_same("killed/model.safetensors", "whole/model.safetensors");

@@ -86,7 +86,7 @@ TEST_F(Warnings, OfWhatIsNotMeasured) {
   const std::string quick =
       " --set base.epochs=1 --set expert.epochs=1 --set decoder.epochs=1 --set expert.batch=8";
   output_of(folder.path(), "moe-run c.yaml --out run --set partition.method=random" + quick);
-  // Three images cannot fit a temperature; a few more say little.
+  // Three images cannot fit a temperature; a few more are too few.
   const std::string mixture =
       "moe-eval data --base run/base --partition run/partition --experts run/experts ";
   const Outcome three = run(folder.path(), mixture + "--top-experts 2");
@@ -94,7 +94,7 @@ TEST_F(Warnings, OfWhatIsNotMeasured) {
   EXPECT_NE(three.err.find("the split has 3; give one as eval.temperature"), std::string::npos)
       << three.err;
   expect(mixture + "--split train --top-experts 2",
-         {"fitted on 6 images that are left out; so few"});
+         {"fitted on 6 images, which are not evaluated; that is too few"});
 }
 
 }  // namespace

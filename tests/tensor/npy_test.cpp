@@ -139,7 +139,7 @@ TEST(NpyReader, ReadsPiecesOfFilesFromNumPy) {
     EXPECT_EQ(reader.dtype(), whole.dtype());
     std::vector<std::byte> piece(3 * size_of(whole.dtype()));
     const InputFile file = reader.open();
-    reader.expect(file, 2, 3);
+    reader.prefetch(file, 2, 3);
     reader.read(file, 2, 3, piece.data());
     EXPECT_TRUE(std::equal(piece.begin(), piece.end(), whole.data() + 2 * size_of(whole.dtype())));
     const MappedPiece mapped = reader.map(file, 2, 3);

@@ -65,7 +65,7 @@ TEST_F(SavedStateTest, ADamagedOneFallsBackToTheOneBefore) {
     testing::internal::CaptureStderr();
     EXPECT_EQ(step(), 1) << at;
     const std::string said = testing::internal::GetCapturedStderr();
-    EXPECT_NE(said.find("going on from " + state_before(file).string()), std::string::npos) << said;
+    EXPECT_NE(said.find("resuming from " + state_before(file).string()), std::string::npos) << said;
     std::ofstream(file, std::ios::binary) << whole;
   }
   std::ofstream(file, std::ios::binary) << whole.substr(0, whole.size() / 2);
@@ -82,7 +82,7 @@ TEST_F(SavedStateTest, WithoutAWholeOneItIsAnError) {
   save(2);
   flip(file, read_file(file).size() - 4);
   expect_error([&] { step(); },
-               {file.string(), state_before(file).string(), "no whole one is left", "remove"});
+               {file.string(), state_before(file).string(), "no undamaged one is left", "remove"});
 }
 
 TEST_F(SavedStateTest, AnotherRunsIsNotGoneOnFrom) {

@@ -6,7 +6,7 @@
 
 #include "base/threads.h"
 #include "cluster/cpu/backend.h"
-#include "cluster/cpu/pass_memory.h"
+#include "cluster/cpu/pass_cache.h"
 #include "cluster/cpu/prefetch.h"
 #include "cluster/cpu/screen.h"
 #include "cluster/kernels.h"
@@ -15,13 +15,13 @@
 namespace hardmoe::cpu {
 namespace {
 
-/// Rows [begin, end) of `order`, all of one part.
+/// Rows order[begin … end), all of one part.
 struct Piece {
   uint16_t part;
   int64_t begin, end;
 };
 
-/// A block's rows by part, ascending in each, cut into pieces that one thread each adds up.
+/// The rows of a block sorted by part (ascending within each), cut into pieces for threads.
 struct RowsByPart {
   std::vector<int32_t> order;
   std::vector<Piece> pieces;
@@ -45,8 +45,8 @@ RowsByPart sort_rows(std::span<const uint16_t> parts, std::span<const int64_t> s
   return sorted;
 }
 
-/// Adds each part's points and Σ ‖z − c‖², of which `distances` holds some (the others: negative).
-/// In the order of rows within pieces, and of pieces.
+/// Adds each part's points and inertia to `totals`, in a fixed order of pieces. `distances` holds
+/// the squared distances that are known (negative: unknown).
 void add_sums(MatrixView points, MatrixView centroids, const RowsByPart& sorted,
               std::span<const float> distances, PassTotals& totals) {
   const Kernels& kernels = supported_kernels()[0];
@@ -55,7 +55,7 @@ void add_sums(MatrixView points, MatrixView centroids, const RowsByPart& sorted,
     return p == 0 || sorted.pieces[static_cast<size_t>(p)].part !=
                          sorted.pieces[static_cast<size_t>(p) - 1].part;
   };
-  // A part's first piece is added to the totals themselves; those after it wait here.
+  // A part's first piece is added to the totals directly; sums of later pieces are stored here.
   std::vector<double> waiting(sorted.order.size() / 512 * static_cast<size_t>(points.cols));
   std::vector<double*> target;
   double* free = waiting.data();
@@ -68,7 +68,7 @@ void add_sums(MatrixView points, MatrixView centroids, const RowsByPart& sorted,
       free += points.cols;
     }
   }
-  constexpr int64_t ahead = 2;  // rows lie scattered: they are fetched before they are needed
+  constexpr int64_t ahead = 2;  // prefetch, because the rows are scattered
   std::vector<double> inertia(sorted.pieces.size());
   parallel_for(pieces, 1, [&](int64_t begin, int64_t end) {
     for (auto p = static_cast<size_t>(begin); p < static_cast<size_t>(end); ++p) {
@@ -81,7 +81,7 @@ void add_sums(MatrixView points, MatrixView centroids, const RowsByPart& sorted,
         const int32_t row = sorted.order[static_cast<size_t>(i)];
         const float* point = points.row(row);
         add_to_sums(point, points.cols, target[p]);
-        // From the difference itself: the score has lost digits to ‖z‖².
+        // Use the difference itself: the score has lost digits to ‖z‖².
         const float known = distances[static_cast<size_t>(row)];
         inertia[p] +=
             double{known >= 0 ? known : kernels.squared_distance(point, centroid, points.cols)};
@@ -96,22 +96,22 @@ void add_sums(MatrixView points, MatrixView centroids, const RowsByPart& sorted,
   }
 }
 
-/// What is known of a slice of points, and found.
+/// A slice of points, with what is known of them and what is found.
 struct Slice {
   MatrixView points;
-  int64_t first;                     ///< the number of the first among all points
-  std::span<const uint16_t> before;  ///< their parts in the pass before
+  int64_t first;                     ///< the first point's number among all points
+  std::span<const uint16_t> before;  ///< their parts in the previous pass
   std::vector<uint16_t> parts;
-  std::vector<float> distances;  ///< to the part's centroid, squared; negative: not known
+  std::vector<float> distances;  ///< squared, to the part's centroid; negative: unknown
 };
 
 class CpuPass final : public Pass {
  public:
-  CpuPass(const PricedCentroids& rule, CpuMemory* memory) : rule_(rule), memory_(memory) {
+  CpuPass(const PricedCentroids& rule, CpuPassCache* cache) : rule_(rule), cache_(cache) {
     const auto levels = integer_levels();
     if (levels.empty()) {
       table_.emplace(rule.centroids, rule.prices);
-    } else if (memory == nullptr) {
+    } else if (cache == nullptr) {
       screen_.emplace(rule.centroids, rule.prices, levels[0]);
     } else {
       prepare(levels[0]);
@@ -120,8 +120,8 @@ class CpuPass final : public Pass {
 
   void assign(const Points& points, int64_t first_point, std::span<uint16_t> assignment,
               PassTotals& totals) override {
-    // Few enough rows that they are still in the cache when they are added up, and enough for each
-    // part to have a good many.
+    // Few enough rows to stay in the cache until they are added up, but enough for each part to
+    // have several.
     constexpr int64_t least_rows = 2048, rows_a_part = 32;
     const MatrixView all = points.view();
     const int64_t step = std::max(least_rows, rows_a_part * rule_.centroids.rows);
@@ -151,123 +151,123 @@ class CpuPass final : public Pass {
   }
 
  private:
-  /// The first pass measures the points; the second makes the groups and leaves bounds; those
-  /// after it use them.
+  /// Prepares a pass with a cache. The first pass measures the points, the second makes the groups
+  /// and stores bounds, and later passes use them.
   void prepare(const IntegerLevel& level) {
-    CpuMemory& memory = *memory_;
+    CpuPassCache& cache = *cache_;
     const MatrixView centroids = rule_.centroids;
-    first_ = memory.middle.empty();
-    if (!first_ && memory.groups.order.empty()) {
-      memory.groups = near_groups(centroids, level.columns, memory.most_groups);
+    first_ = cache.middle.empty();
+    if (!first_ && cache.groups.order.empty()) {
+      cache.groups = near_groups(centroids, level.columns, cache.most_groups);
     } else if (!first_) {
-      drift_.emplace(memory, rule_);
+      drift_.emplace(cache, rule_);
     }
-    Screen::Options options{.middle = memory.middle};
-    if (!memory.groups.order.empty()) options.groups = &memory.groups;
+    Screen::Options options{.middle = cache.middle};
+    if (!cache.groups.order.empty()) options.groups = &cache.groups;
     screen_.emplace(centroids, rule_.prices, level, options);
-    memory.middle.assign(screen_->middle().begin(), screen_->middle().end());
-    memory.centroids = Tensor(DType::f32, {centroids.rows, centroids.cols});
-    std::copy_n(centroids.data, memory.centroids.elements(), memory.centroids.as<float>().data());
-    memory.prices.assign(rule_.prices.begin(), rule_.prices.end());
+    cache.middle.assign(screen_->middle().begin(), screen_->middle().end());
+    cache.centroids = Tensor(DType::f32, {centroids.rows, centroids.cols});
+    std::copy_n(centroids.data, cache.centroids.elements(), cache.centroids.as<float>().data());
+    cache.prices.assign(rule_.prices.begin(), rule_.prices.end());
     if (!rule_.prices.empty()) {
       least_price_ = *std::min_element(rule_.prices.begin(), rule_.prices.end());
     }
   }
 
-  /// Each point's part, as CentroidTable has it.
+  /// Finds each point's part, exactly as CentroidTable does.
   void screen_parts(Slice& slice) const {
-    // Where points are compared with few groups of centroids, more of them fill a product.
+    // Points are compared with few groups of centroids: more of them are needed to fill a product.
     constexpr int64_t many_rows = 32 * integer_tile_rows;
     const int64_t block = drift_ ? many_rows : screen_->block_rows();
     parallel_for(slice.points.rows, block, [&](int64_t begin, int64_t end) {
       Work work;
       for (int64_t first = begin; first < end; first += block) {
         const int64_t last = std::min(end, first + block);
-        work.looks.clear();
+        work.queries.clear();
         work.bounds.clear();
-        for (int64_t row = first; row < last; ++row) add_look(slice, row, work);
-        if (work.looks.empty()) continue;
+        for (int64_t row = first; row < last; ++row) add_query(slice, row, work);
+        if (work.queries.empty()) continue;
         const int64_t next = std::min(end, last + block) - last;
-        screen_->find(slice.points, work.looks, work.found,
+        screen_->find(slice.points, work.queries, work.found,
                       {slice.points.row(last), next, slice.points.cols});
         settle(slice, work);
       }
     });
   }
 
-  /// A block's points that have to be looked at.
+  /// The queries of a block, with what was found for them.
   struct Work {
-    std::vector<Look> looks;
-    std::vector<float> bounds;  ///< of each one's groups, where there are any from before
+    std::vector<Query> queries;
+    std::vector<float> bounds;  ///< for each query and group, where the cache has bounds
     Candidates found;
   };
 
-  /// Adds what has to be looked at for a point. Nothing where its part stays for certain.
-  void add_look(Slice& slice, int64_t row, Work& work) const {
-    Look look{.row = static_cast<int32_t>(row), .groups = screen_->all_groups()};
+  /// Adds the query for a point, unless its part certainly stays the same.
+  void add_query(Slice& slice, int64_t row, Work& work) const {
+    Query query{.row = static_cast<int32_t>(row), .groups = screen_->all_groups()};
     const auto known = static_cast<size_t>(slice.first + row);
     if (drift_) {
       const auto i = static_cast<size_t>(row);
-      look.own = slice.before[i];
-      look.own_distance = supported_kernels()[0].squared_distance(
-          slice.points.row(row), rule_.centroids.row(look.own), slice.points.cols);
-      slice.distances[i] = look.own_distance;
-      const float score = look.own_distance + screen_->price(static_cast<size_t>(look.own));
+      query.own = slice.before[i];
+      query.own_distance = supported_kernels()[0].squared_distance(
+          slice.points.row(row), rule_.centroids.row(query.own), slice.points.cols);
+      slice.distances[i] = query.own_distance;
+      const float score = query.own_distance + screen_->price(static_cast<size_t>(query.own));
       const auto groups = static_cast<size_t>(screen_->groups());
-      const size_t place = work.bounds.size();
-      work.bounds.resize(place + groups);
-      float* bounds = work.bounds.data() + place;
+      const size_t begin = work.bounds.size();
+      work.bounds.resize(begin + groups);
+      float* bounds = work.bounds.data() + begin;
       float* roots = roots_of(slice, row);
-      look.groups = drift_->groups(roots, score + screen_->doubt(look.own_distance), bounds);
-      if (look.groups == 0) {
+      query.groups = drift_->groups(roots, score + screen_->doubt(query.own_distance), bounds);
+      if (query.groups == 0) {
         slice.parts[i] = slice.before[i];
         bound_roots(bounds, screen_->groups(), least_price_, roots);
-        work.bounds.resize(place);
+        work.bounds.resize(begin);
         return;
       }
     }
-    if (memory_ != nullptr) {
-      Measure& measure = memory_->measures[known];
+    if (cache_ != nullptr) {
+      Measure& measure = cache_->measures[known];
       if (first_) measure = screen_->measure(slice.points.row(row));
-      look.measure = measure;
+      query.measure = measure;
     }
-    work.looks.push_back(look);
+    work.queries.push_back(query);
   }
 
   void settle(Slice& slice, Work& work) const {
     const auto groups = static_cast<size_t>(screen_->groups());
     size_t from = 0;
-    for (size_t n = 0; n < work.looks.size(); ++n) {
-      const Look& look = work.looks[n];
-      const auto i = static_cast<size_t>(look.row);
+    for (size_t n = 0; n < work.queries.size(); ++n) {
+      const Query& query = work.queries[n];
+      const auto i = static_cast<size_t>(query.row);
       const auto to = static_cast<size_t>(work.found.last[n]);
       const auto candidates = std::span(work.found.centroid).subspan(from, to - from);
       from = to;
       slice.parts[i] = candidates.size() == 1
                            ? candidates[0]
-                           : screen_->choose(slice.points.row(look.row), candidates);
-      if (slice.parts[i] != look.own) slice.distances[i] = -1;
-      if (memory_ == nullptr || first_) continue;
+                           : screen_->choose(slice.points.row(query.row), candidates);
+      if (slice.parts[i] != query.own) slice.distances[i] = -1;
+      if (cache_ == nullptr || first_) continue;
       float* others = work.found.others.data() + n * groups;
       for (size_t g = 0; drift_ && g < groups; ++g) {
-        if ((look.groups >> g & 1U) == 0) {
+        if ((query.groups >> g & 1U) == 0) {
           others[g] = std::min(others[g], work.bounds[n * groups + g]);
         }
       }
-      bound_roots(others, screen_->groups(), least_price_, roots_of(slice, look.row));
+      bound_roots(others, screen_->groups(), least_price_, roots_of(slice, query.row));
     }
   }
 
   float* roots_of(const Slice& slice, int64_t row) const {
-    return memory_->roots.data() + (slice.first + row) * memory_->most_groups;
+    return cache_->roots.data() + (slice.first + row) * cache_->most_groups;
   }
 
   PricedCentroids rule_;
-  CpuMemory* memory_;   ///< or null
-  bool first_ = false;  ///< of the memory's passes
+  CpuPassCache* cache_;  ///< may be null
+  bool first_ = false;   ///< whether this is the cache's first pass
   float least_price_ = 0;
   std::optional<Drift> drift_;
-  std::optional<Screen> screen_;        ///< where there are integers
+  std::optional<Screen> screen_;        ///< where integer products are supported
   std::optional<CentroidTable> table_;  ///< elsewhere
 };
 
@@ -284,17 +284,17 @@ int64_t ClusterCpu::block_rows(int64_t cols) const {
 
 std::unique_ptr<Points> ClusterCpu::load(MatrixView rows) { return std::make_unique<Points>(rows); }
 
-std::unique_ptr<Pass> ClusterCpu::begin_pass(const PricedCentroids& rule, PassMemory* memory) {
-  return std::make_unique<CpuPass>(rule, static_cast<CpuMemory*>(memory));
+std::unique_ptr<Pass> ClusterCpu::begin_pass(const PricedCentroids& rule, PassCache* cache) {
+  return std::make_unique<CpuPass>(rule, static_cast<CpuPassCache*>(cache));
 }
 
-std::unique_ptr<PassMemory> ClusterCpu::make_memory(int64_t rows, int64_t clusters,
-                                                    int64_t& bytes) const {
-  for (int64_t groups = CpuMemory::useful_groups(clusters); groups > 1; groups /= 2) {
-    const int64_t needed = CpuMemory::bytes(rows, groups);
+std::unique_ptr<PassCache> ClusterCpu::make_pass_cache(int64_t rows, int64_t clusters,
+                                                       int64_t& bytes) const {
+  for (int64_t groups = CpuPassCache::useful_groups(clusters); groups > 1; groups /= 2) {
+    const int64_t needed = CpuPassCache::bytes(rows, groups);
     if (needed > bytes) continue;
     bytes -= needed;
-    return std::make_unique<CpuMemory>(rows, groups);
+    return std::make_unique<CpuPassCache>(rows, groups);
   }
   return nullptr;
 }

@@ -1,5 +1,6 @@
-// The CPU's loops, by segments of rows whose partial results are added in order, so that they do
-// not depend on the number of threads.
+// The CPU's clustering backend. Loops run over segments of rows whose partial results are added in
+// a fixed order, so results do not depend on the number of threads. Others call
+// cpu_cluster_backend().
 #pragma once
 
 #include "cluster/backend.h"
@@ -11,9 +12,9 @@ class ClusterCpu final : public ClusterBackend {
   std::string describe() const override;
   int64_t block_rows(int64_t cols) const override;
   std::unique_ptr<Points> load(MatrixView rows) override;
-  std::unique_ptr<Pass> begin_pass(const PricedCentroids& rule, PassMemory* memory) override;
-  std::unique_ptr<PassMemory> make_memory(int64_t rows, int64_t clusters,
-                                          int64_t& bytes) const override;
+  std::unique_ptr<Pass> begin_pass(const PricedCentroids& rule, PassCache* cache) override;
+  std::unique_ptr<PassCache> make_pass_cache(int64_t rows, int64_t clusters,
+                                             int64_t& bytes) const override;
   float mean_gap(const Points& points, const PricedCentroids& rule) override;
   void add_boundary(const Points& points, const PricedCentroids& rule, const PriceReach& reach,
                     std::unique_ptr<Boundary>& boundary) override;

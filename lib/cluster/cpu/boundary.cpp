@@ -13,11 +13,11 @@
 namespace hardmoe::cpu {
 namespace {
 
-/// One segment's points.
+/// The candidates of one segment's points.
 struct Segment {
   std::vector<int64_t> settled;   ///< K: points that only this centroid can win
-  std::vector<int32_t> last;      ///< for each contested point, the end of its candidates below
-  std::vector<uint16_t> cluster;  ///< candidates, ascending in each point
+  std::vector<int32_t> last;      ///< for each contested point, the end of its candidates
+  std::vector<uint16_t> cluster;  ///< candidates, ascending for each point
   std::vector<float> score;       ///< their scores without price
 };
 
@@ -26,7 +26,7 @@ void add_prices(const float* scores, const float* prices, int64_t count, float* 
   for (int64_t c = 0; c < count; ++c) priced[c] = scores[c] + prices[c];
 }
 
-/// Calls body(scores, priced scores, whose is least) for each of points [begin, end).
+/// Calls body(scores, priced scores, index of the least) for each point in [begin, end).
 template <class Body>
 void for_each_scored_point(MatrixView points, const CentroidTable& table,
                            std::span<const float> prices, int64_t begin, int64_t end,
@@ -52,7 +52,7 @@ void for_each_scored_point(MatrixView points, const CentroidTable& table,
 
 class CpuBoundary final : public Boundary {
  public:
-  /// The rule's centroids must stay until all points are added.
+  /// The rule's centroids must outlive all calls of add().
   CpuBoundary(const PricedCentroids& rule, const PriceReach& reach)
       : lowest_(ClusterBackend::lowest_prices(rule, reach)),
         rule_{rule.centroids, lowest_},
@@ -71,7 +71,7 @@ class CpuBoundary final : public Boundary {
     const size_t before = segments_.size();
     segments_.resize(before + static_cast<size_t>(count));
     parallel_for(count, 1, [&](int64_t first, int64_t end) {
-      Segment found;  // grown once for all; what is kept has no more than it needs
+      Segment found;  // reused, so that the kept copies take no more memory than needed
       for (int64_t s = first; s < end; ++s) {
         found.settled.assign(lowest_.size(), 0);
         found.last.clear();
@@ -97,11 +97,11 @@ class CpuBoundary final : public Boundary {
   int64_t candidates() const override { return static_cast<int64_t>(candidates_); }
 
   void add_sizes(std::span<const float> prices, std::span<int64_t> sizes) const override {
-    constexpr size_t candidates_a_thread = 100000;  // fewer are counted sooner than a thread starts
+    constexpr size_t candidates_a_thread = 100000;  // fewer are counted faster than a thread starts
     const auto grain =
         static_cast<int64_t>(segments_.size() * candidates_a_thread / (candidates_ + 1));
     for (size_t c = 0; c < sizes.size(); ++c) sizes[c] += settled_[c];
-    std::mutex adding;  // whole numbers: their order does not matter
+    std::mutex adding;  // sums of integers do not depend on the order
     parallel_for(static_cast<int64_t>(segments_.size()), grain, [&](int64_t first, int64_t end) {
       std::vector<int64_t> found(sizes.size());
       for (auto s = static_cast<size_t>(first); s < static_cast<size_t>(end); ++s) {
@@ -119,7 +119,7 @@ class CpuBoundary final : public Boundary {
       float limit = INFINITY;
       for (size_t c = 0; c < lowest_.size(); ++c) limit = std::min(limit, priced[c] + slack_[c]);
       size_t count = 0;
-      // Without a branch to mispredict.
+      // Written without a branch, which would be mispredicted.
       for (size_t c = 0; c < lowest_.size(); ++c) {
         found[count] = static_cast<uint16_t>(c);
         count += priced[c] <= limit ? 1 : 0;
@@ -137,7 +137,8 @@ class CpuBoundary final : public Boundary {
     for_each_scored_point(points, *table_, lowest_, 0, points.rows, add);
   }
 
-  /// The same by integers; scores are squared distances, which differ by what is one point's own.
+  /// The same by integer products. Scores here are squared distances, which differ from the table's
+  /// by the same amount for all centroids of a point.
   void screen_candidates(MatrixView points, Segment& segment) const {
     const auto squared_distance = supported_kernels()[0].squared_distance;
     const int64_t block = screen_->block_rows();
@@ -192,16 +193,16 @@ class CpuBoundary final : public Boundary {
     }
   }
 
-  std::vector<float> lowest_, slack_;   ///< K: prices; from these to the highest
-  PricedCentroids rule_;                ///< of the lowest prices
-  std::optional<Screen> screen_;        ///< where there are integers
+  std::vector<float> lowest_, slack_;   ///< K: the lowest prices; down + up
+  PricedCentroids rule_;                ///< the centroids with the lowest prices
+  std::optional<Screen> screen_;        ///< where integer products are supported
   std::optional<CentroidTable> table_;  ///< elsewhere
   std::vector<int64_t> settled_;        ///< K: points that only this centroid can win
   std::vector<Segment> segments_;
   size_t candidates_ = 0;
 };
 
-/// Of one row of scores: from the best to the second-best.
+/// Returns the difference between the second-best and the best of a row of scores.
 float gap(const float* priced, size_t count, float best) {
   float second = INFINITY;
   bool seen = false;
@@ -222,7 +223,7 @@ float ClusterCpu::mean_gap(const Points& points, const PricedCentroids& rule) {
   const CentroidTable table(rule.centroids);
   constexpr int64_t probes = 4096;
   const int64_t step = std::max<int64_t>(1, rows.rows / probes);
-  const int64_t run = step == 1 ? table.block_rows() : 1;  // rows looked at together
+  const int64_t run = step == 1 ? table.block_rows() : 1;  // rows scored together
   const int64_t runs = (rows.rows + run * step - 1) / (run * step);
   std::vector<double> sums(static_cast<size_t>(runs));
   parallel_for(runs, 1, [&](int64_t begin, int64_t end) {

@@ -27,20 +27,20 @@ uint16_t farthest_from(uint16_t from, MatrixView centroids, std::span<const uint
   return found;
 }
 
-/// Puts members of the panels [0, panels) in the order of groups, whose first panels after `first`
-/// are added to `begins`.
+/// Orders the members of panels [first, first + panels) by groups, and appends the groups' first
+/// panels (other than `first`) to `begins`.
 void split(MatrixView centroids, int64_t columns, int64_t first, int64_t panels, int64_t groups,
            std::span<uint16_t> members, std::vector<int64_t>& begins) {
   if (groups < 2) return;
   const uint16_t one = farthest_from(members[0], centroids, members);
   const uint16_t other = farthest_from(one, centroids, members);
-  std::vector<double> place(static_cast<size_t>(centroids.rows));
+  std::vector<double> position(static_cast<size_t>(centroids.rows));
   for (const uint16_t c : members) {
-    place[c] = squared_distance(centroids.row(one), centroids.row(c), centroids.cols) -
-               squared_distance(centroids.row(other), centroids.row(c), centroids.cols);
+    position[c] = squared_distance(centroids.row(one), centroids.row(c), centroids.cols) -
+                  squared_distance(centroids.row(other), centroids.row(c), centroids.cols);
   }
   std::stable_sort(members.begin(), members.end(),
-                   [&](uint16_t a, uint16_t b) { return place[a] < place[b]; });
+                   [&](uint16_t a, uint16_t b) { return position[a] < position[b]; });
   const int64_t left_groups = groups / 2, left_panels = panels * left_groups / groups;
   const auto left = static_cast<size_t>(left_panels * columns);
   split(centroids, columns, first, left_panels, left_groups, members.first(left), begins);

@@ -1,5 +1,5 @@
-// Centroids in groups that lie near one another, each of whole panels of a product's right-hand
-// side, so that a product can leave out those that are far from a point.
+// Groups of centroids that lie near one another. Each group fills whole panels of a product's
+// right-hand side, so a product can skip the groups that are far from a point.
 #pragma once
 
 #include <cstdint>
@@ -9,15 +9,18 @@
 
 namespace hardmoe::cpu {
 
+/// The grouped order of K centroids.
 struct CentroidGroups {
-  std::vector<uint16_t> order;        ///< K: the centroid of each column
-  std::vector<int32_t> first_column;  ///< of each group, then K rounded up to whole panels
+  std::vector<uint16_t> order;        ///< K: the centroid in each column
+  std::vector<int32_t> first_column;  ///< each group's first column, then K rounded up to panels
 
+  /// Returns the number of groups.
   int64_t count() const { return static_cast<int64_t>(first_column.size()) - 1; }
 };
 
-/// At most `most` groups of panels of `columns` centroids: K×D, halved again and again along the
-/// line between two that are far apart. One group is by number.
+/// Returns at most `most` groups of centroids (K×D), each of whole panels of `columns` centroids.
+/// Groups are made by halving again and again along the line between two far-apart centroids. A
+/// single group keeps the order of the centroids' numbers.
 CentroidGroups near_groups(MatrixView centroids, int64_t columns, int64_t most);
 
 }  // namespace hardmoe::cpu

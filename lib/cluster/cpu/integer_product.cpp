@@ -89,7 +89,7 @@ template <int Rows>
   for (; r < rows; ++r) tile_vnni<1>(a + r, depth, b, out + r, at);
 }
 
-/// Of each lane the two best of both sides.
+/// Merges two sides: each lane keeps the two best of both.
 [[gnu::target("avx2,fma"), gnu::always_inline]] inline void fold(__m256 other_best,
                                                                  __m256 other_second,
                                                                  __m256i other_where, __m256& best,
@@ -125,7 +125,7 @@ template <int Rows>
     }
   }
   fold(best[1], second[1], where[1], best[0], second[0], where[0]);
-  // Halves, quarters, neighbours of the eight lanes.
+  // Merge halves, then quarters, then neighbours of the eight lanes.
   fold(_mm256_permute2f128_ps(best[0], best[0], 1), _mm256_permute2f128_ps(second[0], second[0], 1),
        _mm256_permute2x128_si256(where[0], where[0], 1), best[0], second[0], where[0]);
   fold(_mm256_permute_ps(best[0], 0x4E), _mm256_permute_ps(second[0], 0x4E),
@@ -193,7 +193,7 @@ template <int Rows>
           _mm256_sub_ps(_mm256_loadu_ps(x + d + 8 * v), _mm256_loadu_ps(middle + d + 8 * v));
       whole[v] = _mm256_cvtps_epi32(_mm256_mul_ps(y, scale));
     }
-    // Packed by halves of registers: put them back into order.
+    // Packing interleaves the halves of registers: restore the order.
     const __m256i packed = _mm256_permute4x64_epi64(_mm256_packs_epi32(whole[0], whole[1]), 0xD8);
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + d), packed);
   }

@@ -12,9 +12,9 @@
 namespace hardmoe::cpu {
 namespace {
 
-constexpr float integer_norm = 46000;  // of a vector; with its rounding below √2³¹ = 46,341
+constexpr float integer_norm = 46000;  // of a vector; with rounding still below √2³¹ = 46,341
 constexpr float integer_most = 32767;
-constexpr float unit = 0x1p-24F;  // of float32's rounding
+constexpr float unit = 0x1p-24F;  // float32's relative rounding
 constexpr float infinity = std::numeric_limits<float>::infinity();
 
 std::vector<float> mean_of(MatrixView rows) {
@@ -76,7 +76,7 @@ Screen::Screen(MatrixView centroids, std::span<const float> prices, const Intege
       high_bias_[column] = biased + slack_[i];
       most_bias_ = std::max(most_bias_, std::abs(high_bias_[column]));
     }
-    // To the bit as CentroidTable has it, with prices or without.
+    // The same bits as CentroidTable has, with or without prices.
     table_bias_.push_back(
         static_cast<float>(prices.empty() ? table_square : table_square + double{prices[i]}));
     most_square = std::max(most_square, square);
@@ -88,7 +88,7 @@ Screen::Screen(MatrixView centroids, std::span<const float> prices, const Intege
   most_table_norm_ = static_cast<float>(std::sqrt(most_table_square));
   scale_ = static_cast<float>(
       std::max(std::sqrt(most_square) / double{integer_norm}, largest / double{integer_most}));
-  if (!(scale_ > 0)) scale_ = 1;  // one centroid, or all the same
+  if (!(scale_ > 0)) scale_ = 1;  // one centroid, or all equal
 
   panels_.assign(static_cast<size_t>(padded_ * depth_), 0);
   std::vector<double> errors(static_cast<size_t>(count));
@@ -97,9 +97,9 @@ Screen::Screen(MatrixView centroids, std::span<const float> prices, const Intege
   parallel_for(count, grain, [&](int64_t begin, int64_t end) {
     for (int64_t c = begin; c < end; ++c) {
       const float* row = centroids.row(c);
-      const int64_t place = column_of[static_cast<size_t>(c)];
+      const int64_t at = column_of[static_cast<size_t>(c)];
       int16_t* column =
-          panels_.data() + (place - place % level.columns) * depth_ + place % level.columns * 2;
+          panels_.data() + (at - at % level.columns) * depth_ + at % level.columns * 2;
       double error = 0;
       for (int64_t d = 0; d < cols; ++d) {
         const double off = double{row[d]} - double{middle_[static_cast<size_t>(d)]};
@@ -121,7 +121,7 @@ int64_t Screen::block_rows() const {
 }
 
 float Screen::table_error(float norm) const {
-  // A sum of D + 1 terms, each step rounded, none of which exceeds |bias| + 2‖x‖‖c‖.
+  // A sum of D + 1 terms with one rounding a step; no term exceeds |bias| + 2‖x‖‖c‖.
   return static_cast<float>(depth_ + 4) * unit *
          (most_table_bias_ + 2 * (norm + middle_norm_) * most_table_norm_);
 }
@@ -151,20 +151,20 @@ Measure Screen::measure(const float* point) const {
 
 struct Screen::Rows {
   std::vector<int16_t> integers;  ///< ỹ
-  std::vector<int32_t> products;  ///< by column, where they were wanted
+  std::vector<int32_t> products;  ///< by column, in the groups that were queried
   std::vector<Measure> measures;
-  std::vector<const int16_t*> from;  ///< the rows of one group's products
+  std::vector<const int16_t*> from;  ///< the rows multiplied with one group
   std::vector<int32_t*> to;
 };
 
-void Screen::quantize(MatrixView points, std::span<const Look> looks, Rows& rows) const {
-  const size_t count = looks.size() + 1;  // one more for what fills tiles
+void Screen::quantize(MatrixView points, std::span<const Query> queries, Rows& rows) const {
+  const size_t count = queries.size() + 1;  // one more row, to fill the last tile
   rows.integers.resize(count * static_cast<size_t>(depth_));
   rows.products.resize(count * static_cast<size_t>(padded_));
   rows.measures.clear();
-  for (size_t i = 0; i < looks.size(); ++i) {
-    const float* point = points.row(looks[i].row);
-    const Measure known = looks[i].measure;
+  for (size_t i = 0; i < queries.size(); ++i) {
+    const float* point = points.row(queries[i].row);
+    const Measure known = queries[i].measure;
     const Measure now = known.scale > 0 ? known : measure(point);
     int16_t* row = rows.integers.data() + static_cast<int64_t>(i) * depth_;
     level_->quantize(point, middle_.data(), 1 / now.scale, points.cols, row);
@@ -173,12 +173,12 @@ void Screen::quantize(MatrixView points, std::span<const Look> looks, Rows& rows
   }
 }
 
-/// Each group with the rows that want it.
-void Screen::multiply(std::span<const Look> looks, MatrixView next, Rows& rows) const {
+/// Multiplies each group with the rows whose queries name it.
+void Screen::multiply(std::span<const Query> queries, MatrixView next, Rows& rows) const {
   constexpr int64_t step = 4 * integer_tile_rows;
   std::vector<int64_t> wanted(static_cast<size_t>(groups()));
-  for (const Look& look : looks) {
-    for (uint32_t left = look.groups; left != 0; left &= left - 1) {
+  for (const Query& query : queries) {
+    for (uint32_t left = query.groups; left != 0; left &= left - 1) {
       ++wanted[static_cast<size_t>(std::countr_zero(left))];
     }
   }
@@ -195,15 +195,15 @@ void Screen::multiply(std::span<const Look> looks, MatrixView next, Rows& rows) 
       rows.from.push_back(rows.integers.data() + static_cast<int64_t>(i) * depth_);
       rows.to.push_back(rows.products.data() + static_cast<int64_t>(i) * padded_);
     };
-    for (size_t i = 0; i < looks.size(); ++i) {
-      if ((looks[i].groups >> g & 1U) != 0) add(i);
+    for (size_t i = 0; i < queries.size(); ++i) {
+      if ((queries[i].groups >> g & 1U) != 0) add(i);
     }
-    while (rows.from.size() % integer_tile_rows != 0) add(looks.size());
+    while (rows.from.size() % integer_tile_rows != 0) add(queries.size());
     const auto count = static_cast<int64_t>(rows.from.size());
     for (int64_t column = 0; column < width(g); column += level_->columns) {
       const int64_t first = groups_.first_column[g] + column;
       for (int64_t row = 0; row < count; row += step, ++call) {
-        // A few lines at a time, so that the products hide the way to memory.
+        // A few cache lines at a time, so that the products hide the latency.
         const int64_t from = next_values * call / calls;
         prefetch(next.data + from, next_values * (call + 1) / calls - from);
         level_->product(rows.from.data() + row, std::min(step, count - row), depth_,
@@ -213,12 +213,12 @@ void Screen::multiply(std::span<const Look> looks, MatrixView next, Rows& rows) 
   }
 }
 
-/// The least two scores of several groups.
+/// The two least scores over several groups.
 struct Screen::Least {
   float best = infinity, second = infinity;
-  float rest = infinity;  ///< of the best one's group without it
-  int32_t centroid = -1;  ///< the best
-  uint32_t group = 0;     ///< and its group
+  float rest = infinity;  ///< the least score of the best one's group without it
+  int32_t centroid = -1;  ///< the best centroid
+  uint32_t group = 0;     ///< its group
 
   void add(float score, float next, int32_t number, uint32_t from_group) {
     if (score < best) {
@@ -233,53 +233,52 @@ struct Screen::Least {
   }
 };
 
-/// One point's approximate scores bias − factor·product, which are less by ‖y‖² than ‖z − c‖² +
-/// p_c.
+/// One point's approximate scores bias − factor·product: ‖z − c‖² + p_c less ‖y‖².
 struct Screen::Scores {
-  const Look& look;
+  const Query& query;
   const int32_t* products;  ///< by column
   float factor;
-  float square, square_error;  ///< ‖y‖²
-  float error;                 ///< of a score
-  float doubt = 0;             ///< what two may differ by and be told wrongly
-  float own = infinity;        ///< the own one's where its group is not looked at
+  float square, square_error;  ///< ‖y‖² and its rounding error
+  float error;                 ///< bound on the error of a score
+  float doubt = 0;             ///< two scores that differ by less cannot be told apart
+  float own = infinity;        ///< score of Query::own, where its group is not queried
 };
 
-Screen::Scores Screen::scores(const Look& look, const Measure& measure,
+Screen::Scores Screen::scores(const Query& query, const Measure& measure,
                               const int32_t* products) const {
   const auto [square, scale] = measure;
   const float rounding = 0.5F * std::sqrt(static_cast<float>(depth_)) * 1.01F;
   const float norm = norm_of(square);
   const float vector_error = scale * rounding + 8 * unit * norm;  // ‖e‖
-  Scores found{.look = look,
+  Scores found{.query = query,
                .products = products,
                .factor = 2 * scale * scale_,
                .square = square,
                .square_error = static_cast<float>(depth_ + 8) * unit * square,
                .error = 2 * ((norm + vector_error) * most_error_ + vector_error * most_norm_) +
                         16 * unit * (most_bias_ + 2 * norm * most_norm_)};
-  if (look.own >= 0 && (look.groups >> group_of_[static_cast<size_t>(look.own)] & 1U) == 0) {
-    const float priced = look.own_distance + price(static_cast<size_t>(look.own));
+  if (query.own >= 0 && (query.groups >> group_of_[static_cast<size_t>(query.own)] & 1U) == 0) {
+    const float priced = query.own_distance + price(static_cast<size_t>(query.own));
     found.own = priced - square;
     found.error +=
-        distance_error(look.own_distance) + found.square_error + 2 * unit * std::abs(priced);
+        distance_error(query.own_distance) + found.square_error + 2 * unit * std::abs(priced);
   }
   found.doubt = 2.01F * (found.error + table_error(norm));
   return found;
 }
 
-/// Those looked at of scores up to `limit`, ascending.
+/// Appends the queried centroids with scores up to `limit`, ascending.
 void Screen::add_candidates(const Scores& scores, float limit,
                             std::vector<uint16_t>& candidates) const {
-  if (!std::isfinite(limit)) {  // beyond float32: nothing is ruled out
+  if (!std::isfinite(limit)) {  // beyond float32: no centroid can be ruled out
     for (int64_t c = 0; c < centroids_.rows; ++c) candidates.push_back(static_cast<uint16_t>(c));
     return;
   }
   thread_local std::vector<uint16_t> near;
   near.resize(static_cast<size_t>(padded_));
   const auto begin = static_cast<int64_t>(candidates.size());
-  if (scores.own <= limit) candidates.push_back(static_cast<uint16_t>(scores.look.own));
-  for (uint32_t left = scores.look.groups; left != 0; left &= left - 1) {
+  if (scores.own <= limit) candidates.push_back(static_cast<uint16_t>(scores.query.own));
+  for (uint32_t left = scores.query.groups; left != 0; left &= left - 1) {
     const auto g = static_cast<size_t>(std::countr_zero(left));
     const int64_t first = groups_.first_column[g];
     const int64_t count = level_->within(scores.products + first, bias_.data() + first,
@@ -293,9 +292,9 @@ void Screen::add_candidates(const Scores& scores, float limit,
 }
 
 void Screen::add_nearest(const Scores& scores, Candidates& found, float* others) const {
-  const Look& look = scores.look;
+  const Query& query = scores.query;
   Least least;
-  for (uint32_t left = look.groups; left != 0; left &= left - 1) {
+  for (uint32_t left = query.groups; left != 0; left &= left - 1) {
     const auto g = static_cast<uint32_t>(std::countr_zero(left));
     const int64_t first = groups_.first_column[g];
     const BestTwo two =
@@ -305,9 +304,9 @@ void Screen::add_nearest(const Scores& scores, Candidates& found, float* others)
     least.add(two.best, two.second, groups_.order[static_cast<size_t>(column)], g);
   }
   if (scores.own < infinity) {
-    const uint32_t g = group_of_[static_cast<size_t>(look.own)];
+    const uint32_t g = group_of_[static_cast<size_t>(query.own)];
     others[g] = scores.own;
-    least.add(scores.own, infinity, look.own, g);
+    least.add(scores.own, infinity, query.own, g);
   }
   const float limit = least.best + scores.doubt;
   if (least.second > limit) {
@@ -324,10 +323,10 @@ void Screen::add_nearest(const Scores& scores, Candidates& found, float* others)
 }
 
 void Screen::add_within_slack(const Scores& scores, Candidates& found) const {
-  const Look& look = scores.look;
+  const Query& query = scores.query;
   float least = infinity;
-  if (scores.own < infinity) least = scores.own + slack_[static_cast<size_t>(look.own)];
-  for (uint32_t left = look.groups; left != 0; left &= left - 1) {
+  if (scores.own < infinity) least = scores.own + slack_[static_cast<size_t>(query.own)];
+  for (uint32_t left = query.groups; left != 0; left &= left - 1) {
     const auto g = static_cast<size_t>(std::countr_zero(left));
     const int64_t first = groups_.first_column[g];
     const BestTwo two = level_->best_two(scores.products + first, high_bias_.data() + first,
@@ -337,16 +336,16 @@ void Screen::add_within_slack(const Scores& scores, Candidates& found) const {
   add_candidates(scores, least + scores.doubt, found.centroid);
 }
 
-void Screen::find(MatrixView points, std::span<const Look> looks, Candidates& found,
+void Screen::find(MatrixView points, std::span<const Query> queries, Candidates& found,
                   MatrixView next) const {
-  thread_local Rows rows;  // kept between calls
-  quantize(points, looks, rows);
-  multiply(looks, next, rows);
+  thread_local Rows rows;  // reused by later calls
+  quantize(points, queries, rows);
+  multiply(queries, next, rows);
   found.last.clear();
   found.centroid.clear();
-  found.others.assign(looks.size() * static_cast<size_t>(groups()), infinity);
-  for (size_t i = 0; i < looks.size(); ++i) {
-    const Scores known = scores(looks[i], rows.measures[i],
+  found.others.assign(queries.size() * static_cast<size_t>(groups()), infinity);
+  for (size_t i = 0; i < queries.size(); ++i) {
+    const Scores known = scores(queries[i], rows.measures[i],
                                 rows.products.data() + static_cast<int64_t>(i) * padded_);
     if (slack_.empty()) {
       add_nearest(known, found, found.others.data() + static_cast<int64_t>(i) * groups());
@@ -358,18 +357,19 @@ void Screen::find(MatrixView points, std::span<const Look> looks, Candidates& fo
 }
 
 void Screen::find(MatrixView points, Candidates& found, MatrixView next) const {
-  thread_local std::vector<Look> looks;
-  looks.clear();
+  thread_local std::vector<Query> queries;
+  queries.clear();
   for (int64_t row = 0; row < points.rows; ++row) {
-    looks.push_back({.row = static_cast<int32_t>(row), .groups = all_groups()});
+    queries.push_back({.row = static_cast<int32_t>(row), .groups = all_groups()});
   }
-  find(points, looks, found, next);
+  find(points, queries, found, next);
 }
 
 uint16_t Screen::choose(const float* point, std::span<const uint16_t> candidates) const {
   const int64_t cols = centroids_.cols;
   const auto squared_distance = supported_kernels()[0].squared_distance;
-  // First by distances, which have few roundings; then, of those still near, by the scores.
+  // Compare distances first, which have few roundings; settle those still near by the table's
+  // scores.
   thread_local std::vector<float> scores;
   scores.clear();
   float best = infinity, most_distance = 0;

@@ -1,12 +1,12 @@
-// The nearest centroids of points, found by products of 16-bit integers and settled in float32
-// where these leave a doubt. Exact: the answers are those of CentroidTable, bit for bit.
+// Nearest centroids by products of 16-bit integers; where these leave a doubt, float32 decides. The
+// answers are exactly those of CentroidTable, bit for bit.
 //
-// With y = x − m and c' = c − m, m the centroids' mean or another point near it, scores differ from
-// ‖c'‖² + p_c − 2 y·c' by what is the same for all centroids of a point. y and c' are rounded to
-// integers times a scale, ỹ = y − e, c̃ = c' − f. By Cauchy–Schwarz |y·c' − ỹ·c̃| ≤ ‖ỹ‖‖f‖ + ‖e‖‖c'‖;
-// the scales are so chosen that ‖ỹ‖ and ‖c̃‖ are below √2³¹ integers, which keeps the sums within 32
-// bits. Only centroids whose approximate score is within twice that error (and twice the rounding
-// error of the float32 score that is to be matched) of the least can be the nearest.
+// Let m be a point near the centroids (usually their mean), y = x − m and c' = c − m. The score
+// ‖c'‖² + p_c − 2 y·c' differs from ‖x − c‖² + p_c by the same amount for all centroids. y and c'
+// are rounded to integers times a scale: ỹ = y − e, c̃ = c' − f. By Cauchy–Schwarz,
+// |y·c' − ỹ·c̃| ≤ ‖ỹ‖‖f‖ + ‖e‖‖c'‖. The scales keep ‖ỹ‖ and ‖c̃‖ below √2³¹ integer steps, so that
+// sums fit 32 bits. Only centroids whose approximate score is within twice that error (plus twice
+// the rounding error of the float32 score to be matched) of the least score can be the nearest.
 #pragma once
 
 #include <span>
@@ -18,105 +18,109 @@
 
 namespace hardmoe::cpu {
 
-/// What is the same of a point in all screens of one middle.
+/// A point's properties that depend on the middle m only, so that later screens reuse them.
 struct Measure {
   float square;  ///< ‖z − m‖²
   float scale;   ///< of its integers; 0: not measured yet
 };
 
-/// A point to be looked at.
-struct Look {
-  int32_t row;          ///< of the matrix
-  uint32_t groups = 1;  ///< of centroids to compare it with, a bit each
+/// A point to be compared with some groups of centroids.
+struct Query {
+  int32_t row;          ///< in the matrix of points
+  uint32_t groups = 1;  ///< the groups to compare it with, one bit each
   Measure measure = {0, 0};
-  int32_t own = -1;        ///< a centroid whose score is known and that may win too; -1: none
-  float own_distance = 0;  ///< ‖z − c‖²
+  int32_t own = -1;        ///< a centroid known to be a candidate, with its distance; -1: none
+  float own_distance = 0;  ///< ‖z − c‖² to `own`
 };
 
-/// What was found of a few points.
+/// The candidates found for several points.
 struct Candidates {
-  std::vector<int32_t> last;  ///< the end of each one's centroids that may win, ascending
-  std::vector<uint16_t> centroid;
-  /// By point and group: not more than the score ‖z − c‖² + p_c of any centroid that was looked at
-  /// (as the own always is) but the only candidate, if there is one only; infinite without any.
+  std::vector<int32_t> last;       ///< for each point, the end of its candidates in `centroid`
+  std::vector<uint16_t> centroid;  ///< centroids that may win, ascending for each point
+  /// For each point and group: a lower bound of the scores ‖z − c‖² + p_c of the group's compared
+  /// centroids (`own` always counts as compared). A point's only candidate is left out. Infinity
+  /// where nothing was compared.
   std::vector<float> others;
 };
 
+/// Centroids and prices prepared for screening.
 class Screen {
  public:
   struct Options {
-    const CentroidGroups* groups = nullptr;  ///< that points may be compared with alone; null: one
-    std::span<const float> middle = {};      ///< m, any point about which the others lie; empty:
-                                             ///< the centroids' mean
+    const CentroidGroups* groups = nullptr;  ///< groups of centroids; null: all in one
+    std::span<const float> middle = {};      ///< m, D values; empty: the centroids' mean
     std::span<const float> slack = {};       ///< K, see find(); empty: zeros
   };
-  /// The centroids, prices (none: zeros) and slack must outlive this.
+  /// The centroids, prices (K, or empty: zeros) and slack must outlive the screen.
   Screen(MatrixView centroids, std::span<const float> prices, const IntegerLevel& level,
          const Options& options);
   Screen(MatrixView centroids, std::span<const float> prices, const IntegerLevel& level)
       : Screen(centroids, prices, level, Options()) {}
   std::span<const float> middle() const { return middle_; }
 
-  /// A good number of points to look at together.
+  /// Returns how many points to pass to find() at a time.
   int64_t block_rows() const;
   int64_t groups() const { return groups_.count(); }
   uint32_t all_groups() const { return static_cast<uint32_t>((uint64_t{1} << groups()) - 1); }
 
+  /// Measures a point (D values) relative to middle().
   Measure measure(const float* point) const;
 
-  /// Of the centroids looked at, every one whose priced score is not above the least that one has
-  /// with its slack, as CentroidTable makes scores; and perhaps some that are. `next`: the rows of
-  /// the next call, fetched meanwhile. With slack nothing is said of the others.
-  void find(MatrixView points, std::span<const Look> looks, Candidates& found,
+  /// For each query, finds every compared centroid whose score is at most the least (score + slack)
+  /// of the compared centroids, with scores as CentroidTable computes them; may include a few
+  /// others. Candidates::others is set only if the slack is empty. `next`: rows of the next call,
+  /// prefetched meanwhile.
+  void find(MatrixView points, std::span<const Query> queries, Candidates& found,
             MatrixView next = {}) const;
-  /// Of all points and centroids.
+  /// The same for all points and all centroids.
   void find(MatrixView points, Candidates& found, MatrixView next = {}) const;
 
-  /// By how much another score must exceed ‖z − c‖² + p_c to lose to it as CentroidTable makes
-  /// scores too; `distance`: ‖z − c‖² as squared_distance has it.
+  /// Returns the margin by which another score must exceed ‖z − c‖² + p_c so that it also loses in
+  /// CentroidTable's rounding. `distance`: ‖z − c‖² as Kernels::squared_distance returns it.
   float doubt(float distance) const;
 
-  /// Which of these CentroidTable::nearest would choose for the point.
+  /// Returns the candidate that CentroidTable::nearest would choose for the point.
   uint16_t choose(const float* point, std::span<const uint16_t> candidates) const;
 
   float price(size_t c) const { return prices_.empty() ? 0 : prices_[c]; }
 
  private:
-  /// Points as products read them.
+  /// Points laid out for products.
   struct Rows;
-  void quantize(MatrixView points, std::span<const Look> looks, Rows& rows) const;
-  void multiply(std::span<const Look> looks, MatrixView next, Rows& rows) const;
+  void quantize(MatrixView points, std::span<const Query> queries, Rows& rows) const;
+  void multiply(std::span<const Query> queries, MatrixView next, Rows& rows) const;
   struct Least;
   struct Scores;
-  Scores scores(const Look& look, const Measure& measure, const int32_t* products) const;
+  Scores scores(const Query& query, const Measure& measure, const int32_t* products) const;
   void add_nearest(const Scores& scores, Candidates& found, float* others) const;
   void add_within_slack(const Scores& scores, Candidates& found) const;
   void add_candidates(const Scores& scores, float limit, std::vector<uint16_t>& candidates) const;
-  /// Columns of a group, whole panels.
+  /// Returns the number of a group's columns, in whole panels.
   int64_t width(size_t group) const {
     return groups_.first_column[group + 1] - groups_.first_column[group];
   }
-  /// ‖y‖, not less.
+  /// Returns ‖y‖ rounded up.
   float norm_of(float square) const;
-  /// Rounding errors of ‖z − c‖² as squared_distance has it.
+  /// Returns a bound on the rounding error of ‖z − c‖² as squared_distance computes it.
   float distance_error(float distance) const;
-  /// Rounding errors of scores of a point whose distance from the middle is `norm`.
+  /// Returns a bound on the rounding error of a table score at distance `norm` from the middle.
   float table_error(float norm) const;
 
   MatrixView centroids_;
   std::span<const float> prices_, slack_;
   const IntegerLevel* level_;
-  int64_t depth_, padded_;  ///< even; columns in whole panels
+  int64_t depth_, padded_;  ///< D rounded up to even; columns rounded up to whole panels
   CentroidGroups groups_;
-  std::vector<uint32_t> group_of_;  ///< of each centroid
+  std::vector<uint32_t> group_of_;  ///< K: each centroid's group
   std::vector<float> middle_;       ///< m
   std::vector<int16_t> panels_;
-  std::vector<float> bias_;  ///< ‖c'‖² + p_c by column; infinite where there is no centroid
-  std::vector<float> high_bias_;   ///< with the slack; empty without any
-  std::vector<float> table_bias_;  ///< ‖c‖² + p_c as CentroidTable has it
+  std::vector<float> bias_;  ///< ‖c'‖² + p_c by column; infinity where there is no centroid
+  std::vector<float> high_bias_;   ///< bias_ plus slack; empty without slack
+  std::vector<float> table_bias_;  ///< ‖c‖² + p_c as CentroidTable computes it
   float scale_ = 1;                ///< of the centroids' integers
-  float most_norm_ = 0, most_error_ = 0, most_bias_ = 0;  ///< ‖c'‖, ‖f‖, a bias's magnitude
-  float middle_norm_ = 0, most_table_norm_ = 0, most_table_bias_ = 0;  ///< ‖m‖, ‖c‖, |‖c‖² + p_c|
+  // The largest ‖c'‖, ‖f‖ and magnitude of a bias; ‖m‖; the largest ‖c‖ and |‖c‖² + p_c|.
+  float most_norm_ = 0, most_error_ = 0, most_bias_ = 0;
+  float middle_norm_ = 0, most_table_norm_ = 0, most_table_bias_ = 0;
 };
 
 }  // namespace hardmoe::cpu

@@ -133,7 +133,7 @@ class ClusterCuda::CudaPass final : public Pass {
   PricedCentroids rule_;
 };
 
-std::unique_ptr<Pass> ClusterCuda::begin_pass(const PricedCentroids& rule, PassMemory*) {
+std::unique_ptr<Pass> ClusterCuda::begin_pass(const PricedCentroids& rule, PassCache*) {
   return std::make_unique<CudaPass>(*this, rule);
 }
 

@@ -31,7 +31,7 @@ class ClusterCuda final : public ClusterBackend {
   std::string describe() const override { return device_->describe(); }
   int64_t block_rows(int64_t cols) const override;
   std::unique_ptr<Points> load(MatrixView rows) override;
-  std::unique_ptr<Pass> begin_pass(const PricedCentroids& rule, PassMemory* memory) override;
+  std::unique_ptr<Pass> begin_pass(const PricedCentroids& rule, PassCache* cache) override;
   float mean_gap(const Points& points, const PricedCentroids& rule) override;
   void add_boundary(const Points& points, const PricedCentroids& rule, const PriceReach& reach,
                     std::unique_ptr<Boundary>& boundary) override;

@@ -1,4 +1,4 @@
-#include "cluster/cpu/pass_memory.h"
+#include "cluster/cpu/pass_cache.h"
 
 #include <algorithm>
 #include <cmath>
@@ -9,10 +9,10 @@
 namespace hardmoe::cpu {
 namespace {
 
-constexpr float rounding = 8 * 0x1p-24F;  // more than these few sums in float32 lose, as a share
-constexpr double up = 1 + 1e-6;           // to a float32 that is not less
+constexpr float rounding = 8 * 0x1p-24F;  // relative; more than these few float32 sums lose
+constexpr double up = 1 + 1e-6;           // rounds up to a float32 that is not less
 
-/// bounds[g] of roots[g]; returns how many are not above `score`.
+/// Computes bounds[g] from roots[g]; returns how many bounds are not above `score`.
 HARDMOE_VECTOR_KERNEL
 int64_t lower_bounds(const float* roots, const float* moved, const float* prices, int64_t count,
                      float score, float* bounds) {
@@ -27,7 +27,7 @@ int64_t lower_bounds(const float* roots, const float* moved, const float* prices
 
 HARDMOE_VECTOR_KERNEL
 void square_roots(const float* bounds, int64_t count, float least_price, float* roots) {
-  constexpr float largest = 1e36F;  // whose root's square is a float32 still
+  constexpr float largest = 1e36F;  // its root squared still fits float32
   for (int64_t g = 0; g < count; ++g) {
     const float bound = std::min(bounds[g], largest);
     const float above = bound - least_price - rounding * (std::abs(bound) + std::abs(least_price));
@@ -37,23 +37,23 @@ void square_roots(const float* bounds, int64_t count, float least_price, float* 
 
 }  // namespace
 
-CpuMemory::CpuMemory(int64_t points, int64_t most)
+CpuPassCache::CpuPassCache(int64_t points, int64_t most)
     : most_groups(most),
       measures(static_cast<size_t>(points)),
       roots(static_cast<size_t>(points * most)) {}
 
-int64_t CpuMemory::bytes(int64_t points, int64_t groups) {
+int64_t CpuPassCache::bytes(int64_t points, int64_t groups) {
   return points * (int64_t{sizeof(Measure)} + groups * int64_t{sizeof(float)});
 }
 
-int64_t CpuMemory::useful_groups(int64_t clusters) {
+int64_t CpuPassCache::useful_groups(int64_t clusters) {
   constexpr int64_t most = 32;
   if (integer_levels().empty()) return 0;
   const int64_t columns = integer_levels()[0].columns, panels = (clusters + columns - 1) / columns;
   return panels < 2 ? 0 : std::min(panels, most);
 }
 
-Drift::Drift(const CpuMemory& before, const PricedCentroids& now) {
+Drift::Drift(const CpuPassCache& before, const PricedCentroids& now) {
   const MatrixView from = matrix_view(before.centroids), to = now.centroids;
   const CentroidGroups& groups = before.groups;
   const double least_price =

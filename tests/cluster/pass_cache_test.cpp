@@ -1,6 +1,6 @@
 // What is remembered from pass to pass must never rule out a centroid that might win: bounds are
 // compared with scores in float64, and whole fits with fits that remember nothing.
-#include "cluster/cpu/pass_memory.h"
+#include "cluster/cpu/pass_cache.h"
 
 #include <gtest/gtest.h>
 
@@ -67,19 +67,19 @@ TEST(Drift, BoundsStayBelowTheScores) {
   constexpr int64_t points = 60, clusters = 50, depth = 12, group_count = 4;
   const Tensor rows = random_rows(points, depth, 3);
   for (const float price_size : {0.0F, 5.0F}) {
-    CpuMemory memory(points, group_count);
-    memory.centroids = random_rows(clusters, depth, 4);
+    CpuPassCache cache(points, group_count);
+    cache.centroids = random_rows(clusters, depth, 4);
     Random random(5, RandomUse::test);
-    for (int64_t c = 0; c < clusters; ++c) memory.prices.push_back(price_size * random.normal());
-    memory.groups = near_groups(matrix_view(memory.centroids), 16, group_count);
-    ASSERT_EQ(memory.groups.count(), group_count);
+    for (int64_t c = 0; c < clusters; ++c) cache.prices.push_back(price_size * random.normal());
+    cache.groups = near_groups(matrix_view(cache.centroids), 16, group_count);
+    ASSERT_EQ(cache.groups.count(), group_count);
     const auto true_bounds = [&](int64_t point, const Tensor& centroids,
                                  const std::vector<float>& prices) {
       std::vector<double> bounds(group_count, INFINITY);
       for (size_t g = 0; g < group_count; ++g) {
-        const auto end = std::min<int64_t>(memory.groups.first_column[g + 1], clusters);
-        for (int64_t i = memory.groups.first_column[g]; i < end; ++i) {
-          const uint16_t c = memory.groups.order[static_cast<size_t>(i)];
+        const auto end = std::min<int64_t>(cache.groups.first_column[g + 1], clusters);
+        for (int64_t i = cache.groups.first_column[g]; i < end; ++i) {
+          const uint16_t c = cache.groups.order[static_cast<size_t>(i)];
           bounds[g] =
               std::min(bounds[g], score(matrix_view(rows).row(point), matrix_view(centroids).row(c),
                                         depth, double{prices[c]}));
@@ -91,20 +91,20 @@ TEST(Drift, BoundsStayBelowTheScores) {
       return *std::min_element(prices.begin(), prices.end());
     };
     for (int64_t p = 0; p < points; ++p) {
-      const auto bounds = true_bounds(p, memory.centroids, memory.prices);
+      const auto bounds = true_bounds(p, cache.centroids, cache.prices);
       const std::vector<float> rounded(bounds.begin(), bounds.end());
-      bound_roots(rounded.data(), group_count, least(memory.prices),
-                  memory.roots.data() + p * group_count);
+      bound_roots(rounded.data(), group_count, least(cache.prices),
+                  cache.roots.data() + p * group_count);
     }
     double slack = 0;  // of the bounds, in all
     for (int pass = 0; pass < 4; ++pass) {
-      Tensor centroids = memory.centroids.clone();
-      std::vector<float> prices = memory.prices;
+      Tensor centroids = cache.centroids.clone();
+      std::vector<float> prices = cache.prices;
       for (float& value : centroids.as<float>()) value += 0.05F * random.normal();
       for (float& price : prices) price += 0.1F * price_size * random.normal();
-      const Drift drift(memory, {matrix_view(centroids), prices});
+      const Drift drift(cache, {matrix_view(centroids), prices});
       for (int64_t p = 0; p < points; ++p) {
-        float* roots = memory.roots.data() + p * group_count;
+        float* roots = cache.roots.data() + p * group_count;
         const auto expected = true_bounds(p, centroids, prices);
         const auto middle = static_cast<float>(expected[1]);
         std::vector<float> bounds(group_count);
@@ -116,8 +116,8 @@ TEST(Drift, BoundsStayBelowTheScores) {
         }
         bound_roots(bounds.data(), group_count, least(prices), roots);
       }
-      memory.centroids = std::move(centroids);
-      memory.prices = std::move(prices);
+      cache.centroids = std::move(centroids);
+      cache.prices = std::move(prices);
     }
     EXPECT_LT(slack / (4 * points * group_count), price_size + 8) << "bounds that rule nothing out";
   }
@@ -136,7 +136,7 @@ TEST(Drift, BoundsThatAreNoNumbersRuleNothingOut) {
 }
 
 /// Whole fits, of heaps with many points between them and of whole numbers with many equal scores.
-TEST(PassMemory, ChangesNoResult) {
+TEST(PassCache, ChangesNoResult) {
   for (const bool whole : {false, true}) {
     Tensor points = random_rows(6000, 12, 7);
     const Tensor heaps = random_rows(40, 12, 8, 2);
