@@ -18,14 +18,15 @@ constexpr const char* make_again = "make the dataset again with moe-ingest";
 
 int64_t entries(const MappedNpy& array) { return array.shape().at(0); }
 
-/// A mapped column of numbers of type T. Throws Error naming the file for any other array.
+/// Maps a column of numbers of type T. Throws Error naming the file if the array is of another
+/// type.
 template <class T>
 MappedNpy open_column(const fs::path& file) {
   require_file(file, "the dataset is incomplete; make it again with moe-ingest");
   MappedNpy column(file);
   static_cast<void>(column.as<T>());
   if (column.shape().size() != 1) {
-    fail("{}: of shape {}, expected one dimension", file.string(), to_string(column.shape()));
+    fail("{}: has shape {}, expected one dimension", file.string(), to_string(column.shape()));
   }
   return column;
 }
@@ -36,8 +37,8 @@ void expect_entries(const MappedNpy& column, int64_t expected, const fs::path& f
        entries(column), expected);
 }
 
-/// The ends of the pointers agree with the ids they point into; what is between is checked when
-/// used.
+/// Throws Error unless the pointers begin and end where the ids do; those between are checked when
+/// they are used.
 void check_pointers(const MappedNpy& ptr, const MappedNpy& ids, const fs::path& file) {
   const auto pointers = ptr.as<int64_t>();
   if (pointers.front() != 0 || pointers.back() != entries(ids)) {
@@ -46,7 +47,7 @@ void check_pointers(const MappedNpy& ptr, const MappedNpy& ids, const fs::path& 
   }
 }
 
-/// What dataset.json says of a split's files.
+/// Returns what dataset.json records of a split's files.
 std::vector<RecordedFile> recorded_index(const fs::path& folder, const Json& split,
                                          const std::string& where) {
   const Json crcs = split.value("crc32c", Json::object());
@@ -115,7 +116,7 @@ Vocabulary load_vocabulary(const fs::path& file) {
   return vocabulary;
 }
 
-/// keys.txt, looked through once anyone asks.
+/// The lines of keys.txt, found when first needed.
 struct Split::Keys {
   fs::path path;
   std::once_flag once;
@@ -175,7 +176,7 @@ int64_t Split::size() const { return entries(shard_); }
 std::span<const int32_t> Split::row(const MappedNpy& ptr, const MappedNpy& ids,
                                     int64_t item) const {
   if (item < 0 || item >= size()) {
-    fail("{}: image {} was asked for, there are {}", folder_.string(), item, size());
+    fail("{}: asked for image {}, but there are {}", folder_.string(), item, size());
   }
   const auto pointers = ptr.as<int64_t>();
   const int64_t begin = pointers[static_cast<size_t>(item)];
@@ -198,13 +199,13 @@ std::span<const int32_t> Split::row(const MappedNpy& ptr, const MappedNpy& ids,
 std::span<const int32_t> Split::tags(int64_t item) const { return row(tag_ptr_, tag_ids_, item); }
 
 std::span<const int32_t> Split::truth(int64_t item) const {
-  if (!has_truth()) fail_usage("{}: the split has no truth labels", folder_.string());
+  if (!has_truth()) fail_usage("{}: the split has no ground truth", folder_.string());
   return row(*truth_ptr_, *truth_ids_, item);
 }
 
 size_t Split::shard_of(int64_t item) const {
   if (item < 0 || item >= size()) {
-    fail("{}: image {} was asked for, there are {}", folder_.string(), item, size());
+    fail("{}: asked for image {}, but there are {}", folder_.string(), item, size());
   }
   const size_t shard = shard_.as<uint16_t>()[static_cast<size_t>(item)];
   if (shard >= shards_->size()) {
@@ -222,7 +223,8 @@ std::span<const std::byte> Split::image(int64_t item) const {
   const auto bytes = (*shards_)[shard].file.bytes();
   if (bytes.empty()) {
     fail(
-        "{}: is not here, and image {} of {} is in it; copy it from where the dataset was laid out",
+        "{}: this shard is not on this machine, but holds image {} of {}; copy it from where the "
+        "dataset was laid out",
         (*shards_)[shard].path.string(), item, folder_.string());
   }
   if (offset < 0 || length < 0 || static_cast<size_t>(offset) > bytes.size() ||
@@ -235,7 +237,7 @@ std::span<const std::byte> Split::image(int64_t item) const {
 
 std::string Split::key(int64_t item) const {
   if (item < 0 || item >= size()) {
-    fail("{}: image {} was asked for, there are {}", folder_.string(), item, size());
+    fail("{}: asked for image {}, but there are {}", folder_.string(), item, size());
   }
   return keys_->line(item);
 }
@@ -255,8 +257,7 @@ Dataset Dataset::open(const fs::path& folder, DatasetRecords records) {
   if (const fs::path stage = folder / "stage.json"; !fs::exists(file) && fs::exists(stage)) {
     const auto command = read_json(stage).value("command", "");
     if (command == "moe-ingest" || command == "moe-partition --write-shards") {
-      fail_usage("{}: not finished; run the same {} again to go on with it", folder.string(),
-                 command);
+      fail_usage("{}: not finished; run the same {} again to continue", folder.string(), command);
     }
   }
   require_file(
@@ -282,7 +283,7 @@ Dataset Dataset::open(const fs::path& folder, DatasetRecords records) {
   auto shards = std::make_shared<std::vector<Shard>>();
   for (const Json& entry : json_get<std::vector<Json>>(record, "shards", where)) {
     const fs::path path =
-        folder / json_get<std::string>(entry, "path", where);  // absolute stays so
+        folder / json_get<std::string>(entry, "path", where);  // an absolute path stays so
     if (laid_out && !fs::exists(path)) {                       // another part's, on another machine
       shards->push_back({path, MappedFile()});
       continue;
@@ -292,8 +293,10 @@ Dataset Dataset::open(const fs::path& folder, DatasetRecords records) {
     const auto expected = json_get<uint64_t>(entry, "bytes", where);
     const size_t found = shards->back().file.bytes().size();
     if (found != expected) {
-      fail("{}: has {} bytes, {} when {} was made from it; make the dataset again with moe-ingest",
-           path.string(), found, expected, folder.string());
+      fail(
+          "{}: has {} bytes, but had {} when {} was made from it; make the dataset again with "
+          "moe-ingest",
+          path.string(), found, expected, folder.string());
     }
   }
   if (compared && record.contains("vocabulary_sha256")) {

@@ -35,22 +35,22 @@ struct Vocabulary {
   int64_t size() const { return static_cast<int64_t>(tags.size()); }
 };
 
-/// tags.tsv: a heading, then a line a tag: id, tag, count.
+/// Writes tags.tsv: a heading, then one line for each tag: id, tag, count.
 void save_vocabulary(const std::filesystem::path& file, const Vocabulary& vocabulary);
-/// The tags.tsv that a path stands for: the file itself, or a dataset's or model's. Throws
-/// Error(usage) where there is none, Error where it is not as its stage recorded it.
+/// Returns the path of tags.tsv, given that file or the folder of a dataset or model. Throws
+/// Error(usage) if there is none, Error if it differs from what its stage recorded.
 std::filesystem::path vocabulary_file(const std::filesystem::path& dataset_or_file);
-/// Throws Error naming the line that is not so.
+/// Reads tags.tsv. Throws Error naming the line that is malformed.
 Vocabulary load_vocabulary(const std::filesystem::path& file);
 
-/// A mapped tar; empty if it is not on this machine.
+/// A mapped tar; empty if the file is not on this machine.
 struct Shard {
   std::filesystem::path path;
   MappedFile file;
 };
 
-/// One split ("train", "val") of a dataset; item numbers run from 0 to size()-1. What is asked of a
-/// damaged index throws Error naming its file.
+/// One split ("train", "val") of a dataset. Item numbers run from 0 to size()-1. Functions that
+/// find the index damaged throw Error naming its file.
 class Split {
  public:
   Split(std::filesystem::path folder, std::string name,
@@ -59,21 +59,24 @@ class Split {
 
   const std::string& name() const { return name_; }
   int64_t size() const;
-  /// Throws Error naming a file of the index that is not as dataset.json recorded it. Who goes over
-  /// the split's images asks this first; it is looked at once. Shards are for verify_dataset().
+  /// Throws Error naming an index file that differs from what dataset.json recorded. Call it before
+  /// going over the split's images; files are compared once. Shards are compared by
+  /// verify_dataset().
   void require_index() const;
+  /// Returns the tag ids of an image, ascending.
   std::span<const int32_t> tags(int64_t item) const;
-  /// Whether the images also carry clean labels to evaluate against.
+  /// Returns whether the images also have ground truth, clean labels to evaluate against.
   bool has_truth() const { return truth_ids_.has_value(); }
-  /// Empty where an image's truth is unknown. Throws Error(usage) unless has_truth().
+  /// Returns the ids of an image's ground truth, empty if unknown. Throws Error(usage) unless
+  /// has_truth().
   std::span<const int32_t> truth(int64_t item) const;
-  /// The encoded image (JPEG, PNG, WebP), inside its mapped shard.
+  /// Returns the encoded image (JPEG, PNG, WebP) inside its mapped shard.
   std::span<const std::byte> image(int64_t item) const;
-  /// Which of shards() that is.
+  /// Returns the index in shards() of the image's shard.
   size_t shard_of(int64_t item) const;
   const std::vector<Shard>& shards() const { return *shards_; }
   std::string key(int64_t item) const;
-  /// "SHARD.tar: KEY", for messages about an image.
+  /// Returns "SHARD.tar: KEY", for messages about an image.
   std::string where(int64_t item) const;
 
  private:
@@ -91,27 +94,30 @@ class Split {
   std::shared_ptr<Index> index_;
 };
 
+/// Whether opening a dataset compares its files with their recorded checksums.
 enum class DatasetRecords {
   compared,
-  unread,  ///< for verify_dataset(), which tells all that is wrong
+  unread,  ///< for verify_dataset(), which reports every fault instead of throwing
 };
 
+/// An opened dataset: vocabulary and splits.
 class Dataset {
  public:
-  /// Throws Error naming the file if anything is missing, truncated, or inconsistent, if a shard no
-  /// longer has the recorded size, or dataset.json or tags.tsv is not as recorded. A dataset laid
-  /// out by parts (data/part_shards.h) may lack shards; asking for an image of such a one throws.
+  /// Opens a dataset. Throws Error naming the file if anything is missing, truncated or
+  /// inconsistent, if a shard's size has changed, or if dataset.json or tags.tsv differ from what
+  /// was recorded. A dataset laid out by parts (data/part_shards.h) may lack shards; only asking
+  /// for an image in a missing one throws.
   static Dataset open(const std::filesystem::path& folder,
                       DatasetRecords records = DatasetRecords::compared);
 
   const std::filesystem::path& folder() const { return folder_; }
   const Vocabulary& vocabulary() const { return vocabulary_; }
-  /// Throws Error(usage) naming the splits there are.
+  /// Returns a split. Throws Error(usage) naming the existing splits.
   const Split& split(const std::string& name) const;
   std::vector<std::string> split_names() const;
   bool has_split(const std::string& name) const { return splits_.contains(name); }
-  /// SHA-256 of dataset.json, which holds the checksums of the shards and the index; of a dataset
-  /// that was only laid out anew, that of the one it was made from.
+  /// Returns the SHA-256 of dataset.json, which holds the checksums of shards and index. A dataset
+  /// that was only laid out anew keeps the fingerprint of the one it was made from.
   const std::string& fingerprint() const { return fingerprint_; }
 
  private:

@@ -11,8 +11,8 @@ FeatureSource::FeatureSource(const Tensor& features, const Split& split, int64_t
                              uint64_t seed, std::vector<int64_t> items)
     : features_(features), split_(split), batch_(batch), seed_(seed), items_(std::move(items)) {
   if (features.size(0) != split.size()) {
-    fail("{} features for the {} images of split '{}'", features.size(0), split.size(),
-         split.name());
+    fail("found {} features, expected one for each of the {} images of split '{}'",
+         features.size(0), split.size(), split.name());
   }
   if (this->items() < batch) {
     fail_usage("batch: {} images are fewer than one batch of {}; use a smaller batch",

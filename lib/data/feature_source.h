@@ -1,4 +1,5 @@
-// Shuffled minibatches of stored features with the tags of their images: what a decoder trains on.
+// Shuffled minibatches of stored features with their images' tags, on which a decoder is trained.
+// Not for images: see data/loader.h.
 #pragma once
 
 #include "data/dataset.h"
@@ -6,10 +7,11 @@
 
 namespace hardmoe {
 
+/// Batches of features (N×D) of a split's images.
 class FeatureSource final : public BatchSource {
  public:
-  /// features: float32 N×D, row i the feature of image i of `split`; both must outlive the source.
-  /// `items`: the images to visit, perhaps some of them several times; empty: all once. Throws
+  /// `features`: float32 N×D, row i is the feature of image i of `split`. Both must outlive the
+  /// source. `items`: the images to visit, possibly with repetitions; empty: each once. Throws
   /// Error(usage) if there are fewer than `batch`.
   FeatureSource(const Tensor& features, const Split& split, int64_t batch, uint64_t seed,
                 std::vector<int64_t> items = {});

@@ -1,4 +1,4 @@
-// Decoded images kept from epoch to epoch. For the loader.
+// Decoded images kept from epoch to epoch, for the loader.
 #pragma once
 
 #include <atomic>
@@ -9,25 +9,25 @@
 
 namespace hardmoe {
 
-/// One place an image, filled by whoever comes first, up to a budget in bytes. For many threads,
-/// without locks.
+/// Room for a number of images, filled by whichever thread comes first, up to a limit in bytes.
+/// Safe to use from many threads; takes no locks.
 class ImageCache {
  public:
-  ImageCache(int64_t places, int64_t budget)
-      : images_(static_cast<size_t>(budget > 0 ? places : 0)),
+  ImageCache(int64_t images, int64_t budget)
+      : images_(static_cast<size_t>(budget > 0 ? images : 0)),
         states_(images_.size()),
         budget_(budget) {}
 
-  /// Null where the image is not (yet) kept.
-  const StoredImage* find(int64_t place) const {
-    const auto at = static_cast<size_t>(place);
+  /// Returns the image, or null if it is not (yet) kept.
+  const StoredImage* find(int64_t index) const {
+    const auto at = static_cast<size_t>(index);
     if (at >= images_.size()) return nullptr;
     return states_[at].load(std::memory_order_acquire) == State::ready ? &images_[at] : nullptr;
   }
 
-  /// Whether the caller may put `bytes` at this place; then nobody else may.
-  bool reserve(int64_t place, int64_t bytes) {
-    const auto at = static_cast<size_t>(place);
+  /// Returns whether the caller may put() an image of `bytes` there; no other thread may then.
+  bool reserve(int64_t index, int64_t bytes) {
+    const auto at = static_cast<size_t>(index);
     if (at >= images_.size() || used_.load(std::memory_order_relaxed) + bytes > budget_) {
       return false;
     }
@@ -39,9 +39,9 @@ class ImageCache {
     return false;
   }
 
-  /// Only after reserve().
-  const StoredImage& put(int64_t place, StoredImage image) {
-    const auto at = static_cast<size_t>(place);
+  /// Stores an image and returns it. Call only after reserve() returned true.
+  const StoredImage& put(int64_t index, StoredImage image) {
+    const auto at = static_cast<size_t>(index);
     images_[at] = std::move(image);
     states_[at].store(State::ready, std::memory_order_release);
     return images_[at];

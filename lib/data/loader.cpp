@@ -19,11 +19,12 @@ namespace {
 
 constexpr int64_t page = 4096;
 
-/// An image's stream of draws: a function of (epoch, image, which of its copies in the list).
+/// Returns the number of an image's random stream: a function of (epoch, image, number of the
+/// copy).
 uint64_t stream_of(int64_t epoch, int64_t item, int64_t copy) {
   uint64_t stream = 0;
   for (const int64_t part :
-       {epoch, item, copy}) {  // SplitMix64 (Steele et al. 2014) of each in turn
+       {epoch, item, copy}) {  // SplitMix64 (Steele et al. 2014) over all three
     stream += static_cast<uint64_t>(part) + 0x9E3779B97F4A7C15;
     stream = (stream ^ stream >> 30) * 0xBF58476D1CE4E5B9;
     stream = (stream ^ stream >> 27) * 0x94D049BB133111EB;
@@ -32,30 +33,31 @@ uint64_t stream_of(int64_t epoch, int64_t item, int64_t copy) {
   return stream;
 }
 
-/// Waits until the value is `wanted`; whoever stores that must notify.
+/// Waits until `value` is `wanted`. The thread that stores it must notify.
 template <class T>
 void wait_for(const std::atomic<T>& value, T wanted) {
   for (T seen = value.load(); seen != wanted; seen = value.load()) value.wait(seen);
 }
 
-/// Touches the bytes, so that waiting for the disk is not mistaken for decoding.
+/// Touches the bytes, so that waiting for the disk is not counted as decoding.
 void read_in(std::span<const std::byte> bytes) {
   for (size_t at = 0; at < bytes.size(); at += page) {
     static_cast<void>(*static_cast<const volatile std::byte*>(&bytes[at]));
   }
 }
 
-/// A batch being prepared or handed out. Slots go round, so that their memory is taken once.
-struct Slot {
+/// A batch that is prepared or was handed out. Buffers are reused in a ring.
+struct BatchBuffer {
   Batch batch;
   std::atomic<int64_t> missing{0};  ///< images still to be written
   std::atomic<int64_t> ready{-1};   ///< number of the batch that is complete
   std::mutex failing;
-  int64_t failed = std::numeric_limits<int64_t>::max();  ///< position of the first that failed
+  int64_t failed =
+      std::numeric_limits<int64_t>::max();  ///< position of the first image that failed
   std::exception_ptr error;
 };
 
-/// One thread's, written by it alone.
+/// One thread's times, written by that thread only.
 struct alignas(64) Times {
   std::atomic<int64_t> images{0};
   std::atomic<double> read{0}, decode{0}, resize{0}, assemble{0};
@@ -68,33 +70,33 @@ void add(std::atomic<T>& sum, T value) {
 
 }  // namespace
 
-// Threads claim runs of images off one counter, and sleep where it has reached the end of the
-// batches that have a slot; there is no lock. An image's place in its batch is its position in the
-// epoch's order, so that it does not matter who made it or when.
+// Threads claim runs of images from one counter, without a lock, and sleep when it reaches the end
+// of the batches that have a buffer. An image's row in its batch follows from its position in the
+// epoch's order, so it does not matter which thread made it, or when.
 struct Loader::State {
   const Split& split;
   const LoaderOptions options;
-  const std::vector<int64_t> items;  ///< empty: all of the split's
+  const std::vector<int64_t> items;  ///< empty: all images of the split
   const int64_t count;
-  /// Where an image is listed more than once: which of its copies an entry of `items` is, and the
-  /// position of the first. Both empty where there are no copies.
+  /// For items that are listed more than once: the number of the copy, and the position of the
+  /// first copy. Both empty if there are no copies.
   std::vector<int64_t> copies, firsts;
-  ImageCache cache;  ///< by position in `items`, of the first copy
+  ImageCache cache;  ///< by the position of the first copy in `items`
 
-  const int64_t slot_count;
-  const std::unique_ptr<Slot[]> slots;  ///< batch number n is in slot n mod slot_count
-  std::vector<int64_t> order;  ///< positions, as this epoch visits them; empty: as they are
+  const int64_t buffer_count;
+  const std::unique_ptr<BatchBuffer[]> buffers;  ///< batch n is in buffer n mod buffer_count
+  std::vector<int64_t> order;  ///< positions in the order of this epoch; empty: ascending
   int64_t epoch = 0;
-  int64_t end = 0;        ///< batches, of this epoch
-  int64_t delivered = 0;  ///< number of the batch that next() gives next
-  int64_t opened = 0;     ///< batches before this one have, or had, a slot
+  int64_t end = 0;        ///< batches of this epoch
+  int64_t delivered = 0;  ///< number of the batch that next() returns next
+  int64_t opened = 0;     ///< batches before this one have, or had, a buffer
   double waited = 0;
 
   std::atomic<int64_t> claimed{0};    ///< images before this one have been claimed
-  std::atomic<int64_t> claimable{0};  ///< images before this one may be
-  std::atomic<int> busy{0};           ///< threads that look for work, or do it
-  std::atomic<int> changes{0};        ///< counts what sleeping threads must look at
-  std::atomic<bool> dropped{false};   ///< what is being prepared is not wanted any more
+  std::atomic<int64_t> claimable{0};  ///< images before this one may be claimed
+  std::atomic<int> busy{0};           ///< threads that look for work or do it
+  std::atomic<int> changes{0};        ///< counts events that sleeping threads must see
+  std::atomic<bool> dropped{false};   ///< what is being prepared is no longer wanted
   std::atomic<bool> stopping{false};
   const std::unique_ptr<Times[]> times;
   std::vector<std::thread> workers;
@@ -105,13 +107,13 @@ struct Loader::State {
         items(std::move(list)),
         count(items.empty() ? split.size() : static_cast<int64_t>(items.size())),
         cache(count, budget()),
-        slot_count(3 + o.threads * run_length() / o.batch),
-        slots(std::make_unique<Slot[]>(static_cast<size_t>(slot_count))),
+        buffer_count(3 + o.threads * run_length() / o.batch),
+        buffers(std::make_unique<BatchBuffer[]>(static_cast<size_t>(buffer_count))),
         times(std::make_unique<Times[]>(static_cast<size_t>(o.threads))) {
     check_items();
     count_copies();
-    for (int64_t i = 0; i < slot_count; ++i) {
-      slots[static_cast<size_t>(i)].batch.input =
+    for (int64_t i = 0; i < buffer_count; ++i) {
+      buffers[static_cast<size_t>(i)].batch.input =
           Tensor(DType::u8, {options.batch, options.image_size, options.image_size, 3});
     }
     for (int i = 0; i < options.threads; ++i) {
@@ -126,7 +128,8 @@ struct Loader::State {
     for (auto& worker : workers) worker.join();
   }
 
-  /// Of many more images than the cache can hold, the few it could would not be worth their places.
+  /// Returns the cache's limit: 0 if only few of the images would fit, as these would not be worth
+  /// it.
   int64_t budget() const {
     const int64_t all = count * 3 * options.image_size * options.image_size;
     return all / 8 <= options.cache_bytes ? options.cache_bytes : 0;
@@ -135,7 +138,7 @@ struct Loader::State {
   void check_items() const {
     for (const int64_t item : items) {
       if (item < 0 || item >= split.size()) {
-        fail("loading split '{}': image {} was asked for, there are {}", split.name(), item,
+        fail("loading split '{}': asked for image {}, but there are {}", split.name(), item,
              split.size());
       }
     }
@@ -143,7 +146,7 @@ struct Loader::State {
 
   void count_copies() {
     const auto repeat = std::adjacent_find(items.begin(), items.end(), std::greater_equal<>());
-    if (repeat == items.end()) return;  // ascending: the usual case, without copies
+    if (repeat == items.end()) return;  // ascending, as usual: no copies
     struct Seen {
       int64_t first, count;
     };
@@ -160,16 +163,19 @@ struct Loader::State {
     return options.training ? count / options.batch : (count + options.batch - 1) / options.batch;
   }
 
-  /// Images claimed at once: few enough to share out a batch, enough to be worth the claim.
+  /// Returns how many images are claimed at once: few enough to share a batch among threads, enough
+  /// to be worth the claim.
   int64_t run_length() const {
     return std::clamp<int64_t>(options.batch / (4 * options.threads), 1, 16);
   }
 
-  Slot& slot_of(int64_t batch) const { return slots[static_cast<size_t>(batch % slot_count)]; }
+  BatchBuffer& buffer_of(int64_t batch) const {
+    return buffers[static_cast<size_t>(batch % buffer_count)];
+  }
 
   int64_t first_of(int64_t batch) const { return std::min(batch * options.batch, count); }
 
-  /// Where in the list the epoch's image number `at` stands, and which one that is.
+  /// Returns the position in `items` of the epoch's image number `at`.
   int64_t position_of(int64_t at) const {
     return order.empty() ? at : order[static_cast<size_t>(at)];
   }
@@ -177,21 +183,21 @@ struct Loader::State {
     return items.empty() ? position : items[static_cast<size_t>(position)];
   }
 
-  /// Batches up to `last` may be prepared: their slots are free.
+  /// Allows batches before `last` to be prepared; their buffers must be free.
   void open(int64_t last) {
     for (last = std::min(last, end); opened < last; ++opened) {
-      Slot& slot = slot_of(opened);
-      slot.batch.size = first_of(opened + 1) - first_of(opened);
-      slot.error = nullptr;
-      slot.failed = std::numeric_limits<int64_t>::max();
-      slot.ready = -1;
-      slot.missing = slot.batch.size;
+      BatchBuffer& buffer = buffer_of(opened);
+      buffer.batch.size = first_of(opened + 1) - first_of(opened);
+      buffer.error = nullptr;
+      buffer.failed = std::numeric_limits<int64_t>::max();
+      buffer.ready = -1;
+      buffer.missing = buffer.batch.size;
     }
     claimable = first_of(opened);
     wake();
   }
 
-  /// Nothing more may be claimed, and what is being prepared is given up.
+  /// Stops all claims and waits until threads have given up what they are preparing.
   void drop() {
     dropped = true;
     claimable = 0;
@@ -226,43 +232,43 @@ struct Loader::State {
       const int64_t batch = begin / options.batch;
       const int64_t last = std::min({begin + run_length(), first_of(batch + 1), limit});
       if (!claimed.compare_exchange_weak(begin, last)) continue;
-      Slot& slot = slot_of(batch);
+      BatchBuffer& buffer = buffer_of(batch);
       for (int64_t at = begin; at < last; ++at) {
         if (dropped) return;
         try {
           write_image(maker, at, spent);
         } catch (...) {
-          const std::lock_guard lock(slot.failing);
-          if (at < slot.failed) {
-            slot.failed = at;
-            slot.error = std::current_exception();
+          const std::lock_guard lock(buffer.failing);
+          if (at < buffer.failed) {
+            buffer.failed = at;
+            buffer.error = std::current_exception();
           }
         }
       }
-      if (slot.missing.fetch_sub(last - begin) == last - begin) {
-        finish(slot, batch, spent);
-        slot.ready = batch;
-        slot.ready.notify_all();
+      if (buffer.missing.fetch_sub(last - begin) == last - begin) {
+        finish(buffer, batch, spent);
+        buffer.ready = batch;
+        buffer.ready.notify_all();
       }
       begin = claimed;
     }
   }
 
-  int64_t place_of(int64_t position) const {
+  int64_t cache_index_of(int64_t position) const {
     return firsts.empty() ? position : firsts[static_cast<size_t>(position)];
   }
 
   void write_image(ViewMaker& maker, int64_t at, Times& spent) {
     const int64_t position = position_of(at);
     const int64_t item = item_at(position);
-    const int64_t place = place_of(position);
+    const int64_t cache_index = cache_index_of(position);
     const int64_t copy = copies.empty() ? 0 : copies[static_cast<size_t>(position)];
     const Random random(options.seed, RandomUse::augment, stream_of(epoch, item, copy));
     const int64_t row = at % options.batch * 3 * options.image_size * options.image_size;
-    uint8_t* out = slot_of(at / options.batch).batch.input.as<uint8_t>().data() + row;
+    uint8_t* out = buffer_of(at / options.batch).batch.input.as<uint8_t>().data() + row;
     const double decoded = maker.decode_seconds();
     const double resized = maker.resize_seconds();
-    if (const StoredImage* kept = cache.find(place)) {
+    if (const StoredImage* kept = cache.find(cache_index)) {
       maker.write(*kept, random, out);
     } else {
       const double begin = now_seconds();
@@ -272,8 +278,8 @@ struct Loader::State {
       try {
         maker.open(bytes);
         const int64_t size = maker.kept_bytes();
-        if (size > 0 && cache.reserve(place, size)) {
-          maker.write(cache.put(place, maker.decode_kept()), random, out);
+        if (size > 0 && cache.reserve(cache_index, size)) {
+          maker.write(cache.put(cache_index, maker.decode_kept()), random, out);
         } else {
           maker.write(random, out);
         }
@@ -286,10 +292,10 @@ struct Loader::State {
     add(spent.images, int64_t{1});
   }
 
-  /// Tags, and black images where the last batch is not full.
-  void finish(Slot& slot, int64_t number, Times& spent) const {
+  /// Adds the tags, and blackens the rows that a partial batch does not fill.
+  void finish(BatchBuffer& buffer, int64_t number, Times& spent) const {
     const double begin = now_seconds();
-    Batch& batch = slot.batch;
+    Batch& batch = buffer.batch;
     batch.tag_ptr.assign(1, 0);
     batch.tag_ids.clear();
     try {
@@ -299,7 +305,7 @@ struct Loader::State {
         batch.tag_ptr.push_back(static_cast<int32_t>(batch.tag_ids.size()));
       }
     } catch (...) {
-      if (slot.error == nullptr) slot.error = std::current_exception();
+      if (buffer.error == nullptr) buffer.error = std::current_exception();
     }
     const auto pixels = batch.input.as<uint8_t>();
     const auto used = static_cast<size_t>(batch.size * 3 * options.image_size * options.image_size);
@@ -351,27 +357,27 @@ void Loader::start(int64_t epoch, int64_t first_batch) {
   s.end = batches;
   s.delivered = s.opened = first_batch;
   s.claimed = s.first_of(first_batch);
-  s.open(first_batch + s.slot_count);
+  s.open(first_batch + s.buffer_count);
 }
 
 const Batch* Loader::next() {
   State& s = *state_;
   if (s.delivered >= s.end) return nullptr;
-  // The slot handed out last is free now.
-  if (s.opened < s.end && s.opened == s.delivered - 1 + s.slot_count) s.open(s.opened + 1);
-  Slot& slot = s.slot_of(s.delivered);
-  if (slot.ready != s.delivered) {
+  // The buffer handed out last is free now.
+  if (s.opened < s.end && s.opened == s.delivered - 1 + s.buffer_count) s.open(s.opened + 1);
+  BatchBuffer& buffer = s.buffer_of(s.delivered);
+  if (buffer.ready != s.delivered) {
     const double begin = now_seconds();
-    wait_for(slot.ready, s.delivered);
+    wait_for(buffer.ready, s.delivered);
     s.waited += now_seconds() - begin;
   }
   ++s.delivered;
-  if (slot.error != nullptr) {
-    const std::exception_ptr error = slot.error;
+  if (buffer.error != nullptr) {
+    const std::exception_ptr error = buffer.error;
     s.drop();  // the epoch cannot go on
     std::rethrow_exception(error);
   }
-  return &slot.batch;
+  return &buffer.batch;
 }
 
 double Loader::waited_seconds() const { return state_->waited; }

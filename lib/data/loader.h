@@ -1,6 +1,6 @@
-// Minibatches of decoded, augmented images, prepared ahead by background threads. The contents are
-// a pure function of (items, options, epoch, position): threads, cache and resumption do not change
-// them.
+// Minibatches of decoded, augmented images, prepared ahead by background threads. Their contents
+// depend only on items, options, epoch and position, not on threads, cache or resumption. Not for
+// stored features: see data/feature_source.h.
 #pragma once
 
 #include <cstdint>
@@ -13,40 +13,44 @@
 
 namespace hardmoe {
 
+/// Settings of a loader.
 struct LoaderOptions {
   int64_t batch = 128;
   int image_size = 224;
-  bool training = true;  ///< shuffle, augment, drop the last partial batch; else in order, centred
+  /// Shuffle, augment, drop the last partial batch; false: in order, centred crops.
+  bool training = true;
   AugmentConfig augment;
   uint64_t seed = 1;
   int threads = 2;
-  /// Decoded images are kept in memory up to this; none if only a few of them would fit.
+  /// Limit on decoded images kept in memory. None are kept if only a few would fit.
   int64_t cache_bytes = int64_t{1} << 30;
 };
 
-/// Where the threads' time went since construction, seconds summed over the threads.
+/// Where the threads' time went since the loader was made, in seconds summed over threads.
 struct LoaderTimes {
   int64_t images = 0;
-  double read = 0;      ///< getting the file's bytes into memory
-  double decode = 0;    ///< as much of them as the crop needs
-  double resize = 0;    ///< and mirror, into the batch
-  double assemble = 0;  ///< tags
+  double read = 0;      ///< reading the file's bytes into memory
+  double decode = 0;    ///< decoding what the crop needs
+  double resize = 0;    ///< resizing and mirroring into the batch
+  double assemble = 0;  ///< gathering tags
 };
 
+/// Batches of a split's images.
 class Loader final : public BatchSource {
  public:
-  /// `items`: the images of `split` to visit (an expert's part, say); empty means all of them.
-  /// `split` must outlive the loader.
+  /// `items`: the images of `split` to visit, such as an expert's part; empty: all of them. `split`
+  /// must outlive the loader. Throws Error(usage) naming the option that is out of range.
   Loader(const Split& split, std::vector<int64_t> items, LoaderOptions options);
   ~Loader() override;
 
   int64_t items() const override;
   int64_t batches_per_epoch() const override;
   void start(int64_t epoch, int64_t first_batch = 0) override;
-  /// Throws Error naming the shard and key of the batch's first image that cannot be decoded.
+  /// Returns the next batch, null at the epoch's end. Throws Error naming the shard and key of the
+  /// batch's first image that cannot be decoded.
   const Batch* next() override;
 
-  /// Seconds next() has waited for data since construction.
+  /// Returns the seconds next() has waited for data since the loader was made.
   double waited_seconds() const;
   LoaderTimes times() const;
 

@@ -18,7 +18,7 @@ std::string_view text_of(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-/// Writes one split's items list by list and remembers where each came to lie.
+/// Writes one split's items list by list and records the location of each.
 class SplitLayout {
  public:
   SplitLayout(const Dataset& dataset, const Split& split, fs::path folder, int64_t shard_bytes,
@@ -32,7 +32,7 @@ class SplitLayout {
         shard_(static_cast<size_t>(split.size()), 0),
         offset_(static_cast<size_t>(split.size()), 0) {}
 
-  /// A shard after the other, NAME-000000.tar …, of the items in their order.
+  /// Writes shards NAME-000000.tar … with the items in the given order.
   void write(const std::string& name, const std::vector<int64_t>& items, Progress& progress) {
     int number = 0;
     for (size_t begin = 0; begin < items.size();) {
@@ -52,7 +52,7 @@ class SplitLayout {
   const std::vector<int64_t>& offset() const { return offset_; }
 
  private:
-  static constexpr int64_t member_overhead = 2048;  // headers, padding and the tags' JSON, about
+  static constexpr int64_t member_overhead = 2048;  // about: headers, padding and the tags' JSON
 
   std::string member(int64_t item) const {
     return fmt::format("{}.{}", split_.key(item), extension_of(image_format(split_.image(item))));
@@ -77,14 +77,15 @@ class SplitLayout {
     const fs::path file = folder_ / path;
     ShardRecord record{path, 0, {}};
     const bool there = fs::exists(file);
-    if (there) {  // left by an interrupted call: good if it is what would be written
+    if (there) {  // left by an interrupted call: reuse it if its contents are right
       TarWriter nowhere;
       record.sha256 = add_members(nowhere, number, items);
     }
     if (there && sha256_of_file(file) == record.sha256) {
       ++result_.reused;
     } else {
-      if (there) log_warning("{}: is not what belongs there; it is written again", file.string());
+      if (there)
+        log_warning("{}: does not hold what belongs in it; writing it again", file.string());
       TarWriter tar(file);
       record.sha256 = add_members(tar, number, items);
     }
@@ -95,16 +96,16 @@ class SplitLayout {
     result_.bytes += record.bytes;
   }
 
-  void place(int64_t item, uint16_t number, int64_t offset) {
+  void set_location(int64_t item, uint16_t number, int64_t offset) {
     shard_[static_cast<size_t>(item)] = number;
     offset_[static_cast<size_t>(item)] = offset;
   }
 
-  /// Returns the archive's SHA-256.
+  /// Adds the items to a tar and returns its SHA-256.
   std::string add_members(TarWriter& tar, uint16_t number, std::span<const int64_t> items) {
     for (const int64_t item : items) {
       throw_if_interrupted();
-      place(item, number, tar.add(member(item), text_of(split_.image(item))));
+      set_location(item, number, tar.add(member(item), text_of(split_.image(item))));
       tar.add(split_.key(item) + ".json", metadata(item));
     }
     return tar.finish();
@@ -120,7 +121,7 @@ class SplitLayout {
   std::vector<int64_t> offset_;
 };
 
-/// The split's index, the files `names`, with other places; returns their index_checksums().
+/// Writes the split's index files `names` with the new locations; returns their index_checksums().
 Json write_index(const fs::path& from, const fs::path& to, const Json& names,
                  const SplitLayout& layout) {
   make_writable_folder(to);

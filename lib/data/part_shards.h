@@ -1,7 +1,7 @@
-// A dataset's images laid out anew so that each part of the training split, an expert's, lies in
-// shards of its own: a machine that trains one part needs the index and that part's shards only.
-// Items keep their numbers and order, and the dataset its fingerprint, so that what was made from
-// one layout goes with the other.
+// A copy of a dataset in which each part of the training split (one expert's images) lies in shards
+// of its own, so that a machine that trains one expert needs only the index and that part's shards.
+// Items keep their numbers and order, and the dataset its fingerprint, so results made from one
+// layout can be used with the other.
 #pragma once
 
 #include <cstdint>
@@ -14,21 +14,22 @@
 
 namespace hardmoe {
 
+/// What was written.
 struct PartShardsResult {
   int64_t images = 0, bytes = 0, shards = 0;
-  int64_t reused = 0;  ///< shards found finished by an interrupted call
+  int64_t reused = 0;  ///< shards that an interrupted call had finished
 };
 
-/// Writes into `folder` shards/part-00000-000000.tar …, each of about `shard_bytes` at most, and
-/// for other splits shards/SPLIT-000000.tar …; the index; dataset.json last. parts: the items of
-/// the training split, each in exactly one part. Shards that an interrupted call left there are not
-/// written again, if their contents are those. Throws Error where a file cannot be written, and
-/// on SIGTERM or SIGINT.
+/// Writes into `folder`: shards/part-00000-000000.tar …, each of about `shard_bytes` at most; for
+/// other splits shards/SPLIT-000000.tar …; the index; and last dataset.json. `parts`: the items of
+/// the training split, each in exactly one part. Shards left by an interrupted call are reused if
+/// their contents are right. Throws Error if a file cannot be written, Error(interrupted) on
+/// SIGTERM or SIGINT.
 PartShardsResult write_part_shards(const Dataset& dataset,
                                    const std::vector<std::vector<int64_t>>& parts,
                                    const std::filesystem::path& folder, int64_t shard_bytes);
 
-/// What it writes, for Stage::Options::writes.
+/// Returns the names of what write_part_shards writes, for Stage::Options::writes.
 std::vector<std::string> part_shard_files();
 
 }  // namespace hardmoe

@@ -9,14 +9,14 @@
 namespace hardmoe {
 namespace {
 
-// A quote that is never closed would make the rest of the file one field.
+// Without this limit a quote that is never closed would make the rest of the file one field.
 constexpr size_t longest_over_lines = size_t{1} << 14;
 
 std::string_view text_of(const MappedFile& map) {
   return {reinterpret_cast<const char*>(map.bytes().data()), map.bytes().size()};
 }
 
-/// What ends a line of the text.
+/// Returns what ends a line of the text.
 char line_end_of(std::string_view text) {
   text = text.substr(0, size_t{1} << 20);
   const bool old_mac =
@@ -62,17 +62,17 @@ size_t RecordFile::end_of_record(size_t at, int64_t& lines) const {
   return std::min(text_.find(line_end_, at), text_.size());
 }
 
-/// npos where the record has several lines and no quote near enough that may close its field.
+/// Returns the record's end; npos if it has several lines and no quote nearby closes its field.
 size_t RecordFile::end_of_quoted(size_t at, int64_t& lines) const {
   const size_t begin = at;
   bool quoted = false, field_begins = true;
-  bool closed = false;  // a quoted field is behind, its separator ahead
+  bool closed = false;  // after a quoted field, before its separator
   for (; at < text_.size(); ++at) {
     const char c = text_[at];
     if (c == '"' && (quoted || field_begins)) {
       quoted = !quoted;
       closed = !quoted;
-      // A doubled quote closes and opens again.
+      // A doubled quote closes the field and opens it again.
       field_begins = !quoted;
       continue;
     }
@@ -112,7 +112,7 @@ Record RecordFile::record(int64_t number) const {
 
 namespace {
 
-/// Goes through a text's fields as a writer that quotes would have written them.
+/// Counts whether a text's fields with quotes are as a writer that quotes fields would write them.
 class QuoteCounter {
  public:
   QuoteCounter(std::string_view text, char separator, char line_end)
@@ -121,7 +121,7 @@ class QuoteCounter {
   }
 
   void count(FoundForm& found) {
-    // What is counted decides; all of a file with millions of them would not change it.
+    // Enough have been counted to decide; counting millions more would not change it.
     constexpr int64_t enough = 100'000;
     while (at_ < text_.size() && found.quoted + found.stray < enough) {
       at_ = next_quote(at_);
@@ -137,7 +137,7 @@ class QuoteCounter {
         found.stray_line =
             1 + std::count(text_.begin(), text_.begin() + static_cast<int64_t>(at_), line_end_);
       }
-      while (at_ < text_.size() && !ends_field(text_[at_])) ++at_;  // one fault a field
+      while (at_ < text_.size() && !ends_field(text_[at_])) ++at_;  // count one fault a field
     }
   }
 
@@ -145,7 +145,7 @@ class QuoteCounter {
   bool ends_field(char c) const { return c == separator_ || c == line_end_ || c == '\r'; }
 
   size_t next_quote(size_t at) const {
-    constexpr size_t piece = size_t{1} << 26;  // what is searched in a moment
+    constexpr size_t piece = size_t{1} << 26;  // bytes searched between checks for interruption
     for (; at < text_.size(); at += piece) {
       throw_if_interrupted();
       const size_t found = text_.substr(at, piece).find('"');
@@ -158,8 +158,8 @@ class QuoteCounter {
     return std::count(text.begin(), text.end(), separator_);
   }
 
-  /// Whether what two quotes span has separators or line ends within, and yet without the quotes
-  /// each line has as many fields as the heading: then they are not a field's.
+  /// Returns whether the text between two quotes contains separators or line ends although, without
+  /// the quotes, each line has as many fields as the heading: then the quotes are not a field's.
   bool is_needless(size_t begin, size_t end) const {
     const auto span = text_.substr(begin, end - begin);
     if (span.find(separator_) == std::string_view::npos &&
@@ -175,7 +175,7 @@ class QuoteCounter {
     return true;
   }
 
-  /// Behind the quote that closes the field, npos if none does.
+  /// Returns the position after the quote that closes the field; npos if there is none.
   size_t end_of_quoted(size_t at) const {
     const std::string_view near = text_.substr(0, at + longest_over_lines);
     while (true) {
@@ -194,7 +194,7 @@ class QuoteCounter {
   size_t at_ = 0;
 };
 
-/// Whether a blank stands before each field of the first line but the first.
+/// Returns whether a blank precedes each field of the first line except the first.
 bool has_blanks_before_fields(std::string_view text, char separator) {
   const std::string_view line = text.substr(0, text.find(line_end_of(text)));
   size_t fields = 0;
@@ -225,7 +225,7 @@ TableRow split_fields(std::string_view record, const TableForm& form) {
   if (form.records == RecordForm::line) return {split(record, form.separator)};
   std::vector<std::string> fields(1);
   bool inside = false;
-  bool closed = false;  // so that "" is an empty field, and what follows it no opening quote
+  bool closed = false;  // so that "" is an empty field, and a later quote does not open one
   for (size_t i = 0; i < record.size(); ++i) {
     const char c = record[i];
     std::string& field = fields.back();

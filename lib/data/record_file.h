@@ -1,4 +1,5 @@
-// A text of records, one a line, found by number without holding them all: a list of images.
+// A text file of records, one a line, read by number without holding all of them in memory. For
+// lists of images; not for small files.
 #pragma once
 
 #include <algorithm>
@@ -13,42 +14,46 @@
 
 namespace hardmoe {
 
+/// Where a record ends.
 enum class RecordForm {
-  line,  ///< ends with the line
-  /// As CSV (RFC 4180): a field within double quotes may hold line ends. Where no quote before a
-  /// separator or the record's end closes it within 16 KiB, the record ends with its first line.
+  line,  ///< at the end of the line
+  /// As in CSV (RFC 4180), where a field in double quotes may contain line ends. If no quote before
+  /// a separator or record end closes such a field within 16 KiB, the record ends with its first
+  /// line.
   quoted,
 };
 
-/// What stands between fields, and whether they may be within double quotes.
+/// How fields are separated, and whether they may be in double quotes.
 struct TableForm {
   char separator = ',';
   RecordForm records = RecordForm::quoted;
-  bool skip_blanks = false;  ///< those before a field do not count: image, "a, b"
+  bool skip_blanks = false;  ///< ignore blanks before a field, as in: image, "a, b"
 };
 
+/// One record.
 struct Record {
   std::string_view text;  ///< without its line end
-  int64_t line;           ///< of the file, from 1
+  int64_t line;           ///< number of its first line in the file, from 1
 };
 
-/// Blank lines are no records. Lines end with LF or CR LF, or with CR in a file that has no LF in
-/// its first MiB. Takes 1/4 byte of memory a record; the file is mapped.
+/// The records of a file, without blank lines. Lines end with LF or CR LF, or with CR in a file
+/// whose first MiB has no LF. The file is mapped; besides, 1/4 byte a record is kept in memory.
 class RecordFile {
  public:
-  /// Throws Error for what is no file, Error(usage) for UTF-16, Error(interrupted) after SIGTERM.
+  /// Finds the records. Throws Error if it is not a file, Error(usage) for UTF-16,
+  /// Error(interrupted) after SIGTERM.
   RecordFile(const std::filesystem::path& file, RecordForm form);
   RecordFile(const std::filesystem::path& file, const TableForm& form);
   int64_t size() const { return size_; }
-  /// Record 0 … size()-1; from several threads at once.
+  /// Returns record 0 … size()-1. Safe to call from several threads at once.
   Record record(int64_t number) const;
 
-  /// Calls take(record) for all records, or for a sample of them, evenly spread: the same at each
-  /// call, of some 65,536 records and 64 MiB at most.
+  /// Calls take(record) for all records, or for an evenly spread sample of at most about 65,536
+  /// records and 64 MiB; the same sample at each call.
   template <class Take>
   void sample(const Take& take) const;
 
-  /// Blank lines between records, and where the first three are.
+  /// Returns the number of blank lines between records, and where the first three are.
   int64_t blank_lines() const { return blank_lines_; }
   const std::vector<int64_t>& first_blank_lines() const { return first_blank_lines_; }
 
@@ -57,7 +62,8 @@ class RecordFile {
     size_t at;
     int64_t line;
   };
-  /// The record at or after `position`, which is moved behind it; empty text at the end.
+  /// Returns the record at or after `position`, and moves `position` past it; empty text at the
+  /// end.
   Record next(Position& position) const;
   size_t end_of_record(size_t at, int64_t& lines) const;
   size_t end_of_quoted(size_t at, int64_t& lines) const;
@@ -68,30 +74,32 @@ class RecordFile {
   TableForm form_;
   char line_end_ = '\n';
   int64_t size_ = 0;
-  std::vector<Position> marks_;  ///< of each 64th record
+  std::vector<Position> marks_;  ///< position of each 64th record
   int64_t blank_lines_ = 0;
   std::vector<int64_t> first_blank_lines_;
 };
 
-/// How the file is to be read as CSV (`separator` ',') or TSV ('\t').
+/// How to read a file as CSV (`separator` ',') or TSV ('\t').
 ///
-/// CSV has quotes. A TSV has them if at most 1 in 100 of its fields with a quote are not as pandas
-/// or Python's csv module would have written them: within quotes from end to end, quotes inside
-/// doubled. Else a quote is a character as any other. `skip_blanks`: where the first line has a
-/// blank before each field but the first.
+/// CSV has quotes. A TSV has quotes if at most 1 in 100 of its fields with a quote deviate from how
+/// pandas or Python's csv module would write them: in quotes from end to end, inner quotes doubled.
+/// Otherwise a quote is an ordinary character. `skip_blanks` is set if the first line has a blank
+/// before each field but the first.
 struct FoundForm {
   TableForm form;
-  int64_t quoted = 0, stray = 0;  ///< a TSV's fields with quotes: as written by those, and others
-  int64_t stray_line = 0;         ///< of the first of the others
+  int64_t quoted = 0, stray = 0;  ///< a TSV's fields with quotes: as those write them, and others
+  int64_t stray_line = 0;         ///< line of the first of the others
 };
+/// Finds the form from a sample of the file.
 FoundForm find_form(const std::filesystem::path& file, char separator);
 
+/// A record split into fields.
 struct TableRow {
   std::vector<std::string> fields;
-  bool quote_is_open = false;  ///< the last field's opening quote has no other
+  bool quote_is_open = false;  ///< the last field's opening quote is never closed
 };
 
-/// A record's fields; those within double quotes lose them, "" standing for one.
+/// Returns a record's fields, without their double quotes; "" within quotes becomes ".
 TableRow split_fields(std::string_view record, const TableForm& form);
 
 template <class Take>

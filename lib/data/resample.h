@@ -1,4 +1,5 @@
-// Images with rare tags shown more often than others. Not for evaluation, which counts each once.
+// Copies of images with rare tags, so that they are shown more often. Not for evaluation, which
+// counts each image once.
 #pragma once
 
 #include <cstdint>
@@ -8,13 +9,14 @@
 
 namespace hardmoe {
 
+/// How often images with rare tags are repeated.
 enum class Sampling { natural, square_root, uniform };
 
-/// `items` (empty: all images of the split) with copies: an image appears r times, the largest of
-/// max(1, φ(t / f)) over its tags, where f is how many of `items` have the tag, t the mean of f
-/// over tags, and φ the square root or (uniform) the identity. The rule is that of Mahajan et al.
-/// 2018; the choice of t is ours. A fraction of r is a copy with that probability, by seed and
-/// image. Natural: `items` as they are.
+/// Returns `items` (empty: all images of the split) with repetitions: an image appears r times, the
+/// largest of max(1, φ(t / f)) over its tags, where f is how many of `items` have the tag, t the
+/// mean of f over tags, and φ the square root or (uniform) the identity. The rule is from Mahajan
+/// et al. 2018; the choice of t is ours. The fraction of r is the probability of one more copy,
+/// drawn by seed and image. With `natural`, returns `items` unchanged.
 std::vector<int64_t> resampled(const Split& split, std::vector<int64_t> items, Sampling sampling,
                                uint64_t seed);
 

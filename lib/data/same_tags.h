@@ -1,5 +1,4 @@
-// Datasets from whose tags nothing can be learned: a folder of photographs by event, say, is one
-// tag.
+// Finds datasets whose tags teach nothing, such as a folder of photographs of one event.
 #pragma once
 
 #include <string>
@@ -8,9 +7,8 @@
 
 namespace hardmoe {
 
-/// What to warn of before training where all images of the split 'train' have the same tags, a
-/// vocabulary of one tag included: a sentence that names them and what to do. Empty where two
-/// images differ, which the first few say.
+/// Returns a warning if all images of the split 'train' have the same tags: a sentence that names
+/// them and what to do. Returns "" if two images differ, which usually the first few show.
 std::string warning_of_same_tags(const Dataset& dataset);
 
 }  // namespace hardmoe

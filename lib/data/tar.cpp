@@ -14,8 +14,8 @@ namespace hardmoe {
 namespace {
 
 constexpr size_t block_bytes = 512;
-constexpr size_t record_bytes = 20 * block_bytes;  // what tar programs pad archives to
-constexpr size_t longest_text = size_t{1} << 20;   // of a long name or a set of pax records
+constexpr size_t record_bytes = 20 * block_bytes;  // tar programs pad archives to a multiple of it
+constexpr size_t longest_text = size_t{1} << 20;   // limit for a long name or a set of pax records
 
 /// Fields of a header block (POSIX.1-1988 ustar): offset and width.
 struct Field {
@@ -32,7 +32,7 @@ std::string_view field_text(std::string_view block, Field field) {
   return text.substr(0, text.find('\0'));
 }
 
-/// The sum of the block's bytes with the checksum's own taken as blanks.
+/// Returns the sum of the block's bytes, with the checksum field's own bytes counted as blanks.
 int64_t checksum_of(std::string_view block, bool as_signed) {
   int64_t sum = 0;
   for (size_t i = 0; i < block.size(); ++i) {
@@ -43,7 +43,7 @@ int64_t checksum_of(std::string_view block, bool as_signed) {
   return sum;
 }
 
-/// Octal digits among blanks, or GNU's base 256; nothing if neither, negative or too large.
+/// Parses octal digits among blanks, or GNU's base 256; nothing if neither, negative or too large.
 std::optional<int64_t> field_number(std::string_view block, Field field) {
   const std::string_view raw = block.substr(field.at, field.width);
   int64_t value = 0;
@@ -65,7 +65,7 @@ std::optional<int64_t> field_number(std::string_view block, Field field) {
   return value;
 }
 
-/// A file or link among all, in the archive's order.
+/// A file or link, in the archive's order.
 struct TarMember {
   bool is_link;
   size_t number;  ///< in TarIndex::files or ::links
@@ -76,16 +76,16 @@ std::string normal(std::string_view name) {
   return std::filesystem::path(name).lexically_normal().string();
 }
 
-/// Gives the links the places of the files they stand for.
+/// Sets the links' offsets and sizes to those of the files they lead to.
 void resolve_links(const std::vector<TarMember>& members, TarIndex& index) {
   if (index.links.empty()) return;
-  std::unordered_map<std::string, std::vector<size_t>> by_name;  // members' numbers, ascending
+  std::unordered_map<std::string, std::vector<size_t>> by_name;  // member numbers, ascending
   for (size_t m = 0; m < members.size(); ++m) {
     const size_t number = members[m].number;
     by_name[normal(members[m].is_link ? index.links[number].name : index.files[number].name)]
         .push_back(m);
   }
-  constexpr int most_steps = 40;  // as many as Linux follows; more is a circle
+  constexpr int most_steps = 40;  // Linux follows as many; more means a cycle
   for (size_t m = 0; m < members.size(); ++m) {
     if (!members[m].is_link) continue;
     TarLink& link = index.links[members[m].number];
@@ -109,7 +109,7 @@ void resolve_links(const std::vector<TarMember>& members, TarIndex& index) {
 
 bool has_right_checksum(std::string_view block) {
   const auto stored = field_number(block, checksum_field);
-  // Some old programs summed signed bytes.
+  // Accept sums of signed bytes, which some old programs wrote.
   return stored && (*stored == checksum_of(block, false) || *stored == checksum_of(block, true));
 }
 
@@ -132,7 +132,7 @@ class TarReader {
   }
 
  private:
-  /// Behind the end of an archive.
+  /// Handles what follows the end of an archive.
   bool another_follows() {
     while (archive_.size() - at_ >= block_bytes && is_blank(archive_.substr(at_, block_bytes))) {
       at_ += block_bytes;
@@ -195,7 +195,7 @@ class TarReader {
         check_length(data);
         long_target_ = std::string(data.substr(0, data.find('\0')));
         return;
-      case 'g':  // defaults for all members; names and sizes are never among them
+      case 'g':  // defaults for all members, never names or sizes
         check_length(data);
         return;
       case 'S':
@@ -204,7 +204,7 @@ class TarReader {
       case '7':
       case '\0': {
         std::string name = name_of(block);
-        if (!name.ends_with('/')) {  // else a folder, as the first tars wrote it
+        if (!name.ends_with('/')) {  // with a slash it is a folder, as the first tars stored them
           members_.push_back({false, index_.files.size()});
           index_.files.push_back(
               {std::move(name), static_cast<int64_t>(begin), static_cast<int64_t>(data.size())});
@@ -215,7 +215,7 @@ class TarReader {
       case '2': {
         std::string target =
             long_target_.empty() ? std::string(field_text(block, target_field)) : long_target_;
-        if (type == '2') {  // relative to the folder it is in
+        if (type == '2') {  // relative to the folder of the link
           const std::string name = name_of(block);
           const size_t slash = name.rfind('/');
           if (slash != std::string::npos && !target.starts_with('/')) {
@@ -261,7 +261,7 @@ class TarReader {
     }
   }
 
-  /// Records "LENGTH KEY=VALUE\n", the length counting itself (POSIX.1-2001 pax).
+  /// Parses records "LENGTH KEY=VALUE\n", where LENGTH counts itself too (POSIX.1-2001 pax).
   void read_pax(std::string_view data) {
     check_length(data);
     while (!data.empty() && data[0] != '\0') {
@@ -300,8 +300,8 @@ class TarReader {
   std::string_view archive_;
   std::string_view where_;
   size_t at_ = 0;
-  std::string long_name_, long_target_;  // for the next member
-  std::optional<int64_t> pax_size_;      // likewise
+  std::string long_name_, long_target_;  // of the next member
+  std::optional<int64_t> pax_size_;      // of the next member
   std::vector<TarMember> members_;
   TarIndex index_;
 };
@@ -314,8 +314,8 @@ void put_octal(std::string& block, Field field, size_t value) {
   put_text(block, field, fmt::format("{:0{}o}", value, field.width - 1));
 }
 
-/// The prefix of a name too long for its field: up to the last slash that leaves both short enough.
-/// Nothing if there is no such slash.
+/// Returns the prefix for a name too long for its field: up to the last slash that leaves both
+/// parts short enough. Returns nothing if there is no such slash.
 std::optional<std::string_view> split_prefix(std::string_view name) {
   if (name.size() <= name_field.width) return std::string_view{};
   const size_t slash = name.rfind('/', prefix_field.width);
@@ -326,7 +326,7 @@ std::optional<std::string_view> split_prefix(std::string_view name) {
   return name.substr(0, slash);
 }
 
-/// "LENGTH path=NAME\n", where the length counts its own digits.
+/// Returns "LENGTH path=NAME\n", where LENGTH counts its own digits too.
 std::string pax_path(std::string_view name) {
   const std::string record = fmt::format(" path={}\n", name);
   size_t length = record.size() + 1;
@@ -385,7 +385,7 @@ void TarWriter::put_member(std::string_view name, std::string_view prefix, char 
   block[type_at] = type;
   block.replace(magic_at, 8, std::string_view("ustar\00000", 8));
   put_text(block, prefix_field, prefix);
-  // Six digits, a null, a blank: the one field written so.
+  // Write six digits, a null and a blank, as only this field has them.
   put_text(block, checksum_field, fmt::format("{:06o}", checksum_of(block, false)));
   block[checksum_field.at + 7] = ' ';
   put(block);

@@ -70,8 +70,8 @@ void ShardWriter::close() {
   tar_.reset();
 }
 
-ImagePlace ShardWriter::add(const std::string& key, std::string_view extension,
-                            std::string_view image, const Json& metadata) {
+ImageLocation ShardWriter::add(const std::string& key, std::string_view extension,
+                               std::string_view image, const Json& metadata) {
   if (tar_ != nullptr && tar_->size() + static_cast<int64_t>(image.size()) > shard_bytes_) close();
   if (tar_ == nullptr) {
     make_writable_folder(folder_ / "shards");
@@ -108,7 +108,7 @@ void ShardWriter::resume(const Json& state) {
          number_, remedy_for_work(folder_));
   }
   const fs::path file = folder_ / path;
-  // Closed after the checkpoint: what is behind it is written again.
+  // The shard was closed after the checkpoint: reopen it and write again what follows.
   std::error_code ignored;
   if (fs::exists(file)) fs::rename(file, file.string() + ".part", ignored);
   tar_ = std::make_unique<TarWriter>(file, state.at("bytes").get<int64_t>());
@@ -152,14 +152,14 @@ std::vector<std::string> IndexWriter::file_names() {
           "tag_ids.npy", "keys.txt",   "truth_ptr.npy", "truth_ids.npy"};
 }
 
-void IndexWriter::add(std::string_view key, const ImagePlace& place, std::vector<int32_t>& tags,
-                      std::vector<int32_t>& truth) {
+void IndexWriter::add(std::string_view key, const ImageLocation& location,
+                      std::vector<int32_t>& tags, std::vector<int32_t>& truth) {
   std::sort(tags.begin(), tags.end());
   std::sort(truth.begin(), truth.end());
   ++size_;
-  shard_.append(&place.shard, 1);
-  offset_.append(&place.offset, 1);
-  length_.append(&place.length, 1);
+  shard_.append(&location.shard, 1);
+  offset_.append(&location.offset, 1);
+  length_.append(&location.length, 1);
   tags_ += static_cast<int64_t>(tags.size());
   tag_ids_.append(tags.data(), static_cast<int64_t>(tags.size()));
   tag_ptr_.append(&tags_, 1);

@@ -1,5 +1,5 @@
-// The files of a dataset as they are written: shards and index columns, neither held in memory. For
-// ingest.
+// Writers for a dataset's files: shards and index columns, none of them held in memory. For ingest
+// and part_shards; not for readers, see data/dataset.h.
 #pragma once
 
 #include <cstdint>
@@ -18,26 +18,28 @@
 
 namespace hardmoe {
 
+/// A shard as dataset.json lists it.
 struct ShardRecord {
   std::string path;  ///< relative to the dataset's folder, or absolute
   int64_t bytes = 0;
-  std::string sha256;  ///< empty until it is closed
+  std::string sha256;  ///< empty until the shard is closed
 };
 
-/// Throws Error where a shard more would be more than an index can number (65536).
+/// Returns the next shard's number. Throws Error beyond 65,536, the most an index can number.
 uint16_t next_shard_number(const std::vector<ShardRecord>& shards);
 
-/// The shards an index counts on, by number; kept in a file, a line when one is added and another
-/// when it is closed.
+/// The shards of an index, by number. Kept in a file that gets a line when a shard is added and
+/// another when it is closed.
 class ShardList {
  public:
   ShardList() = default;
-  /// `keep`: as much of the file as counts. check: throws where that is damaged.
+  /// Opens the list. `keep`: the valid bytes of the file. `check`: throws if they are damaged.
   ShardList(const std::filesystem::path& file, int64_t keep,
             const std::function<void(AppendFile&)>& check);
   const std::vector<ShardRecord>& records() const { return records_; }
-  /// See next_shard_number().
+  /// Adds a shard and returns its number, as next_shard_number() does.
   uint16_t add(const std::string& path, int64_t bytes);
+  /// Records a finished shard.
   void close(uint16_t number, int64_t bytes, const std::string& sha256);
   AppendFile& file() { return lines_; }
 
@@ -47,28 +49,32 @@ class ShardList {
   AppendFile lines_;
 };
 
-/// What to do where the unfinished work in a dataset's folder is damaged.
+/// Returns what to do if the unfinished work in a dataset's folder is damaged.
 std::string remedy_for_work(const std::filesystem::path& out);
 
-struct ImagePlace {
+/// Where an image is: bytes [offset, offset + length) of a shard.
+struct ImageLocation {
   uint16_t shard = 0;
   int64_t offset = 0;
   int32_t length = 0;
 };
 
-/// Writes images and their tags into DIR/shards/NAME-000000.tar …, a new one each `shard_bytes`.
-/// The one that is open goes on after an interruption.
+/// Writes images and their tags into DIR/shards/NAME-000000.tar …, and begins a new shard after
+/// `shard_bytes`. An open shard is continued after an interruption.
 class ShardWriter {
  public:
   ShardWriter(std::filesystem::path folder, std::string name, int64_t shard_bytes,
               ShardList& shards);
-  /// Adds KEY.extension and KEY.json.
-  ImagePlace add(const std::string& key, std::string_view extension, std::string_view image,
-                 const Json& metadata);
+  /// Adds KEY.extension and KEY.json; returns where the image is.
+  ImageLocation add(const std::string& key, std::string_view extension, std::string_view image,
+                    const Json& metadata);
+  /// Closes the open shard.
   void finish();
 
-  /// Puts what was added on the disk; what resume() needs to know of it.
+  /// Puts what was added on the disk and returns what resume() needs.
   Json checkpoint();
+  /// Continues from checkpoint()'s result (null: from the beginning). Throws Error if files are
+  /// damaged.
   void resume(const Json& state);
 
  private:
@@ -83,22 +89,24 @@ class ShardWriter {
   int written_ = 0;
 };
 
-/// {"files": {name: sha256}, "crc32c": {name: …}} of files in a split's folder, for dataset.json.
+/// Returns the checksums of files in a split's folder, for dataset.json:
+/// {"files": {name: sha256}, "crc32c": {name: …}}.
 Json index_checksums(const std::filesystem::path& folder, const std::vector<std::string>& names);
 
-/// One split's index, written row by row.
+/// Writes one split's index row by row.
 class IndexWriter {
  public:
+  /// Creates the files in `folder`.
   IndexWriter(const std::filesystem::path& folder, bool has_truth);
-  /// All it may write.
+  /// Returns the names of all files it may write.
   static std::vector<std::string> file_names();
   int64_t size() const { return size_; }
   int64_t tags() const { return tags_; }
   int64_t truth() const { return truth_; }
-  /// Sorts the ids, as the format wants them.
-  void add(std::string_view key, const ImagePlace& place, std::vector<int32_t>& tags,
+  /// Appends a row. Sorts `tags` and `truth`, as the format requires.
+  void add(std::string_view key, const ImageLocation& location, std::vector<int32_t>& tags,
            std::vector<int32_t>& truth);
-  /// Closes the files; returns their index_checksums().
+  /// Closes the files and returns their index_checksums().
   Json finish();
 
  private:

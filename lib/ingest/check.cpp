@@ -1,5 +1,5 @@
-// What makes an ingest fail after reading well: too much that cannot be read, and sources in which
-// no item is of use.
+// Checks after reading that make an ingest fail: too many unreadable items, and sources without any
+// usable item.
 #include "base/error.h"
 #include "base/text.h"
 #include "ingest/read.h"
@@ -25,7 +25,7 @@ bool is_in_file(const SourceItem& item, SourceKind kind) {
 void IngestReader::check_unreadable() {
   const IngestCounts& counts = work_.counts;
   const int64_t unreadable = counts.unreadable(), read = counts.read[train] + counts.read[val];
-  constexpr int64_t few = 10000;  // are soon read to the end, so that all their faults are listed
+  constexpr int64_t few = 10000;  // so few are read to the end, to list all faults
   if (total_ <= few && read < total_) return;
   work_.failed = static_cast<double>(unreadable) > options_.max_bad * static_cast<double>(total_);
   if (!work_.failed) return;
@@ -42,7 +42,7 @@ void IngestReader::check_unreadable() {
       others ? "put the list or tar right and run the same command" : "");
 }
 
-/// The first item without tags or image of a source in which every item is so; -1: of no such one.
+/// Returns the first item of a source none of whose items has both tags and an image, or -1.
 int64_t IngestReader::first_unusable(const PlannedSource& source) {
   const std::string status =
       work_.status.read(static_cast<int64_t>(source.first), static_cast<size_t>(source.items));
@@ -60,7 +60,7 @@ int64_t IngestReader::first_unusable(const PlannedSource& source) {
 
 void IngestReader::check_sources() {
   std::vector<std::string> faults;
-  bool usable = false;  // a training source
+  bool usable = false;  // whether a training source is usable
   for (const PlannedSource& planned : sources_) {
     const int64_t first = first_unusable(planned);
     if (first < 0) {
@@ -77,12 +77,12 @@ void IngestReader::check_sources() {
   }
   if (faults.empty()) return;
   if (usable) {
-    log_warning("not everything named is of use:{}", indented_list(faults));
+    log_warning("some of the sources are of no use:{}", indented_list(faults));
     return;
   }
   const fs::path list = work_.show_rejected();
   work_.forget();
-  fail_usage("{}; see {}", faults.back(), list.string());  // the last one is for training
+  fail_usage("{}; see {}", faults.back(), list.string());  // the last one is a training source
 }
 
 }  // namespace hardmoe

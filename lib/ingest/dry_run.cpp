@@ -1,4 +1,4 @@
-// How an ingest would understand its sources.
+// Shows how an ingest would understand its sources, without writing a dataset.
 #include <stdlib.h>
 
 #include <algorithm>
@@ -16,10 +16,10 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr int64_t items_shown = 5;
-constexpr size_t sources_shown = 8;  // of a kind; the rest is opened and counted
+constexpr size_t sources_shown = 8;  // for each kind; the others are only opened and counted
 constexpr size_t tags_shown = 12;
 
-/// What a source unpacks, gone afterwards.
+/// A temporary folder for what sources unpack.
 class UnpackFolder {
  public:
   UnpackFolder() {

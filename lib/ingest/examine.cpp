@@ -31,8 +31,8 @@ void refuse(Examined& out, Rejection reason, const ImageSize& size) {
   out.item.detail = fmt::format("{}×{} pixels", size.width, size.height);
 }
 
-/// An image whose orientation only its metadata tell becomes a copy that has it in its EXIF; not
-/// one that says itself how it lies, nor one that was turned since the metadata were written.
+/// Replaces an image whose orientation only its metadata records by a copy with that orientation in
+/// its EXIF; unless the image has an orientation of its own, or was turned since.
 void keep_orientation(Examined& out) {
   SourceItem& item = out.item;
   if (item.orientation < 2 || item.orientation > 8) return;
@@ -43,7 +43,7 @@ void keep_orientation(Examined& out) {
   const bool swapped = size.width == item.stored_height && size.height == item.stored_width;
   if (sideways && swapped && size.width != size.height) return;
   item.made = with_orientation(bytes, item.orientation);
-  item.offset = -1;  // its bytes are not the tar's
+  item.offset = -1;  // its bytes are no longer the tar's
 }
 
 void check_image(Examined& out, const IngestOptions& options) {

@@ -1,4 +1,4 @@
-// What a worker makes of one item: read, cleaned, decoded, resized. For ingest.
+// Examines one item of a source in a worker thread: reads, cleans, decodes, resizes. For ingest.
 #pragma once
 
 #include <cstdint>
@@ -14,21 +14,22 @@
 
 namespace hardmoe {
 
+/// An examined item.
 struct Examined {
   SourceItem item;
   std::vector<std::string> tags, truth;  ///< cleaned
-  MappedFile file;                       ///< holds the image where it is a file
-  std::string resized;                   ///< the image written anew, else empty
+  MappedFile file;                       ///< holds the image's bytes if it is a file
+  std::string resized;                   ///< the resized, newly encoded image; empty if not resized
   ImageFormat format = ImageFormat::jpeg;
   uint64_t content = 0;  ///< the first 64 bits of the SHA-256 of the image's bytes
 
   uint64_t look = 0;  ///< perceptual hash, if near duplicates are looked for
 
-  /// The image as the source has it.
+  /// Returns the encoded image as the source has it.
   std::string_view original() const;
 };
 
-/// Faults are told in item.rejection, not thrown.
+/// Examines item `number` of a source. Faults are stored in item.rejection, not thrown.
 Examined examine(const Source& source, int64_t number, const IngestOptions& options,
                  const TagRules& rules);
 

@@ -10,12 +10,12 @@
 namespace hardmoe {
 namespace {
 
-/// Reasons for which an option asks, or the data themselves (see rejection_names); of other formats
-/// the ingest warns itself.
+/// Returns whether an option or the data themselves ask for this rejection (see rejection_names);
+/// of other image formats the ingest warns itself.
 constexpr std::array<std::string_view, 6> asked_for = {
     "too small", "too long", "duplicate", "near duplicate", "absent label", "other format"};
 
-/// Whether an option leaves tags out, so that images without one of the others are left out, too.
+/// Returns whether an option drops tags, and with them the images that have no others.
 bool leaves_tags_out(const IngestOptions& options) {
   return options.min_tag_count > 1 || options.max_tags > 0 || !options.vocabulary.empty();
 }

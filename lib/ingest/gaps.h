@@ -1,4 +1,4 @@
-// What is not in a dataset though it was asked for: for people who do not see ingest's table, as
+// What a dataset lacks although it was asked for. For people who do not see ingest's table, as
 // under moe-run, whose stages write to logs.
 #pragma once
 
@@ -9,9 +9,9 @@
 
 namespace hardmoe {
 
-/// Sentences to warn with, of the dataset that `options` made with these `counts`: items that are
-/// left out though no option asks for that, a split 'val' that was to be chosen and is empty, and
-/// warning_of_same_tags.
+/// Returns sentences to warn with about the dataset that `options` made with these `counts`: items
+/// left out without an option that asks for it, a validation split that was asked for and is empty,
+/// and warning_of_same_tags.
 std::vector<std::string> ingest_gaps(const IngestOptions& options, const Json& counts);
 
 }  // namespace hardmoe

@@ -90,8 +90,8 @@ class Index {
     rejected.write(json_line(line));
   }
 
-  /// Of images that look alike the first stays, with the tags of all; the tags of training images
-  /// do not go to validation images of --val-source.
+  /// Unites near duplicates: the first image stays, with the tags of all. Tags of training images
+  /// are not given to validation images of --val-source.
   void drop_near_duplicates(AtomicFile& rejected) {
     if (options_.near_duplicates < 0) return;
     std::vector<uint64_t> looks;
@@ -110,7 +110,7 @@ class Index {
             {first_alike_[r], tags_[row.tags_at + i] | (i < row.tags ? 0 : truth_bit)});
       }
     }
-    // What exact duplicates gave to an image that is dropped goes on to the one that stays.
+    // Tags that exact duplicates gave to a dropped image go on to the image that stays.
     for (auto& entry : united_) {
       const uint32_t first = first_alike_[entry.row];
       if (options_.val_fraction == 0 && rows_[entry.row].split != rows_[first].split) continue;
@@ -120,7 +120,7 @@ class Index {
 
   bool is_dropped(size_t row) const { return !first_alike_.empty() && first_alike_[row] != row; }
 
-  /// Calls take(row, numbers of its tags, of its truth) for the images that stay, in order.
+  /// Calls take(row, numbers of its tags, of its truth) for each image that stays, in order.
   template <class Take>
   void for_each_row(const Take& take) const {
     std::vector<uint32_t> tags, truth;
@@ -167,7 +167,7 @@ class Index {
             ExitStatus::failed);
   }
 
-  /// The tags of another dataset in their order, with their counts here.
+  /// Returns another dataset's tags in their order, with their counts here.
   Vocabulary given_vocabulary(const std::unordered_map<std::string, int64_t>& found) {
     Vocabulary vocabulary = load_vocabulary(vocabulary_file(options_.vocabulary));
     int64_t uses = 0;
@@ -238,7 +238,7 @@ class Index {
     }
   }
 
-  /// Returns {"train": {images, tags, truth, files}, …}.
+  /// Writes the splits' indexes and returns {"train": {images, tags, truth, files}, …}.
   Json write_splits(AtomicFile& rejected) {
     std::array<std::optional<IndexWriter>, 2> writers;
     std::vector<int32_t> tag_ids, truth_ids;
@@ -331,13 +331,13 @@ class Index {
   std::vector<uint8_t> status_;
   std::vector<std::string> names_;
   std::vector<UnitedTag> united_;
-  std::vector<uint32_t> first_alike_;  ///< by row; empty where none are looked for
-  std::vector<int32_t> ids_;           ///< in the vocabulary, by number; -1: not kept
+  std::vector<uint32_t> first_alike_;  ///< by row: first one alike; empty: not compared
+  std::vector<int32_t> ids_;           ///< by number: id in the vocabulary; -1: not kept
   std::array<bool, 2> has_truth_{};
   int64_t distinct_tags_ = 0;
   struct {
     int64_t tags = 0, uses = 0;
-  } dropped_;  ///< that a given vocabulary lacks, in the training split
+  } dropped_;  ///< counts of tags in training that a given vocabulary lacks
 };
 
 }  // namespace

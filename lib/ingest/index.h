@@ -1,5 +1,5 @@
-// The second half of an ingest: what was read, in OUT/work, becomes the vocabulary and the index.
-// Streams the rows; memory is what the tags and their names take, and a byte an item. For
+// The second half of an ingest: makes vocabulary and index from the items read, which are in
+// OUT/work. Streams the rows; keeps in memory only the tags and a byte for each item. For
 // ingest.cpp.
 #pragma once
 
@@ -9,7 +9,7 @@
 namespace hardmoe {
 
 /// Writes tags.tsv, the splits' folders, status.npy, rejected.jsonl and dataset.json, and returns
-/// the counts for the table. Throws Error if no tag, or no image of a split, is left.
+/// the counts for the table. Throws Error if no tag remains, or no image of a split.
 Json write_index(const IngestOptions& options, IngestWork& work);
 
 }  // namespace hardmoe

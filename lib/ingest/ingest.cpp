@@ -63,7 +63,7 @@ Json identity_of_file(const fs::path& file) {
   return file.empty() ? Json() : Json(sha256_of_file(file));
 }
 
-/// Every setting that shapes the result; max_bad decides whether there is one, not which.
+/// Returns every setting that shapes the result; max_bad only decides whether there is one.
 Json identity_of(const IngestOptions& options, const std::string& inputs) {
   const ColumnNames& columns = options.source.columns;
   return {
@@ -98,8 +98,8 @@ Json identity_of(const IngestOptions& options, const std::string& inputs) {
       {"shard_bytes", options.shard_bytes}};
 }
 
-/// Whether the folder holds an ingest that failed, by a mistaken source or option say, and made no
-/// dataset: the corrected command may have it. Not one that was interrupted.
+/// Returns whether the folder holds an ingest that failed, for example by a mistaken option,
+/// without making a dataset: a corrected command may replace it. False for an interrupted one.
 bool only_a_failure_is_in(const fs::path& out) {
   const fs::path record = out / "stage.json";
   if (!fs::exists(record) || fs::exists(out / "dataset.json")) return false;
@@ -108,8 +108,8 @@ bool only_a_failure_is_in(const fs::path& out) {
   return stage.value("command", "") == command_name && !stage.value("done", true);
 }
 
-/// Whether the folder's record is of these inputs, so that another list of them is what --force had
-/// not removed yet when it was killed.
+/// Returns whether the folder's record is of these inputs. A different list of inputs is then one
+/// that --force had not yet removed when it was killed.
 bool is_recorded(const fs::path& out, const std::string& inputs) {
   const fs::path record = out / "stage.json";
   if (!fs::exists(record)) return false;
@@ -199,7 +199,7 @@ IngestResult ingest(const IngestOptions& options) {
   }
   warn_of_formats(counts, options.out);
   stage.finish(outputs, counts);
-  // Kept where there is something left to try again.
+  // Keep the work if there are items that can be tried again.
   if (!failures) fs::remove_all(IngestWork::folder_in(options.out));
   return {false, counts};
 }

@@ -27,7 +27,7 @@ namespace {
 
 bool is_stdin(const std::string& name) { return name == "-" || name.ends_with(":-"); }
 
-/// "train\twebdataset\t/data/a.tar" → "1024\t1700000000.000000000".
+/// Parses a list into "train\twebdataset\t/data/a.tar" → "1024\t1700000000.000000000".
 std::map<std::string, std::string> parse_list(const std::string& text) {
   std::map<std::string, std::string> files;
   for (const auto& line : split(text, '\n')) {
@@ -81,7 +81,7 @@ StandardInput::~StandardInput() {
 
 namespace {
 
-/// Counts what was found for validation and is not read, as it is not among `found`'s.
+/// Reports validation sources that lie `beside` training sources and are not read.
 void leave(const std::vector<SourceSpec>& beside, std::string_view why, FoundSources& found) {
   const SourceSpec* first = nullptr;
   for (const SourceSpec& source : beside) {
@@ -107,7 +107,7 @@ FoundSources find_sources(const IngestOptions& options, const StandardInput& inp
     for (const auto& name : options.val_sources) {
       FoundSources val = expand_sources({name}, true, options.source, input.file());
       std::move(val.sources.begin(), val.sources.end(), std::back_inserter(found.found_val));
-      // What lies beside a data set's files is said once of its folder.
+      // Report what lies beside a data set's files once, for their folder.
       const auto& named = options.sources;
       if (std::find(named.begin(), named.end(), name) != named.end()) continue;
       auto& warnings = found.report.warnings;
@@ -151,10 +151,10 @@ std::string list_inputs(const std::vector<SourceSpec>& train, const std::vector<
           fmt::format("{}\t{}\tstandard input\t{}\n", split, kind, sha256_of_file(input.file()));
       return;
     }
-    const fs::path part = fs::absolute(source.path).lexically_normal();
+    const fs::path root = fs::absolute(source.path).lexically_normal();
     const bool folder = fs::is_directory(source.path);
     for (const auto& file : input_files(source, options)) {
-      const fs::path inside = file.lexically_relative(part);
+      const fs::path inside = file.lexically_relative(root);
       const bool image = folder && *inside.begin() != ".." && file.extension() != ".txt";
       if (image) {
         add_name(split, kind, file);

@@ -1,5 +1,5 @@
-// What an ingest is made from, as a list that is kept beside the dataset: a changed one is refused
-// with the difference. For ingest.cpp.
+// The list of an ingest's inputs, which is kept beside the dataset so that changed inputs are
+// refused with the difference. For ingest.cpp.
 #pragma once
 
 #include <filesystem>
@@ -27,17 +27,18 @@ class StandardInput {
   int descriptor_ = -1;
 };
 
-/// The sources that the options name, those for validation in `found_val`: what --val-source names,
-/// or else what lies beside the training sources as its own split. Throws as expand_sources().
+/// Finds the sources that the options name. Those for validation are in `found_val`: the ones
+/// --val-source names, or else the validation splits that lie beside training sources. Throws as
+/// expand_sources() does.
 FoundSources find_sources(const IngestOptions& options, const StandardInput& input);
 
-/// A line a file: split, kind, path, bytes, and what tells another content: the time of last change
-/// for tars, fingerprint_of_file for the rest, the SHA-256 for standard input. Of images in folders
-/// the path only: one that could not be read may be put in order and tried again.
+/// Returns a line for each file: split, kind, path, bytes, and what identifies its content: the
+/// modification time for tars, the SHA-256 for standard input, fingerprint_of_file for the rest.
+/// For images in folders only the path, so that an unreadable one can be repaired and tried again.
 std::string list_inputs(const std::vector<SourceSpec>& train, const std::vector<SourceSpec>& val,
                         const SourceOptions& options, const StandardInput& input);
 
-/// "added a.tar", "changed b.jsonl (120 bytes, was 118)" …; empty if the lists are the same.
+/// Returns the differences, such as "added a.tar", "changed b.jsonl (120 bytes, was 118)".
 std::vector<std::string> differences_of_inputs(const std::string& was, const std::string& is);
 
 }  // namespace hardmoe

@@ -15,9 +15,9 @@ namespace {
 
 constexpr int side = 32;
 constexpr int frequencies = 8;
-constexpr float flat = 1;  // what rounding leaves of a picture of one colour is less
+constexpr float flat = 1;  // more than rounding leaves in a picture of one colour
 
-/// cos(π (2x + 1) f / 2·side), frequency by frequency.
+/// Returns cos(π (2x + 1) f / 2·side), frequency by frequency.
 std::array<std::array<float, side>, frequencies> cosines() {
   std::array<std::array<float, side>, frequencies> table;
   for (size_t f = 0; f < table.size(); ++f) {
@@ -29,7 +29,7 @@ std::array<std::array<float, side>, frequencies> cosines() {
   return table;
 }
 
-/// Sets joined, each known by its smallest member.
+/// Disjoint sets that can be joined, each represented by its smallest member.
 class Groups {
  public:
   explicit Groups(size_t count) : first_(count) { std::iota(first_.begin(), first_.end(), 0U); }
@@ -52,7 +52,7 @@ class Groups {
   std::vector<uint32_t> first_;
 };
 
-/// A hash with the bits of the chosen blocks, of `blocks` it is cut into, at its top.
+/// Returns a hash cut into `blocks` blocks, with the chosen ones moved to its top bits.
 class Permutation {
  public:
   Permutation(uint32_t chosen, int blocks) {
@@ -97,7 +97,7 @@ void sort_by_hash(std::vector<Entry>& entries) {
   });
 }
 
-/// Joins those at most `distance` bits apart among entries whose leading bits agree.
+/// Joins entries at most `distance` bits apart, among those whose leading bits agree.
 void join_runs(const std::vector<Entry>& entries, int key_bits, int distance, Groups& groups) {
   const int shift = 64 - key_bits;
   for (size_t begin = 0; begin < entries.size();) {
@@ -125,7 +125,7 @@ uint64_t perceptual_hash(const Tensor& image) {
   const PixelView view = view_of(image);
   const Box all{0, 0, static_cast<double>(view.height), static_cast<double>(view.width)};
   Resizer().resize(view, all, side, side, Mirror::no, small.data());
-  // Rows first: side × frequencies, then columns.
+  // Transform rows first (side × frequencies), then columns.
   std::array<std::array<float, frequencies>, side> rows{};
   for (size_t y = 0; y < side; ++y) {
     for (size_t x = 0; x < side; ++x) {
@@ -158,7 +158,7 @@ std::vector<uint32_t> group_near_duplicates(const std::vector<uint64_t>& hashes,
   for (size_t i = 0; i < hashes.size(); ++i) {
     entries.push_back({hashes[i], static_cast<uint32_t>(i)});
   }
-  // Equal ones first: what is left is one of each.
+  // Join equal hashes first, so that one of each remains.
   sort_by_hash(entries);
   size_t kept = 0;
   for (size_t i = 0; i < entries.size(); ++i) {
@@ -170,8 +170,8 @@ std::vector<uint32_t> group_near_duplicates(const std::vector<uint64_t>& hashes,
   }
   entries.resize(kept);
   if (distance > 0 && kept > 1) {
-    // Of m blocks, m − distance are equal in hashes that near. Enough blocks that those equal are
-    // as long as the count, so that few others agree in them by chance.
+    // Hashes that near agree in m − distance of m blocks. Choose enough blocks that the agreeing
+    // ones are about as long as the count's bits, so that few others agree in them by chance.
     const int wanted = static_cast<int>(std::bit_width(kept));
     int blocks = distance + 1;
     while (64 * (blocks - distance) / blocks < wanted && blocks < 16) ++blocks;

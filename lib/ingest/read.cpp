@@ -18,7 +18,7 @@ namespace hardmoe {
 namespace fs = std::filesystem;
 namespace {
 
-/// 64-bit FNV-1a, so that an image's split depends on its key and the seed only.
+/// Returns a 64-bit FNV-1a hash. An image's split depends only on its key and the seed.
 uint64_t hash_of(std::string_view text) {
   uint64_t hash = 0xCBF29CE484222325;
   for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3;
@@ -29,7 +29,8 @@ int workers_for(const IngestOptions& options) {
   return options.workers > 0 ? options.workers : compute_threads();
 }
 
-/// Results that wait for their turn: some for each worker, so that a large image stops none.
+/// Returns how many results may wait for their turn: some a worker, so a large image stops no
+/// other.
 int64_t window_for(const IngestOptions& options) { return int64_t{16} * workers_for(options); }
 
 std::string_view text_of(const MappedFile& map) {
@@ -60,8 +61,8 @@ std::unique_ptr<Source> IngestReader::open(const PlannedSource& source) const {
   return open_source(source.spec, options_.source, standard_input_, work_.folder());
 }
 
-/// How many items there are: each source is opened once, so that a damaged one is told before hours
-/// of work.
+/// Counts the items. Each source is opened once, so that a damaged one is reported before hours of
+/// work.
 void IngestReader::plan() {
   const fs::path file = work_.folder() / "plan.json";
   std::vector<int64_t> items;
@@ -106,7 +107,7 @@ void IngestReader::plan() {
   found_.tell_warnings();
   if (options_.strict) found_.refuse_passed_over();
   if (items.size() != sources_.size())
-    fail("{}: of another run; start anew in an empty folder", file.string());
+    fail("{}: belongs to another run; start anew in an empty folder", file.string());
   for (size_t s = 0; s < sources_.size(); ++s) {
     sources_[s].items = items[s];
     sources_[s].first = static_cast<uint64_t>(total_);
@@ -121,7 +122,7 @@ void IngestReader::plan() {
   }
 }
 
-/// Brings back what an interrupted run knew.
+/// Restores what an interrupted run knew.
 void IngestReader::recall() {
   const fs::path home = fs::absolute(options_.out).lexically_normal();
   const auto& shards = work_.shards.records();
@@ -153,7 +154,7 @@ bool IngestReader::in_place() const {
   return options_.resize == 0 && options_.storage != ShardStorage::copy;
 }
 
-/// Tars whose images stay where they are become shards.
+/// Registers tars whose images stay in place as shards.
 void IngestReader::register_tars(const Source& source) {
   if (!in_place()) return;
   const fs::path home = fs::absolute(options_.out).lexically_normal();
@@ -184,7 +185,7 @@ void IngestReader::read() {
     if (work_.position.source < count) {
       const auto& source = sources_[static_cast<size_t>(work_.position.source)];
       const auto start = static_cast<int64_t>(source.first) + work_.position.item;
-      if (start > 0) log_info("going on after {} of {} items", start, total_);
+      if (start > 0) log_info("resuming after {} of {} items", start, total_);
       Progress progress("ingesting", total_, start);
       while (work_.position.source < count) {
         read_source(static_cast<size_t>(work_.position.source), progress);
@@ -228,7 +229,7 @@ void IngestReader::read_source(size_t number, Progress& progress) {
   work_.position.item = 0;
 }
 
-/// The items of the retry list, in its order.
+/// Reads the items of the retry list, in its order.
 void IngestReader::read_again() {
   const RecordFile list(work_.retry_list(), RecordForm::line);
   Progress progress("trying again", list.size());
@@ -248,7 +249,7 @@ void IngestReader::read_again() {
     }
     Examined examined =
         examine(*source, static_cast<int64_t>(item - planned->first), options_, rules_);
-    throw_if_interrupted();  // perhaps in the middle of an image
+    throw_if_interrupted();  // we may be in the middle of an image
     take(examined, *planned, item, work_.position.retried);
     checkpoint_now_and_then();
     progress.update(work_.position.retried);
@@ -263,7 +264,7 @@ void IngestReader::checkpoint_now_and_then() {
   last_checkpoint_ = now_seconds();
 }
 
-/// Takes the item and counts it in `position`; a failure halfway is not for a checkpoint.
+/// Takes the item and counts it in `position`. No checkpoint is made after a failure halfway.
 void IngestReader::take(Examined& examined, const PlannedSource& source, uint64_t item,
                         int64_t& position) {
   consistent_ = false;
@@ -281,7 +282,7 @@ void IngestReader::take_item(Examined& examined, const PlannedSource& source, ui
   }
   ++work_.counts.read[split];
   if (split == train && found.rejection == Rejection::none && examined.tags.empty()) {
-    found.rejection = Rejection::no_tags;  // truth alone teaches nothing
+    found.rejection = Rejection::no_tags;  // ground truth alone does not train
   }
   if (found.rejection == Rejection::none) {
     work_.counts.tags[split] += static_cast<int64_t>(examined.tags.size());
@@ -297,11 +298,12 @@ void IngestReader::take_item(Examined& examined, const PlannedSource& source, ui
     return;
   }
   const std::string key = unique_key(found.key);
-  add_row(examined, place_of(examined, split, key), split, key, item);
+  add_row(examined, location_of(examined, split, key), split, key, item);
 }
 
-/// Whether an image with the same bytes was taken. Then its row gets this one's tags, too, unless
-/// that is in the validation sources and this one is not: what to evaluate on is left as it is.
+/// Returns whether an image with the same bytes was taken. If so, its row also gets this image's
+/// tags, unless that one is in the validation sources and this one is not: what is used for
+/// evaluation stays as it is.
 bool IngestReader::is_duplicate(const Examined& examined, SplitNumber split, std::string& detail) {
   if (options_.duplicates == Duplicates::keep) return false;
   const auto known = contents_.find(examined.content);
@@ -326,7 +328,8 @@ bool IngestReader::is_duplicate(const Examined& examined, SplitNumber split, std
   return true;
 }
 
-ImagePlace IngestReader::place_of(Examined& examined, SplitNumber split, const std::string& key) {
+ImageLocation IngestReader::location_of(Examined& examined, SplitNumber split,
+                                        const std::string& key) {
   const SourceItem& item = examined.item;
   const std::string_view original = examined.original();
   if (in_place() && item.offset >= 0) {
@@ -338,15 +341,15 @@ ImagePlace IngestReader::place_of(Examined& examined, SplitNumber split, const s
                                  examined.resized.empty() ? original : examined.resized, metadata);
 }
 
-void IngestReader::add_row(const Examined& examined, const ImagePlace& place, SplitNumber split,
-                           const std::string& key, uint64_t item) {
+void IngestReader::add_row(const Examined& examined, const ImageLocation& location,
+                           SplitNumber split, const std::string& key, uint64_t item) {
   Row row = {};
   row.item = item;
   row.content = examined.content;
   row.look = examined.look;
-  row.offset = place.offset;
-  row.length = place.length;
-  row.shard = place.shard;
+  row.offset = location.offset;
+  row.length = location.length;
+  row.shard = location.shard;
   row.split = split;
   row.has_truth = examined.item.truth ? 1 : 0;
   row.key_at = static_cast<uint64_t>(work_.keys.size());
@@ -392,7 +395,7 @@ void IngestReader::set_status(uint64_t item, Rejection rejection) {
   }
 }
 
-/// Keys name images in results and members in shards: a repeated one gets "-2", "-3" …
+/// Returns a unique key, as keys name images and shards' members: a repeated one gets "-2", "-3" …
 std::string IngestReader::unique_key(const std::string& key) {
   const uint64_t hash = hash_of(key);
   if (keys_.add(hash, rows_)) return key;
@@ -406,9 +409,9 @@ std::string IngestReader::unique_key(const std::string& key) {
 }
 
 uint32_t IngestReader::number_of(const std::string& tag) {
-  const auto [place, added] = tag_numbers_.emplace(tag, static_cast<uint32_t>(tag_numbers_.size()));
+  const auto [entry, added] = tag_numbers_.emplace(tag, static_cast<uint32_t>(tag_numbers_.size()));
   if (added) work_.names.write(tag + '\n');
-  return place->second;
+  return entry->second;
 }
 
 }  // namespace hardmoe

@@ -1,5 +1,5 @@
-// The reading half of an ingest: items of all sources, examined in threads, taken in order into
-// shards and OUT/work. For ingest.cpp.
+// The first half of an ingest: examines the items of all sources in threads and puts them in order
+// into shards and OUT/work. For ingest.cpp.
 #pragma once
 
 #include <cstdint>
@@ -15,37 +15,38 @@
 
 namespace hardmoe {
 
+/// A source and the numbers of its items.
 struct PlannedSource {
   SourceSpec spec;
   SplitNumber split;
   int64_t items = 0;
-  uint64_t first = 0;  ///< number of its first item among all
+  uint64_t first = 0;  ///< the number of its first item among all sources' items
 };
 
-/// Whether what cannot be read of the item is a file of its own, which can be put right and tried
-/// again.
+/// Returns whether an unreadable item is a file of its own, which can be repaired and tried again.
 bool is_in_file(const SourceItem& item, SourceKind kind);
 
+/// Reads the sources of one ingest.
 class IngestReader {
  public:
-  /// Validation sources first: an image that is in both splits stays there.
-  /// `found`: what was found when names became sources; what the sources say of themselves is
-  /// added. Warnings are logged. Throws Error where `options.strict` and something is passed over.
+  /// Plans the reading, validation sources first, so that an image in both splits stays in
+  /// validation. `found`: the report on how names became sources; the sources' own reports are
+  /// added. Logs warnings. Throws Error if `options.strict` and something is passed over.
   IngestReader(const IngestOptions& options, const TagRules& rules, IngestWork& work,
                std::filesystem::path standard_input, const std::vector<SourceSpec>& train_sources,
                const std::vector<SourceSpec>& val_sources, SourceReport found);
 
-  /// Goes on where `work` stands, and returns when everything is read. Throws Error(interrupted)
-  /// after SIGTERM, Error for damaged sources and more than max_bad unreadable items; another call
-  /// goes on from there.
+  /// Continues where `work` stands, and returns when everything is read. Throws Error(interrupted)
+  /// after SIGTERM, Error for damaged sources or more than max_bad unreadable items; another call
+  /// continues from there.
   void read();
 
-  /// Afterwards. Throws Error(usage) if none of the training sources has images with tags, which
-  /// says what was looked for and what was found; warns of such ones among others.
+  /// Throws Error(usage), saying what was looked for and what was found, if no training source has
+  /// images with tags; warns if only some have none. Call it after read().
   void check_sources();
 
   int64_t total() const { return total_; }
-  /// By kind, of all sources.
+  /// Returns what was passed over in all sources, by kind.
   const std::map<std::string, PassedOver>& passed_over() const { return found_.passed_over; }
 
  private:
@@ -57,8 +58,8 @@ class IngestReader {
   void take(Examined& examined, const PlannedSource& source, uint64_t item, int64_t& position);
   void take_item(Examined& examined, const PlannedSource& source, uint64_t item);
   bool is_duplicate(const Examined& examined, SplitNumber split, std::string& detail);
-  ImagePlace place_of(Examined& examined, SplitNumber split, const std::string& key);
-  void add_row(const Examined& examined, const ImagePlace& place, SplitNumber split,
+  ImageLocation location_of(Examined& examined, SplitNumber split, const std::string& key);
+  void add_row(const Examined& examined, const ImageLocation& location, SplitNumber split,
                const std::string& key, uint64_t item);
   void reject(const SourceItem& item, const PlannedSource& source, SplitNumber split,
               uint64_t number);
@@ -82,10 +83,10 @@ class IngestReader {
   KnownHashes contents_, keys_;
   std::unordered_map<std::string, uint32_t> tag_numbers_;
   std::unordered_map<std::string, uint16_t> tar_shards_;  ///< by absolute path
-  std::unordered_map<uint64_t, int> copies_;              ///< of a key, for the next one's suffix
+  std::unordered_map<uint64_t, int> copies_;  ///< images with a key, for the next one's suffix
   uint32_t rows_ = 0;
   double last_checkpoint_ = 0;
-  bool consistent_ = true;  ///< what is written agrees with the position
+  bool consistent_ = true;  ///< whether what is written agrees with the position
 };
 
 }  // namespace hardmoe

@@ -18,7 +18,7 @@ constexpr int64_t lonely_images = 50;
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
-/// What the tag's text alone gives away; "" if nothing.
+/// Returns the reason to drop a tag that its text alone gives; "" if there is none.
 std::string reason_in_text(std::string_view tag) {
   const size_t colon = tag.find(':');
   if (colon != std::string_view::npos && tag.find('=', colon) != std::string_view::npos) {
@@ -29,7 +29,7 @@ std::string reason_in_text(std::string_view tag) {
   return {};
 }
 
-/// Images that have two of the first tags, tag by tag; symmetric, 0 on the diagonal.
+/// Counts images that have two of the first tags: a symmetric matrix, 0 on the diagonal.
 class PairCounts {
  public:
   PairCounts(const Split& split, size_t tags) : tags_(tags), counts_(tags * tags) {
@@ -62,9 +62,9 @@ class PairCounts {
   std::vector<int64_t> counts_;
 };
 
-/// Kullback-Leibler divergence of the tag's companions from those of all tags, less what a sample
-/// of that size has by chance (Miller 1955: degrees of freedom over twice the sample). Infinite
-/// where the sample says nothing.
+/// Returns the Kullback-Leibler divergence of a tag's companions from all tags, less what a sample
+/// of that size has by chance (Miller 1955: degrees of freedom over twice the sample); infinity if
+/// the sample is too small to tell.
 double divergence(const PairCounts& pairs, const std::vector<int64_t>& totals, int64_t all,
                   size_t tag) {
   const auto sample = static_cast<double>(totals[tag]);
@@ -75,7 +75,7 @@ double divergence(const PairCounts& pairs, const std::vector<int64_t>& totals, i
     ++possible;
     const auto together = static_cast<double>(pairs(tag, other));
     if (together == 0) continue;
-    // Among companions of all but this one.
+    // Compare with the companions of all other tags.
     const double usual =
         static_cast<double>(totals[other]) / static_cast<double>(all - totals[tag]);
     sum += together / sample * std::log(together / sample / usual);
@@ -85,7 +85,7 @@ double divergence(const PairCounts& pairs, const std::vector<int64_t>& totals, i
   return sum - chance;
 }
 
-/// What the tags beside it give away.
+/// Returns the reason to drop a tag that its companions give; "" if there is none.
 std::string reason_in_company(const PairCounts& pairs, const std::vector<int64_t>& totals,
                               int64_t all, size_t tag, int64_t images, int64_t all_images) {
   if (totals[tag] == 0) {
@@ -95,7 +95,7 @@ std::string reason_in_company(const PairCounts& pairs, const std::vector<int64_t
   return alike ? "goes with all others alike" : "";
 }
 
-/// The singular where the word is a plural (the rules of detachment of morphy(7WN)), else itself.
+/// Returns a plural's singular by morphy(7WN)'s rules of detachment; otherwise the word itself.
 std::vector<std::string> base_forms(const std::string& word) {
   static constexpr std::pair<const char*, const char*> rules[] = {
       {"ses", "s"},   {"xes", "x"},   {"zes", "z"}, {"ches", "ch"},
@@ -108,7 +108,7 @@ std::vector<std::string> base_forms(const std::string& word) {
   return forms;
 }
 
-/// The most frequent sense; -1 if it is no noun.
+/// Returns the most frequent sense; -1 if it is no noun.
 int64_t synset_of(const std::string& tag, const WordNet& wordnet) {
   for (const auto& form : base_forms(tag)) {
     const auto senses = wordnet.senses(form);
@@ -170,14 +170,14 @@ std::vector<StopSuggestion> suggest_stop_tags(const Split& split, const Vocabula
 }
 
 std::vector<TagMerge> synset_merges(const Vocabulary& vocabulary, const WordNet& wordnet) {
-  std::unordered_map<int64_t, int32_t> first;  // of each synset
+  std::unordered_map<int64_t, int32_t> first;  // the first tag of each synset
   std::vector<TagMerge> merges;
   for (size_t i = 0; i < vocabulary.tags.size(); ++i) {
     const auto tag = static_cast<int32_t>(i);
     const int64_t synset = synset_of(vocabulary.tags[i], wordnet);
     if (synset < 0) continue;
-    const auto [place, added] = first.emplace(synset, tag);
-    if (!added) merges.push_back({tag, place->second});
+    const auto [entry, added] = first.emplace(synset, tag);
+    if (!added) merges.push_back({tag, entry->second});
   }
   return merges;
 }
@@ -195,13 +195,13 @@ std::string plot_long_tail(const Vocabulary& vocabulary, int width, int height) 
   }
   std::string plot, above;
   for (int row = height - 1; row >= 0; --row) {
-    // The count that the row's upper edge stands for.
+    // The count at the row's upper edge.
     const double count = std::exp(top * (row + 1) / height) - 1;
     const std::string label = human_count(std::round(count));
     plot += fmt::format("{:>6} │", label == above ? "" : label);
     above = label;
     for (const int level : levels) {
-      if (level <= 8 * row) break;  // they fall
+      if (level <= 8 * row) break;  // levels never rise
       plot += eighths[std::min(level - 8 * row, 8)];
     }
     plot += '\n';

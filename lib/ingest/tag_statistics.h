@@ -1,5 +1,5 @@
-// What a dataset's tags look like together: for people who choose stop tags and merges. Not for
-// training, which needs no more than counts.
+// Statistics of a dataset's tags for people who choose stop tags and merges. Not for training,
+// which needs only counts.
 #pragma once
 
 #include <cstdint>
@@ -11,34 +11,37 @@
 
 namespace hardmoe {
 
-/// A tag beside another one.
+/// A tag that occurs together with another one.
 struct Companion {
   int32_t tag;
   int64_t together;  ///< images with both
-  double lift;       ///< how many times as many as if they were independent
+  double lift;       ///< how many times more often than if the tags were independent
 };
-/// The tags on images of `split` that have `tag`, most frequent first.
+/// Returns the other tags on images of `split` that have `tag`, most frequent first.
 std::vector<Companion> companions_of(const Split& split, int32_t tag);
 
+/// A tag to drop, and why.
 struct StopSuggestion {
   int32_t tag;
   std::string reason;
 };
-/// Tags that probably say nothing about a picture, most frequent first: numbers, machine tags
-/// (namespace:key=value), single letters; tags on a third of the images. And of the thousand most
-/// frequent ones those that go with all others alike, their companions distributed as all tags are
-/// (Kullback-Leibler divergence below 0.1 nats beyond what chance leaves); or, where images have
-/// several tags, with none.
+/// Returns tags that probably say nothing about a picture, most frequent first: numbers, machine
+/// tags (namespace:key=value), single letters, and tags on a third of the images. Also, of the
+/// thousand most frequent tags, those whose companions are distributed like all tags
+/// (Kullback-Leibler divergence below 0.1 nats beyond what chance leaves) and, if images have
+/// several tags, those without companions.
 std::vector<StopSuggestion> suggest_stop_tags(const Split& split, const Vocabulary& vocabulary);
 
+/// A tag to be counted as another.
 struct TagMerge {
   int32_t from, to;
 };
-/// Tags of the same synset, by each one's most frequent sense as a noun (plurals by their
-/// singular): `to` is the most frequent of them. In the vocabulary's order.
+/// Returns merges of tags that belong to the same synset by their most frequent sense as a noun
+/// (plurals by their singular), in the vocabulary's order. `to` is the synset's most frequent tag.
 std::vector<TagMerge> synset_merges(const Vocabulary& vocabulary, const WordNet& wordnet);
 
-/// Counts against ranks, both axes logarithmic: `width` × `height` characters and axes.
+/// Returns a plot of counts against ranks, both axes logarithmic, `width` × `height` characters
+/// plus axes.
 std::string plot_long_tail(const Vocabulary& vocabulary, int width, int height);
 
 }  // namespace hardmoe

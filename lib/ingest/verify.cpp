@@ -18,13 +18,13 @@ namespace hardmoe {
 namespace fs = std::filesystem;
 namespace {
 
-/// A file and the hash it should have.
+/// A file and its expected hash.
 struct Expected {
   fs::path file;
   std::string sha256;
 };
 
-/// What dataset.json and, for itself and what nothing else reads, stage.json tell.
+/// Returns the files that dataset.json and stage.json record, with their hashes.
 std::vector<Expected> expected_files(const fs::path& folder, const Json& record) {
   const std::string where = (folder / "dataset.json").string();
   std::vector<Expected> files;
@@ -51,7 +51,7 @@ std::vector<Expected> expected_files(const fs::path& folder, const Json& record)
   return files;
 }
 
-/// The files that are not as expected.
+/// Returns the files that differ from their records.
 std::set<fs::path> verify_hashes(const std::vector<Expected>& files, Verification& result) {
   Progress progress("verifying", static_cast<long long>(files.size()));
   const auto make = [&](int64_t i) -> std::string {
@@ -79,7 +79,8 @@ std::set<fs::path> verify_hashes(const std::vector<Expected>& files, Verificatio
   return damaged;
 }
 
-/// Shards that were written: each split's numbered from 0 without a gap, and nothing else there.
+/// Checks that each split's written shards are numbered from 0 without gaps, and that no other
+/// files are among them.
 void verify_shard_names(const fs::path& folder, const Json& record, Verification& result) {
   std::set<std::string> names;
   for (const Json& shard : record.at("shards")) names.insert(shard.at("path").get<std::string>());
@@ -105,7 +106,7 @@ void verify_shard_names(const fs::path& folder, const Json& record, Verification
   }
 }
 
-/// Whether the images `order`, all in one shard, are members of it.
+/// Checks that the images `order`, all in one shard, are members of it.
 void verify_members(const Split& split, std::span<const int64_t> order, const Shard& shard) {
   const auto bytes = shard.file.bytes();
   const auto members = index_tar(bytes, shard.path.string());
@@ -124,8 +125,8 @@ void verify_members(const Split& split, std::span<const int64_t> order, const Sh
   }
 }
 
-/// Images in pieces, so that memory stays bounded; in each piece shard by shard. One fault a shard
-/// and piece.
+/// Checks images in portions of bounded size, shard by shard; reports one fault for each shard and
+/// portion.
 void verify_images(const Split& split, const std::set<fs::path>& damaged, Verification& result) {
   constexpr int64_t piece = int64_t{1} << 22;
   for (int64_t begin = 0; begin < split.size(); begin += piece) {
@@ -139,7 +140,7 @@ void verify_images(const Split& split, const std::set<fs::path>& damaged, Verifi
       const size_t first = i;
       while (i < order.size() && split.shard_of(order[i]) == number) ++i;
       const Shard& shard = split.shards()[number];
-      if (damaged.contains(shard.path)) continue;  // told before
+      if (damaged.contains(shard.path)) continue;  // reported already
       try {
         verify_members(split, std::span(order).subspan(first, i - first), shard);
       } catch (const Error& error) {

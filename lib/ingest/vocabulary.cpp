@@ -12,7 +12,7 @@ namespace {
 
 bool is_blank(char c) {
   const auto code = static_cast<unsigned char>(c);
-  return code <= ' ' || code == 0x7F;  // control characters too
+  return code <= ' ' || code == 0x7F;  // includes control characters
 }
 
 std::string collapse_blanks(std::string_view text) {
@@ -83,10 +83,10 @@ TagRules load_tag_rules(const fs::path& stop_file, const fs::path& merge_file) {
                  merge_file.string(), number, line);
     }
     if (from == to) return;
-    const auto [place, added] = rules.merge.emplace(from, to);
-    if (!added && place->second != to) {
-      fail_usage("{}, line {}: merges '{}' into '{}', an earlier line into '{}'",
-                 merge_file.string(), number, from, to, place->second);
+    const auto [entry, added] = rules.merge.emplace(from, to);
+    if (!added && entry->second != to) {
+      fail_usage("{}, line {}: merges '{}' into '{}', but an earlier line into '{}'",
+                 merge_file.string(), number, from, to, entry->second);
     }
   });
   follow_chains(rules, merge_file);

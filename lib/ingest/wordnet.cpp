@@ -11,7 +11,7 @@ namespace hardmoe {
 namespace fs = std::filesystem;
 namespace {
 
-/// -1 where the text is not a number and nothing else.
+/// Returns the number, or -1 if the text is anything but a number.
 int64_t parse(std::string_view text, int base) {
   int64_t value = -1;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, base);
@@ -22,8 +22,8 @@ std::string_view text_of(const MappedFile& map) {
   return {reinterpret_cast<const char*>(map.bytes().data()), map.bytes().size()};
 }
 
-/// Of a line of index.noun: lemma, "n", count of synsets, count of pointers, their symbols, twice
-/// the count of senses, then the synsets, most frequent first.
+/// Parses a line of index.noun: lemma, "n", number of synsets, number of pointers, their symbols,
+/// twice the number of senses, then the synsets, most frequent first.
 std::vector<int64_t> offsets_in(std::string_view line) {
   const auto fields = split(trim(line), ' ');
   const int64_t count = fields.size() > 2 ? parse(fields[2], 10) : -1;
@@ -60,8 +60,8 @@ WordNet::Synset WordNet::synset(int64_t offset) const {
   };
   const auto at = static_cast<size_t>(offset);
   if (offset <= 0 || at >= text.size() || text[at - 1] != '\n') damaged();
-  // offset, lexicographer's file, "n", count of words (hexadecimal), word and its number each,
-  // count of pointers, symbol, offset, part of speech and words each; then "| gloss".
+  // offset, lexicographer's file, "n", number of words (hexadecimal), each word with a number,
+  // number of pointers, each with symbol, offset, part of speech and words; then "| gloss".
   const auto fields = split(text.substr(at, text.find('\n', at) - at), ' ');
   if (fields.size() < 6 || parse(fields[0], 10) != offset) damaged();
   Synset result;
@@ -91,7 +91,7 @@ std::vector<int64_t> WordNet::senses(std::string_view word) const {
   const std::string_view text = text_of(index_);
   std::string lemma(word);
   std::replace(lemma.begin(), lemma.end(), ' ', '_');
-  // Lines "lemma n …" in order of the lemma's bytes, behind a license of lines that begin with a
+  // Lines "lemma n …" in the order of the lemmas' bytes, after a licence whose lines begin with a
   // blank.
   size_t low = 0, high = text.size();
   while (low < high) {
@@ -124,7 +124,7 @@ std::vector<int64_t> WordNet::above(int64_t offset) const {
 
 std::vector<std::string> WordNet::tags_of(std::string_view wnid) const {
   const int64_t offset = wnid.starts_with('n') ? parse(wnid.substr(1), 10) : -1;
-  if (offset < 0) fail("'{}' is not a noun's synset such as n01443537", wnid);
+  if (offset < 0) fail("'{}' is not a synset of a noun, such as n01443537", wnid);
   std::vector<std::string> tags = synset(offset).words;
   for (const int64_t synset_above : above(offset)) tags.push_back(synset(synset_above).words[0]);
   return tags;

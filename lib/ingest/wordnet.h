@@ -1,5 +1,5 @@
-// WordNet's nouns (Debian package wordnet-base): the words of a synset and what is above it. Not
-// for other parts of speech.
+// WordNet's nouns (Debian package wordnet-base): the words of a synset and the synsets above it.
+// Not for other parts of speech.
 #pragma once
 
 #include <cstdint>
@@ -12,30 +12,33 @@
 
 namespace hardmoe {
 
-/// The file that WordNet reads. Throws Error(usage) if the folder has none.
+/// Returns the path of data.noun, which WordNet reads. Throws Error(usage) if the folder has none.
 std::filesystem::path wordnet_nouns(const std::filesystem::path& folder);
 
+/// An opened WordNet folder.
 class WordNet {
  public:
-  /// `folder` holds data.noun, in the format of wndb(5WN). Throws as wordnet_nouns.
+  /// Opens `folder`, which holds data.noun in the format of wndb(5WN). Throws as wordnet_nouns
+  /// does.
   explicit WordNet(const std::filesystem::path& folder);
 
   struct Synset {
-    std::vector<std::string> words;  ///< one or more, most frequent first; blanks within terms
-    std::vector<int64_t> hypernyms;  ///< of kinds and of instances, as offsets
+    std::vector<std::string> words;  ///< at least one, most frequent first; terms may have blanks
+    std::vector<int64_t> hypernyms;  ///< offsets of the synsets above, also those of instances
   };
-  /// `offset`: a synset's place in data.noun, which is its number. Throws Error if none is there.
+  /// Returns the synset at `offset` in data.noun, which is its number. Throws Error if there is
+  /// none.
   Synset synset(int64_t offset) const;
 
-  /// The synsets of a word, most frequent first; none if it is no noun. Throws Error(usage) if the
-  /// folder has no index.noun.
+  /// Returns the synsets of a word, most frequent first; none if it is no noun. Throws Error(usage)
+  /// if the folder has no index.noun.
   std::vector<int64_t> senses(std::string_view word) const;
 
-  /// All synsets above, nearest first, each once.
+  /// Returns all synsets above, nearest first, each once.
   std::vector<int64_t> above(int64_t offset) const;
 
-  /// For an ImageNet synset "n01443537": its words, then the first word of each synset above.
-  /// Throws Error for what is not one.
+  /// Returns the tags of an ImageNet synset "n01443537": its words, then the first word of each
+  /// synset above. Throws Error for any other text.
   std::vector<std::string> tags_of(std::string_view wnid) const;
 
  private:

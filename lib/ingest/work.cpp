@@ -82,26 +82,26 @@ IngestWork::IngestWork(fs::path out, int64_t shard_bytes, std::string run)
                    (state.empty() || state.value("run", "") == run_);
   if (!own) {
     if (!state.empty()) {
-      log_warning("{}: is of a run with other inputs; it is not gone on from", folder_.string());
+      log_warning("{}: was left by a run with other inputs; removing it", folder_.string());
     }
     state = Json::object();
-    fs::remove(run_file);  // first, for where this is killed
+    fs::remove(run_file);  // removed first, in case this process is killed
     fs::remove_all(folder_);
   }
   if (!state.empty() && state.value("format", 0) != work_format) {
     fail("{}: written by another version; start anew in an empty folder", folder_.string());
   }
-  if (state.empty()) {  // what a run left that came to no checkpoint
+  if (state.empty()) {  // remove what a run left that reached no checkpoint
     for (const char* name : {"shards", "train", "val"}) fs::remove_all(out_ / name);
   }
   make_writable_folder(folder_);
   if (!own) write_file_atomic(run_file, run_);
   const std::string where = (folder_ / state_name).string();
   Json lengths = Json::object();
-  Json parts = Json::array({nullptr, nullptr});
+  Json open_shards = Json::array({nullptr, nullptr});
   if (!state.empty()) {
     lengths = state.at("bytes");
-    parts = state.at("open_shards");
+    open_shards = state.at("open_shards");
     counts = counts_from(state.at("counts"));
     position = {json_get<int64_t>(state, "source", where), json_get<int64_t>(state, "item", where),
                 json_get<int64_t>(state, "attempt", where),
@@ -129,12 +129,12 @@ IngestWork::IngestWork(fs::path out, int64_t shard_bytes, std::string run)
                      [&](AppendFile& file) { require_whole("shards", file); });
   for (const SplitNumber split : {train, val}) {
     writers_[split] = std::make_unique<ShardWriter>(out_, split_names[split], shard_bytes, shards);
-    writers_[split]->resume(parts[split]);
+    writers_[split]->resume(open_shards[split]);
   }
   remove_strays();
 }
 
-/// What a killed process left unfinished, and shards that no checkpoint knows of.
+/// Removes what a killed process left unfinished, and shards that no checkpoint knows.
 void IngestWork::remove_strays() const {
   for (const fs::path& folder : {folder_, out_ / "train", out_ / "val"}) {
     std::vector<fs::path> temporaries;
@@ -173,8 +173,8 @@ void IngestWork::checkpoint() {
   sync("status", status);
   sync("rejected", rejected);
   sync("shards", shards.file());
-  Json parts = Json::array();
-  for (const auto& writer : writers_) parts.push_back(writer->checkpoint());
+  Json open_shards = Json::array();
+  for (const auto& writer : writers_) open_shards.push_back(writer->checkpoint());
   write_json(folder_ / state_name, {{"format", work_format},
                                     {"run", run_},
                                     {"source", position.source},
@@ -185,7 +185,7 @@ void IngestWork::checkpoint() {
                                     {"failed", failed},
                                     {"bytes", lengths},
                                     {"crc32c", crcs},
-                                    {"open_shards", parts},
+                                    {"open_shards", open_shards},
                                     {"counts", to_json(counts)}});
 }
 
@@ -210,7 +210,7 @@ bool IngestWork::has_failures() const {
 void IngestWork::begin_retry() {
   if (position.attempt > 0 &&
       position.retried < RecordFile(retry_list(), RecordForm::line).size()) {
-    return;  // an earlier one was interrupted, and goes on
+    return;  // an earlier one was interrupted and continues
   }
   rejected.sync();
   const fs::path before = rejected_list();

@@ -94,7 +94,7 @@ Strings samples_of(const Strings& names, SourceReport& report, const std::string
   Strings found;
   for (const Sample& sample : gatherer.finish(report)) {
     std::string text = sample.key + ":";
-    for (const MemberPlace& place : sample.fields) {
+    for (const MemberLocation& place : sample.fields) {
       text += place.exists() ? " " + names[static_cast<size_t>(place.offset) - 1] : " -";
     }
     found.push_back(text + (sample.is_repeat ? " again" : ""));

@@ -100,7 +100,9 @@ TEST_F(WholeRun, AnExpertTrainsTheSameFromItsOwnShards) {
                             "$(grep '/moe-train-expert .*--expert 0' commands | "
                             "sed 's,run/dataset,shards,; s,run/experts/0,other,')");
   EXPECT_EQ(other.status, 1);
-  EXPECT_NE(other.err.find("part-00000-000000.tar: is not here"), std::string::npos) << other.err;
+  EXPECT_NE(other.err.find("part-00000-000000.tar: this shard is not on this machine"),
+            std::string::npos)
+      << other.err;
 }
 
 TEST_F(WholeRun, EmbedsImagesItWasNotTrainedOn) {

@@ -19,9 +19,9 @@ namespace {
 
 using Take = std::function<bool(std::string_view)>;
 constexpr size_t piece_bytes = size_t{1} << 18;
-// What zlib and bzip2 are given at once: they count in 32 bits.
+// The bytes given to zlib and bzip2 at once, whose counters have 32 bits.
 constexpr size_t input_bytes = size_t{1} << 24;
-// Lists are packed to a tenth or less; only what is made for it unpacks to much more than this.
+// Lists shrink to a tenth or less; only data made for it unpacks to much more than this.
 constexpr size_t always_unpacked = size_t{1} << 26, largest_ratio = 256;
 constexpr int largest_window_log = 27;
 
@@ -29,7 +29,7 @@ constexpr int largest_window_log = 27;
   fail("{}: damaged {} file: {}; fetch it again", file.string(), kind, why);
 }
 
-/// Frees a stream's memory on every way out.
+/// Frees a stream's memory, however the scope is left.
 template <class Stream, int (*End)(Stream*)>
 struct StreamHolder {
   Stream stream = {};
@@ -50,7 +50,7 @@ bool unpack_gzip(std::string_view packed, const fs::path& file, const Take& take
     stream.avail_out = static_cast<uInt>(piece.size());
     const int state = inflate(&stream, Z_NO_FLUSH);
     if (state != Z_OK && state != Z_STREAM_END) {
-      // Some archivers fill up with zeros after the last member.
+      // Some archivers append zeros after the last member.
       if (!in_member && packed.find_first_not_of('\0', at) == std::string_view::npos) return true;
       fail_damaged(file, "gzip", stream.msg != nullptr ? stream.msg : "it makes no sense");
     }
@@ -59,7 +59,7 @@ bool unpack_gzip(std::string_view packed, const fs::path& file, const Take& take
     if (!take({piece.data(), piece.size() - stream.avail_out})) return false;
     if (!in_member) inflateReset(&stream);
   }
-  // What fits no piece is still inside.
+  // Output that did not fit the piece is still in the stream.
   while (in_member) {
     stream.next_out = reinterpret_cast<Bytef*>(piece.data());
     stream.avail_out = static_cast<uInt>(piece.size());
@@ -74,7 +74,7 @@ bool unpack_gzip(std::string_view packed, const fs::path& file, const Take& take
 
 bool unpack_bzip2(std::string_view packed, const fs::path& file, const Take& take) {
   std::vector<char> piece(piece_bytes);
-  for (size_t at = 0; at < packed.size();) {  // a stream after another, as parallel packers write
+  for (size_t at = 0; at < packed.size();) {  // several streams, as parallel packers write
     StreamHolder<bz_stream, BZ2_bzDecompressEnd> holder;
     bz_stream& stream = holder.stream;
     if (BZ2_bzDecompressInit(&stream, 0, 0) != BZ_OK) throw std::bad_alloc();

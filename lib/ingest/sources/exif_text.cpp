@@ -1,4 +1,4 @@
-// What img2dataset keeps of an image's EXIF: a text of JSON within its JSON.
+// The EXIF data that img2dataset keeps of an image: a JSON text inside its JSON.
 #include <algorithm>
 #include <array>
 
@@ -7,7 +7,7 @@
 namespace hardmoe {
 namespace {
 
-/// exifread's words (its version 3, which img2dataset 1.47 uses), in the order of EXIF's numbers.
+/// The words of exifread 3 (which img2dataset 1.47 uses), in the order of EXIF's numbers.
 constexpr std::array<std::string_view, 8> orientation_words = {
     "Horizontal (normal)",
     "Mirrored horizontal",

@@ -1,4 +1,4 @@
-// What a name on the command line stands for: a source, or several.
+// Finds the source, or several, that a name on the command line means.
 #include <algorithm>
 #include <utility>
 
@@ -28,7 +28,7 @@ std::string kind_name(SourceKind kind) {
   return std::string(source_kind_names[static_cast<size_t>(kind)]);
 }
 
-/// Reads names of the command line one after the other.
+/// Expands names one after the other.
 class Expansion {
  public:
   Expansion(bool validation, const SourceOptions& options, const fs::path& standard_input)
@@ -67,7 +67,7 @@ class Expansion {
   FoundSources take() { return std::move(found_); }
 
  private:
-  /// Only what is read once from its beginning can come that way.
+  /// Refuses kinds that cannot be read once from beginning to end.
   SourceKind kind_of_standard_input(std::optional<SourceKind> asked) const {
     const SourceKind kind = asked ? *asked : kind_of_file(standard_input_, "standard input");
     if (!is_list(kind) && kind != SourceKind::yfcc100m) {
@@ -79,7 +79,7 @@ class Expansion {
 
   void add_folder(const fs::path& folder, std::optional<SourceKind> kind) {
     if (kind == SourceKind::tiny_imagenet && !fs::exists(folder / "wnids.txt")) {
-      found_.sources.push_back({folder, *kind});  // a part of it
+      found_.sources.push_back({folder, *kind});  // only a split of it
       return;
     }
     const bool may_have_splits = kind == SourceKind::folder || kind == SourceKind::photos ||
@@ -106,7 +106,8 @@ class Expansion {
     }
   }
 
-  /// Photographs that hold keywords are not tagged by the folders they are in.
+  /// Returns whether the folder holds photographs with keywords, so that folders' names are no
+  /// tags.
   SourceKind photos_or(SourceKind kind, const fs::path& folder) {
     if (kind != SourceKind::folder) return kind;
     constexpr int64_t sample = 64;
@@ -127,8 +128,8 @@ class Expansion {
     return kind;
   }
 
-  /// The subfolder of the split asked for is read as if it had been named; where training is asked
-  /// for, validation is found, too.
+  /// Expands the subfolder of the split asked for as if it had been named. For training, validation
+  /// is found too.
   void add_splits(const fs::path& folder, const SplitLayout& splits,
                   std::optional<SourceKind> kind) {
     if (validation_ && splits.val.empty()) {
@@ -139,11 +140,11 @@ class Expansion {
       fail_usage("{0}: holds {1} and no split to train on; to train on it, name {2}",
                  folder.string(), splits.val[0].filename().string(), splits.val[0].string());
     }
-    for (const fs::path& part : validation_ ? splits.val : splits.train) {
-      add_folder_as(part, kind, found_.sources);
+    for (const fs::path& split : validation_ ? splits.val : splits.train) {
+      add_folder_as(split, kind, found_.sources);
     }
     if (validation_) return;
-    for (const fs::path& part : splits.val) add_folder_as(part, kind, found_.found_val);
+    for (const fs::path& split : splits.val) add_folder_as(split, kind, found_.found_val);
     for (const fs::path& other : splits.others) leave(other);
     for (const fs::path& file : files_in(folder, [](const fs::path&) { return true; })) {
       if (!is_companion(file)) {
@@ -153,18 +154,18 @@ class Expansion {
     }
   }
 
-  void add_folder_as(const fs::path& part, std::optional<SourceKind> kind,
+  void add_folder_as(const fs::path& split, std::optional<SourceKind> kind,
                      std::vector<SourceSpec>& to) {
     std::vector<SourceSpec> before;
     std::swap(before, found_.sources);
     const bool inside = std::exchange(validation_, false);
-    add_folder(part, kind);
+    add_folder(split, kind);
     validation_ = inside;
     std::swap(before, found_.sources);
     std::move(before.begin(), before.end(), std::back_inserter(to));
   }
 
-  /// A folder that is no part of the splits beside it.
+  /// Reports a folder beside splits that is none itself.
   void leave(const fs::path& folder) {
     const auto images = images_in(folder);
     const auto tars = tars_in(folder);
@@ -201,48 +202,48 @@ class Expansion {
                     splits->others.size(), splits->others[0].filename().string()));
   }
 
-  /// What a known data set's folder holds of the part asked for.
+  /// Expands a known data set's folder to the files of the split asked for.
   void add_data_set(const fs::path& folder, SourceKind kind) {
-    std::vector<fs::path> parts;
+    std::vector<fs::path> paths;
     switch (kind) {
       case SourceKind::cifar10:
-        parts = files_in(folder, [&](const fs::path& file) {
+        paths = files_in(folder, [&](const fs::path& file) {
           const std::string name = file.filename().string();
           return name.starts_with(validation_ ? "test_batch" : "data_batch_") &&
                  name.ends_with(".bin");
         });
         break;
       case SourceKind::cifar100:
-        parts = {folder / (validation_ ? "test.bin" : "train.bin")};
+        paths = {folder / (validation_ ? "test.bin" : "train.bin")};
         break;
       case SourceKind::idx:
-        parts = files_in(folder, [&](const fs::path& file) {
+        paths = files_in(folder, [&](const fs::path& file) {
           const std::string name = file.filename().string();
           const bool test = name.starts_with("t10k") || name.find("test") != std::string::npos;
           return is_idx_images(file) && test == validation_;
         });
         break;
       case SourceKind::tiny_imagenet:
-        parts = {folder / (validation_ ? "val" : "train")};
+        paths = {folder / (validation_ ? "val" : "train")};
         break;
       default:
         fail_usage("{}: a folder, but {} is a file's kind; name the files", folder.string(),
                    kind_name(kind));
     }
     const size_t before = found_.sources.size();
-    for (auto& part : parts) {
-      if (fs::exists(part)) found_.sources.push_back({std::move(part), kind});
+    for (auto& path : paths) {
+      if (fs::exists(path)) found_.sources.push_back({std::move(path), kind});
     }
     if (found_.sources.size() == before) {
       fail_usage("{}: no {} of {} in it", folder.string(),
-                 validation_ ? "validation part" : "training part", kind_name(kind));
+                 validation_ ? "validation split" : "training split", kind_name(kind));
     }
     count_others(folder, kind);
   }
 
-  /// Files beside those of a known data set.
+  /// Reports files beside those of a known data set.
   void count_others(const fs::path& folder, SourceKind kind) {
-    if (validation_) return;  // the training part's folder is the same one
+    if (validation_) return;  // the training split is in the same folder and reports them
     for (const fs::path& file : files_in(folder, [](const fs::path&) { return true; })) {
       const std::string name = file.filename().string();
       const bool cifar = kind == SourceKind::cifar10 || kind == SourceKind::cifar100;
@@ -252,12 +253,12 @@ class Expansion {
       if (!known) found_.report.pass_over(kind_of_other_file(name), printable(file.string()));
     }
     if (kind != SourceKind::tiny_imagenet) return;
-    for (const fs::path& other : subfolders_of(folder)) {  // its test part has no labels
+    for (const fs::path& other : subfolders_of(folder)) {  // the test split has no labels
       if (other.filename() != "train" && other.filename() != "val") leave(other);
     }
   }
 
-  /// Of lists and archives that lie in a folder of images and are not read.
+  /// Warns of lists and archives in a folder of images that are not read.
   void warn_of_containers(const fs::path& folder) {
     const auto ends = [](const fs::path& file, const auto&... endings) {
       const std::string name = lower_ascii(file.filename().string());

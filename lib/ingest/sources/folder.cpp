@@ -51,13 +51,13 @@ class FolderSource : public Source {
 
  private:
   void take_folders(const fs::path& image, SourceItem& item) const {
-    for (const auto& part : image.parent_path()) {
-      if (!require_utf8(part.string(), item)) {
+    for (const auto& name : image.parent_path()) {
+      if (!require_utf8(name.string(), item)) {
         item.detail = fmt::format("the name of folder '{}' is not UTF-8; rename it (convmv)",
-                                  printable(part.string()));
+                                  printable(name.string()));
         return;
       }
-      item.tags.push_back(part.string());
+      item.tags.push_back(name.string());
     }
     if (!item.tags.empty()) return;
     const std::string stem = image.stem().string();
@@ -67,7 +67,7 @@ class FolderSource : public Source {
         folder_.string(), stem, stem);
   }
 
-  /// How texts hold tags is the same in the whole folder; a sample of them shows it.
+  /// Learns from a sample how texts hold tags, which is the same in the whole folder.
   void look_at_tags() {
     constexpr size_t most = 1000;
     const size_t step = images_.size() / most + 1;
@@ -80,12 +80,12 @@ class FolderSource : public Source {
     reader_.decide(report_);
   }
 
-  /// "train" and "val" are no tags, at whatever depth they are.
+  /// Returns the folders' names as tags; "train" and "val" are none, at any depth.
   void refuse_splits() const {
     struct Pair {
       fs::path train, other;
     };
-    // By the folder they are in and what else is in their names.
+    // Combine the folder's name with what else is in their names.
     std::map<std::pair<fs::path, std::string>, Pair> pairs;
     std::set<fs::path> seen;
     for (const fs::path& image : images_) {
@@ -111,20 +111,20 @@ class FolderSource : public Source {
   std::vector<std::string> label_names_;
 };
 
-/// Images of Tiny ImageNet's training or validation part, tagged with the words of their synset and
-/// with one word for each synset above it.
+/// Images of Tiny ImageNet's training or validation split, tagged with the words of their synset
+/// and one word for each synset above it.
 class TinyImageNetSource : public Source {
  public:
-  TinyImageNetSource(fs::path part, const SourceOptions& options)
-      : part_(std::move(part)), images_(images_in(part_, &report_)) {
+  TinyImageNetSource(fs::path split_folder, const SourceOptions& options)
+      : split_folder_(std::move(split_folder)), images_(images_in(split_folder_, &report_)) {
     report_.passed_over.erase("'.txt' file");  // its boxes and annotations
     const WordNet wordnet(options.wordnet);
-    const fs::path root = part_.parent_path();
+    const fs::path root = split_folder_.parent_path();
     for (const auto& line : read_label_names(root / "wnids.txt")) {
       names_.emplace(line, wordnet.tags_of(line));
     }
-    const fs::path annotations = part_ / "val_annotations.txt";
-    if (!fs::exists(annotations)) return;  // in training, the synset is the folder's name
+    const fs::path annotations = split_folder_ / "val_annotations.txt";
+    if (!fs::exists(annotations)) return;  // in training, the folder's name is the synset
     const RecordFile lines(annotations, RecordForm::line);
     for (int64_t i = 0; i < lines.size(); ++i) {
       const auto fields = split(lines.record(i).text, '\t');
@@ -141,9 +141,10 @@ class TinyImageNetSource : public Source {
   SourceItem item(int64_t number) const override {
     const fs::path& image = images_[static_cast<size_t>(number)];
     SourceItem item;
-    item.path = part_ / image;
+    item.path = split_folder_ / image;
     item.file = item.path.string();
-    item.key = safe_key(fmt::format("{}/{}", part_.filename().string(), image.stem().string()));
+    item.key =
+        safe_key(fmt::format("{}/{}", split_folder_.filename().string(), image.stem().string()));
     const auto annotated = synsets_.find(image.filename().string());
     const std::string synset =
         annotated != synsets_.end() ? annotated->second : image.begin()->string();
@@ -156,10 +157,10 @@ class TinyImageNetSource : public Source {
   }
 
  private:
-  fs::path part_;
+  fs::path split_folder_;
   std::vector<fs::path> images_;
   std::unordered_map<std::string, std::vector<std::string>> names_;
-  std::unordered_map<std::string, std::string> synsets_;  ///< by image, in validation
+  std::unordered_map<std::string, std::string> synsets_;  ///< by image; validation only
 };
 
 }  // namespace
@@ -168,8 +169,9 @@ std::unique_ptr<Source> open_folder(const fs::path& folder, const SourceOptions&
   return std::make_unique<FolderSource>(folder, options);
 }
 
-std::unique_ptr<Source> open_tiny_imagenet(const fs::path& part, const SourceOptions& options) {
-  return std::make_unique<TinyImageNetSource>(part, options);
+std::unique_ptr<Source> open_tiny_imagenet(const fs::path& split_folder,
+                                           const SourceOptions& options) {
+  return std::make_unique<TinyImageNetSource>(split_folder, options);
 }
 
 }  // namespace hardmoe

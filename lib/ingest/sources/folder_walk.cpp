@@ -20,7 +20,7 @@ namespace {
 
 using FolderId = std::pair<dev_t, ino_t>;
 
-/// What describes images beside it, whether it is asked for or not: not looked into for images.
+/// Extensions of files that describe an image beside them; they are not examined as images.
 bool is_text_kind(std::string_view extension) {
   return extension == "json" || extension == "txt" || extension == "xmp" || extension == "cls";
 }
@@ -41,7 +41,7 @@ class Walk {
   }
 
  private:
-  // Folders that link to one another would be read again and again.
+  // Without this, folders that link to one another would be read without end.
   static constexpr int most_visits = 16;
 
   void pass_over(const std::string& kind, const fs::path& example) {
@@ -97,7 +97,7 @@ class Walk {
   std::vector<fs::path> files_;
 };
 
-/// Counts texts that no image is beside.
+/// Counts texts without an image beside them.
 void count_lone_texts(const std::vector<fs::path>& texts, const std::vector<fs::path>& images,
                       SourceReport& report) {
   if (texts.empty()) return;
@@ -124,7 +124,7 @@ std::vector<fs::path> images_in(const fs::path& folder, SourceReport* report,
   std::vector<fs::path> images, texts;
   for (fs::path& file : files_below(folder, report)) {
     const std::string extension = extension_of_file(file);
-    // A link to nothing is listed as one that cannot be read.
+    // A broken link is listed, so that it is reported as unreadable.
     if (is_image_extension(extension) || (!is_text_kind(extension) && holds_image(folder / file))) {
       images.push_back(std::move(file));
     } else if (report == nullptr) {
@@ -163,7 +163,7 @@ std::vector<fs::path> subfolders_of(const fs::path& folder) {
   std::vector<fs::path> folders;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(folder, error)) {
-    std::error_code ignored;  // a dangling link is no folder
+    std::error_code ignored;  // a broken link is no folder
     if (entry.path().filename().string().starts_with('.')) continue;
     if (entry.is_directory(ignored)) folders.push_back(entry.path());
   }

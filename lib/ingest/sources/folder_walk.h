@@ -1,4 +1,4 @@
-// The files of a folder of images: which are images, and what is passed over.
+// Finds the files of a folder of images: which are images, and what is passed over.
 #pragma once
 
 #include <filesystem>
@@ -9,27 +9,28 @@
 
 namespace hardmoe {
 
-/// Files anywhere below the folder, and links to nothing, relative to it, in path order. Links to
-/// folders are followed, but not back into a folder that they are in. `report`: counts what is
-/// hidden, no file, or cannot be read.
+/// Returns all files below the folder, and broken links, as relative paths in order. Links to
+/// folders are followed, except back into a folder that contains them. `report` counts what is
+/// hidden, is not a file, or cannot be read.
 std::vector<std::filesystem::path> files_below(const std::filesystem::path& folder,
                                                SourceReport* report = nullptr);
 
-/// The image files among them. A file is an image by its extension, and where that is of no kind
-/// known by its content. `report`: counts everything else, but what describes an image beside it:
-/// "photo.EXTENSION" or "photo.jpg.EXTENSION", where `companions` has the extension ("json").
+/// Returns the image files among these. A file is an image by its extension or, if the extension is
+/// unknown, by its content. `report` counts all other files, except those that describe an image
+/// beside them: "photo.EXTENSION" or "photo.jpg.EXTENSION", with an extension in `companions`
+/// ("json").
 std::vector<std::filesystem::path> images_in(const std::filesystem::path& folder,
                                              SourceReport* report = nullptr,
                                              const std::vector<std::string>& companions = {});
 
-/// "photo.json" beside "photo.jpg", or "photo.jpg.json", for the extension ".json"; empty if there
-/// is neither.
+/// Returns the file "photo.json" beside "photo.jpg", or "photo.jpg.json", for the extension
+/// ".json"; empty if there is neither.
 std::filesystem::path text_beside(const std::filesystem::path& image, const char* extension);
 
-/// Whether the file, of any name, is an image of a known format by its first bytes.
+/// Returns whether the file's first bytes are those of a known image format, whatever its name.
 bool holds_image(const std::filesystem::path& file);
 
-/// The subfolders, links to folders too, hidden ones left out; sorted.
+/// Returns the subfolders and links to folders, without hidden ones, sorted.
 std::vector<std::filesystem::path> subfolders_of(const std::filesystem::path& folder);
 
 }  // namespace hardmoe

@@ -27,12 +27,12 @@ std::optional<SourceKind> cifar_kind(const fs::path& folder) {
   return {};
 }
 
-/// By what the file begins with. Nothing for what is none of the kinds.
+/// Returns the kind by what the file begins with, or nothing.
 std::optional<SourceKind> kind_of_text(std::string_view head) {
   if (head.starts_with("\xEF\xBB\xBF")) head.remove_prefix(3);
   const std::string_view text = trim(head);
   if (text.starts_with('{')) return SourceKind::json_lines;
-  if (text.starts_with('[')) return {};  // one JSON array
+  if (text.starts_with('[')) return {};  // a single JSON array
   const std::string_view line = text.substr(0, text.find('\n'));
   const bool binary = std::any_of(line.begin(), line.end(), [](char c) {
     return static_cast<unsigned char>(c) < ' ' && c != '\t' && c != '\r';
@@ -46,7 +46,7 @@ std::optional<SourceKind> kind_of_text(std::string_view head) {
   return {};
 }
 
-/// For files that hold images in a way that is not read, what to do about it.
+/// Returns what to do about files that hold images in a form that is not read.
 void refuse_container(const fs::path& file, const std::string& name, std::string_view head) {
   if (is_compressed_tar(file)) {
     fail_usage("{}: a compressed tar; unpack it, images in it are compressed already", name);
@@ -181,7 +181,7 @@ std::vector<fs::path> tars_in(const fs::path& folder, SourceReport* report) {
   for (const fs::path& below : files_below(folder, report)) {
     const fs::path file = folder / below;
     if (extension(file) == ".tar") {
-      // A shard that is not here is told before hours of work without it.
+      // A missing shard is reported before hours of work without it.
       if (!fs::exists(file)) {
         fail_usage("{}: a link to nothing, expected a tar; put it there, or remove the link",
                    file.string());

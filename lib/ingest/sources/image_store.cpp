@@ -12,11 +12,11 @@ namespace hardmoe {
 namespace fs = std::filesystem;
 namespace {
 
-/// What a list may leave out.
+/// Extensions that a list may leave out.
 constexpr std::array<const char*, 9> extensions = {"",     ".jpg",  ".png", ".jpeg", ".webp",
                                                    ".JPG", ".JPEG", ".PNG", ".jfif"};
 
-/// What stands beside an image in a sample and needs no place in memory.
+/// Returns whether a member describes an image in its sample, so that it need not be remembered.
 bool is_text(const std::string& name) {
   const std::string lower = lower_ascii(name);
   return lower.ends_with(".json") || lower.ends_with(".txt") || lower.ends_with(".cls");
@@ -24,22 +24,22 @@ bool is_text(const std::string& name) {
 
 }  // namespace
 
-ImageStore::ImageStore(const std::vector<fs::path>& places) {
-  for (const auto& place : places) {
-    const Contents contents = contents_of(place);
+ImageStore::ImageStore(const std::vector<fs::path>& roots) {
+  for (const auto& root : roots) {
+    const Contents contents = contents_of(root);
     for (const auto& tar : contents.tars) add_tar(tar);
-    if (contents.is_folder) folders_.push_back(place);
+    if (contents.is_folder) folders_.push_back(root);
   }
 }
 
-ImageStore::Contents ImageStore::contents_of(const fs::path& place) {
-  if (!fs::exists(place)) fail_usage("--images {}: no such file or folder", place.string());
+ImageStore::Contents ImageStore::contents_of(const fs::path& root) {
+  if (!fs::exists(root)) fail_usage("--images {}: no such file or folder", root.string());
   Contents contents;
-  if (!fs::is_directory(place)) {
-    contents.tars = {place};
+  if (!fs::is_directory(root)) {
+    contents.tars = {root};
     return contents;
   }
-  for (const auto& entry : fs::directory_iterator(place)) {
+  for (const auto& entry : fs::directory_iterator(root)) {
     if (entry.path().extension() == ".tar") contents.tars.push_back(entry.path());
   }
   std::sort(contents.tars.begin(), contents.tars.end());
@@ -51,7 +51,7 @@ void ImageStore::add_tar(const fs::path& tar) {
   maps_.emplace_back(tar);
   TarIndex index = read_tar(maps_.back().bytes(), tar.string());
   const auto take = [&](std::string& name, int64_t offset, int64_t size) {
-    // Of any name: the content decides what an image is.
+    // The content, not the name, decides what is an image.
     if (!is_text(name)) members_.emplace(std::move(name), Member{tars_.size(), offset, size});
   };
   for (TarEntry& file : index.files) take(file.name, file.offset, file.size);
@@ -69,23 +69,23 @@ std::vector<std::string> ImageStore::names_in_folders() const {
   return names;
 }
 
-std::optional<ImageStore::Place> ImageStore::find(std::string name) const {
-  while (name.starts_with("./")) name.erase(0, 2);  // as names of members are read
+std::optional<ImageStore::Location> ImageStore::find(std::string name) const {
+  while (name.starts_with("./")) name.erase(0, 2);  // members' names are read without it too
   for (const char* extension : extensions) {
     const auto found = members_.find(name + extension);
     if (found == members_.end()) continue;
     const Member& member = found->second;
-    return Place{{},
-                 member.tar,
-                 member.offset,
-                 maps_[member.tar].bytes().subspan(static_cast<size_t>(member.offset),
-                                                   static_cast<size_t>(member.size))};
+    return Location{{},
+                    member.tar,
+                    member.offset,
+                    maps_[member.tar].bytes().subspan(static_cast<size_t>(member.offset),
+                                                      static_cast<size_t>(member.size))};
   }
   for (const auto& folder : folders_) {
     for (const char* extension : extensions) {
       fs::path file = folder / (name + extension);
       std::error_code ignored;
-      if (fs::is_regular_file(file, ignored)) return Place{std::move(file), 0, 0, {}};
+      if (fs::is_regular_file(file, ignored)) return Location{std::move(file), 0, 0, {}};
     }
   }
   return {};

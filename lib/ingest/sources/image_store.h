@@ -1,4 +1,4 @@
-// Images that a list names, in folders and tars given beside it.
+// The images that lists name, in folders and tars given beside the list.
 #pragma once
 
 #include <filesystem>
@@ -13,34 +13,35 @@
 
 namespace hardmoe {
 
+/// Finds images by name.
 class ImageStore {
  public:
-  struct Place {
-    std::filesystem::path path;        ///< of a file; empty: a member of a tar
-    size_t tar = 0;                    ///< of tars()
+  struct Location {
+    std::filesystem::path path;        ///< a file; empty: a member of a tar
+    size_t tar = 0;                    ///< index in tars()
     int64_t offset = 0;                ///< in the tar
-    std::span<const std::byte> bytes;  ///< of the member
+    std::span<const std::byte> bytes;  ///< the member's bytes
   };
 
-  /// `places`: tars, folders of tars, folders of image files. Throws Error for damaged tars,
+  /// `roots`: tars, folders of tars, or folders of image files. Throws Error for damaged tars,
   /// Error(usage) for what does not exist.
-  explicit ImageStore(const std::vector<std::filesystem::path>& places);
+  explicit ImageStore(const std::vector<std::filesystem::path>& roots);
 
-  /// What one of them stands for.
+  /// What a given tar or folder holds.
   struct Contents {
     std::vector<std::filesystem::path> tars;
-    bool is_folder = false;  ///< of image files
+    bool is_folder = false;  ///< a folder of image files
   };
-  static Contents contents_of(const std::filesystem::path& place);
+  static Contents contents_of(const std::filesystem::path& root);
 
   bool empty() const { return folders_.empty() && tars_.empty(); }
   const std::vector<std::filesystem::path>& tars() const { return tars_; }
 
-  /// By path within a folder or a member's name in a tar, with or without its extension; the first
-  /// place that has it.
-  std::optional<Place> find(std::string name) const;
+  /// Returns the location of an image, by its path within a folder or its member's name in a tar,
+  /// with or without extension. If several have it, the one given first counts.
+  std::optional<Location> find(std::string name) const;
 
-  /// Calls take(name for find(), stem of the file's name) for every image there is.
+  /// Calls take(name for find(), stem of the file's name) for every image.
   template <class Take>
   void for_each(const Take& take) const;
 

@@ -41,7 +41,7 @@ class JsonLinesSource : public ListSource {
   }
 
  private:
-  /// The first there is of the usual ones, or what was asked for.
+  /// Returns the first usual field that exists, or the one asked for.
   std::string image_field(const Json& value) const {
     if (!options_.columns.image.empty()) return options_.columns.image[0];
     for (const auto& name : usual_image_names) {
@@ -50,12 +50,13 @@ class JsonLinesSource : public ListSource {
     return usual_image_names[0];
   }
 
-  /// {"bytes": base64 or null, "path": "1.jpg"}, as Hugging Face's datasets hold an image.
+  /// Reads an image as Hugging Face's datasets hold it: {"bytes": base64 or null, "path": "1.jpg"}.
   void take_image_object(const Json& image, const std::string& field, const std::string& key,
                          SourceItem& item) const {
     const auto text = [&](const char* name) {
-      const auto place = image.find(name);
-      return place != image.end() && place->is_string() ? place->get<std::string>() : std::string();
+      const auto member = image.find(name);
+      return member != image.end() && member->is_string() ? member->get<std::string>()
+                                                          : std::string();
     };
     const std::string path = text("path");
     if (!image.contains("bytes") || image["bytes"].is_null()) return take_image(path, key, item);

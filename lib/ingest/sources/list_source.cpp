@@ -13,7 +13,7 @@ namespace {
 
 constexpr size_t longest_record = longest_json;
 
-/// Whether the path may lead out of a folder.
+/// Returns whether the path may lead out of a folder.
 bool leaves_folder(const fs::path& path) {
   return path.is_absolute() || std::find(path.begin(), path.end(), "..") != path.end();
 }
@@ -23,7 +23,7 @@ void refuse_image(SourceItem& item, Rejection reason, std::string why) {
   item.detail = std::move(why);
 }
 
-/// A name as other systems write it, and what is to be said if the image is found under that.
+/// A name as other systems write it, with the advice to give if the image is found under it.
 struct Spelling {
   std::string name, hint;
 };
@@ -107,20 +107,20 @@ void ListSource::take_image(const std::string& image, const std::string& key,
         item, Rejection::outside,
         fmt::format("'{}' may lie outside --images; --allow-outside reads it", image));
   }
-  auto place = store_.find(image);
-  if (!place) {
+  auto location = store_.find(image);
+  if (!location) {
     return refuse_image(
         item, Rejection::unreadable_image,
         fmt::format("'{}' is in none of --images: {}", image, why_not_there(image)));
   }
-  item.path = std::move(place->path);
+  item.path = std::move(location->path);
   if (!item.path.empty()) return;
-  item.tar = store_.tars()[place->tar];
-  item.offset = place->offset;
-  item.bytes = place->bytes;
+  item.tar = store_.tars()[location->tar];
+  item.offset = location->offset;
+  item.bytes = location->bytes;
 }
 
-/// What an image that is not found may be called there.
+/// Returns why an image is not found, with the name it may have.
 std::string ListSource::why_not_there(const std::string& image) const {
   if (valid_utf8_length(image) < image.size()) {
     return "no such file; its name in the list is not UTF-8 (iconv -t UTF-8)";

@@ -1,5 +1,5 @@
-// What lists of images have in common, whatever their lines look like: records, and images that
-// they name. For source_list.cpp and source_table.cpp.
+// What all lists of images have in common: records, and images that they name. For list.cpp's and
+// table.cpp's kinds of source.
 #pragma once
 
 #include <string>
@@ -10,6 +10,7 @@
 
 namespace hardmoe {
 
+/// A source whose items are a list's records.
 class ListSource : public Source {
  public:
   ListSource(const ListFile& list, const SourceOptions& options, const TableForm& form);
@@ -19,14 +20,15 @@ class ListSource : public Source {
   SourceItem item(int64_t number) const override;
 
  protected:
-  /// Reads the record's tags, its image by take_image().
+  /// Reads a record's tags, and its image by take_image().
   virtual void read(std::string_view record, SourceItem& item) const = 0;
 
-  /// The image of that path; `key`: "": the path without its extension.
+  /// Sets the item's image to the one at that path. `key`: the item's key; "": the path without its
+  /// extension.
   void take_image(const std::string& image, const std::string& key, SourceItem& item) const;
-  /// Its key where it is not taken by path.
+  /// Returns the item's key if it is not taken from the path.
   static std::string key_of(const std::filesystem::path& image, const std::string& key);
-  /// Tells which columns hold what, and what is passed over.
+  /// Reports blank lines as passed over.
   void report_blank_lines();
 
   ListFile list_;
@@ -44,7 +46,7 @@ class ListSource : public Source {
 std::unique_ptr<Source> open_json_lines(const ListFile& list, const SourceOptions& options);
 std::unique_ptr<Source> open_table(const ListFile& list, const SourceOptions& options);
 
-/// Columns or fields with an image's path, where none is asked for.
+/// The usual names of columns or fields that hold an image's path.
 inline const std::vector<std::string> usual_image_names = {"image", "path", "file", "filename",
                                                            "file_name"};
 

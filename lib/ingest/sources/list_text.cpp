@@ -21,7 +21,7 @@ bool is_null(std::string_view word) {
 bool is_number(std::string_view word) {
   double value = 0;
   const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), value);
-  // "1." is NumPy's; infinite ones and names are none.
+  // NumPy writes "1."; infinities and names are not numbers here.
   return error == std::errc() && end == word.data() + word.size() &&
          word.find_first_not_of("+-.eE0123456789") == std::string_view::npos;
 }
@@ -46,7 +46,7 @@ void add_utf8(unsigned code, std::string& text) {
   }
 }
 
-/// Throws Error for what is no list of texts.
+/// Parses one text. Throws Error if it is not a list of texts.
 class Parser {
  public:
   Parser(std::string_view text, size_t most) : text_(text), most_(most) {}
@@ -57,7 +57,7 @@ class Parser {
       at_ = opened + 1;
       skip_space();
       if (text_[at_] != ')') list();
-      at_ = text_.size();  // behind ", dtype=object)"
+      at_ = text_.size();  // skips ", dtype=object)"
       quoted_ = true;
     } else {
       list();
@@ -69,7 +69,7 @@ class Parser {
     return result;
   }
 
-  /// The string whose quote is at `at`, which is moved behind it.
+  /// Returns the string whose opening quote is at `at`, and moves `at` past it.
   std::string string() {
     const char quote = text_[at_++];
     std::string value;
@@ -118,10 +118,10 @@ class Parser {
       }
       separated_ = false;
     }
-    at_ = text_.size();  // more than anyone wants
+    at_ = text_.size();  // more elements than the caller wants
   }
 
-  /// 'a', u'a', b'a', np.str_('a').
+  /// Parses 'a', u'a', b'a' or np.str_('a').
   bool quoted_element() {
     size_t quote = at_;
     while (quote < text_.size() && (std::isalnum(static_cast<unsigned char>(text_[quote])) != 0 ||
@@ -144,14 +144,14 @@ class Parser {
     return true;
   }
 
-  /// To a comma, the end or, as NumPy mixes them, to a quote behind a blank.
+  /// Parses up to a comma, the end or, in NumPy's mixed lists, a quote after a blank.
   void bare_element(char open, char close) {
     const size_t begin = at_;
     for (; at_ < text_.size() && text_[at_] != ',' && text_[at_] != close; ++at_) {
       if (at_ > begin && is_quote(text_[at_]) && is_space(text_[at_ - 1])) break;
     }
     const std::string_view element = trim(text_.substr(begin, at_ - begin));
-    // PostgreSQL puts quotes around what has braces, not around what has brackets.
+    // PostgreSQL quotes elements with braces, but not those with brackets.
     if (element.find_first_of(open == '{' ? "{" : "[{") != std::string_view::npos) {
       fail("there are lists in it");
     }
@@ -167,7 +167,7 @@ class Parser {
       bare_ += words.size();
       return;
     }
-    // DuckDB puts quotes around some only, between commas; NumPy, which has none, around all.
+    // DuckDB quotes only some elements, between commas; NumPy, without commas, quotes all.
     if (quoted_ && !separated_) fail("what follows a quote in it is no separator");
     elements_.emplace_back(element);
     ++bare_;
@@ -183,13 +183,13 @@ class Parser {
     return words;
   }
 
-  /// What follows a backslash.
+  /// Parses what follows a backslash.
   void escape(std::string& value) {
     const char c = text_[at_++];
     const size_t digits = c == 'x' ? 2 : c == 'u' ? 4 : c == 'U' ? 8 : 0;
     if (digits > 0) {
       unsigned code = hexadecimal(digits);
-      // JSON's pairs.
+      // Surrogate pairs, as in JSON.
       if (code >= 0xD800 && code < 0xDC00 && text_.substr(at_).starts_with("\\u")) {
         const size_t before = at_;
         at_ += 2;
@@ -224,11 +224,11 @@ class Parser {
   size_t at_ = 0;
   std::vector<std::string> elements_;
   size_t bare_ = 0;        ///< elements without quotes
-  bool separated_ = true;  ///< a comma or the beginning stands before the next one
+  bool separated_ = true;  ///< a comma or the beginning precedes the next element
   bool quoted_ = false;
 };
 
-/// "array(", "set(": what a program writes and a tag is not.
+/// Returns whether a text begins as programs write calls ("array(", "set("), which tags do not.
 bool is_call(std::string_view text) {
   for (const std::string_view name :
        {"array(", "set(", "frozenset(", "list(", "tuple(", "Index(", "deque("}) {
@@ -239,7 +239,8 @@ bool is_call(std::string_view text) {
   return false;
 }
 
-/// What pandas prints of its own arrays: "<ArrowStringArray>\n['a', 'b']\nLength: 2, dtype: str".
+/// Parses what pandas prints of its arrays: "<ArrowStringArray>\n['a', 'b']\nLength: 2, dtype:
+/// str".
 std::string_view array_within(std::string_view text) {
   const size_t begin = text.find("Array>\n[");
   const size_t end = text.rfind("]\nLength: ");
@@ -250,7 +251,7 @@ std::string_view array_within(std::string_view text) {
   return text.substr(begin + 7, end - begin - 6);
 }
 
-/// What pandas prints of a series: a line an element and "dtype: str".
+/// Parses what pandas prints of a series: an element a line, then "dtype: str".
 bool is_series(std::string_view text) {
   const size_t line = text.rfind('\n');
   return line != std::string_view::npos && text.find("dtype: ", line) != std::string_view::npos;
@@ -275,7 +276,7 @@ ListText parse_list_text(std::string_view text, size_t most) {
   }
   const bool quote_first = !inside.empty() && is_quote(inside.front());
   const bool ends = text.back() == close;
-  // A tuple has quotes; "(disambiguation)" is a tag.
+  // A tuple contains quotes; "(disambiguation)" is a tag.
   const bool sure = call || (quote_first && (open != '(' || ends));
   const bool empty_tuple = open == '(' && inside == ")";
   if (!sure && (!ends || (open == '(' && !empty_tuple))) return {};

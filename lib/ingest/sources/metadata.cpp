@@ -16,7 +16,7 @@ void refuse(SourceItem& item, std::string why) {
   item.detail = std::move(why);
 }
 
-/// Why an object has no tags.
+/// Returns why an object has no tags.
 std::string missing_tags(const Json& value, const std::vector<std::string>& names) {
   for (const auto& name : names) {
     if (value.contains(name)) return fmt::format("field '{}' is empty", name);
@@ -48,7 +48,7 @@ void MetadataReader::look_at_json(std::string_view text) {
   try {
     value = parse_foreign_json(text);
   } catch (const Error&) {
-    return;  // told when it is read
+    return;  // reported when it is read
   }
   if (!value.is_object()) return;
   for (auto& [name, column] : columns_) {
@@ -69,7 +69,7 @@ void MetadataReader::decide(SourceReport& report) {
   texts_.report_to(report);
 }
 
-/// A list of strings, or a text of several.
+/// Reads a list of strings, or a text that holds several.
 std::vector<std::string> MetadataReader::read_strings(const Json& value, const std::string& field,
                                                       SourceItem& item) const {
   std::vector<std::string> strings;
@@ -100,7 +100,7 @@ std::vector<std::string> MetadataReader::read_strings(const Json& value, const s
   return strings;
 }
 
-/// The strings of all fields so named; nothing if there is none.
+/// Returns the strings of all fields of these names; nothing if there is no such field.
 std::optional<std::vector<std::string>> MetadataReader::read_fields(
     const Json& value, const std::vector<std::string>& names, SourceItem& item) const {
   std::optional<std::vector<std::string>> strings;

@@ -1,4 +1,4 @@
-// Photographs that hold their own keywords.
+// Photographs with keywords inside their files.
 #include <algorithm>
 
 #include "base/error.h"
@@ -45,7 +45,7 @@ class PhotoSource : public Source {
   }
 
  private:
-  /// A keyword is a tag, unless the user says that it may be several.
+  /// Takes each keyword as one tag, unless the user says that it may hold several.
   void add(const std::string& keyword, SourceItem& item) const {
     if (options_.tag_separator.empty()) {
       item.tags.push_back(keyword);
@@ -78,7 +78,7 @@ double share_with_keywords(const fs::path& folder, int64_t sample) {
     if (described) continue;
     try {
       found += photo_keywords(folder / images[at]).empty() ? 0 : 1;
-    } catch (const Error&) {  // unreadable ones have none to go by
+    } catch (const Error&) {  // unreadable photos do not count
     }
   }
   return count == 0 ? 0 : static_cast<double>(found) / static_cast<double>(count);

@@ -11,8 +11,8 @@ namespace hardmoe {
 namespace fs = std::filesystem;
 namespace {
 
-/// https://www.cs.toronto.edu/~kriz/cifar.html: a record is a label (CIFAR-100: a coarse and a fine
-/// one), then 32×32 bytes of red, of green, of blue.
+/// A record is a label (CIFAR-100: a coarse and a fine one), then 32×32 bytes each of red, green
+/// and blue (https://www.cs.toronto.edu/~kriz/cifar.html).
 class CifarSource : public Source {
  public:
   static constexpr int64_t side = 32;
@@ -71,8 +71,8 @@ class CifarSource : public Source {
   std::vector<std::vector<std::string>> names_;
 };
 
-/// The header of an IDX file of bytes: two zeros, 8, the number of dimensions, each in 32 bits,
-/// most significant byte first.
+/// Reads the header of an IDX file of bytes: two zeros, 8, the number of dimensions, and each
+/// dimension in 32 bits, most significant byte first.
 std::vector<int64_t> idx_shape(std::span<const std::byte> bytes, const std::string& name) {
   const auto number = [&](size_t at) {
     int64_t value = 0;
@@ -90,7 +90,7 @@ std::vector<int64_t> idx_shape(std::span<const std::byte> bytes, const std::stri
     shape.push_back(number(4 + 4 * i));
     const auto size = static_cast<size_t>(shape.back());
     if (size != 0 && expected > bytes.size() / size) {
-      expected = bytes.size();  // more than there is
+      expected = bytes.size();  // more than the file has
     } else {
       expected *= size;
     }

@@ -1,4 +1,4 @@
-// What sources were found to be and to hold beside images, for people.
+// What sources were found to be and to contain besides images, for people.
 #pragma once
 
 #include <cstdint>
@@ -10,35 +10,35 @@
 
 namespace hardmoe {
 
-/// Things of one kind that are no image and belong to none.
+/// Things of one kind that are neither images nor belong to one.
 struct PassedOver {
   int64_t count = 0;
   std::vector<std::string> examples;  ///< the first three
 };
 
-/// What a source was found to be when it was opened.
+/// What was found when a source was opened.
 struct SourceReport {
   std::vector<std::string> facts;     ///< "tags: column 'labels', separated by ';'", for --dry-run
-  std::vector<std::string> warnings;  ///< told once a run, and the ingest goes on
+  std::vector<std::string> warnings;  ///< logged once a run; the ingest continues
   std::map<std::string, PassedOver> passed_over;  ///< by kind; counted in the ingest's table
 
-  /// Counts one thing more. Beyond 64 kinds they become one.
+  /// Counts one more thing. Beyond 64 kinds, further ones are counted together.
   void pass_over(const std::string& kind, const std::string& example);
-  /// Adds what another source, `name`, passed over and warns of; the same warning once only.
+  /// Adds what another source, called `name`, passed over and warned of; equal warnings only once.
   void add(const SourceReport& other, const std::string& name);
   void tell_warnings() const;
   /// Throws Error naming everything that was passed over, if anything was.
   void refuse_passed_over() const;
 };
 
-/// "\n  3 '.md' files (README.md, …)" a kind.
+/// Returns one line for each kind, such as "\n  3 '.md' files (README.md, …)".
 std::string passed_over_text(const std::map<std::string, PassedOver>& passed_over);
 
-/// Warnings and what was passed over; facts are left out.
+/// Returns the warnings and what was passed over as JSON, without the facts.
 Json to_json(const SourceReport& report);
-/// Throws Error for JSON that to_json() does not make.
+/// Parses to_json's result. Throws Error for other JSON.
 SourceReport report_from(const Json& json);
-/// {kind: {"count", "examples"}}.
+/// Returns {kind: {"count", "examples"}}.
 Json to_json(const std::map<std::string, PassedOver>& passed_over);
 std::map<std::string, PassedOver> passed_over_from(const Json& json);
 

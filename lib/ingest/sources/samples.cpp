@@ -19,7 +19,7 @@ size_t begin_of_base(std::string_view name) {
   return slash == std::string_view::npos ? 0 : slash + 1;
 }
 
-/// The extension behind the last dot, in small letters; "" if there is none.
+/// Returns the extension after the last dot, in lower case; "" if there is none.
 std::string extension_in(std::string_view name) {
   const size_t dot = name.rfind('.');
   if (dot == std::string_view::npos || dot <= begin_of_base(name)) return {};
@@ -28,7 +28,7 @@ std::string extension_in(std::string_view name) {
 
 std::string without_extension(const std::string& name) { return name.substr(0, name.rfind('.')); }
 
-/// "input.jpg" of "s.input.jpg" and "s".
+/// Returns "input.jpg" for the name "s.input.jpg" and the key "s".
 std::string field_name(const std::string& name, const std::string& owner) {
   return name.size() > owner.size() ? name.substr(owner.size() + 1) : name;
 }
@@ -62,7 +62,7 @@ bool SampleGatherer::tells_field(const std::string& name) {
   return is_image_extension(extension) || field_of_tags(extension).has_value();
 }
 
-/// Whether the member is an image or tags, and of which sample.
+/// Returns whether the member is an image or tags, and sets its sample's key and field.
 bool SampleGatherer::choose_field(const std::string& name, std::string& key, SampleField& field,
                                   bool is_image) const {
   const auto cut = [&](const std::string& ending) {
@@ -80,7 +80,7 @@ bool SampleGatherer::choose_field(const std::string& name, std::string& key, Sam
   }
   const std::string extension = extension_in(name);
   if (image_field_.empty() && (is_image || is_image_extension(extension))) {
-    // What has no known extension may be named like its text: "a.v2" beside "a.v2.txt".
+    // A name without known extension may be the same as its text's: "a.v2" beside "a.v2.txt".
     const bool known = is_image_extension(extension) || !by_key_.contains(name);
     key = known && !extension.empty() ? without_extension(name) : name;
     field = SampleField::image;
@@ -94,7 +94,7 @@ bool SampleGatherer::choose_field(const std::string& name, std::string& key, Sam
   return true;
 }
 
-void SampleGatherer::add(const std::string& name, MemberPlace place, bool is_image,
+void SampleGatherer::add(const std::string& name, MemberLocation location, bool is_image,
                          SourceReport& report) {
   const std::string base = name.substr(begin_of_base(name));
   const std::string extension = extension_in(name);
@@ -106,7 +106,7 @@ void SampleGatherer::add(const std::string& name, MemberPlace place, bool is_ima
     report.pass_over("img2dataset's statistics", name);
     return;
   }
-  Member member{name, {}, SampleField::image, place};
+  Member member{name, {}, SampleField::image, location};
   if (!choose_field(name, member.key, member.field, is_image)) {
     const bool chosen_against = is_image || is_image_extension(extension);
     report.pass_over(chosen_against             ? "image of another field than --image-field"
@@ -120,27 +120,27 @@ void SampleGatherer::add(const std::string& name, MemberPlace place, bool is_ima
 }
 
 SampleGatherer::Gathered& SampleGatherer::gathered_at(const std::string& key, size_t first) {
-  const auto [place, added] = by_key_.emplace(key, gathered_.size());
+  const auto [entry, added] = by_key_.emplace(key, gathered_.size());
   if (added) gathered_.push_back({{key, {}, false}, first, {}, false});
-  return gathered_[place->second];
+  return gathered_[entry->second];
 }
 
 void SampleGatherer::gather(size_t number) {
   const Member& member = members_[number];
   Gathered& gathered = gathered_at(member.key, number);
-  MemberPlace& place = gathered.sample[member.field];
-  if (!place.exists()) {
-    place = member.place;
+  MemberLocation& location = gathered.sample[member.field];
+  if (!location.exists()) {
+    location = member.location;
     gathered.members.push_back(number);
     return;
   }
   Sample repeat{member.key, {}, true};
-  repeat[member.field] = member.place;
+  repeat[member.field] = member.location;
   repeats_.push_back(std::move(repeat));
 }
 
-/// The longest beginning of the key, up to a dot of its base name, that is a sample's key; else the
-/// shortest; "" where there is no dot.
+/// Returns the longest beginning of the key, up to a dot of its base name, that is a sample's key;
+/// otherwise the shortest beginning; "" if there is no dot.
 std::string SampleGatherer::owner_of(const std::string& key) const {
   const size_t base = begin_of_base(key);
   std::string shortest;
@@ -153,22 +153,22 @@ std::string SampleGatherer::owner_of(const std::string& key) const {
 }
 
 void SampleGatherer::join_families(SourceReport& report) {
-  std::map<size_t, std::pair<std::string, std::vector<size_t>>> families;  // by the first member
+  std::map<size_t, std::pair<std::string, std::vector<size_t>>> families;  // by their first member
   std::unordered_map<std::string, size_t> numbers;
   for (size_t g = 0; g < gathered_.size(); ++g) {
     const Sample& sample = gathered_[g].sample;
     if (sample[SampleField::image].exists() && sample.has_tags()) continue;
     const std::string owner = owner_of(sample.key);
     if (owner.empty()) continue;
-    const auto [place, added] = numbers.emplace(owner, g);
-    auto& family = families[place->second];
+    const auto [entry, added] = numbers.emplace(owner, g);
+    auto& family = families[entry->second];
     family.first = owner;
     family.second.push_back(g);
   }
   for (const auto& [first, family] : families) settle(family.first, family.second, report);
 }
 
-/// `extras`: samples that lack their image or tags, whose keys begin with `owner`.
+/// Joins to their owner the `extras`: samples without image or tags whose keys begin with `owner`.
 void SampleGatherer::settle(const std::string& owner, const std::vector<size_t>& extras,
                             SourceReport& report) {
   std::vector<size_t> all = extras;
@@ -187,7 +187,7 @@ void SampleGatherer::settle(const std::string& owner, const std::vector<size_t>&
   if (more) shown.resize(most_fields_named);
   const std::string fields = join(shown, ", ") + (more ? ", …" : "");
   const int tags = count[1] + count[2] + count[3];
-  if (count[0] == 0 || tags == 0) return;  // listed as they are
+  if (count[0] == 0 || tags == 0) return;  // they stay as they are
   const Sample* whole = has_owner ? &gathered_[known->second].sample : nullptr;
   if (whole != nullptr && (*whole)[SampleField::image].exists() && whole->has_tags()) {
     std::vector<std::string> read;

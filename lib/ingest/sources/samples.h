@@ -1,5 +1,5 @@
-// Members of a WebDataset tar gathered into samples: an image, and what says its tags. For
-// source_webdataset.cpp.
+// Gathers the members of a WebDataset tar into samples: an image and the members that hold its
+// tags. For webdataset.cpp.
 #pragma once
 
 #include <array>
@@ -13,52 +13,56 @@
 
 namespace hardmoe {
 
-/// Where a member's bytes are.
-struct MemberPlace {
+/// Where a member's bytes are in the tar.
+struct MemberLocation {
   int64_t offset = 0;
-  int64_t size = -1;    ///< -1: there is no such member, or …
-  int32_t broken = -1;  ///< … it is that one of TarIndex::links, which leads to no file
+  int64_t size = -1;    ///< -1: there is no such member, or its bytes are missing:
+  int32_t broken = -1;  ///< the index in TarIndex::links of a link that leads to no file
   bool exists() const { return size >= 0 || broken >= 0; }
 };
 
-/// What a member may be to its sample.
+/// The role of a member in its sample.
 enum class SampleField { image, json, text, label };
 inline constexpr size_t sample_fields = 4;
 
+/// The members that share a key.
 struct Sample {
   std::string key;
-  std::array<MemberPlace, sample_fields> fields;
+  std::array<MemberLocation, sample_fields> fields;
   bool is_repeat = false;  ///< a second member for the same field of the same key
-  const MemberPlace& operator[](SampleField field) const {
+  const MemberLocation& operator[](SampleField field) const {
     return fields[static_cast<size_t>(field)];
   }
-  MemberPlace& operator[](SampleField field) { return fields[static_cast<size_t>(field)]; }
+  MemberLocation& operator[](SampleField field) { return fields[static_cast<size_t>(field)]; }
   bool has_tags() const;
 };
 
-/// Names like webdataset's writer makes them: KEY.EXTENSION, the key perhaps with dots. A member
-/// belongs to the sample of its name up to the extension ("b.v2.jpg", "b.v2.txt"; also
-/// "x.jpg.json"); one that finds no counterpart there to the one whose key its name begins with
-/// ("s.input.jpg", "s.outputs.txt"), if that leaves one image and one text of each kind.
+/// Gathers members by their names, which webdataset writes as KEY.EXTENSION; keys may contain dots.
+/// A member belongs to the sample of its name up to the extension ("b.v2.jpg", "b.v2.txt"; also
+/// "x.jpg.json"). A member without counterpart there belongs to the sample whose key its name
+/// begins with ("s.input.jpg", "s.outputs.txt"), if that leaves one image and one text of each
+/// kind.
 class SampleGatherer {
  public:
-  /// `image_field`, `tag_field`: what the names of images and of tags end in, without the dot; "":
-  /// any extension of images; json, txt and cls.
+  /// `image_field`, `tag_field`: the ends of the names of images and of tags, without the dot; "":
+  /// any image extension; json, txt and cls.
   SampleGatherer(std::string image_field, std::string tag_field);
 
-  /// Whether the name alone says that the member is an image or tags.
+  /// Returns whether the name alone tells that the member is an image or tags.
   static bool tells_field(const std::string& name);
-  /// `is_image`: by its content, where its name does not tell. Counts what is passed over.
-  void add(const std::string& name, MemberPlace place, bool is_image, SourceReport& report);
+  /// Adds a member. `is_image`: by its content, if its name does not tell. Counts in `report` what
+  /// is passed over.
+  void add(const std::string& name, MemberLocation location, bool is_image, SourceReport& report);
 
-  /// The samples, by their first member; what could go together in several ways is passed over.
+  /// Returns the samples in the order of their first members. Members that could belong together in
+  /// several ways are passed over.
   std::vector<Sample> finish(SourceReport& report);
 
  private:
   struct Member {
     std::string name, key;
     SampleField field;
-    MemberPlace place;
+    MemberLocation location;
   };
   struct Gathered {
     Sample sample;

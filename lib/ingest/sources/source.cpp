@@ -40,27 +40,27 @@ bool is_image_extension(std::string_view name) {
 
 std::string kind_of_other_file(std::string_view name) {
   const std::string extension = lower_ascii(std::filesystem::path(name).extension().string());
-  constexpr size_t longest = 12;  // a longer one is part of a name
+  constexpr size_t longest = 12;  // a longer text is part of the name
   if (extension.size() < 2 || extension.size() > longest) return "file of no known extension";
   return fmt::format("'{}' file", printable(extension));
 }
 
 std::string safe_key(std::string_view key) {
-  std::vector<std::string> parts;
-  for (auto& part : split(printable(key), '/')) {
-    if (!trim(part).empty() && part != "." && part != "..") parts.push_back(std::move(part));
+  std::vector<std::string> names;
+  for (auto& name : split(printable(key), '/')) {
+    if (!trim(name).empty() && name != "." && name != "..") names.push_back(std::move(name));
   }
-  if (parts.empty()) return "image";
-  std::replace(parts.back().begin(), parts.back().end(), '.', '_');
-  return join(parts, "/");
+  if (names.empty()) return "image";
+  std::replace(names.back().begin(), names.back().end(), '.', '_');
+  return join(names, "/");
 }
 
 ColumnNames parse_columns(std::string_view text) {
   ColumnNames columns;
-  for (const auto& part : split(text, ',')) {
-    const size_t equals = part.find('=');
-    const std::string what(trim(part.substr(0, equals)));
-    const std::string name(equals == std::string::npos ? "" : trim(part.substr(equals + 1)));
+  for (const auto& column : split(text, ',')) {
+    const size_t equals = column.find('=');
+    const std::string what(trim(column.substr(0, equals)));
+    const std::string name(equals == std::string::npos ? "" : trim(column.substr(equals + 1)));
     auto* names = what == "image"   ? &columns.image
                   : what == "tags"  ? &columns.tags
                   : what == "truth" ? &columns.truth
@@ -70,7 +70,7 @@ ColumnNames parse_columns(std::string_view text) {
       fail_usage(
           "--columns: expected image=NAME, tags=NAME, truth=NAME or key=NAME with commas "
           "between, found '{}'",
-          part);
+          column);
     }
     names->push_back(name);
   }

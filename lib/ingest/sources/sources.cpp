@@ -1,4 +1,4 @@
-// What a source is read from, and how it is opened.
+// Opens sources, and tells which files they are read from.
 #include "base/error.h"
 #include "base/files.h"
 #include "ingest/sources/compressed.h"

@@ -14,7 +14,7 @@ namespace hardmoe {
 namespace fs = std::filesystem;
 namespace {
 
-/// "train", "val" or "test" for the usual words, in small letters; "" for others.
+/// Returns "train", "val" or "test" for one of the usual words, in lower case; "" for others.
 std::string_view split_of_word(std::string_view word) {
   using Word = std::pair<std::string_view, std::string_view>;
   constexpr std::array<Word, 11> words = {{{"train", "train"},
@@ -33,7 +33,7 @@ std::string_view split_of_word(std::string_view word) {
   return found == words.end() ? std::string_view() : found->second;
 }
 
-/// `val` is what there is of val, else of test.
+/// Returns the layout; its `val` are the folders of val or, if there are none, of test.
 SplitLayout layout_of(std::vector<fs::path> train, std::vector<fs::path> val,
                       std::vector<fs::path> test, std::vector<fs::path> others) {
   if (val.empty()) std::swap(val, test);
@@ -63,7 +63,7 @@ SplitName split_in_name(const std::string& name) {
 
 std::optional<SplitLayout> splits_in_subfolders(const fs::path& folder) {
   const auto subfolders = subfolders_of(folder);
-  std::map<std::string, std::set<std::string_view>> splits;  // by what else is in their names
+  std::map<std::string, std::set<std::string_view>> splits;  // by the rest of their names
   for (const fs::path& below : subfolders) {
     const SplitName name = split_in_name(below.filename().string());
     if (!name.split.empty()) splits[name.rest].insert(name.split);
@@ -88,7 +88,7 @@ std::optional<SplitLayout> splits_in_subfolders(const fs::path& folder) {
   const auto there = static_cast<int>(!train.empty()) + static_cast<int>(!val.empty()) +
                      static_cast<int>(!test.empty());
   if (there == 0) return {};
-  // One of that name among others is a class.
+  // A single folder of that name among others is a class.
   if ((there == 1 || train.empty()) && !others.empty()) return {};
   return layout_of(std::move(train), std::move(val), std::move(test), std::move(others));
 }

@@ -1,5 +1,5 @@
-// Folders that hold a data set's splits side by side: train/ and val/, or train-*.tar and
-// val-*.tar. For sources.cpp.
+// Recognises folders that hold a data set's splits side by side: train/ and val/, or train-*.tar
+// and val-*.tar. For sources.cpp.
 #pragma once
 
 #include <filesystem>
@@ -10,27 +10,29 @@
 
 namespace hardmoe {
 
-/// What the name of a folder or file says of a split.
+/// What the name of a folder or file says about a split.
 struct SplitName {
   std::string_view split;  ///< "train", "val" or "test"; "": none
-  std::string rest;        ///< the name with '*' for that word: "*2017" of "train2017"
+  std::string rest;        ///< the name with '*' in place of that word: "*2017" of "train2017"
 };
 
-/// By the words (runs of letters) in the name, of whatever case: train, training, trainval; val,
-/// valid, validation, dev, eval, evaluation; test, testing. The last of them counts.
+/// Finds a split in a name by its words (runs of letters, of any case): train, training, trainval;
+/// val, valid, validation, dev, eval, evaluation; test, testing. The last such word counts.
 SplitName split_in_name(const std::string& name);
 
+/// The splits found.
 struct SplitLayout {
   std::vector<std::filesystem::path> train, val;
   std::vector<std::filesystem::path> others;  ///< neither: a test split beside val, other folders
 };
 
-/// By the names of the folder's subfolders: train (or training …) beside val (valid …) or test,
-/// whatever else there is; or splits alone, whichever. Also where the same stands beside the word
-/// in each (train2017, val2017); where that is so of several, nothing, as where they are no splits.
+/// Finds splits by the names of subfolders: train (or training …) beside val (valid …) or test,
+/// among other folders; or any splits, without other folders. The names may share other text
+/// (train2017, val2017). Returns nothing if several sets of splits match, or none.
 std::optional<SplitLayout> splits_in_subfolders(const std::filesystem::path& folder);
 
-/// By the words in the tars' names, if all of them have one and there are two splits at least.
+/// Finds splits by words in the tars' names. Returns nothing unless all names have one and there
+/// are at least two splits.
 std::optional<SplitLayout> splits_of_tars(const std::vector<std::filesystem::path>& tars);
 
 }  // namespace hardmoe

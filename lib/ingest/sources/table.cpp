@@ -10,7 +10,7 @@
 namespace hardmoe {
 namespace {
 
-/// CSV and TSV. The first line names the columns, unless --columns gives numbers, from 1.
+/// A CSV or TSV. Its first line names the columns, unless --columns gives numbers (from 1).
 class TableSource : public ListSource {
  public:
   TableSource(const ListFile& list, const SourceOptions& options)
@@ -118,8 +118,8 @@ class TableSource : public ListSource {
     }
   }
 
-  /// Open Images' labels: "ImageID,Source,LabelName,Confidence", a row a label; 0 says that it is
-  /// not on the image.
+  /// Reads Open Images' labels: "ImageID,Source,LabelName,Confidence", a label a row; confidence 0
+  /// says that the image does not show it.
   void find_open_images() {
     const Columns image = resolve({}, {"imageid"}), label = resolve({}, {"labelname"});
     const Columns confidence = resolve({}, {"confidence"});
@@ -131,7 +131,7 @@ class TableSource : public ListSource {
     report_.facts.emplace_back("Open Images' labels: rows of Confidence 0 are absent labels");
   }
 
-  /// Tells it in the item.
+  /// Stores a fault in the item.
   bool is_absent(const std::vector<std::string>& fields, SourceItem& item) const {
     if (confidence_.empty()) return false;
     const std::string_view text =
@@ -149,7 +149,7 @@ class TableSource : public ListSource {
     return item.rejection != Rejection::none;
   }
 
-  /// What a field of the image's column says.
+  /// Returns the image's path in a field of the image column.
   void take(const std::string& field, const std::string& key, SourceItem& item) const {
     const auto path = path_of_image_text(field);
     if (path && path->empty()) {
@@ -162,7 +162,8 @@ class TableSource : public ListSource {
     take_image(path.value_or(field), key, item);
   }
 
-  /// Appends what the columns hold to `strings`; false where it cannot be read, told in the item.
+  /// Appends the columns' contents to `strings`. Returns false, with the fault in the item, if they
+  /// cannot be read.
   bool read_columns(const Columns& columns, const std::vector<std::string>& fields,
                     std::vector<std::string>& strings, SourceItem& item) const {
     for (const size_t column : columns) {
@@ -176,7 +177,7 @@ class TableSource : public ListSource {
     return true;
   }
 
-  /// Blank ones at the end do not count.
+  /// Drops blank fields at the end.
   static bool has_more_than(size_t count, const std::vector<std::string>& fields) {
     return fields.size() > count &&
            std::any_of(fields.begin() + static_cast<int64_t>(count), fields.end(),
@@ -204,7 +205,7 @@ class TableSource : public ListSource {
     return true;
   }
 
-  /// `usual`: the first of these that the heading has, where nothing was asked for.
+  /// Finds the columns. `usual`: without names asked for, the first of these in the heading counts.
   Columns resolve(const std::vector<std::string>& names,
                   const std::vector<std::string>& usual) const {
     Columns columns;
@@ -231,7 +232,7 @@ class TableSource : public ListSource {
     return columns;
   }
 
-  /// There may be several of one name.
+  /// Returns all columns of that name.
   Columns columns_where(const auto& is_wanted) const {
     Columns columns;
     for (size_t c = 0; c < heading_.size(); ++c) {
@@ -244,7 +245,7 @@ class TableSource : public ListSource {
     return headings_ > 0 ? fmt::format("'{}'", heading_[column]) : fmt::format("{}", column + 1);
   }
 
-  /// Where the heading is a single column: what else stands between names in it.
+  /// Returns what else may separate the names of a heading that seems to be a single column.
   std::optional<std::string> separator_hint() const {
     if (heading_.size() != 1) return {};
     const auto has = [&](char c) { return heading_[0].find(c) != std::string::npos; };
@@ -264,8 +265,8 @@ class TableSource : public ListSource {
   TableForm form_;
   std::vector<std::string> heading_;
   Columns image_, tags_, truth_, key_;
-  Columns confidence_;                    ///< Open Images'
-  std::map<size_t, TagColumn> readings_;  ///< of the columns with tags and truth
+  Columns confidence_;                    ///< of Open Images
+  std::map<size_t, TagColumn> readings_;  ///< by column with tags or truth
 };
 
 }  // namespace

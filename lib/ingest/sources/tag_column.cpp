@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::string_view blanks = " \t\r\n\f\v";
 
-/// For people: of one line and no great length.
+/// Shortens a text for messages to one short line.
 std::string shown(std::string_view text) {
   constexpr size_t longest = 40;
   if (text.size() <= longest) return printable(text);
@@ -25,7 +25,7 @@ std::string called(char separator) {
   return separator == '\n' ? "ends of lines" : fmt::format("'{}'", separator);
 }
 
-/// 5000 → "5,000".
+/// Returns 5000 as "5,000".
 std::string grouped(int64_t count) {
   const std::string digits = fmt::format("{}", count);
   std::string text;
@@ -36,7 +36,7 @@ std::string grouped(int64_t count) {
   return text;
 }
 
-/// Whether the text has the separator; that of "&amp;" and "&#39;" is none.
+/// Returns whether the text contains the separator; the ';' of "&amp;" and "&#39;" does not count.
 bool has(std::string_view text, char separator) {
   size_t at = text.find(separator);
   if (separator != ';') return at != std::string_view::npos;
@@ -157,7 +157,7 @@ void TagColumn::report_to(SourceReport& report) const {
   } else {
     fact(fmt::format("tags separated by blanks, in {} of {} texts ('{}')", grouped(with_blanks_),
                      grouped(texts()), example_blanks_));
-    // What may be one tag of several words is not known from such texts alone.
+    // Such texts alone do not tell whether several words are one tag.
     report.warnings.push_back(fmt::format(
         "{}: blanks separate tags ('{}'), as no other separator is used; if each text is one tag, "
         "give --tag-separator ',', else ' '",
@@ -170,7 +170,7 @@ void TagColumn::report_to(SourceReport& report) const {
   const Mask without = by_blanks ? 0 : Mask{1} << chosen_;
   for (size_t c = 0; c < candidates.size(); ++c) {
     const int64_t alone = c == chosen_ || candidates[c] == '\n' ? 0 : with(c, without);
-    // Commas within tags are common where ';' separates them.
+    // Tags separated by ';' often contain commas.
     if (alone == 0 || (!by_blanks && alone * 100 < texts())) continue;
     report.warnings.push_back(fmt::format(
         "{}: {} of {} texts have {} ({}), but {} its tags; if that is wrong, give --tag-separator",

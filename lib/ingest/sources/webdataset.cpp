@@ -9,7 +9,7 @@ namespace hardmoe {
 namespace fs = std::filesystem;
 namespace {
 
-/// "3 bytes follow …": what a tar has that read_tar says beside its members.
+/// Returns what a tar contains besides members: "3 bytes follow …".
 void report_archive(const TarIndex& index, SourceReport& report) {
   for (const auto& [name, kind] : index.others) report.pass_over(kind, name);
   if (index.archives > 1) {
@@ -30,14 +30,14 @@ class WebDatasetSource : public Source {
     report_archive(index, report_);
     SampleGatherer gatherer(options.image_field, options.tag_field);
     for (const TarEntry& file : index.files) {
-      const MemberPlace place{file.offset, file.size};
-      gatherer.add(file.name, place, is_image(file.name, place), report_);
+      const MemberLocation location{file.offset, file.size};
+      gatherer.add(file.name, location, is_image(file.name, location), report_);
     }
     for (size_t l = 0; l < index.links.size(); ++l) {
       const TarLink& link = index.links[l];
-      const MemberPlace place{link.offset, link.size,
-                              link.size < 0 ? static_cast<int32_t>(l) : int32_t{-1}};
-      gatherer.add(link.name, place, link.size >= 0 && is_image(link.name, place), report_);
+      const MemberLocation location{link.offset, link.size,
+                                    link.size < 0 ? static_cast<int32_t>(l) : int32_t{-1}};
+      gatherer.add(link.name, location, link.size >= 0 && is_image(link.name, location), report_);
     }
     samples_ = gatherer.finish(report_);
     links_ = std::move(index.links);
@@ -52,7 +52,7 @@ class WebDatasetSource : public Source {
   SourceItem item(int64_t number) const override {
     const Sample& sample = samples_[static_cast<size_t>(number)];
     SourceItem item;
-    // Keys are unique within a tar only: most data sets number each shard's samples from 0.
+    // Keys are unique only within a tar: most data sets number each shard's samples from 0.
     item.key = safe_key(fmt::format("{}/{}", tar_.stem().string(), sample.key));
     item.file = tar_.string();
     if (sample.is_repeat) {
@@ -62,7 +62,7 @@ class WebDatasetSource : public Source {
       item.rejection = Rejection::no_image;
       item.detail = fmt::format("no image beside '{}'", sample.key);
     }
-    for (const MemberPlace& place : sample.fields) refuse_broken(place, item);
+    for (const MemberLocation& location : sample.fields) refuse_broken(location, item);
     if (item.rejection != Rejection::none) return item;
     item.bytes = bytes_of(sample[SampleField::image]);
     item.tar = tar_;
@@ -72,9 +72,9 @@ class WebDatasetSource : public Source {
   }
 
  private:
-  /// By its content, for members whose names do not tell.
-  bool is_image(const std::string& name, const MemberPlace& place) const {
-    return !SampleGatherer::tells_field(name) && !known_image_format(bytes_of(place)).empty();
+  /// Returns whether the content is an image, for members whose names do not tell.
+  bool is_image(const std::string& name, const MemberLocation& location) const {
+    return !SampleGatherer::tells_field(name) && !known_image_format(bytes_of(location)).empty();
   }
 
   void describe() {
@@ -90,7 +90,7 @@ class WebDatasetSource : public Source {
     }
   }
 
-  /// How texts hold tags is the same in the whole tar; a sample of them shows it.
+  /// Learns from a sample how texts hold tags, which is the same in the whole tar.
   void look_at_tags() {
     constexpr size_t most = 1000;
     const size_t step = samples_.size() / most + 1;
@@ -103,9 +103,9 @@ class WebDatasetSource : public Source {
     reader_.decide(report_);
   }
 
-  void refuse_broken(const MemberPlace& place, SourceItem& item) const {
-    if (place.broken < 0 || item.rejection == Rejection::repeated) return;
-    const TarLink& link = links_[static_cast<size_t>(place.broken)];
+  void refuse_broken(const MemberLocation& location, SourceItem& item) const {
+    if (location.broken < 0 || item.rejection == Rejection::repeated) return;
+    const TarLink& link = links_[static_cast<size_t>(location.broken)];
     item.rejection = link.leaves ? Rejection::outside : Rejection::unreadable_image;
     item.detail = fmt::format("'{}' is a link to '{}', which is {}", link.name, link.target,
                               link.leaves ? "outside the archive" : "no file of the archive");
@@ -115,7 +115,7 @@ class WebDatasetSource : public Source {
     if (!sample.has_tags()) item.detail = "no .json, .txt or .cls beside it";
     const auto& json = sample[SampleField::json];
     if (json.exists()) reader_.read_json(text_of(json), item);
-    // img2dataset writes what it knows about an image into .json and its caption into .txt.
+    // img2dataset writes an image's metadata into .json and its caption into .txt.
     const auto wanted = [&] {
       return item.rejection == Rejection::none && item.tags.empty() &&
              options_.columns.tags.empty();
@@ -127,12 +127,13 @@ class WebDatasetSource : public Source {
     if (label.exists() && wanted()) read_label(text_of(label), label_names_, item);
   }
 
-  std::span<const std::byte> bytes_of(const MemberPlace& place) const {
-    return map_.bytes().subspan(static_cast<size_t>(place.offset), static_cast<size_t>(place.size));
+  std::span<const std::byte> bytes_of(const MemberLocation& location) const {
+    return map_.bytes().subspan(static_cast<size_t>(location.offset),
+                                static_cast<size_t>(location.size));
   }
 
-  std::string_view text_of(const MemberPlace& place) const {
-    const auto bytes = bytes_of(place);
+  std::string_view text_of(const MemberLocation& location) const {
+    const auto bytes = bytes_of(location);
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
   }
 

@@ -12,7 +12,7 @@ namespace hardmoe {
 namespace fs = std::filesystem;
 namespace {
 
-/// Where the official yfcc100m_dataset has what; an earlier edition lacks the line's number and the
+/// The columns of the official yfcc100m_dataset. An earlier edition lacks the line's number and the
 /// photo's hash.
 struct Layout {
   size_t id, hash, user_tags, machine_tags, is_video;
@@ -23,7 +23,7 @@ constexpr size_t with_hash_fields = 25, without_hash_fields = 23;
 
 constexpr size_t longest_line = size_t{1} << 24;
 
-/// "new+york%2C" → "new york,"; bytes that are not UTF-8 as `undecodable`.
+/// Decodes "new+york%2C" → "new york,"; bytes that are not UTF-8 become `undecodable`.
 std::string url_decoded(std::string_view text) {
   std::string result;
   for (size_t i = 0; i < text.size(); ++i) {
@@ -46,14 +46,14 @@ std::string url_decoded(std::string_view text) {
   return decoded;
 }
 
-/// The metadata of photos there are, as JSON lines that a list source reads. All lines are passed
-/// once, unpacked on the way: the whole of YFCC100M is 60 GB of text, of which few have one photo
-/// in a hundred.
+/// Writes the metadata of the photos that exist as JSON lines, which a list source then reads. All
+/// lines are read once and unpacked on the way: all of YFCC100M is 60 GB of text, and few users
+/// have one photo in a hundred.
 class Join {
  public:
   explicit Join(const std::vector<fs::path>& images) {
-    // Photos are named by id (ID.jpg), by hash (HASH.jpg, as the AWS copy has them), or as Flickr
-    // names downloads (ID_SECRET.jpg).
+    // Photos are named by id (ID.jpg), by hash (HASH.jpg, as in the AWS copy), or as Flickr names
+    // downloads (ID_SECRET.jpg).
     ImageStore(images).for_each([&](const std::string& name, const std::string& stem) {
       const std::string id = stem.substr(0, stem.find('_'));
       photos_.emplace(id, Photo{name});
@@ -61,10 +61,10 @@ class Join {
     if (photos_.empty()) fail_usage("--images: no photo there");
   }
 
-  /// `name`: of the metadata, for messages. Returns what was left out.
+  /// Joins the files. `name`: of the metadata, for messages. Returns what was left out.
   SourceReport write(const fs::path& metadata, const std::string& name, const fs::path& target) {
     AtomicFile output(target);
-    std::string rest;  // of a line that goes on in the next piece
+    std::string rest;  // the beginning of a line that the next piece continues
     int64_t number = 0, taken = 0;
     const auto take = [&](std::string_view line) {
       ++number;
@@ -115,10 +115,11 @@ class Join {
     bool used = false;
   };
 
-  /// Empty for a photo that is not there, and for videos. `place`: of the line, for people.
-  std::string json_of(std::string_view line, const std::string& place) {
+  /// Returns a photo's JSON; "" if the photo does not exist or is a video. `where`: the line, for
+  /// messages.
+  std::string json_of(std::string_view line, const std::string& where) {
     const auto pass_over = [&](const char* kind) {
-      report_.pass_over(kind, place);
+      report_.pass_over(kind, where);
       return std::string();
     };
     if (trim(line).empty()) return pass_over("blank line");
@@ -157,7 +158,7 @@ Json json_of(const SourceReport& report) {
   return {{"warnings", report.warnings}, {"passed_over", passed}};
 }
 
-/// What was left out when the lines were joined, beside what reading them tells.
+/// Adds to a list source the report on what was left out while the lines were joined.
 class JoinedSource : public Source {
  public:
   JoinedSource(std::unique_ptr<Source> lines, const fs::path& report) : lines_(std::move(lines)) {
@@ -200,7 +201,7 @@ std::unique_ptr<Source> open_yfcc100m(const fs::path& metadata, const std::strin
   }
   SourceOptions plain = options;
   plain.columns = {};
-  // Lines are counted among those joined.
+  // Lines are counted while they are joined.
   auto lines = open_list(
       {joined, fmt::format("{} joined with --images", name), SourceKind::json_lines, {}}, plain);
   return std::make_unique<JoinedSource>(std::move(lines), report);
