@@ -45,7 +45,7 @@ std::optional<Position> load_checkpoint(const std::filesystem::path& file, Progr
   auto& [all, metadata] = *saved;
   const std::string where = file.string();
   if (!metadata.contains("position")) {
-    fail("{}: is no checkpoint of a training run; remove it to begin anew", where);
+    fail("{}: not a checkpoint of a training run; remove it to begin anew", where);
   }
   const Json json = parse_json(metadata["position"], where);
   Position position{

@@ -1,6 +1,7 @@
-// Everything a training run needs to go on as if it had not stopped, in one file that appears
-// whole: weights and optimiser state as tensors, position as JSON in the metadata. The one saved
-// before it is kept, too (tensor/saved_state.h).
+// A checkpoint holds everything a training run needs to continue as if it had not stopped, in one
+// file that appears whole: weights and optimiser state as tensors, the position as JSON in the
+// metadata. The one before it is kept too (tensor/saved_state.h). Not for finished models: see
+// train/model_folder.h.
 #pragma once
 
 #include <filesystem>
@@ -11,28 +12,28 @@
 
 namespace hardmoe {
 
-/// Where a run is. Random state is not here: every draw is a function of seed, epoch and image.
+/// How far a run has come. Random state is not needed: every draw depends on seed, epoch and image.
 struct Position {
-  int64_t step = 0;     ///< steps done
-  double loss_sum = 0;  ///< of the steps since the last log line
-  int64_t loss_steps = 0;
-  double last_loss = 0;  ///< of the last log line
-  double seconds = 0;    ///< spent training, over all runs
+  int64_t step = 0;        ///< steps done
+  double loss_sum = 0;     ///< over the steps since the last log line
+  int64_t loss_steps = 0;  ///< the number of these steps
+  double last_loss = 0;    ///< in the last log line
+  double seconds = 0;      ///< spent training, over all runs
 };
 
-/// Where a training run keeps it; removed by the command once its stage is done.
+/// Returns the checkpoint's path in a run's folder. The command removes it once its stage is done.
 std::filesystem::path checkpoint_file(const std::filesystem::path& folder);
 
-/// run: what tells this run from others, such as Stage::identity().
+/// Saves the program's state. `run`: the run's identity, such as Stage::identity().
 void save_checkpoint(const std::filesystem::path& file, const Program& program,
                      const Position& position, const std::string& run = {});
 
-/// Loads weights and optimiser state into the program: the newest whole ones of this run. Nothing
-/// if there are none. Throws Error as load_state does.
+/// Loads weights and optimiser state into the program, from the newest undamaged checkpoint of this
+/// run. Returns nothing if there is none. Throws Error as load_state does.
 std::optional<Position> load_checkpoint(const std::filesystem::path& file, Program& program,
                                         const std::string& run = {});
 
-/// Removes what a finished run needs no more.
+/// Removes the checkpoints of a finished run.
 void remove_checkpoints(const std::filesystem::path& folder);
 
 }  // namespace hardmoe

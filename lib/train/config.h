@@ -1,5 +1,5 @@
-// The settings of one training run, as they appear in a configuration's base:, expert: and decoder:
-// sections. The names are the field's; the defaults suit a few tens of thousands of small images.
+// The settings of a training run, as in a configuration's base:, expert: and decoder: sections.
+// Names are the field's; the defaults suit a few tens of thousands of small images.
 #pragma once
 
 #include <string>
@@ -12,10 +12,12 @@
 
 namespace hardmoe {
 
+/// How the learning rate changes after warmup.
 enum class ScheduleKind { cosine, linear, step, constant };
 
+/// The settings of a run.
 struct TrainConfig {
-  double epochs = 10;  ///< passes over the images; fractions are allowed
+  double epochs = 10;  ///< passes over the images, fractions allowed
   int batch = 128;     ///< images a step
   OptimizerKind optimizer = OptimizerKind::sgd;
   double lr = 0.1;  ///< peak learning rate, for this batch size
@@ -24,12 +26,12 @@ struct TrainConfig {
   double beta2 = 0.999;  ///< AdamW's second moment (momentum is its first)
   double weight_decay = 5e-4;
   ScheduleKind schedule = ScheduleKind::cosine;
-  double warmup = 0.1;              ///< share of the steps with rising learning rate
+  double warmup = 0.1;              ///< share of the steps during which the learning rate rises
   std::vector<double> step_epochs;  ///< for schedule: step
   double step_factor = 0.1;
   double label_smoothing = 0;
   LossKind loss = LossKind::softmax;
-  Sampling sampling = Sampling::natural;  ///< of images, by how rare their tags are
+  Sampling sampling = Sampling::natural;  ///< how often images with rare tags are shown
   double ema = 0;                         ///< decay of averaged weights, e.g. 0.999; 0: off
   Precision precision = Precision::fp32;
   bool deterministic = false;  ///< GPUs: only algorithms that give the same bytes every time

@@ -17,8 +17,8 @@ namespace {
 constexpr const char* weights_name = "model.safetensors";
 constexpr const char* card_name = "model.yaml";
 
-/// Where weights are, and the folder of ours that they are of, or "".
-struct Place {
+/// The file that holds weights, and the model folder of ours it belongs to, or "".
+struct WeightsLocation {
   fs::path file, model;
 };
 
@@ -27,7 +27,7 @@ bool is_file(const fs::path& path) {
   return fs::is_regular_file(path, failed);
 }
 
-Place find_weights(const fs::path& init) {
+WeightsLocation find_weights(const fs::path& init) {
   std::error_code failed;
   const auto status = fs::status(init, failed);
   if (!fs::exists(status)) {
@@ -44,14 +44,15 @@ Place find_weights(const fs::path& init) {
   }
   const bool ours = is_file(init / card_name);
   if (ours || is_file(init / weights_name)) return {init / weights_name, ours ? init : fs::path()};
-  if (is_file(init / "pytorch_model.bin")) return {init / "pytorch_model.bin", {}};  // refused
+  if (is_file(init / "pytorch_model.bin"))
+    return {init / "pytorch_model.bin", {}};  // refused later
   fail_usage("{}: holds no {}; {}", init.string(), weights_name,
              is_file(init / "base" / card_name)
                  ? fmt::format("a model is in {}", (init / "base").string())
                  : "expected a folder of moe-train-base or moe-train-expert, or one of timm's");
 }
 
-/// torchvision's downloads, as torch.save writes them: a zip archive, or a pickle.
+/// Refuses torchvision's downloads, which torch.save writes as a zip archive or a pickle.
 void refuse_pickle(const fs::path& file) {
   const InputFile input(file);
   std::array<char, 4> first{};
@@ -66,7 +67,8 @@ void refuse_pickle(const fs::path& file) {
       file.string(), fs::path(file).replace_extension(".safetensors").string());
 }
 
-/// Without what wrappers put before every name: "module." of DataParallel, "_orig_mod." of compile.
+/// Removes the prefix that wrappers put before every name: "module." (DataParallel), "_orig_mod."
+/// (torch.compile).
 StateDict without_prefix(StateDict tensors) {
   constexpr std::string_view first = "conv1.weight";
   std::optional<std::string> prefix;
@@ -86,7 +88,7 @@ StateDict without_prefix(StateDict tensors) {
 
 bool is_head(std::string_view name) { return name == "fc.weight" || name == "fc.bias"; }
 
-/// The first thing about the tensors that is not as in the model's trunk; "" if they are it.
+/// Returns the first difference between the tensors and the model's trunk; "" if there is none.
 std::string misfit(const StateDict& tensors, const ModelConfig& model) {
   const auto specs = parameters_of(resnet(model, 0));
   for (const auto& spec : specs) {
@@ -110,7 +112,7 @@ std::string misfit(const StateDict& tensors, const ModelConfig& model) {
   return "";
 }
 
-/// The options of the network that the tensors are of; "" if it is none of ours.
+/// Returns the options of the network that the tensors belong to; "" if it is none of ours.
 std::string options_for(const StateDict& tensors) {
   const auto first = tensors.find("conv1.weight");
   if (first == tensors.end() || first->second.shape().size() != 4) return "";
@@ -140,7 +142,7 @@ void require_fit(const StateDict& tensors, const ModelConfig& model, const fs::p
              file.string(), fault, options);
 }
 
-/// A float32 copy. Throws Error for values with which no network computes.
+/// Returns a float32 copy. Throws Error for values with which no network can compute.
 Tensor usable(const std::string& name, const Tensor& tensor, const fs::path& file) {
   const DType type = tensor.dtype();
   if (type != DType::f32 && type != DType::f64 && type != DType::f16 && type != DType::bf16) {
@@ -163,9 +165,9 @@ std::string channels(const std::vector<double>& values) {
   return join(texts, ", ");
 }
 
-/// What timm's config.json beside the weights says of them: refuses an architecture that computes
-/// something else with tensors of the same shapes (resnetblur50, resnetaa50). Returns a warning
-/// where images were normalised otherwise than ours.
+/// Checks timm's config.json beside the weights. Refuses architectures that compute something else
+/// with tensors of the same shapes (resnetblur50, resnetaa50). Returns a warning if the images were
+/// normalised by other means and deviations than ours.
 std::string check_timm_config(const fs::path& file) {
   const fs::path config = file.parent_path() / "config.json";
   if (!is_file(config)) return "";
@@ -205,7 +207,7 @@ std::string check_timm_config(const fs::path& file) {
       config.string(), channels(mean), channels(deviation));
 }
 
-/// The tags of an earlier model's rows; empty where its folder was written without them.
+/// Returns the tags of an earlier model's rows; empty if its folder has no tags.tsv.
 std::vector<std::string> tags_of(const fs::path& model, const ModelCard& card) {
   const fs::path file = model / model_tags_name;
   if (!is_file(file)) return {};
@@ -220,31 +222,32 @@ std::vector<std::string> tags_of(const fs::path& model, const ModelCard& card) {
 }  // namespace
 
 EarlierWeights read_earlier_weights(const fs::path& init, const ModelConfig& model) {
-  const Place place = find_weights(init);
-  EarlierWeights earlier{.file = place.file,
+  const WeightsLocation found_at = find_weights(init);
+  EarlierWeights earlier{.file = found_at.file,
                          .tensors = {},
                          .vocabulary = "",
                          .tags = {},
                          .identity = Json::object(),
                          .warning = ""};
   StateDict found;
-  if (place.model.empty()) {
-    refuse_pickle(place.file);
-    found = without_prefix(load_safetensors(place.file));
+  if (found_at.model.empty()) {
+    refuse_pickle(found_at.file);
+    found = without_prefix(load_safetensors(found_at.file));
   } else {
-    Model own = load_model(place.model);
+    Model own = load_model(found_at.model);
     found = std::move(own.weights);
     earlier.vocabulary = own.card.vocabulary;
-    earlier.tags = tags_of(place.model, own.card);
+    earlier.tags = tags_of(found_at.model, own.card);
     earlier.identity["vocabulary"] = own.card.vocabulary;
   }
-  require_fit(found, model, place.file);
-  if (place.model.empty()) earlier.warning = check_timm_config(place.file);
+  require_fit(found, model, found_at.file);
+  if (found_at.model.empty()) earlier.warning = check_timm_config(found_at.file);
   for (const auto& [name, tensor] : found) {
-    if (name.ends_with(".num_batches_tracked") || (is_head(name) && place.model.empty())) continue;
-    earlier.tensors.emplace(name, usable(name, tensor, place.file));
+    if (name.ends_with(".num_batches_tracked") || (is_head(name) && found_at.model.empty()))
+      continue;
+    earlier.tensors.emplace(name, usable(name, tensor, found_at.file));
   }
-  earlier.identity["weights"] = sha256_of_file(place.file);
+  earlier.identity["weights"] = sha256_of_file(found_at.file);
   return earlier;
 }
 

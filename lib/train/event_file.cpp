@@ -84,7 +84,7 @@ void EventFile::record(const std::string& event) {
   record += event;
   put_fixed(record, masked_crc(event));
   out_.write(record.data(), static_cast<std::streamsize>(record.size()));
-  if (!out_) fail("writing {}: the disk may be full", file_.string());
+  if (!out_) fail("writing {}: failed; the disk may be full", file_.string());
 }
 
 void EventFile::flush() { out_.flush(); }

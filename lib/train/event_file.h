@@ -9,12 +9,15 @@
 
 namespace hardmoe {
 
+/// Appends scalars to one event file.
 class EventFile {
  public:
-  /// Creates events.out.tfevents.<seconds>.<process> in `folder`. Where an earlier file of the
-  /// folder goes beyond `from_step`, TensorBoard shows this one's values instead.
+  /// Creates events.out.tfevents.<seconds>.<process> in `folder`. From step `from_step` on,
+  /// TensorBoard shows its values instead of an earlier file's.
   explicit EventFile(const std::filesystem::path& folder, int64_t from_step = 0);
+  /// Adds one value of the curve `tag`.
   void scalar(const std::string& tag, int64_t step, float value);
+  /// Puts what was added on the disk.
   void flush();
 
  private:

@@ -13,7 +13,7 @@ namespace hardmoe {
 
 void require_precision(const Engine& engine, Precision precision) {
   if (engine.supports(precision)) return;
-  fail_usage("precision: {} is more than this device can ({}); use fp32", name_of(precision),
+  fail_usage("precision: this device ({1}) cannot compute in {0}; use fp32", name_of(precision),
              engine.describe());
 }
 
@@ -24,7 +24,7 @@ Inference::Inference(Engine& engine, Network network, int image_size, Precision 
   options.batch = batch;
   options.precision = precision;
   options.mode = Mode::infer;
-  options.deterministic = true;  // what is measured or kept does not change when it is done again
+  options.deterministic = true;  // measuring again gives the same numbers
   program_ = engine.compile(network_, options);
   features_.resize(static_cast<size_t>(batch * network_.feature_size()));
   logits_.resize(static_cast<size_t>(batch * network_.logits_size()));
@@ -41,12 +41,12 @@ void Inference::run(const Split& split, const std::vector<int64_t>& items, const
   options.image_size = image_size_;
   options.training = false;
   options.threads = compute_threads();
-  options.cache_bytes = 0;  // each image is seen once
+  options.cache_bytes = 0;  // each image is read once
   Loader loader(split, items, options);
   loader.start(0);
   Progress progress("images", loader.items());
   int64_t position = 0;
-  std::deque<int64_t> sent;  // rows of batches on their way
+  std::deque<int64_t> sent;  // rows of the batches that were submitted
   const auto receive = [&] {
     const int64_t count = sent.front();
     sent.pop_front();

@@ -1,4 +1,4 @@
-// Running a trained network over images in evaluation mode.
+// Runs a trained network over images in evaluation mode. Not for training: see train/trainer.h.
 #pragma once
 
 #include <functional>
@@ -11,24 +11,26 @@
 
 namespace hardmoe {
 
-/// Throws Error(usage) unless the engine can; asked before a stage is begun.
+/// Throws Error(usage) unless the engine supports the precision. Call it before a stage begins.
 void require_precision(const Engine& engine, Precision precision);
 
+/// A network compiled for evaluation, whose weights can be exchanged.
 class Inference {
  public:
-  /// image_size: what the network was built for. The engine must outlive this.
+  /// `image_size`: the one the network was built for. The engine must outlive this.
   Inference(Engine& engine, Network network, int image_size, Precision precision,
             int64_t batch = 128);
 
-  /// Throws Error naming `where` if the weights do not fit.
+  /// Loads weights. Throws Error naming `where` if they do not fit the network.
   void load(const StateDict& weights, const std::string& where);
 
-  /// Rows of consecutive entries of `items`: the first one's position there, their features
-  /// (rows×D) and logits (rows×V; empty for a trunk).
+  /// Receives the results for consecutive entries of `items`: the position of the first one, their
+  /// features (rows×D) and their logits (rows×V; empty for a trunk).
   using Visit = std::function<void(int64_t position, int64_t rows, std::span<const float> features,
                                    std::span<const float> logits)>;
 
-  /// Hands the network's answers for items of the split to `visit`, in order. `items` empty: none.
+  /// Runs the network on `items` of the split and passes the results to `visit`, in order. An empty
+  /// `items` means no items.
   void run(const Split& split, const std::vector<int64_t>& items, const Visit& visit);
 
   const Network& network() const { return network_; }
@@ -41,7 +43,7 @@ class Inference {
   std::vector<float> features_, logits_;
 };
 
-/// 0, 1, … split.size()-1.
+/// Returns 0, 1, … split.size()-1.
 std::vector<int64_t> all_items(const Split& split);
 
 }  // namespace hardmoe

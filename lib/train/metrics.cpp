@@ -52,14 +52,13 @@ void MetricsAccumulator::add(std::span<const float> scores, std::span<const int3
   }
   const auto total = static_cast<int64_t>(scores.size());
   if (tags.front() < 0 || tags.back() >= total) {
-    fail("an image has tag {}, the model scores tags 0 to {}",
+    fail("an image has tag {}, but the model scores tags 0 to {}",
          tags.front() < 0 ? tags.front() : tags.back(), total - 1);
   }
   if (const int64_t bad = count_not_finite(scores.data(), total); bad > 0) {
     fail("{} of {} scores of an image are not finite numbers: the model has diverged", bad, total);
   }
-  // A tag's rank is 1 + the tags before it: for the few tags of an image, cheaper than sorting V
-  // scores.
+  // Count the tags ranked before each of an image's few tags: cheaper than sorting V scores.
   ranks_.clear();
   own_.clear();
   for (const int32_t tag : tags) own_.push_back(scores[static_cast<size_t>(tag)]);
@@ -89,7 +88,7 @@ void MetricsAccumulator::add(std::span<const float> scores, std::span<const int3
 }
 
 void MetricsAccumulator::merge(const MetricsAccumulator& other) {
-  if (ks_ != other.ks_) fail("merging metrics at different k");
+  if (ks_ != other.ks_) fail("cannot merge metrics at different k");
   for (size_t j = 0; j < sums_.size(); ++j) {
     sums_[j].hits += other.sums_[j].hits;
     sums_[j].images_hit += other.sums_[j].images_hit;
@@ -184,7 +183,7 @@ std::vector<int32_t> top_k(std::span<const float> scores, int64_t k) {
     const float x = scores[static_cast<size_t>(a)], y = scores[static_cast<size_t>(b)];
     return x > y || (x == y && a < b);
   };
-  // A heap of the best k so far, its worst on top; most scores are turned away by one comparison.
+  // A heap of the best k so far with the worst on top: one comparison rejects most scores.
   std::vector<int32_t> best;
   const auto wanted = static_cast<size_t>(std::max<int64_t>(k, 0));
   if (wanted == 0) return best;

@@ -1,18 +1,18 @@
-// How well scores rank an image's tags. All of it follows from the ranks of the image's own tags:
+// Metrics of how well scores rank an image's tags, computed from the ranks of its own tags Y:
 //
 //   P@k       = mean over images of |top k ∩ Y| / k
 //   R@k macro = mean over images of |top k ∩ Y| / |Y|        R@k micro = Σ |top k ∩ Y| / Σ |Y|
 //   hit@k     = share of images with top k ∩ Y ≠ ∅
 //   LRAP      = mean over images of 1/|Y| Σ over t in Y of own(t) / all(t), where own and all count
-//               the tags scored at least as t is: label ranking average precision, image-wise
+//               Y's tags and all tags with a score not below t's: label ranking average precision
 //   mAP       = mean over tags of a tag's average precision over images, class-wise:
 //               train/tag_precision.h
 //
 // LRAP and mAP are scikit-learn's label_ranking_average_precision_score and
 // average_precision_score.
 //
-// Equal scores rank by tag id at k, and count alike in LRAP and mAP. Images without tags are
-// counted and left out of every mean.
+// At k, equal scores rank by tag id; in LRAP and mAP they count as equal. Images without tags are
+// counted but left out of every mean.
 #pragma once
 
 #include <cstdint>
@@ -24,6 +24,7 @@
 
 namespace hardmoe {
 
+/// Metrics at one k.
 struct MetricsAtK {
   int k = 0;
   double precision = 0;
@@ -32,27 +33,30 @@ struct MetricsAtK {
   double hit = 0;
 };
 
+/// Metrics over a set of images.
 struct RankingMetrics {
-  int64_t images = 0;                  ///< in the means
-  int64_t without_tags = 0;            ///< left out
-  double mean_average_precision = 0;   ///< mAP, from elsewhere: these sums cannot have it
-  int64_t ranked_tags = 0;             ///< tags in its mean
+  int64_t images = 0;                  ///< images in the means
+  int64_t without_tags = 0;            ///< images left out
+  double mean_average_precision = 0;   ///< mAP, computed by tag_precision, not from these sums
+  int64_t ranked_tags = 0;             ///< tags in mAP's mean
   double label_ranking_precision = 0;  ///< LRAP
   std::vector<MetricsAtK> at;          ///< ascending in k
 };
 
-/// Sums over images, kept in integers (fractions in units of 2⁻³²), so that accumulators of parts
-/// merge to exactly what one over all images has, in any order.
+/// Sums over images, kept in integers (fractions in units of 2⁻³²), so that accumulators of
+/// disjoint sets of images merge in any order to exactly the sums over all of them.
 class MetricsAccumulator {
  public:
   /// Throws Error(usage) for a k below 1.
   explicit MetricsAccumulator(std::vector<int> ks = {1, 5, 10});
 
-  /// One image: V scores and its tags' ids, ascending and below V. Throws Error for a score that is
-  /// not finite (a diverged model must not look like a perfect one) or an id out of range.
+  /// Adds an image: V scores, and the ids of its tags, ascending and below V. Throws Error if a
+  /// score is not finite (a diverged model must not look like a perfect one) or an id is out of
+  /// range.
   void add(std::span<const float> scores, std::span<const int32_t> tags);
-  /// Adds another's images. Throws Error if its k differ.
+  /// Adds another accumulator's images. Throws Error if its k differ.
   void merge(const MetricsAccumulator& other);
+  /// Returns the metrics, without mAP.
   RankingMetrics result() const;
 
  private:
@@ -71,21 +75,22 @@ class MetricsAccumulator {
   std::vector<float> own_;      // scratch
 };
 
-/// {"images", "without_tags", "mAP", "mAP_tags", "LRAP", "P@1", "R@1", "R@1_micro", "hit@1", …};
-/// means of no images are null.
+/// Returns {"images", "without_tags", "mAP", "mAP_tags", "LRAP", "P@1", "R@1", "R@1_micro",
+/// "hit@1", …}; means over no images are null.
 Json metrics_json(const RankingMetrics& metrics);
-/// The reverse, for these k. Throws Error naming `where` and the field that is not so.
+/// Parses metrics_json's result for these k. Throws Error naming `where` and the field that is
+/// missing or of another type.
 RankingMetrics parse_metrics(const Json& json, const std::vector<int>& ks,
                              const std::string& where);
 
-/// Three digits for a table; "–" where `images`, the images in the mean, are none.
+/// Returns three digits for a table, or "–" if the mean is over no `images`.
 std::string metric_text(double value, int64_t images);
 
-/// For format_table: a heading for these k, and one row with its name.
+/// Return a heading for these k, and a row with its name, for format_table.
 std::vector<std::string> metrics_heading(const std::vector<int>& ks, const std::string& what);
 std::vector<std::string> metrics_row(const std::string& name, const RankingMetrics& metrics);
 
-/// The ids of the k greatest scores (all, if fewer), best first, equal ones by id.
+/// Returns the ids of the k greatest scores (all if there are fewer), best first, equal ones by id.
 std::vector<int32_t> top_k(std::span<const float> scores, int64_t k);
 
 }  // namespace hardmoe

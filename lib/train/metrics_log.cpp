@@ -8,7 +8,7 @@ namespace hardmoe {
 
 namespace {
 
-/// The folder's event files are of a run that came to nothing if this one begins anew.
+/// Removes the folder's event files if the run begins anew: they are of an abandoned one.
 const std::filesystem::path& prepared(const std::filesystem::path& folder, int64_t from_step) {
   std::vector<std::filesystem::path> old;
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {

@@ -1,4 +1,4 @@
-// What training reports as it goes: a line of log.jsonl and scalars for TensorBoard.
+// The log of a training run: lines of log.jsonl, and scalars for TensorBoard.
 #pragma once
 
 #include <filesystem>
@@ -9,12 +9,13 @@
 
 namespace hardmoe {
 
+/// Appends to a folder's log.
 class MetricsLog {
  public:
-  /// Continues log.jsonl and the event files in `folder`, dropping what is past `from_step`, which
-  /// a resumed run writes again; from step 0 it begins anew.
+  /// Continues log.jsonl and the event files in `folder`. Lines after `from_step` are dropped,
+  /// since a resumed run writes them again; step 0 begins anew.
   MetricsLog(const std::filesystem::path& folder, int64_t from_step);
-  /// `line` must hold "step"; its other numbers become TensorBoard scalars too.
+  /// Writes a line, which must hold "step"; its other numbers also become TensorBoard scalars.
   void write(const Json& line);
 
  private:

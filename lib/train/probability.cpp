@@ -10,7 +10,7 @@ LossKind loss_of(const std::filesystem::path& folder) {
   const auto file = folder / "stage.json";
   if (!std::filesystem::exists(file)) return LossKind::softmax;
   const Json inputs = read_json(file).value("inputs", Json::object());
-  for (const char* section : {"base", "expert", "decoder"}) {  // a fingerprint, or settings
+  for (const char* section : {"base", "expert", "decoder"}) {  // holds a fingerprint, or settings
     const auto found = inputs.find(section);
     if (found == inputs.end() || !found->is_object()) continue;
     return found->value("loss", "softmax") == "sigmoid" ? LossKind::sigmoid : LossKind::softmax;
@@ -40,7 +40,7 @@ void log_probabilities(LossKind loss, std::span<const float> logits, float* out)
     return;
   }
   const auto top = std::max_element(logits.begin(), logits.end());
-  double others = 0;  // of the sum of e^(z - top), so that a probability next to 1 is not 1
+  double others = 0;  // Σ e^(z - top) without the top one, so that log P near 0 is exact
   for (auto z = logits.begin(); z != logits.end(); ++z) {
     if (z != top) others += std::exp(static_cast<double>(*z) - static_cast<double>(*top));
   }

@@ -1,5 +1,5 @@
-// A network's scores of one image as probabilities, by the loss its last layer was trained with:
-// what may be compared between images and between experts, as the scores themselves may not.
+// Logits as probabilities, by the loss that the classifier head was trained with. Probabilities can
+// be compared between images and between experts; logits cannot.
 #pragma once
 
 #include <filesystem>
@@ -9,14 +9,14 @@
 
 namespace hardmoe {
 
-/// The loss that a finished base, expert or decoder was trained with; softmax where the folder does
-/// not say.
+/// Returns the loss that a finished base, expert or decoder was trained with; softmax if the folder
+/// does not record it.
 LossKind loss_of(const std::filesystem::path& folder);
 
-/// out[j] += weight · P(tag j): softmax over the tags, or each tag's sigmoid.
+/// Adds weight · P(tag j) to out[j]: softmax over the tags, or each tag's sigmoid. V values.
 void add_probabilities(LossKind loss, std::span<const float> logits, float weight, float* out);
 
-/// out[j] = log P(tag j), which tells apart what rounds to 0 or 1.
+/// Computes out[j] = log P(tag j), which also distinguishes probabilities that round to 0 or 1.
 void log_probabilities(LossKind loss, std::span<const float> logits, float* out);
 
 }  // namespace hardmoe

@@ -33,17 +33,18 @@ int open_unnamed(const std::filesystem::path& folder) {
 
 }  // namespace
 
-ScoreRows::ScoreRows(int64_t width, int64_t memory)
+ScoreRows::ScoreRows(int64_t width, int64_t memory_limit)
     : width_(width),
       block_values_(static_cast<size_t>(
-          width * std::max<int64_t>(1, memory / std::max<int64_t>(1, 4 * width)))) {}
+          width * std::max<int64_t>(1, memory_limit / std::max<int64_t>(1, 4 * width)))) {}
 
 ScoreRows::~ScoreRows() {
   if (descriptor_ >= 0) ::close(descriptor_);
 }
 
 void ScoreRows::add(std::span<const float> row) {
-  if (std::ssize(row) != width_) fail("{} scores of an image, expected {}", row.size(), width_);
+  if (std::ssize(row) != width_)
+    fail("found {} scores for an image, expected {}", row.size(), width_);
   if (block_.size() == block_values_) spill();
   block_.insert(block_.end(), row.begin(), row.end());
   ++rows_;

@@ -9,13 +9,13 @@
 namespace hardmoe {
 namespace {
 
-/// What one set of images comes to: each tag's scores where it is right, and between which of them
-/// all images' scores lie.
+/// The ranking of one set of images: for each tag, the scores of the images that have it, and how
+/// many images' scores lie between these.
 class Ranking {
  public:
   void add_own(int32_t tag, float score) { own_.push_back({tag, score}); }
 
-  /// Once all are added.
+  /// Prepares for count(); call it after the last add_own().
   void sort() {
     std::sort(own_.begin(), own_.end(), [](const Own& a, const Own& b) {
       return a.tag < b.tag || (a.tag == b.tag && a.score < b.score);
@@ -33,12 +33,12 @@ class Ranking {
 
   int64_t tags() const { return std::ssize(tags_); }
 
-  /// Counts an image under tags number `begin` to `end`; threads may share tags out.
+  /// Counts an image for tags number `begin` to `end`; threads may count different tags.
   void count(const float* row, int64_t begin, int64_t end) {
     for (auto t = static_cast<size_t>(begin); t < static_cast<size_t>(end); ++t) {
       const float score = row[tags_[t]];
       const float* from = scores_.data() + first_[t];
-      if (score < *from) continue;  // most are
+      if (score < *from) continue;  // true for most images
       const float* end_of_tag = scores_.data() + first_[t + 1];
       const float* above = std::upper_bound(from, end_of_tag, score);
       ++highest_below_[static_cast<size_t>(above - scores_.data()) - 1];
@@ -59,9 +59,9 @@ class Ranking {
 
   double average_precision(size_t begin, size_t end) const {
     double sum = 0;
-    int64_t images = 0;  // at or above
+    int64_t images = 0;  // images at or above this score
     for (size_t i = end; i > begin;) {
-      size_t equal = i;  // this and the ones before of its score
+      size_t equal = i;  // first of the scores equal to this one
       while (equal > begin && scores_[equal - 1] == scores_[i - 1])
         images += highest_below_[--equal];
       sum += static_cast<double>(i - equal) * static_cast<double>(end - equal) /
@@ -72,10 +72,10 @@ class Ranking {
   }
 
   std::vector<Own> own_;
-  std::vector<int32_t> tags_;           ///< those that an image has, ascending
-  std::vector<size_t> first_;           ///< tags + 1: where a tag's scores begin
+  std::vector<int32_t> tags_;           ///< tags that some image has, ascending
+  std::vector<size_t> first_;           ///< tags + 1: where each tag's scores begin
   std::vector<float> scores_;           ///< ascending for each tag
-  std::vector<int64_t> highest_below_;  ///< images for which this own score is the last not above
+  std::vector<int64_t> highest_below_;  ///< images with scores from this one up to the next
 };
 
 }  // namespace
@@ -91,7 +91,7 @@ std::vector<TagPrecision> tag_precision(
     for (int64_t i = 0; i < rows; ++i) {
       for (const int32_t tag : tags_of(first + i)) {
         if (tag < 0 || tag >= width) {
-          fail("an image has tag {}, the model scores tags 0 to {}", tag, width - 1);
+          fail("an image has tag {}, but the model scores tags 0 to {}", tag, width - 1);
         }
         const float score = values[static_cast<size_t>(i * width + tag)];
         all.add_own(tag, score);

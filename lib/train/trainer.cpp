@@ -15,22 +15,21 @@ namespace {
 
 [[noreturn]] void fail_diverged(const TrainConfig& config, int64_t step, double epoch) {
   fail(
-      "training diverged: loss or weights are not numbers at step {} (epoch {:.2f}); lower lr (now "
-      "{}) or "
-      "lengthen warmup (now {})",
+      "training diverged: loss or weights are not finite at step {} (epoch {:.2f}); lower lr (now "
+      "{}) or lengthen warmup (now {})",
       step, epoch, config.lr, config.warmup);
 }
 
-/// The loss of a network that gives all `tags` tags the same score (sigmoid: each one half).
+/// Returns the loss of a network that scores all `tags` tags equally (sigmoid: one half each).
 double loss_of_equal_scores(const TrainConfig& config, int64_t tags) {
   const auto count = static_cast<double>(tags);
   return config.loss == LossKind::softmax ? std::log(count) : count * std::log(2.0);
 }
 
-/// Losses can stay numbers and still be those of a network that learned nothing. `last`: of the
-/// last step, whose batch may be an odd one; `mean`: of the last log interval, which may begin with
-/// a fault that was made good. A network begins about where equal scores are, but a deep one's
-/// first steps can take it far from there and back.
+/// Fails if the losses, though finite, are those of a network that learned nothing. `last` is the
+/// last step's, whose batch may be unusual; `mean` is over the last log interval, which may begin
+/// with a fault that was recovered from. A fresh network's loss is about that of equal scores, but
+/// a deep one's first steps can take it far from there and back.
 void require_learned(const TrainConfig& config, const Network& network, double mean, double last,
                      int64_t step, double epoch) {
   constexpr int64_t first_steps = 20;
@@ -44,13 +43,13 @@ void require_learned(const TrainConfig& config, const Network& network, double m
   }
   if (mean > 1.25 * equal + 0.25) {
     log_warning(
-        "the loss at the end, {:.4g}, is above that of equal scores for all tags, {:.3g}: nothing "
-        "was learned; lower lr (now {}) or train for more epochs (now {})",
+        "the final loss, {:.4g}, is above that of equal scores for all tags, {:.3g}: nothing was "
+        "learned; lower lr (now {}) or train for more epochs (now {})",
         mean, equal, config.lr, config.epochs);
   }
 }
 
-/// A last update can leave the range of float with no loss to show it.
+/// Fails if a weight is not finite: the last update can overflow without a loss to show it.
 bool are_finite(const StateDict& weights) {
   return std::all_of(weights.begin(), weights.end(), [](const auto& entry) {
     const auto values = entry.second.template as<float>();
@@ -101,7 +100,7 @@ TrainResult train(Engine& engine, const Network& network, const StateDict& initi
   double last_checkpoint = start;
 
   if (at.step < total) source.start(at.step / per_epoch, at.step % per_epoch);
-  int64_t unread = 0;  // steps whose loss the program still holds
+  int64_t unread = 0;  // steps whose loss is still in the program
   double loss_read = at.last_loss;
   const auto read_loss = [&] {
     if (unread == 0) return;
@@ -119,7 +118,7 @@ TrainResult train(Engine& engine, const Network& network, const StateDict& initi
       source.start(at.step / per_epoch);
       continue;
     }
-    if (at.step + 1 == total) read_loss();  // so that the last step's is read alone
+    if (at.step + 1 == total) read_loss();  // so that the last step's loss is read alone
     const double lr = learning_rate(config, at.step, total, per_epoch);
     program->train_step(*batch, static_cast<float>(lr));
     ++at.step;

@@ -1,5 +1,5 @@
 // The training loop: batches through a program, learning rate by schedule, log lines, checkpoints,
-// and a way out by signal that loses nothing. The same for a base, an expert and a decoder.
+// and a clean stop on a signal. The same for a base, an expert and a decoder.
 #pragma once
 
 #include <filesystem>
@@ -12,28 +12,28 @@
 
 namespace hardmoe {
 
+/// What a run achieved.
 struct TrainResult {
-  StateDict weights;  ///< averaged ones if config.ema > 0
+  StateDict weights;  ///< averaged if config.ema > 0
   int64_t steps = 0;
   double loss = 0;  ///< mean over the last log interval
   double seconds = 0;
   double images_per_second = 0;
 };
 
-/// How a configuration becomes a program.
+/// Returns how a network is compiled for this configuration.
 CompileOptions training_options(const TrainConfig& config);
 
 /// Trains from `initial` and returns the final weights. Writes log.jsonl, TensorBoard events and
-/// checkpoints into `folder`, and resumes from the last one there that is of `run` (see
-/// save_checkpoint).
-/// Throws Error(interrupted) after saving when SIGTERM or SIGINT came; Error(failed) if loss or
-/// weights are no longer numbers, or the loss ends far above that of equal scores for all tags,
-/// naming the step and what to try.
+/// checkpoints into `folder`, and resumes from the last checkpoint of `run` there (see
+/// save_checkpoint). Throws Error(interrupted), after saving, on SIGTERM or SIGINT. Throws Error
+/// naming the step and what to try if loss or weights are no longer finite, or if the loss ends far
+/// above that of equal scores for all tags.
 TrainResult train(Engine& engine, const Network& network, const StateDict& initial,
                   BatchSource& source, const TrainConfig& config,
                   const std::filesystem::path& folder, const std::string& run = {});
 
-/// What train() writes into a folder, for Stage::Options::writes.
+/// Returns the names of what train() writes, for Stage::Options::writes.
 std::vector<std::string> training_files();
 
 }  // namespace hardmoe
