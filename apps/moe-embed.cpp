@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/stage.h"
 #include "base/text.h"
+#include "engine/network_facts.h"
 #include "moe/routing.h"
 #include "network_options.h"
 #include "tensor/npy.h"
@@ -118,7 +119,7 @@ int main(int argc, char** argv) {
     }
     const ModelConfig& model = networks.card().model;
     Inference inference(*engine, resnet(model, 0), model.image_size, precision);
-    const int64_t width = inference.network().feature_size();
+    const int64_t width = feature_size(inference.network());
     Json results = {{"dimensions", width}};
     std::vector<std::string> files;
     const double start = now_seconds();

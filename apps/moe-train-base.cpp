@@ -4,6 +4,7 @@
 #include "app.h"
 #include "base/log.h"
 #include "data/same_tags.h"
+#include "engine/network_facts.h"
 #include "tasks/training.h"
 #include "train/schedule.h"
 #include "train/warm_start.h"

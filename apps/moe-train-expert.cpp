@@ -3,6 +3,7 @@
 
 #include "app.h"
 #include "base/log.h"
+#include "engine/network_facts.h"
 #include "moe/routing.h"
 #include "tasks/training.h"
 #include "train/schedule.h"

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "engine/network_facts.h"
 #include "train/probability.h"
 #include "train/tag_precision.h"
 
@@ -95,7 +96,7 @@ void ask_experts(Inference& inference, const Mixture& mixture, const Split& spli
                  const std::vector<int64_t>& items, const ExpertChoices& choices,
                  const Visit& visit) {
   const auto n = static_cast<size_t>(choices.experts);
-  const auto width = static_cast<size_t>(inference.network().logits_size());
+  const auto width = static_cast<size_t>(logits_size(inference.network()));
   for (size_t k = 0; k < mixture.experts.size(); ++k) {
     std::vector<int64_t> asked;  // items of this expert
     std::vector<size_t> slots;   // position·n + choice
@@ -134,7 +135,7 @@ double fit_temperature(Inference& inference, const Mixture& mixture, const Split
                        const std::vector<int64_t>& items, const ExpertChoices& choices) {
   const auto n = static_cast<size_t>(choices.experts);
   std::vector<std::vector<float>> likelihood(items.size() * n);  // of each tag, by each choice
-  const auto width = static_cast<size_t>(inference.network().logits_size());
+  const auto width = static_cast<size_t>(logits_size(inference.network()));
   const auto loss_at = [&](size_t row, size_t choice) {
     return mixture.losses[choices.expert[row * n + choice]];
   };

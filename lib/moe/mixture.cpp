@@ -7,6 +7,7 @@
 #include "base/recorded.h"
 #include "base/stage.h"
 #include "base/text.h"
+#include "engine/network_facts.h"
 #include "train/probability.h"
 
 namespace hardmoe {
@@ -93,7 +94,7 @@ Mixture open_mixture(const fs::path& base, const fs::path& partition, const fs::
   mixture.base = load_model(base);
   mixture.partition = load_partition(partition);
   const auto& card = mixture.base.card;
-  const int64_t features = resnet(card.model, 0).feature_size();
+  const int64_t features = feature_size(resnet(card.model, 0));
   require_partition_of(partition, base, "");
   const Json partition_inputs = stage_inputs(partition, "moe-partition");
   mixture.own_embedding = is_own_embedding(partition_inputs);
@@ -151,7 +152,7 @@ StateDict expert_weights(const Mixture& mixture, int64_t k) {
 }
 
 Tensor embed(Inference& inference, const Split& split, const std::vector<int64_t>& items) {
-  const int64_t width = inference.network().feature_size();
+  const int64_t width = feature_size(inference.network());
   Tensor embedding(DType::f32, {static_cast<int64_t>(items.size()), width});
   inference.run(split, items,
                 [&](int64_t position, int64_t, std::span<const float> features, auto) {
@@ -163,7 +164,7 @@ Tensor embed(Inference& inference, const Split& split, const std::vector<int64_t
 
 Tensor unified_embedding(Inference& inference, const Mixture& mixture, const Split& split,
                          const std::vector<uint16_t>& assignment) {
-  const int64_t width = inference.network().feature_size();
+  const int64_t width = feature_size(inference.network());
   Tensor embedding(DType::f32, {split.size(), width});
   float* rows = embedding.as<float>().data();
   const auto parts = items_by_expert(assignment, mixture.partition.gater.experts);
@@ -201,7 +202,7 @@ Cost model_cost(const ModelCard& card) {
 Cost mixture_cost(const Mixture& mixture, int64_t top_experts) {
   const ModelCard& card = mixture.base.card;
   const Network trunk = resnet(card.model, 0);
-  const Network decoder = linear_decoder(trunk.feature_size(), card.tags);
+  const Network decoder = linear_decoder(feature_size(trunk), card.tags);
   const int64_t experts = mixture.partition.gater.experts;
   const int64_t decoders = mixture.decoder ? 1 : experts;
   const int64_t routing = mixture.own_embedding ? 0 : 1;  // trunks

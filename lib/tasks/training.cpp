@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "base/threads.h"
 #include "data/loader.h"
+#include "engine/network_facts.h"
 #include "train/checkpoint.h"
 #include "train/inference.h"
 #include "train/trainer.h"
@@ -28,6 +29,7 @@ Json training_inputs(TrainConfig config) {
   json.erase("log_every");
   if (config.sampling == Sampling::natural)
     json.erase("sampling");  // what it was before there was one
+  if (config.freeze.empty()) json.erase("freeze");
   return json;
 }
 

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/text.h"
+#include "engine/network_facts.h"
 #include "train/model_folder.h"
 
 namespace hardmoe {

@@ -5,6 +5,7 @@
 #include "base/recorded.h"
 #include "base/stage.h"
 #include "base/text.h"
+#include "engine/network_facts.h"
 
 namespace hardmoe {
 

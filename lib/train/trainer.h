@@ -26,12 +26,16 @@ CompileOptions training_options(const TrainConfig& config);
 /// Trains from `initial` and returns the final weights. Writes log.jsonl, TensorBoard events and
 /// checkpoints into `folder`, and resumes from the last one there that is of `run` (see
 /// save_checkpoint).
+/// `auxiliary`: losses that are trained on beside the configuration's, at other values of the
+/// network; then log.jsonl has the sum of all, each times its weight, as "loss", and each for
+/// itself as "loss/NAME".
 /// Throws Error(interrupted) after saving when SIGTERM or SIGINT came; Error(failed) if loss or
 /// weights are no longer numbers, or the loss ends far above that of equal scores for all tags,
 /// naming the step and what to try.
 TrainResult train(Engine& engine, const Network& network, const StateDict& initial,
                   BatchSource& source, const TrainConfig& config,
-                  const std::filesystem::path& folder, const std::string& run = {});
+                  const std::filesystem::path& folder, const std::string& run = {},
+                  const std::vector<LossSpec>& auxiliary = {});
 
 /// What train() writes into a folder, for Stage::Options::writes.
 std::vector<std::string> training_files();

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "emulated_gpu.h"
+#include "engine/network_facts.h"
 #include "engine/operator_cases.h"
 #include "expect_error.h"
 #include "nn/resnet.h"

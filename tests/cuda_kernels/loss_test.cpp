@@ -52,7 +52,7 @@ Found run(Precision precision, LossKind kind, float smoothing, const Floats& log
     const Device<int32_t> ptr(tags.ptr), ids(tags.ids);
     const Device<double> rows(static_cast<size_t>(n)), sum(std::vector<double>{3});
     const DeviceActivations gradient(precision, padded.size());
-    TagLoss args;
+    TagLossArgs args;
     args.kind = kind;
     args.smoothing = smoothing;
     args.logits = z.data();

@@ -16,6 +16,7 @@
 
 #include "base/random.h"
 #include "engine/engine.h"
+#include "engine/network_facts.h"
 #include "references/closed_form.h"
 
 namespace hardmoe {
@@ -293,7 +294,7 @@ inline Batch case_batch(const Network& network, int64_t rows, uint64_t stream = 
     batch.input = Tensor(DType::f32, {rows, in.channels});
     for (auto& value : batch.input.as<float>()) value = random.normal();
   }
-  const int64_t tags = network.logits_size();
+  const int64_t tags = logits_size(network);
   for (int64_t i = 0; i < rows; ++i) {
     const int64_t count = std::min<int64_t>((i + 1) % 3, tags);
     const auto first = static_cast<int64_t>(random.below(static_cast<uint64_t>(tags - count + 1)));

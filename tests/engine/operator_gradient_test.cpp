@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "engine/network_facts.h"
 #include "engine/operator_cases.h"
 #include "engine/reference_network.h"
 
@@ -78,7 +79,7 @@ TEST_P(OperatorGradient, EqualsCentralDifferences) {
 
   Random random(3, RandomUse::test);
   for (const auto& spec : parameters_of(c.network)) {
-    if (!spec.learned()) continue;
+    if (!spec.learned) continue;
     Doubles& parameter = weights.at(spec.name);
     const size_t size = parameter.size();
     for (int probe = 0; probe <= coordinates; ++probe) {

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cmath>
 
+#include "engine/network_facts.h"
 #include "engine/operator_cases.h"
 #include "engine/reference_network.h"
 
@@ -27,7 +28,7 @@ class OperatorParity : public testing::TestWithParam<OperatorCase> {
 
   /// Logits in evaluation mode.
   Doubles infer(Precision precision) const {
-    Tensor logits(DType::f32, {batch.size, GetParam().network.logits_size()});
+    Tensor logits(DType::f32, {batch.size, logits_size(GetParam().network)});
     compile({.precision = precision, .mode = Mode::infer})->infer(batch, {}, logits.as<float>());
     return Doubles(logits.as<float>().begin(), logits.as<float>().end());
   }

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "engine/network_facts.h"
 #include "expect_error.h"
 #include "nn/resnet.h"
 
@@ -75,8 +76,8 @@ TEST(ResNet, Extents) {
 TEST(ResNet, TrunkAloneHasNoDecoder) {
   const Network trunk = resnet({18, Stem::small, 16, 32}, 0);
   EXPECT_EQ(trunk.logits, -1);
-  EXPECT_EQ(trunk.logits_size(), 0);
-  EXPECT_EQ(trunk.feature_size(), 128);
+  EXPECT_EQ(logits_size(trunk), 0);
+  EXPECT_EQ(feature_size(trunk), 128);
   auto with_decoder = shapes_of(resnet({18, Stem::small, 16, 32}, 10));
   with_decoder.erase("fc.weight");
   with_decoder.erase("fc.bias");
@@ -98,8 +99,8 @@ TEST(LinearDecoder, IsOneLayer) {
   const Network network = linear_decoder(512, 1000);
   EXPECT_EQ(network.input, InputKind::feature);
   EXPECT_EQ(network.feature, 0);
-  EXPECT_EQ(network.feature_size(), 512);
-  EXPECT_EQ(network.logits_size(), 1000);
+  EXPECT_EQ(feature_size(network), 512);
+  EXPECT_EQ(logits_size(network), 1000);
   EXPECT_EQ(shapes_of(network),
             (std::map<std::string, Shape>{{"fc.bias", {1000}}, {"fc.weight", {1000, 512}}}));
   EXPECT_EQ(flops_per_image(network), 2.0 * 512 * 1000);

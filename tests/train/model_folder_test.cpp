@@ -2,6 +2,7 @@
 #include "train/model_folder.h"
 
 #include "base/files.h"
+#include "engine/network_facts.h"
 #include "expect_error.h"
 #include "temporary_folder.h"
 #include "train/toy_training.h"

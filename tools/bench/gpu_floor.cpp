@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "engine/cuda/kernels.h"
 #include "engine/lowering.h"
+#include "engine/network_facts.h"
 #include "nn/resnet.h"
 
 namespace {
@@ -45,7 +46,7 @@ class Step {
     add("input", 3 * pixels + 4 * width() * pixels, 0);
     for (const Node& node : lowered.nodes) forward(node, training);
     if (!training) return;
-    const double tags = static_cast<double>(network_.logits_size());
+    const double tags = static_cast<double>(logits_size(network_));
     add("loss", batch_ * tags * (8 + width()), 0);
     for (const Node& node : lowered.nodes) {
       backward(node, lowered.readers[static_cast<size_t>(node.output)].size());

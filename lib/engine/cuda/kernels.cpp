@@ -66,13 +66,13 @@ int64_t bytes_moved(const NormBackward& args) {
   return sums + differences;
 }
 
-int64_t bytes_moved(const MaxPool& pool, Precision precision, bool with_index) {
+int64_t bytes_moved(const MaxPoolShape& pool, Precision precision, bool with_index) {
   const int64_t in = pool.n * pool.height * pool.width * pool.channels;
   const int64_t out = pool.n * pool.out_height * pool.out_width * pool.channels;
   return (in + out) * width_of(precision) + (with_index ? out : 0);
 }
 
-int64_t bytes_moved(const TagLoss& args) {
+int64_t bytes_moved(const TagLossArgs& args) {
   const int64_t passes = args.kind == LossKind::softmax ? 2 : 1;
   return passes * args.n * args.tags * 4 + bytes_of(args.gradient, args.n * args.tags);
 }
