@@ -1,4 +1,4 @@
-// Arrays in device memory, for tests that run on a GPU and, with cuda_emulation/, on the host.
+// Arrays in device memory, for tests that run on a GPU and, with tests/gpu/emulation, on the host.
 #pragma once
 
 #include <cuda_runtime_api.h>
