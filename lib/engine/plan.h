@@ -38,11 +38,11 @@ struct Step {
   const char* name;  ///< in profiles: "convolution forward"
   Pass pass;
   int node = -1;  ///< of the graph
-  std::vector<BufferId> x;
+  std::vector<BufferId> x = {};
   BufferId y = -1;
   BufferId dy = -1;
   BufferId dy2 = -1;  ///< a second piece that is still to be added to dy
-  std::vector<BufferId> dx;
+  std::vector<BufferId> dx = {};
   BufferId saved = -1;  ///< what the forward step leaves for the backward one
 };
 

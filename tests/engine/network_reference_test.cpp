@@ -169,7 +169,7 @@ TEST_P(NetworkReference, OneStepEqualsPyTorch) {
 }
 
 TEST_P(NetworkReference, LabelSmoothingEqualsPyTorch) {
-  const auto program = compile({.batch = 4, .label_smoothing = 0.1F});
+  const auto program = compile({.batch = 4, .losses = {{LossKind::softmax, 0.1F}}});
   program->train_step(batch(0, 4), 0);
   EXPECT_NEAR(program->take_loss(), reference.at("train.loss_smoothing_0.1").as<float>()[0], 1e-5);
 }

@@ -66,8 +66,8 @@ TEST_P(OperatorParity, Bf16FollowsFp32) {
   if (!engine->supports(Precision::bf16)) GTEST_SKIP() << "this device has no bf16";
   EXPECT_LE(relative_error(infer(Precision::bf16), infer(Precision::fp32)), 1e-2);
   batch = case_batch(GetParam().network, 16 * GetParam().batch);
-  const auto exact = compile({.loss = LossKind::sigmoid});
-  const auto rounded = compile({.precision = Precision::bf16, .loss = LossKind::sigmoid});
+  const auto exact = compile({.losses = {{LossKind::sigmoid}}});
+  const auto rounded = compile({.precision = Precision::bf16, .losses = {{LossKind::sigmoid}}});
   exact->train_step(batch, 0);
   rounded->train_step(batch, 0);
   EXPECT_NEAR(rounded->take_loss() / exact->take_loss(), 1, 5e-3);

@@ -6,10 +6,10 @@
 namespace hardmoe {
 
 ValueType MaxPool::output(const std::string& name, InputTypes inputs) const {
-  ValueType type = inputs[0];
-  if (type.element != Element::working) fail("operator '{}': a max pool takes a map", name);
-  type.extent = window.output(name, type.extent, type.extent.channels);
-  return type;
+  ValueType result = inputs[0];
+  if (result.element != Element::working) fail("operator '{}': a max pool takes a map", name);
+  result.extent = window.output(name, result.extent, result.extent.channels);
+  return result;
 }
 
 /// Keeps which element of each window won.

@@ -6,13 +6,13 @@
 namespace hardmoe {
 
 ValueType Tokens::output(const std::string& name, InputTypes inputs) const {
-  ValueType type = inputs[0];
-  if (type.rows.kind != RowKind::image) {
+  ValueType result = inputs[0];
+  if (result.rows.kind != RowKind::image) {
     fail("operator '{}': makes tokens of images' maps, its input has other rows", name);
   }
-  type.rows = {RowKind::token, static_cast<double>(type.extent.positions())};
-  type.extent = {1, 1, type.extent.channels};
-  return type;
+  result.rows = {RowKind::token, static_cast<double>(result.extent.positions())};
+  result.extent = {1, 1, result.extent.channels};
+  return result;
 }
 
 void Tokens::plan_forward(NodePlan& plan) const { plan.share_input(0); }

@@ -7,8 +7,9 @@
 #include <set>
 
 #include "base/files.h"
+#include "engine/cuda/conv.h"
+#include "engine/cuda/layer.h"
 #include "engine/cuda/plan_key.h"
-#include "engine/cuda/shapes.h"
 #include "engine/operator_cases.h"
 #include "expect_error.h"
 #include "nn/resnet.h"
@@ -36,18 +37,23 @@ struct Passes {
 /// The requests that a program of the network makes, each once.
 void add_requests(const Network& network, int64_t batch, const Passes& passes,
                   std::vector<ConvRequest>& requests, std::set<std::string>& seen) {
-  const std::vector<int64_t> held = held_channels(network);
+  const Graph graph = make_graph(network, {.mode = passes.training ? Mode::train : Mode::infer});
+  const std::vector<int64_t> held = held_channels(graph);
   const auto add = [&](ConvPass pass, const ConvShape& shape) {
     const ConvRequest request{pass, shape, passes.precision, passes.deterministic};
     if (seen.insert(plan_key({}, request)).second) requests.push_back(request);
   };
-  for (const Node& node : lower(network).nodes) {
-    if (node.kind != NodeKind::conv) continue;
-    const ConvShape shape = conv_shape(network, held, node, batch);
+  for (const Node& node : graph.nodes) {
+    const auto* conv = std::get_if<Conv>(&node.op);
+    if (conv == nullptr) continue;
+    const auto input = static_cast<size_t>(node.inputs[0]);
+    const auto output = static_cast<size_t>(node.output);
+    const ConvShape shape = conv_shape(conv->window, graph.types[input].extent, held[input],
+                                       graph.types[output].extent, held[output], batch);
     add(ConvPass::forward, shape);
     if (!passes.training) continue;
     add(ConvPass::weight_gradient, shape);
-    if (node.input != 0) add(ConvPass::data_gradient, shape);
+    if (graph.trained_values[input]) add(ConvPass::data_gradient, shape);
   }
 }
 

@@ -1,17 +1,20 @@
 // Networks as data against torchvision's: names, shapes, counts, operations, fresh weights.
-#include "nn/network.h"
+#include "engine/network_facts.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <cstring>
 
-#include "engine/network_facts.h"
 #include "expect_error.h"
 #include "nn/resnet.h"
 
 namespace hardmoe {
 namespace {
+
+Extent extent_of(const Network& network, int value) {
+  return value_types(network)[static_cast<size_t>(value)].extent;
+}
 
 std::map<std::string, Shape> shapes_of(const Network& network) {
   std::map<std::string, Shape> shapes;
@@ -61,16 +64,16 @@ TEST(ResNet, CostsThePublishedOperations) {
 
 TEST(ResNet, Extents) {
   const Network imagenet = resnet({50, Stem::imagenet, 64, 224}, 10);
-  EXPECT_EQ(imagenet.values[1], (Extent{112, 112, 64}));
-  EXPECT_EQ(imagenet.values[4], (Extent{56, 56, 64}));  // after the max pool
-  EXPECT_EQ(imagenet.values[static_cast<size_t>(imagenet.feature) - 1], (Extent{7, 7, 2048}));
-  EXPECT_EQ(imagenet.feature_size(), 2048);
-  EXPECT_EQ(imagenet.logits_size(), 10);
+  EXPECT_EQ(extent_of(imagenet, 1), (Extent{112, 112, 64}));
+  EXPECT_EQ(extent_of(imagenet, 4), (Extent{56, 56, 64}));  // after the max pool
+  EXPECT_EQ(extent_of(imagenet, imagenet.feature - 1), (Extent{7, 7, 2048}));
+  EXPECT_EQ(feature_size(imagenet), 2048);
+  EXPECT_EQ(logits_size(imagenet), 10);
   const Network small = resnet({18, Stem::small, 16, 32}, 10);
-  EXPECT_EQ(small.values[1], (Extent{32, 32, 16}));
-  EXPECT_EQ(small.values[static_cast<size_t>(small.feature) - 1], (Extent{4, 4, 128}));
+  EXPECT_EQ(extent_of(small, 1), (Extent{32, 32, 16}));
+  EXPECT_EQ(extent_of(small, small.feature - 1), (Extent{4, 4, 128}));
   const Network odd = resnet({18, Stem::imagenet, 16, 33}, 10);  // 17, 9, 9, 5, 3, 2
-  EXPECT_EQ(odd.values[static_cast<size_t>(odd.feature) - 1], (Extent{2, 2, 128}));
+  EXPECT_EQ(extent_of(odd, odd.feature - 1), (Extent{2, 2, 128}));
 }
 
 TEST(ResNet, TrunkAloneHasNoDecoder) {
@@ -82,17 +85,6 @@ TEST(ResNet, TrunkAloneHasNoDecoder) {
   with_decoder.erase("fc.weight");
   with_decoder.erase("fc.bias");
   EXPECT_EQ(shapes_of(trunk), with_decoder);
-}
-
-TEST(ResNet, RefusesWhatItCannotBuild) {
-  const auto refused = [](ModelConfig model, const std::vector<std::string>& words) {
-    expect_error([&] { resnet(model, 10); }, words, ExitStatus::usage);
-  };
-  refused({20, Stem::small, 64, 32}, {"model.depth", "18, 34 or 50", "20"});
-  refused({18, Stem::small, 0, 32}, {"model.width", "0"});
-  refused({18, Stem::small, -64, 32}, {"model.width", "-64"});
-  refused({18, Stem::small, 64, 7}, {"model.image_size", "7"});
-  refused({18, Stem::small, 64, 1 << 20}, {"model.image_size", "1048576"});
 }
 
 TEST(LinearDecoder, IsOneLayer) {
@@ -108,22 +100,44 @@ TEST(LinearDecoder, IsOneLayer) {
 
 TEST(Network, RefusesOperatorsThatDoNotFit) {
   Network network;
-  network.values = {{5, 7, 3}};
-  const int x = network.append({OpKind::conv, "conv", {0}, 3, 2, 1}, 8);
-  EXPECT_EQ(network.values[1], (Extent{3, 4, 8}));
-  expect_error([&] { network.append({OpKind::add, "sum", {x, 0}}); }, {"sum", "shapes"});
-  expect_error(
-      [&] {
-        network.append({OpKind::max_pool, "pool", {x}, 7, 1, 1});
-      },
-      {"pool", "7×7", "3 pixels"}, ExitStatus::usage);
-  expect_error(
-      [&] {
-        network.append({OpKind::linear, "fc", {x}}, 0);
-      },
-      {"fc", "no outputs"}, ExitStatus::usage);
-  EXPECT_EQ(network.ops.size(), 1U);  // what was refused left nothing behind
-  EXPECT_EQ(network.values.size(), 2U);
+  network.extent = {5, 7, 3};
+  const int x = network.append(
+      {"conv", "conv", {0}, {{"channels", 8}, {"kernel", 3}, {"stride", 2}, {"padding", 1}}});
+  EXPECT_EQ(extent_of(network, 1), (Extent{3, 4, 8}));
+  const auto refused = [&](const Op& op, const std::vector<std::string>& words,
+                           ExitStatus status = ExitStatus::failed) {
+    Network longer = network;
+    longer.append(op);
+    expect_error([&] { value_types(longer); }, words, status);
+  };
+  refused({"add", "sum", {x, 0}, {}}, {"sum", "shapes"});
+  refused({"max_pool", "pool", {x}, {{"kernel", 7}, {"stride", 1}, {"padding", 1}}},
+          {"pool", "7×7", "3 pixels"}, ExitStatus::usage);
+  refused({"linear", "fc", {x}, {{"channels", 0}}}, {"fc", "no outputs"}, ExitStatus::usage);
+  refused({"linear", "fc", {x}, {}}, {"fc", "linear", "channels", "missing"});
+  refused({"linear", "fc", {x}, {{"channels", 2.5}}}, {"fc", "channels", "2.5", "whole number"});
+  refused({"relu", "r", {x}, {{"slope", 1}}}, {"relu", "no attribute 'slope'"});
+  refused({"swish", "s", {x}, {}}, {"s", "swish", "conv", "layer_norm"});
+  refused({"relu", "r", {7}, {}}, {"relu", "value 7", "not made before"});
+  refused({"tag_loss", "l", {x}, {}}, {"losses"});
+}
+
+// A row of tokens is a row of its own, and a pooling brings an image's together.
+TEST(Network, ValuesSayWhatARowIs) {
+  Network network;
+  network.extent = {6, 4, 3};
+  const int tokens = network.append({"tokens", "", {0}, {}});
+  const int hidden = network.append({"linear", "hidden", {tokens}, {{"channels", 10}}});
+  const auto types = value_types(network);
+  EXPECT_EQ(types[static_cast<size_t>(tokens)],
+            (ValueType{{1, 1, 3}, Element::working, {RowKind::token, 24}}));
+  EXPECT_EQ(types[static_cast<size_t>(hidden)],
+            (ValueType{{1, 1, 10}, Element::float32, {RowKind::token, 24}}));
+  EXPECT_EQ(types[static_cast<size_t>(hidden)].planned_rows(5), 120);
+  EXPECT_EQ(flops_per_image(network), 2.0 * 24 * 3 * 10);
+  // A capacity of 1.25 of a token's two experts out of 8, say, of 5 images.
+  const ValueType routed{{1, 1, 3}, Element::working, {RowKind::routed, 24 * 2 * 1.25 / 8}};
+  EXPECT_EQ(routed.planned_rows(5), 38);
 }
 
 struct Moments {
@@ -158,34 +172,23 @@ TEST(InitialWeights, FollowTorchvision) {
     ASSERT_EQ(tensor.shape(), spec.shape);
     const Moments m = moments(tensor);
     const double error = 1 / std::sqrt(static_cast<double>(tensor.elements()));
-    switch (spec.kind) {
-      case ParameterKind::conv_weight: {  // normal, deviation √(2 / (outputs · window))
-        const double fan_out = static_cast<double>(spec.shape[0] * spec.shape[2] * spec.shape[3]);
-        const double deviation = std::sqrt(2 / fan_out);
-        EXPECT_NEAR(m.mean, 0, 5 * deviation * error);
-        EXPECT_NEAR(m.deviation / deviation, 1, 5 * error);
-        EXPECT_NEAR(m.kurtosis, 3, 5 * 5 * error);
-        break;
-      }
-      case ParameterKind::linear_weight:
-      case ParameterKind::bias: {  // uniform, within 1/√512
-        const double bound = 1 / std::sqrt(512.0);
-        EXPECT_NEAR(m.mean, 0, 5 * bound * error);
-        EXPECT_NEAR(m.deviation / (bound / std::sqrt(3.0)), 1, 5 * error);
-        EXPECT_GE(m.least, -bound);
-        EXPECT_LE(m.most, bound);
-        EXPECT_LT(m.least, -0.98 * bound);
-        EXPECT_GT(m.most, 0.98 * bound);
-        break;
-      }
-      case ParameterKind::norm_weight:
-      case ParameterKind::running_var:
-        for (const float v : tensor.as<float>()) EXPECT_EQ(v, 1);
-        break;
-      case ParameterKind::norm_bias:
-      case ParameterKind::running_mean:
-        for (const float v : tensor.as<float>()) EXPECT_EQ(v, 0);
-        break;
+    if (spec.shape.size() == 4) {  // normal, deviation √(2 / (outputs · window))
+      const double fan_out = static_cast<double>(spec.shape[0] * spec.shape[2] * spec.shape[3]);
+      const double deviation = std::sqrt(2 / fan_out);
+      EXPECT_NEAR(m.mean, 0, 5 * deviation * error);
+      EXPECT_NEAR(m.deviation / deviation, 1, 5 * error);
+      EXPECT_NEAR(m.kurtosis, 3, 5 * 5 * error);
+    } else if (spec.name.starts_with("fc.")) {  // uniform, within 1/√512
+      const double bound = 1 / std::sqrt(512.0);
+      EXPECT_NEAR(m.mean, 0, 5 * bound * error);
+      EXPECT_NEAR(m.deviation / (bound / std::sqrt(3.0)), 1, 5 * error);
+      EXPECT_GE(m.least, -bound);
+      EXPECT_LE(m.most, bound);
+      EXPECT_LT(m.least, -0.98 * bound);
+      EXPECT_GT(m.most, 0.98 * bound);
+    } else {
+      const bool one = spec.name.ends_with(".weight") || spec.name.ends_with(".running_var");
+      for (const float v : tensor.as<float>()) EXPECT_EQ(v, one ? 1 : 0);
     }
   }
 }
