@@ -14,13 +14,10 @@
 #include <cstdint>
 
 #include "engine/spec.h"
+#include "gpu/stream.h"
 #include "tensor/dtype.h"
 
-struct CUstream_st;
-
 namespace hardmoe::cuda {
-
-using Stream = CUstream_st*;
 
 /// An activation array of either precision.
 struct Activations {
