@@ -1,9 +1,12 @@
 // moe-device: what --device may name on this machine, and in which precisions each can train.
+#include <functional>
+
 #include "app.h"
 #include "base/device_name.h"
 #include "base/files.h"
 #include "base/text.h"
 #include "engine/cuda_engine.h"
+#include "gpu/devices.h"
 
 namespace {
 
@@ -41,12 +44,21 @@ std::string names_of(const std::vector<Precision>& precisions) {
   return join(list_of(precisions), ", ");
 }
 
-std::vector<Precision> precisions_of(const Engine& engine) {
+std::vector<Precision> precisions_where(const std::function<bool(Precision)>& trains) {
   std::vector<Precision> found;
   for (const Precision precision : {Precision::fp32, Precision::tf32, Precision::bf16}) {
-    if (engine.supports(precision)) found.push_back(precision);
+    if (trains(precision)) found.push_back(precision);
   }
   return found;
+}
+
+std::vector<Precision> precisions_of(const Engine& engine) {
+  return precisions_where([&](Precision precision) { return engine.supports(precision); });
+}
+
+std::vector<Precision> precisions_of(const CudaDevice& gpu) {
+  return precisions_where(
+      [&](Precision precision) { return trains_in(gpu.capability, precision); });
 }
 
 std::string gibibytes(int64_t bytes) {
@@ -69,7 +81,7 @@ void print_json(const Engine* cpu, const Gpus& gpus) {
                  {"multiprocessors", gpu.multiprocessors},
                  {"memory_bytes", gpu.memory_bytes},
                  {"free_bytes", nullptr},
-                 {"precisions", list_of(gpu.precisions)}};
+                 {"precisions", list_of(precisions_of(gpu))}};
     if (gpu.free_bytes >= 0) line["free_bytes"] = gpu.free_bytes;
     json["devices"].push_back(std::move(line));
   }
@@ -85,7 +97,7 @@ void print_table(const Engine* cpu, const Gpus& gpus) {
     rows.push_back({"cpu", names_of(precisions_of(*cpu)), "", "", "", cpu->describe()});
   }
   for (const CudaDevice& gpu : gpus.devices) {
-    rows.push_back({fmt::format("cuda:{}", gpu.number), names_of(gpu.precisions),
+    rows.push_back({fmt::format("cuda:{}", gpu.number), names_of(precisions_of(gpu)),
                     gibibytes(gpu.memory_bytes),
                     gpu.free_bytes < 0 ? "busy" : gibibytes(gpu.free_bytes),
                     capability(gpu.capability), gpu.name});

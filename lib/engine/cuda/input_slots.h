@@ -5,7 +5,8 @@
 #include <array>
 #include <memory>
 
-#include "engine/cuda/gpu.h"
+#include "engine/cuda/kernels.h"
+#include "gpu/memory.h"
 #include "nn/batch.h"
 
 namespace hardmoe::cuda {

@@ -3,8 +3,6 @@
 
 #include <cmath>
 
-#include "base/error.h"
-
 namespace hardmoe::cuda {
 namespace {
 
@@ -13,11 +11,6 @@ int64_t width_of(Precision precision) { return precision == Precision::bf16 ? 2 
 int64_t bytes_of(Activations array, int64_t n) { return array ? n * width_of(array.precision) : 0; }
 
 }  // namespace
-
-[[noreturn]] void launch_failed(const char* name, const char* reason);
-void launch_failed(const char* name, const char* reason) {
-  fail("CUDA kernel '{}' could not be started: {}", name, reason);
-}
 
 int64_t norm_mask_bytes(Precision precision, int64_t rows, int64_t channels) {
   const int64_t access = precision == Precision::bf16 ? 8 : 4;

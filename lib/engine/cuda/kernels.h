@@ -15,13 +15,10 @@
 
 #include "engine/ops/batch_norm.h"
 #include "engine/spec.h"
+#include "gpu/stream.h"
 #include "tensor/dtype.h"
 
-struct CUstream_st;
-
 namespace hardmoe::cuda {
-
-using Stream = CUstream_st*;
 
 /// An activation array of either precision.
 struct Activations {

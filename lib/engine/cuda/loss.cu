@@ -2,8 +2,9 @@
 // no sum leaves the block. Softmax reads a row twice (an online maximum and sum, then the
 // gradient; the second time from the cache where rows fit it), sigmoid once. A tag has few bytes
 // written twice: first as if it were none, then as one, behind a barrier.
-#include "engine/cuda/launch.cuh"
+#include "engine/cuda/kernels.h"
 #include "engine/cuda/pack.cuh"
+#include "gpu/launch.cuh"
 
 namespace hardmoe::cuda {
 namespace {

@@ -1,4 +1,4 @@
-// lib/engine/cuda/gpu.h on the host. Memory is exactly as long as asked, so that the address
+// lib/gpu/gpu.h on the host. Memory is exactly as long as asked, so that the address
 // sanitizer sees what reaches beyond, and full of NaNs.
 #include "emulated_gpu.h"
 
@@ -7,7 +7,7 @@
 #include <map>
 
 #include "base/error.h"
-#include "engine/cuda/gpu.h"
+#include "gpu/gpu.h"
 #include "streams.h"
 
 namespace cuda_emulation {
@@ -57,6 +57,12 @@ struct Gpu::Handles {
   CUstream_st compute, copies;
   cuda_emulation::GpuOptions options = cuda_emulation::gpu_options();
   std::map<void*, int64_t> held;
+
+  int64_t room() const {
+    int64_t bytes = options.memory;
+    for (const auto& [memory, size] : held) bytes -= size;
+    return bytes;
+  }
 };
 
 Gpu::Gpu(int number) : handles_(std::make_unique<Handles>()) {
@@ -68,13 +74,8 @@ Gpu::~Gpu() = default;
 int Gpu::number() const { return handles_->number; }
 const std::string& Gpu::name() const { return handles_->name; }
 int Gpu::capability() const { return 90; }
-bool Gpu::supports(Precision) const { return true; }
 int64_t Gpu::total_bytes() const { return handles_->options.memory; }
-int64_t Gpu::free_bytes() const {
-  int64_t bytes = handles_->options.memory;
-  for (const auto& [memory, size] : handles_->held) bytes -= size;
-  return bytes;
-}
+int64_t Gpu::free_bytes() const { return handles_->room() - handles_->options.busy_when_asked; }
 double Gpu::bytes_per_second() const { return 1e12; }
 void Gpu::enter() const {}
 
@@ -87,7 +88,7 @@ void Gpu::synchronize(Stream stream) const {
 
 void* Gpu::allocate(int64_t bytes) {
   cuda_emulation::note_allocation();
-  if (bytes > free_bytes()) return nullptr;
+  if (bytes > handles_->room()) return nullptr;
   void* memory = cuda_emulation::take(bytes);
   handles_->held[memory] = bytes;
   gpu_counts().bytes += bytes;
@@ -110,20 +111,25 @@ void Gpu::release_pinned(void* memory) noexcept {
   std::free(memory);
 }
 
-namespace {
-
-void copy(void* to, const void* from, int64_t bytes, Stream stream) {
+void Gpu::copy(void* to, const void* from, int64_t bytes, Stream stream) const {
   if (bytes == 0) return;
   enqueue(stream, [=] { std::memcpy(to, from, static_cast<size_t>(bytes)); });
 }
-
-}  // namespace
-
 void Gpu::to_device(void* device, const void* pinned, int64_t bytes, Stream stream) const {
   copy(device, pinned, bytes, stream);
 }
 void Gpu::to_host(void* pinned, const void* device, int64_t bytes, Stream stream) const {
   copy(pinned, device, bytes, stream);
+}
+void Gpu::upload(void* device, const void* host, int64_t bytes) const {
+  const auto* first = static_cast<const std::byte*>(host);
+  enqueue(compute(), [device, read = std::vector(first, first + bytes)] {
+    if (!read.empty()) std::memcpy(device, read.data(), read.size());
+  });
+}
+void Gpu::download(void* host, const void* device, int64_t bytes) const {
+  synchronize(compute());
+  if (bytes > 0) std::memcpy(host, device, static_cast<size_t>(bytes));
 }
 void Gpu::zero(void* device, int64_t bytes, Stream stream) const {
   if (bytes == 0) return;

@@ -1,22 +1,17 @@
-// One GPU as the programs of this folder see it: memory, two queues (the step's and the input's),
-// events between them, recorded graphs. All calls of the CUDA runtime but kernel launches are in
-// gpu.cpp, so that tests put the host in its place and run whole programs without a GPU.
+// One GPU: memory, two queues (of work and of copies), events between them, recorded graphs. All
+// calls of the CUDA runtime but kernel launches are in cuda/, so that tests put the host in its
+// place (tests/gpu/emulation/) and run whole programs without a GPU. Built where the CUDA toolkit
+// was found.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
-#include <utility>
 
-#include "engine/cuda/kernels.h"
-#include "engine/engine.h"
-
-struct CUevent_st;
+#include "gpu/stream.h"
 
 namespace hardmoe::cuda {
-
-using Event = CUevent_st*;
 
 enum class EventKind { order, timing };
 
@@ -29,7 +24,8 @@ class RecordedGraph {
 
 class Gpu {
  public:
-  /// Throws Error(usage) if there is no such GPU, saying what is missing.
+  /// Throws Error(usage) if there is no such GPU or none that kernels are built for, saying what is
+  /// missing.
   explicit Gpu(int number);
   ~Gpu();
   Gpu(const Gpu&) = delete;
@@ -38,7 +34,6 @@ class Gpu {
   int number() const;
   const std::string& name() const;
   int capability() const;  ///< 90 for 9.0
-  bool supports(Precision precision) const;
   int64_t total_bytes() const;
   int64_t free_bytes() const;
   /// Of its memory, by its clock and width: more than anything reaches.
@@ -62,7 +57,14 @@ class Gpu {
   // Enqueued; host memory must be pinned and stay as it is until they are done.
   void to_device(void* device, const void* pinned, int64_t bytes, Stream stream) const;
   void to_host(void* pinned, const void* device, int64_t bytes, Stream stream) const;
+  void copy(void* to, const void* from, int64_t bytes, Stream stream) const;  ///< device to device
   void zero(void* device, int64_t bytes, Stream stream) const;
+
+  // Ordinary host memory, on the compute queue.
+  /// Enqueued; `host` may change as soon as this returns.
+  void upload(void* device, const void* host, int64_t bytes) const;
+  /// Waits for it and everything enqueued before.
+  void download(void* host, const void* device, int64_t bytes) const;
 
   Event make_event(EventKind kind);
   void destroy(Event event) noexcept;
@@ -81,60 +83,6 @@ class Gpu {
  private:
   struct Handles;
   std::unique_ptr<Handles> handles_;
-};
-
-/// Device memory, or pinned host memory; gone with its owner. Zero bytes hold nothing.
-class Memory {
- public:
-  Memory() = default;
-  Memory(Gpu& gpu, void* data, int64_t bytes, bool pinned)
-      : gpu_(&gpu), data_(data), bytes_(bytes), pinned_(pinned) {}
-  Memory(Memory&& other) noexcept { *this = std::move(other); }
-  Memory& operator=(Memory&& other) noexcept {
-    std::swap(gpu_, other.gpu_);
-    std::swap(data_, other.data_);
-    std::swap(bytes_, other.bytes_);
-    std::swap(pinned_, other.pinned_);
-    return *this;
-  }
-  ~Memory() {
-    if (data_ == nullptr) return;
-    pinned_ ? gpu_->release_pinned(data_) : gpu_->release(data_);
-  }
-  std::byte* data() const { return static_cast<std::byte*>(data_); }
-  template <class T>
-  T* as() const {
-    return static_cast<T*>(data_);
-  }
-  int64_t bytes() const { return bytes_; }
-  explicit operator bool() const { return data_ != nullptr; }
-
- private:
-  Gpu* gpu_ = nullptr;
-  void* data_ = nullptr;
-  int64_t bytes_ = 0;
-  bool pinned_ = false;
-};
-
-/// Throw Error naming the bytes if they are not there.
-Memory device_memory(Gpu& gpu, int64_t bytes, const char* what);
-Memory pinned_memory(Gpu& gpu, int64_t bytes, const char* what);
-
-/// An event that goes with its owner.
-class OwnedEvent {
- public:
-  OwnedEvent(Gpu& gpu, EventKind kind) : gpu_(&gpu), event_(gpu.make_event(kind)) {}
-  OwnedEvent(OwnedEvent&& other) noexcept
-      : gpu_(other.gpu_), event_(std::exchange(other.event_, nullptr)) {}
-  OwnedEvent& operator=(OwnedEvent&&) = delete;
-  ~OwnedEvent() {
-    if (event_ != nullptr) gpu_->destroy(event_);
-  }
-  Event get() const { return event_; }
-
- private:
-  Gpu* gpu_;
-  Event event_;
 };
 
 }  // namespace hardmoe::cuda

@@ -1,6 +1,6 @@
-// Memory with an owner, and the sentence for when there is none.
+#include "gpu/memory.h"
+
 #include "base/error.h"
-#include "engine/cuda/gpu.h"
 
 namespace hardmoe::cuda {
 namespace {
@@ -9,15 +9,12 @@ double gibibytes(int64_t bytes) { return static_cast<double>(bytes) / (1 << 30);
 
 }  // namespace
 
-Memory device_memory(Gpu& gpu, int64_t bytes, const char* what) {
+Memory device_memory(Gpu& gpu, int64_t bytes, const char* what, const char* advice) {
   if (bytes == 0) return {};
   void* data = gpu.allocate(bytes);
   if (data == nullptr) {
-    fail(
-        "cuda:{} has no {:.2f} GiB for {} ({:.2f} of {:.2f} GiB free): use a smaller batch, or end "
-        "what else uses it",
-        gpu.number(), gibibytes(bytes), what, gibibytes(gpu.free_bytes()),
-        gibibytes(gpu.total_bytes()));
+    fail("cuda:{} has no {:.2f} GiB for {} ({:.2f} of {:.2f} GiB free): {}", gpu.number(),
+         gibibytes(bytes), what, gibibytes(gpu.free_bytes()), gibibytes(gpu.total_bytes()), advice);
   }
   return {gpu, data, bytes, false};
 }

@@ -1,7 +1,7 @@
-#include "engine/cuda/gpu.h"
+#include "gpu/gpu.h"
 
-#include "engine/cuda/check.h"
-#include "engine/cuda/devices.h"
+#include "gpu/cuda/check.h"
+#include "gpu/cuda/devices.h"
 
 namespace hardmoe::cuda {
 
@@ -30,9 +30,9 @@ class CudaGraph final : public RecordedGraph {
   CudaGraph(cudaGraph_t graph, cudaStream_t stream) : stream_(stream) {
     const cudaError_t status = cudaGraphInstantiate(&executable_, graph, 0);
     cudaGraphDestroy(graph);
-    check(status, "to make a step's graph");
+    check(status, "to make a graph");
     // Its memory and code go to the GPU now, not with the first launch.
-    check(cudaGraphUpload(executable_, stream_), "to take a step's graph");
+    check(cudaGraphUpload(executable_, stream_), "to take a graph");
   }
   ~CudaGraph() override {
     cudaStreamSynchronize(stream_);
@@ -40,7 +40,7 @@ class CudaGraph final : public RecordedGraph {
   }
   CudaGraph(const CudaGraph&) = delete;
   CudaGraph& operator=(const CudaGraph&) = delete;
-  void launch() override { check(cudaGraphLaunch(executable_, stream_), "to start a step"); }
+  void launch() override { check(cudaGraphLaunch(executable_, stream_), "to start a graph"); }
 
  private:
   cudaStream_t stream_;
@@ -65,7 +65,6 @@ Gpu::~Gpu() = default;
 int Gpu::number() const { return handles_->number; }
 const std::string& Gpu::name() const { return handles_->name; }
 int Gpu::capability() const { return handles_->capability; }
-bool Gpu::supports(Precision precision) const { return trains_in(handles_->capability, precision); }
 
 int64_t Gpu::total_bytes() const {
   size_t free = 0, total = 0;
@@ -92,7 +91,9 @@ void Gpu::enter() const { check(cudaSetDevice(handles_->number), "to answer"); }
 
 Stream Gpu::compute() const { return handles_->compute; }
 Stream Gpu::copies() const { return handles_->copies; }
-void Gpu::synchronize(Stream stream) const { check(cudaStreamSynchronize(stream), "in a step"); }
+void Gpu::synchronize(Stream stream) const {
+  check(cudaStreamSynchronize(stream), "while computing");
+}
 
 void* Gpu::allocate(int64_t bytes) {
   void* memory = nullptr;
@@ -132,9 +133,24 @@ void Gpu::to_host(void* pinned, const void* device, int64_t bytes, Stream stream
         "to give results");
 }
 
+void Gpu::copy(void* to, const void* from, int64_t bytes, Stream stream) const {
+  if (bytes == 0) return;
+  check(cudaMemcpyAsync(to, from, size_of(bytes), cudaMemcpyDeviceToDevice, stream),
+        "to copy data");
+}
+
 void Gpu::zero(void* device, int64_t bytes, Stream stream) const {
   if (bytes == 0) return;
   check(cudaMemsetAsync(device, 0, size_of(bytes), stream), "to clear memory");
+}
+
+void Gpu::upload(void* device, const void* host, int64_t bytes) const {
+  to_device(device, host, bytes, compute());  // from memory that is not pinned: returns when read
+}
+
+void Gpu::download(void* host, const void* device, int64_t bytes) const {
+  to_host(host, device, bytes, compute());
+  synchronize(compute());
 }
 
 Event Gpu::make_event(EventKind kind) {
@@ -156,7 +172,7 @@ void Gpu::wait(Stream stream, Event event) const {
   check(cudaStreamWaitEvent(stream, event, 0), "to wait for an event");
 }
 
-void Gpu::synchronize(Event event) const { check(cudaEventSynchronize(event), "in a step"); }
+void Gpu::synchronize(Event event) const { check(cudaEventSynchronize(event), "while computing"); }
 
 double Gpu::seconds_between(Event start, Event end) const {
   float milliseconds = 0;
@@ -167,7 +183,7 @@ double Gpu::seconds_between(Event start, Event end) const {
 std::unique_ptr<RecordedGraph> Gpu::record_graph(const std::function<void()>& work) {
   // Thread-local: other threads (loaders, another GPU's program) may go on calling CUDA.
   check(cudaStreamBeginCapture(handles_->compute, cudaStreamCaptureModeThreadLocal),
-        "to record a step");
+        "to record a graph");
   cudaGraph_t graph = nullptr;
   try {
     work();
@@ -177,7 +193,7 @@ std::unique_ptr<RecordedGraph> Gpu::record_graph(const std::function<void()>& wo
     cudaGetLastError();
     throw;
   }
-  check(cudaStreamEndCapture(handles_->compute, &graph), "to record a step");
+  check(cudaStreamEndCapture(handles_->compute, &graph), "to record a graph");
   return std::make_unique<CudaGraph>(graph, handles_->compute);
 }
 

@@ -1,11 +1,8 @@
-// The GPUs of this machine: which there are, what they can, which libraries would serve them.
-#include <cublasLt.h>
-#include <cudnn_graph.h>
+#include "gpu/devices.h"
 
-#include "engine/cuda/check.h"
-#include "engine/cuda/devices.h"
-#include "engine/cuda/libraries.h"
-#include "engine/cuda_engine.h"
+#include "gpu/cuda/check.h"
+#include "gpu/cuda/devices.h"
+#include "gpu/libraries.h"
 
 namespace hardmoe {
 namespace cuda {
@@ -60,18 +57,10 @@ CudaDevice device_of(int number) {
   } else {
     cudaGetLastError();
   }
-  for (const Precision precision : {Precision::fp32, Precision::tf32, Precision::bf16}) {
-    if (trains_in(device.capability, precision)) device.precisions.push_back(precision);
-  }
   return device;
 }
 
 }  // namespace
-
-bool trains_in(int capability, Precision) {
-  constexpr int oldest = 80;  // Ampere: the first with TF32 and bf16; kernels are built from there
-  return capability >= oldest;
-}
 
 void choose_device(int number) {
   const std::string asked = fmt::format("--device cuda:{}", number);
@@ -84,7 +73,7 @@ void choose_device(int number) {
   int major = 0, minor = 0;
   check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, number), "to start");
   check(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, number), "to start");
-  if (!trains_in(10 * major + minor, Precision::fp32)) {
+  if (10 * major + minor < oldest_capability) {
     fail_usage(
         "{}: its compute capability is {}.{}, the GPU engine needs 8.0 (Ampere) or newer; use "
         "--device cpu",

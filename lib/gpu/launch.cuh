@@ -1,11 +1,14 @@
-// Starting a kernel, for the .cu files of this folder. tests/cuda_emulation/ defines the few CUDA
-// names used here and in the kernels, so that the same files run on the host in tests: kernels use
-// no warp intrinsics, and shared memory only through dynamic_shared.
+// Starting a kernel, for .cu files. tests/gpu/emulation/ defines the few CUDA names used here and in
+// the kernels, so that the same files run on the host in tests: kernels use no warp intrinsics, and
+// shared memory only through dynamic_shared.
 #pragma once
 
 #include <cuda_runtime.h>
 
-#include "engine/cuda/kernels.h"
+#include <cstddef>
+#include <cstdint>
+
+#include "gpu/stream.h"
 
 namespace hardmoe::cuda {
 
@@ -25,7 +28,17 @@ void launch(const char* name, void (*kernel)(Parameters...), dim3 grid, int thre
   config.stream = stream;
   const cudaError_t status =
       cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...);
-  if (status != cudaSuccess) launch_failed(name, cudaGetErrorString(status));
+  if (status == cudaSuccess) return;
+  cudaGetLastError();  // so that the next call is not told of it again
+  launch_failed(name, cudaGetErrorString(status));
+}
+
+/// The same for `blocks` blocks along x; nothing where there are none.
+template <class... Parameters, class... Arguments>
+void launch(const char* name, void (*kernel)(Parameters...), int64_t blocks, int threads,
+            size_t shared, Stream stream, const Arguments&... arguments) {
+  if (blocks == 0) return;
+  launch(name, kernel, dim3(static_cast<unsigned>(blocks)), threads, shared, stream, arguments...);
 }
 
 /// Multiprocessors of the current device.

@@ -1,4 +1,4 @@
-#include "engine/cuda/libraries.h"
+#include "gpu/libraries.h"
 
 #include <cublasLt.h>
 #include <dlfcn.h>
@@ -15,8 +15,15 @@ struct Names {
 };
 
 Names names_of(Library library) {
-  if (library == Library::cudnn) return {"cuDNN 9", "libcudnn.so.9", HARDMOE_LIBCUDNN};
-  return {"cuBLASLt", fmt::format("libcublasLt.so.{}", CUBLAS_VER_MAJOR), HARDMOE_LIBCUBLASLT};
+  switch (library) {
+    case Library::cudnn:
+      return {"cuDNN 9", "libcudnn.so.9", HARDMOE_LIBCUDNN};
+    case Library::cublaslt:
+      return {"cuBLASLt", fmt::format("libcublasLt.so.{}", CUBLAS_VER_MAJOR), HARDMOE_LIBCUBLASLT};
+    case Library::cublas:
+      return {"cuBLAS", fmt::format("libcublas.so.{}", CUBLAS_VER_MAJOR), HARDMOE_LIBCUBLAS};
+  }
+  fail("no such library");
 }
 
 struct Opened {
@@ -35,10 +42,16 @@ struct Opened {
 
 /// Opened once and never closed: the libraries keep threads and device memory of their own.
 const Opened& opened(Library library) {
-  static const Opened cudnn(Library::cudnn);
-  if (library == Library::cudnn) return cudnn;
-  static const Opened cublaslt(Library::cublaslt);
-  return cublaslt;
+  if (library == Library::cudnn) {
+    static const Opened cudnn(library);
+    return cudnn;
+  }
+  if (library == Library::cublaslt) {
+    static const Opened cublaslt(library);
+    return cublaslt;
+  }
+  static const Opened cublas(library);
+  return cublas;
 }
 
 }  // namespace

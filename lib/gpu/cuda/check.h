@@ -12,7 +12,7 @@ namespace hardmoe::cuda {
 inline const char* advice_for(cudaError_t status) {
   switch (status) {
     case cudaErrorMemoryAllocation:
-      return "its memory is full: use a smaller batch, or end what else uses it";
+      return "its memory is full: end what else uses it, or use a smaller batch";
     case cudaErrorDevicesUnavailable:
       return "another process holds it alone; wait for that, or choose another GPU with cuda:N";
     case cudaErrorNoKernelImageForDevice:

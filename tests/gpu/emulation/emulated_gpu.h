@@ -10,6 +10,7 @@ struct GpuOptions {
   bool hasty_copies = false;  ///< the queue of copies does everything at once, see streams.h
   bool offers_sums = false;   ///< convolutions that leave their output's sums are fast
   int64_t memory = int64_t{1} << 40;
+  int64_t busy_when_asked = 0;  ///< not in free_bytes(), but given to who asks for memory
 };
 GpuOptions& gpu_options();
 
