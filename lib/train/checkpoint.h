@@ -16,9 +16,9 @@ struct Position {
   int64_t step = 0;     ///< steps done
   double loss_sum = 0;  ///< of the steps since the last log line
   int64_t loss_steps = 0;
-  std::vector<double> each_loss_sum;  ///< the same of each of several losses, not weighted
-  double last_loss = 0;               ///< of the last log line
-  double seconds = 0;                 ///< spent training, over all runs
+  double last_loss = 0;                    ///< of the last log line
+  double seconds = 0;                      ///< spent training, over all runs
+  std::vector<double> each_loss_sum = {};  ///< loss_sum of each of several losses, not weighted
 };
 
 /// Where a training run keeps it; removed by the command once its stage is done.

@@ -2,8 +2,9 @@
 // whose whole work that is. A function is a struct with a static __device__ float of(…).
 #pragma once
 
-#include "engine/cuda/launch.cuh"
+#include "engine/cuda/kernels.h"
 #include "engine/cuda/pack.cuh"
+#include "gpu/launch.cuh"
 
 namespace hardmoe::cuda {
 

@@ -160,7 +160,7 @@ std::vector<double> CudaProgram::take_losses() {
   return means;
 }
 
-/// The values that go back to the host.
+/// The values that go back to the host, in the order in which receive() takes them.
 std::vector<int> CudaProgram::results() const {
   std::vector<int> values;
   for (const int value : {graph_.network.feature, graph_.network.logits}) {
@@ -204,15 +204,17 @@ void CudaProgram::receive(std::span<float> features, std::span<float> logits) {
   gpu_.enter();
   gpu_.synchronize(sent.done->get());
   const std::byte* from = sent.results.data();
-  for (const int value : results()) {
-    const std::span<float> out = value == graph_.network.feature ? features : logits;
+  const auto copy = [&](int value, std::span<float> out) {
+    if (value <= 0) return;  // none, or the input itself
     const auto* rows = reinterpret_cast<const float*>(from);
     const int64_t stride = held(value), kept = row_elements(value);
     for (int64_t row = 0; row < sent.rows && !out.empty(); ++row) {
       std::copy_n(rows + row * stride, kept, out.data() + row * kept);
     }
     from += 4 * elements(value);
-  }
+  };
+  copy(graph_.network.feature, features);
+  copy(graph_.network.logits, logits);
   if (graph_.network.feature == 0 && !features.empty()) {
     std::copy(sent.input.begin(), sent.input.end(), features.begin());
   }

@@ -91,7 +91,7 @@ void compare(Precision precision, LossKind kind, float smoothing, const Floats& 
   std::vector<double> rows(static_cast<size_t>(n));
   Floats gradient(logits.size());
   const double mean =
-      cpu::tag_loss(kind, smoothing, logits.data(), {tags.ptr.data(), tags.ids.data()}, n,
+      cpu::tag_loss({kind, smoothing}, logits.data(), {tags.ptr.data(), tags.ids.data()}, n,
                     vocabulary, rows.data(), gradient.data());
   for (size_t i = 0; i < rows.size(); ++i) {
     if (std::isnan(rows[i])) {
