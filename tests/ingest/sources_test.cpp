@@ -17,6 +17,7 @@
 #include "image/augment.h"
 #include "ingest/ingest.h"
 #include "ingest/wordnet.h"
+#include "outside.h"
 #include "small_dataset.h"
 #include "temporary_folder.h"
 #include "test_files.h"
@@ -128,12 +129,13 @@ TEST(Sources, IdxFiles) {
 }
 
 TEST(Sources, FashionMnistAsDebianInstallsIt) {
-  const fs::path debian = "/usr/share/datasets/fashion-mnist";
+  const auto [archive, missing] = outside("HARDMOE_FASHION_MNIST", "t10k-images-idx3-ubyte.gz",
+                                          "/usr/share/datasets/fashion-mnist");
   const fs::path labels = test_files() / "../../datasets/fashion-mnist/labels.txt";
-  if (!fs::exists(debian)) GTEST_SKIP() << "dataset-fashion-mnist is not installed";
+  if (!missing.empty()) GTEST_SKIP() << missing << "; Debian's dataset-fashion-mnist has it";
   if (!fs::exists(labels)) GTEST_SKIP() << "the recipes are not here";
   const TemporaryFolder folder;
-  auto options = options_for(folder / "out", {(debian / "t10k-images-idx3-ubyte.gz").string()});
+  auto options = options_for(folder / "out", {archive.string()});
   options.source.label_names = labels;
   ingest(options);
   const Dataset data = Dataset::open(folder / "out");
@@ -319,14 +321,15 @@ TEST(Sources, Img2datasetsTarsAndFolders) {
 }
 
 TEST(Sources, TinyImageNetHasWordNetsWords) {
-  if (!fs::exists("/usr/share/wordnet/data.noun")) GTEST_SKIP() << "wordnet-base is not installed";
+  const auto [nouns, missing] = outside("HARDMOE_WORDNET", "data.noun", "/usr/share/wordnet");
+  if (!missing.empty()) GTEST_SKIP() << missing << "; Debian's wordnet-base has it";
   // `wn tabby -hypen`, sense 1; `wn goldfish -hypen`, sense 1.
   const Tags tabby = {
       "tabby",    "tabby cat",       "domestic cat", "domestic animal", "cat",
       "feline",   "carnivore",       "placental",    "mammal",          "vertebrate",
       "chordate", "animal",          "organism",     "living thing",    "whole",
       "object",   "physical entity", "entity"};
-  const WordNet wordnet("/usr/share/wordnet");
+  const WordNet wordnet(nouns.parent_path());
   const auto tags = wordnet.tags_of("n02123045");
   EXPECT_EQ(Tags(tags.begin(), tags.end()), tabby);
   EXPECT_EQ(tags.size(), tabby.size());
@@ -336,6 +339,7 @@ TEST(Sources, TinyImageNetHasWordNetsWords) {
 
   const TemporaryFolder folder;
   auto options = options_for(folder / "out", {(files / "tiny-imagenet-200").string()});
+  options.source.wordnet = nouns.parent_path();
   options.val_sources = options.sources;
   ingest(options);
   const Dataset data = Dataset::open(folder / "out");
