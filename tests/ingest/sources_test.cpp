@@ -85,7 +85,7 @@ void expect_ingested(const IngestOptions& options, const Json& items) {
   EXPECT_FALSE(fs::exists(options.out / "work")) << "what was unpacked is no longer needed";
 }
 
-TEST(Sources, CifarsBinaryVersion) {
+TEST(Sources, CifarsBinaryVersionIsRead) {
   const TemporaryFolder folder;
   Json ten = expected("cifar-10-batches-bin/data_batch_1.bin");
   for (const Json& item : expected("cifar-10-batches-bin/data_batch_2.bin")) ten.push_back(item);
@@ -109,7 +109,7 @@ TEST(Sources, CifarsBinaryVersion) {
                {"data_batch_1/00001", "label 10 of 10"});
 }
 
-TEST(Sources, IdxFiles) {
+TEST(Sources, IdxFilesAreReadPackedOrNot) {
   const TemporaryFolder folder;
   expect_ingested(options_for(folder / "out", {(files / "idx").string()}), expected("idx"));
   overwrite(folder / "names.txt", "zero\none\ntwo\nthree\n4\n5\n6\n7\n8\nnine\n");
@@ -128,7 +128,7 @@ TEST(Sources, IdxFiles) {
                {"no labels beside it"}, ExitStatus::usage);
 }
 
-TEST(Sources, FashionMnistAsDebianInstallsIt) {
+TEST(Sources, FashionMnistIsReadAsDebianInstallsIt) {
   const auto [archive, missing] = outside("HARDMOE_FASHION_MNIST", "t10k-images-idx3-ubyte.gz",
                                           "/usr/share/datasets/fashion-mnist");
   const fs::path labels = test_files() / "../../datasets/fashion-mnist/labels.txt";
@@ -251,7 +251,7 @@ TEST(Sources, Yfcc100mListsWhatIsNotUtf8AndCountsWhatItPassesOver) {
   }
 }
 
-TEST(Sources, TablesWithColumns) {
+TEST(Sources, TablesHaveTheColumnsAskedFor) {
   const TemporaryFolder folder;
   auto options = options_for(folder / "csv", {(files / "tables/list.csv.gz").string()});
   options.source.images = {files / "tables"};
@@ -299,7 +299,7 @@ TEST(Sources, RowsThatSayMoreThanTheHeadingAreRefused) {
   EXPECT_NE(address.find("is an address; download"), std::string::npos) << address;
 }
 
-TEST(Sources, Img2datasetsTarsAndFolders) {
+TEST(Sources, Img2datasetsTarsAndFoldersAreRead) {
   const TemporaryFolder folder;
   const Json items = expected("img2dataset");
   // As a shell expands img2dataset/*: the statistics and the table are passed over.

@@ -62,7 +62,7 @@ double class_wise(const std::vector<std::vector<float>>& logits, const Split& sp
   return total / static_cast<double>(known);
 }
 
-TEST(Torchvision, AnswersTheSame) {
+TEST(Torchvision, AnswersAsOurModelsDo) {
   const auto [python, missing] = python_with("numpy, torch");
   if (!missing.empty()) GTEST_SKIP() << missing;
   const TemporaryFolder folder;

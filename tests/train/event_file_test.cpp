@@ -16,7 +16,7 @@ namespace hardmoe {
 namespace {
 namespace fs = std::filesystem;
 
-TEST(EventFile, IsReadByAnother) {
+TEST(EventFile, IsReadByAnotherProgram) {
   const auto [python, missing] = python_with("struct");
   if (!missing.empty()) GTEST_SKIP() << missing;
   const TemporaryFolder folder;
