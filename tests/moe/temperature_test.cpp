@@ -68,13 +68,14 @@ TEST(Temperature, IsNextToWhatSciPyMinimises) {
 }
 
 TEST(Temperature, WeighsImagesAlikeHoweverManyTagsTheyHave) {
-  // Image 0 has one tag and speaks for the nearest alone, image 1 has three and speaks for both.
+  // Two images speak for the nearest choice, the third for the other: T = 4 / log 2. If its four
+  // tags counted as four images, most would speak for the other, and T would be the grid's last.
   const ExpertChoices choices{
-      .experts = 2, .expert = {0, 1, 0, 1}, .squared_distance = {0, 4, 0, 4}};
-  const double one = fit_temperature(choices, {{1}, {0}, {0}, {1}});
-  EXPECT_DOUBLE_EQ(fit_temperature(choices, {{1}, {0}, {0, 0, 0}, {1, 1, 1}}), one);
-  // An image without tags says nothing.
-  EXPECT_DOUBLE_EQ(fit_temperature(choices, {{1}, {0}, {}, {}}), 2 * std::exp2(-10));
+      .experts = 2, .expert = {0, 1, 0, 1, 0, 1}, .squared_distance = {0, 4, 0, 4, 0, 4}};
+  const double found = fit_temperature(choices, {{1}, {0}, {1}, {0}, {0, 0, 0, 0}, {1, 1, 1, 1}});
+  expect_next_to(found, 4 / std::log(2.0));
+  // Without its tags the third says nothing, and the nearest alone is right.
+  EXPECT_DOUBLE_EQ(fit_temperature(choices, {{1}, {0}, {1}, {0}, {}, {}}), 2 * std::exp2(-10));
 }
 
 }  // namespace
