@@ -117,7 +117,7 @@ TEST_F(ConfigTest, AbsentFileIsAUsageError) {
                ExitStatus::usage);
 }
 
-TEST_F(ConfigTest, Overrides) {
+TEST_F(ConfigTest, OverridesReplaceWhatTheFileSays) {
   const auto set = [&](const char* assignment) { apply_override(assignment, fields_of(config)); };
   set("epochs=9");
   set("inner.lr = 0.25");

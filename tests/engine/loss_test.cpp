@@ -95,7 +95,7 @@ TEST(TagLoss, EqualsTheDefinition) {
   }
 }
 
-TEST(TagLoss, ARowWithoutTags) {
+TEST(TagLoss, OfARowWithoutTagsCountsBySigmoidOnly) {
   const Floats logits = {2, -1, 0.5F};
   const Batch batch{1, {}, {0, 0}, {}};
   const Loss softmax = loss_of(LossKind::softmax, 0, logits, batch);
@@ -108,7 +108,7 @@ TEST(TagLoss, ARowWithoutTags) {
 }
 
 // Far beyond what exp() holds the loss is a difference of logits, and slopes are 0 or 1.
-TEST(TagLoss, ExtremeLogits) {
+TEST(TagLoss, IsFiniteForExtremeLogits) {
   for (const size_t tags : {3U, 16U, 35U}) {
     Floats logits(2 * tags, 0);
     logits[0] = 1e4F;

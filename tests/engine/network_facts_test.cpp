@@ -62,7 +62,7 @@ TEST(ResNet, CostsThePublishedOperations) {
   EXPECT_NEAR(multiply_adds(50), 4.089, 0.001);
 }
 
-TEST(ResNet, Extents) {
+TEST(ResNet, ValuesHaveThePublishedExtents) {
   const Network imagenet = resnet({50, Stem::imagenet, 64, 224}, 10);
   EXPECT_EQ(extent_of(imagenet, 1), (Extent{112, 112, 64}));
   EXPECT_EQ(extent_of(imagenet, 4), (Extent{56, 56, 64}));  // after the max pool

@@ -84,7 +84,7 @@ TEST_P(OperatorParity, Bf16FollowsFp32) {
 INSTANTIATE_TEST_SUITE_P(Table, OperatorParity, testing::ValuesIn(operator_cases()),
                          operator_case_name);
 
-TEST(OperatorSpeed, Table) {
+TEST(OperatorSpeed, PrintsATableWhereAskedFor) {
   if (std::getenv("HARDMOE_TEST_SPEED") == nullptr) GTEST_SKIP() << "HARDMOE_TEST_SPEED is not set";
   const auto engine = engine_under_test();
   fmt::print("{}\n", engine->describe());

@@ -129,7 +129,7 @@ std::string animated_png(const std::string& still) {
          png_chunk("IEND", "");
 }
 
-TEST_F(OddImages, OfAnAnimationTheFirstPictureOrNothing) {
+TEST_F(OddImages, OfAnAnimationTheFirstPictureIsTakenOrNone) {
   const std::string png = read_file(images / "rgb.png");
   add("moves.png", animated_png(png));
   const std::string webp = animated_webp(read_file(images / "lossless.webp"));
@@ -191,7 +191,7 @@ TEST(ImageSizes, AreThoseOfTheDecodedImage) {
   }
 }
 
-TEST(HostileTar, DoesNoHarm) {
+TEST(HostileTar, LeadsOutOfNoFolder) {
   const TemporaryFolder folder;
   {
     TarWriter tar(folder / "h.tar");

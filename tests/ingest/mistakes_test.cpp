@@ -66,7 +66,7 @@ TEST_F(IngestMistakes, TagsUnderAnotherNameAreToldWithWhatIsThere) {
   EXPECT_EQ(ingest(options).counts["splits"]["train"]["images"], 12);
 }
 
-TEST_F(IngestMistakes, ImagesUnderAnotherNameAreToo) {
+TEST_F(IngestMistakes, ImagesUnderAnotherNameAreToldWithWhatIsThere) {
   write("list.jsonl", R"({"photo": "0.png", "tags": ["a"]})");
   refuse({"no item of", "has no image, no field 'image' among 'photo', 'tags'",
           "--columns image=NAME"});
@@ -74,7 +74,7 @@ TEST_F(IngestMistakes, ImagesUnderAnotherNameAreToo) {
   refuse({"has no image, field 'image': expected a path, found array"});
 }
 
-TEST_F(IngestMistakes, BlankTagsAndFlatFolders) {
+TEST_F(IngestMistakes, BlankTagsAndFlatFoldersAreToldWithARemedy) {
   write("list.csv", "path,tags,more\n0.png,,a\n1.png, ,a\n");
   refuse({"no item of", "list.csv, line 2) has no tags, column 'tags' is blank"});
   write("list.csv", "0.png,,a\n1.png, ,a\n");
@@ -264,7 +264,7 @@ TEST_F(IngestMistakes, AFailedRunLetsOtherOptionsBegin) {
 }
 
 /// As if it had been stopped after its last checkpoint.
-TEST_F(IngestMistakes, AnInterruptedRunDoesNot) {
+TEST_F(IngestMistakes, AnInterruptedRunKeepsOtherOptionsOut) {
   write("list.jsonl", list());
   overwrite(folder / "3.png", "no image");
   options.max_bad = 0.5;

@@ -53,7 +53,7 @@ class Mistakes : public testing::Test {
   TemporaryFolder folder;
 };
 
-TEST_F(Mistakes, OfUsageAndConfiguration) {
+TEST_F(Mistakes, OfUsageAndConfigurationAreNamedWithARemedy) {
   prepare(false);
   write("key.yaml", "seed: 1\nbase:\n  lrr: 0.1\n");
   write("type.yaml", "base:\n  epochs: many\n");
@@ -138,7 +138,7 @@ TEST_F(Mistakes, OfIngestAreMendedInTheSameFolder) {
           {"x: made from other sources", "--force", "\n  added ", "images.jsonl\n  gone "}});
 }
 
-TEST_F(Mistakes, OfDevices) {
+TEST_F(Mistakes, OfDevicesAreNamedWithARemedy) {
   prepare(false);
   const auto engine = make_engine("cpu");
   if (!engine->supports(Precision::bf16)) {
@@ -161,7 +161,7 @@ TEST_F(Mistakes, OfDevices) {
   }
 }
 
-TEST_F(Mistakes, OfInputsThatDoNotBelongTogether) {
+TEST_F(Mistakes, OfInputsThatDoNotBelongTogetherAreRefused) {
   prepare(true);
   write_pictures(folder / "b", 160, "b-");
   output_of(folder.path(), "moe-ingest b/images.jsonl --val-fraction 0.2 --out other");
@@ -237,7 +237,7 @@ TEST_F(Mistakes, OfInputsThatDoNotBelongTogether) {
   EXPECT_FALSE(fs::exists(folder / "x/stage.json")) << "a refused command may not take the folder";
 }
 
-TEST_F(Mistakes, OfPartsOfOtherMixtures) {
+TEST_F(Mistakes, PartsOfOtherMixturesAreRefused) {
   prepare(true);
   const std::string quiet = " --config c.yaml --epochs 1 --quiet";
   const auto train = [&](const std::string& data, const std::string& mixture, int experts,
@@ -336,7 +336,7 @@ TEST_F(Mistakes, ChangedInputsAreRefusedUnlessForced) {
   expect({"moe-train-base data --out full", 2, {"full: holds 'notes.txt'", "empty folder"}});
 }
 
-TEST_F(Mistakes, OfDamagedFiles) {
+TEST_F(Mistakes, DamagedFilesAreNamed) {
   prepare(false);
   const std::string train = "moe-train-base data --config c.yaml --epochs 0.2 --out x";
   const auto with = [&](const std::string& file, const std::string& bytes, const Mistake& mistake) {
@@ -363,7 +363,7 @@ TEST_F(Mistakes, OfDamagedFiles) {
   with(name, bytes, {train + " --quiet", 1, {name, "image"}});
 }
 
-TEST_F(Mistakes, FourBytesOfWhatAnotherStageWrote) {
+TEST_F(Mistakes, FourChangedBytesOfAnotherStagesFileAreNoticed) {
   prepare(true);
   const std::string parts = " --base run/base --partition run/partition";
   const std::string mixture = parts + " --experts run/experts";
@@ -416,7 +416,7 @@ TEST_F(Mistakes, FourBytesOfWhatAnotherStageWrote) {
   }
 }
 
-TEST_F(Mistakes, ThatDiverge) {
+TEST_F(Mistakes, TrainingThatDivergesFailsWithARemedy) {
   prepare(false);
   expect({"moe-train-base data --config c.yaml --lr 1e38 --set base.warmup=0 --out x --quiet",
           1,
@@ -424,7 +424,7 @@ TEST_F(Mistakes, ThatDiverge) {
   EXPECT_FALSE(fs::exists(folder / "x/model.safetensors"));
 }
 
-TEST_F(Mistakes, ThatDivergeWhileAllAreNumbers) {
+TEST_F(Mistakes, TrainingThatDivergesWhileAllAreNumbersFailsToo) {
   prepare(true);  // a linear layer's loss stays one
   const std::string decoder =
       "moe-train-decoder data --config c.yaml --base run/base --partition run/partition --experts "
@@ -436,7 +436,7 @@ TEST_F(Mistakes, ThatDivergeWhileAllAreNumbers) {
   }
 }
 
-TEST_F(Mistakes, TwoProcessesOneFolder) {
+TEST_F(Mistakes, ASecondProcessInOneFolderIsRefused) {
   prepare(false);
   const std::string train =
       "exec moe-train-base data --config c.yaml --set base.log_every=1 --epochs 2000 --out x "
@@ -447,7 +447,7 @@ TEST_F(Mistakes, TwoProcessesOneFolder) {
   EXPECT_EQ(first.end(SIGTERM).status, 75);
 }
 
-TEST_F(Mistakes, NowhereToWrite) {
+TEST_F(Mistakes, FoldersThatCannotBeWrittenAreNamed) {
   prepare(false);
   const std::string small = " --config c.yaml --epochs 0.4 --quiet";
   write("file", "");
@@ -462,7 +462,7 @@ TEST_F(Mistakes, NowhereToWrite) {
   output_of(folder.path(), "moe-train-base data --out limited" + small);
 }
 
-TEST_F(Mistakes, AFullDisk) {
+TEST_F(Mistakes, AFullDiskIsNamedAndLeavesNothingHalf) {
   prepare(false);
   fs::create_directories(folder / "disk");
   if (::mount("none", (folder / "disk").c_str(), "tmpfs", 0, "size=256k") != 0) {
@@ -478,7 +478,7 @@ TEST_F(Mistakes, AFullDisk) {
   ::umount((folder / "disk").c_str());
 }
 
-TEST_F(Mistakes, NobodyReads) {
+TEST_F(Mistakes, APipeThatNobodyReadsLosesNoResult) {
   prepare(false);
   const std::string train = "moe-train-base data --config c.yaml --epochs 0.2 --quiet --out base";
   // Whoever closes the pipe may be faster or slower than the result.

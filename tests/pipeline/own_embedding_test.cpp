@@ -216,7 +216,7 @@ TEST_F(OwnEmbedding, IsAskedForAndLookedAt) {
   EXPECT_FALSE(fs::exists(folder / "x"));
 }
 
-TEST_F(OwnEmbedding, WholeRun) {
+TEST_F(OwnEmbedding, ReplacesTheBasesInAWholeRun) {
   std::ofstream(folder / "run.yaml") << small_config << R"(
 run: {dataset: data, controls: false, embedding: [train.npy], features: [parts/val/a.npy, parts/val/b.npy]}
 )";

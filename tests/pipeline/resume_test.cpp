@@ -68,7 +68,7 @@ std::vector<std::string> settings() {
   return all;
 }
 
-TEST_F(Resume, TheBaseAfterASignal) {
+TEST_F(Resume, ABaseStoppedByASignalEndsAsAnUninterruptedOne) {
   int number = 0;
   for (const auto& setting : settings()) {
     const std::string train = "moe-train-base data --config c.yaml --epochs 14 --quiet" + setting;
@@ -88,7 +88,7 @@ TEST_F(Resume, TheBaseAfterASignal) {
   }
 }
 
-TEST_F(Resume, TheBaseAfterAKill) {
+TEST_F(Resume, AKilledBaseEndsAsAnUninterruptedOne) {
   const std::string train =
       "moe-train-base data --config c.yaml --epochs 14 --quiet --set "
       "base.checkpoint_minutes=0.0005";
@@ -188,7 +188,7 @@ TEST_F(Resume, ForceBeginsEachStageFromNothing) {
   }
 }
 
-TEST_F(Resume, AWholeRun) {
+TEST_F(Resume, AWholeRunEndsAsAnUninterruptedOne) {
   const std::string run =
       "moe-run c.yaml --quiet --set base.epochs=10 --set expert.epochs=30 --set expert.log_every=1"
       " --set decoder.epochs=2000 --set decoder.log_every=100 --out ";

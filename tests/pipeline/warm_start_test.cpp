@@ -119,7 +119,7 @@ TEST_F(WarmStartCommands, TrainingBeginsWithThem) {
   EXPECT_FALSE(fs::exists(folder / "z"));
 }
 
-TEST_F(WarmStartCommands, OfARunsConfiguration) {
+TEST_F(WarmStartCommands, ARunsConfigurationNamesThem) {
   prepare();
   const std::string quick = " --set base.epochs=1 --set expert.epochs=0.5 --set decoder.epochs=1";
   output_of(folder.path(), "moe-train-base data --config c.yaml --epochs 1 --out first");

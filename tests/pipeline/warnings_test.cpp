@@ -34,7 +34,7 @@ class Warnings : public testing::Test {
   TemporaryFolder folder;
 };
 
-TEST_F(Warnings, OfTagsFromWhichNothingIsLearned) {
+TEST_F(Warnings, TellOfTagsFromWhichNothingIsLearned) {
   write_pictures(folder.path(), 32);
   list("one.jsonl", {"event"});
   std::ofstream(folder / "c.yaml") << small_config;
@@ -60,7 +60,7 @@ TEST_F(Warnings, OfTagsFromWhichNothingIsLearned) {
             std::string::npos);
 }
 
-TEST_F(Warnings, OfWhatIsNotInTheDataset) {
+TEST_F(Warnings, TellOfWhatIsNotInTheDataset) {
   write_pictures(folder.path(), 8);
   std::ofstream(folder / "images.jsonl", std::ios::app)
       << R"({"image": "pictures/none.png", "tags": ["red"]})"
@@ -77,7 +77,7 @@ TEST_F(Warnings, OfWhatIsNotInTheDataset) {
   expect("moe-ingest images.jsonl --out none", {});
 }
 
-TEST_F(Warnings, OfWhatIsNotMeasured) {
+TEST_F(Warnings, TellOfWhatIsNotMeasured) {
   write_pictures(folder.path(), 64);
   std::ofstream(folder / "c.yaml") << small_config << "run: {dataset: data, controls: false}\n";
   output_of(folder.path(),

@@ -189,7 +189,7 @@ TEST_F(WholeRun, ABatchIsNotMoreThanTheImages) {
   EXPECT_EQ(Json::parse(base.out)["steps"], 2);
 }
 
-TEST_F(WholeRun, ControlsAndTopExperts) {
+TEST_F(WholeRun, TakesRandomPartsAndSeveralExpertsAnImage) {
   sh("moe-run c.yaml --out run --set partition.method=random --set run.controls=false "
      "--set eval.top_experts=2 --set expert.start=scratch --set base.precision=fp32 --seed 3 "
      "--set base.sampling=square_root --set expert.sampling=uniform --set "
@@ -205,7 +205,7 @@ TEST_F(WholeRun, ControlsAndTopExperts) {
   sh("moe-run c.yaml --out tag --set partition.method=top-tag --set run.controls=false");
 }
 
-TEST_F(WholeRun, CommandsInPipes) {
+TEST_F(WholeRun, CommandsWorkInPipes) {
   sh("head -64 images.jsonl | moe-ingest - --out piped --quiet");
   const auto data = read_json(folder / "piped/dataset.json");
   EXPECT_EQ(data["splits"]["train"]["images"], 64);
@@ -251,7 +251,7 @@ TEST_F(WholeRun, CommandsInPipes) {
             read_json(folder / "m/metrics.json"));
 }
 
-TEST_F(WholeRun, HelpAndVersion) {
+TEST_F(WholeRun, EveryCommandHasHelpAndVersion) {
   for (const char* command : {"ingest", "tags", "train-base", "embed", "partition", "train-expert",
                               "train-decoder", "eval", "run"}) {
     const std::string name = fmt::format("moe-{}", command);

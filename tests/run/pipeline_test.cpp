@@ -34,7 +34,7 @@ Config small() {
   return config;
 }
 
-TEST(Pipeline, CommandsInTheirOrder) {
+TEST(Pipeline, CommandsComeInTheirOrder) {
   const std::string config = " --config /out/config.yaml";
   const std::string mixture = " --base /out/base --partition /out/partition --experts /out/experts";
   const std::vector<std::string> expected = {

@@ -44,7 +44,7 @@ void change_all(const std::vector<Fields::Field>& fields, int& number) {
   }
 }
 
-TEST(RunConfig, Defaults) {
+TEST(RunConfig, HasTheDocumentedDefaults) {
   const Config config = loaded("");
   EXPECT_EQ(config.seed, 1U);
   EXPECT_EQ(config.model.depth, 18);

@@ -15,7 +15,7 @@ Model small_model() {
   return {{config, 5, "the vocabulary's hash"}, initial_weights(resnet(config, 5), 7)};
 }
 
-TEST(ModelFolder, RoundTrip) {
+TEST(ModelFolder, GivesBackWhatWasSaved) {
   const TemporaryFolder folder;
   const Model saved = small_model();
   save_model(folder.path(), saved);
@@ -70,7 +70,7 @@ TEST(ModelFolder, MissingAndDamagedFilesAreNamed) {
                ExitStatus::usage);
 }
 
-TEST(ModelFolder, VocabularyHash) {
+TEST(ModelFolder, VocabularyHashIsTheSha256OfItsLines) {
   // printf 'b\na' | sha256sum
   EXPECT_EQ(vocabulary_hash({{"b", "a"}, {2, 1}}),
             "c4a78e5bdf318c857b19a6ae4678d9fc8ab0d9bf2b7dd11b41a06c4c1047d943");

@@ -73,7 +73,7 @@ void expect_near(std::span<const double> found, std::span<const double> expected
   }
 }
 
-TEST_P(ClusterCudaParity, Assignment) {
+TEST_P(ClusterCudaParity, AssignsPointsAsTheCpuDoes) {
   const Case& c = GetParam();
   std::vector<uint16_t> expected(static_cast<size_t>(c.rows), 1), found = expected;
   PassTotals expected_totals(c.clusters, c.depth), totals(c.clusters, c.depth);
@@ -92,7 +92,7 @@ TEST_P(ClusterCudaParity, Assignment) {
   EXPECT_EQ(again.moved, 0);
 }
 
-TEST_P(ClusterCudaParity, LowerCentroidOfEquals) {
+TEST_P(ClusterCudaParity, TakesTheLowerCentroidOfEquals) {
   const Case& c = GetParam();
   if (c.clusters < 2) return;
   // The last centroid is a copy of the first and has its price.
@@ -105,7 +105,7 @@ TEST_P(ClusterCudaParity, LowerCentroidOfEquals) {
   EXPECT_EQ(totals.sizes.back(), 0);
 }
 
-TEST_P(ClusterCudaParity, BoundaryAtManyPrices) {
+TEST_P(ClusterCudaParity, FindsTheCpusBoundaryAtManyPrices) {
   const Case& c = GetParam();
   const float gap = gpu_->mean_gap(*loaded_[1], rule());
   const float expected_gap = cpu().mean_gap(*loaded_[0], rule());
@@ -137,7 +137,7 @@ TEST_P(ClusterCudaParity, BoundaryAtManyPrices) {
   }
 }
 
-TEST_P(ClusterCudaParity, Moments) {
+TEST_P(ClusterCudaParity, SumsTheCpusMoments) {
   const auto depth = static_cast<size_t>(GetParam().depth);
   std::vector<double> expected_sums(depth), sums(depth);
   cpu().add_column_sums(*loaded_[0], expected_sums);

@@ -118,7 +118,7 @@ TEST(PlanCache, WithoutAFolderNothingIsKept) {
   EXPECT_FALSE(blocked.find("key").has_value());
 }
 
-TEST(PlanCache, LiesWhereCachesLie) {
+TEST(PlanCache, LiesWhereXdgSaysCachesLie) {
   const char* cache = std::getenv("XDG_CACHE_HOME");
   const std::string before = cache == nullptr ? "" : cache;
   setenv("XDG_CACHE_HOME", "/some/cache", 1);

@@ -162,7 +162,7 @@ TEST_P(Losses, BearExtremeLogitsAndShowUndefinedOnes) {
 }
 
 // By hand: two equal logits, one tag: loss ln 2, slopes ½ − 1 and ½, each over n = 2.
-TEST_P(Losses, ByHand) {
+TEST_P(Losses, MatchWhatIsWorkedOutByHand) {
   Tags tags;
   tags.add({0});
   tags.add({});

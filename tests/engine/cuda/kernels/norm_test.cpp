@@ -147,7 +147,7 @@ TEST_P(Norms, SumsThatAConvolutionLeftGiveTheSame) {
   expect_near(arrays.running_var.host(), expected.running_var, 1e-5);
 }
 
-TEST_P(Norms, CoefficientsOfInference) {
+TEST_P(Norms, OfInferenceUseTheRunningStatistics) {
   for (const int64_t channels : {1, 300}) {
     NormArrays arrays(1, channels);
     Floats variance = draws(channels, 7);
