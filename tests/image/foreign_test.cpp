@@ -124,13 +124,15 @@ TEST_F(Foreign, ReasonsSayWhatIsWrong) {
   refuse(cut("tiled.tif", 9), {"truncated TIFF: tile 6 of 6"});
   refuse(cut("rgb.bmp", 1), {"truncated BMP: its 35×26 pixels end behind"});
   refuse(cut("rle8.bmp", 40), {"BMP", "end of input"});
-  refuse(cut("lossless.jp2", 9), {"damaged or truncated JPEG 2000"});
-  refuse(cut("palette.gif", 9), {"GIF: it ends, or is damaged, within its first picture"});
-  refuse(cut("lossy.avif", 9), {"AVIF: Truncated data"});
+  refuse(cut("lossless.jp2", 9), {"truncated JPEG 2000: a box ends behind the file's"});
+  refuse(cut("lossless.j2k", 9), {"a JPEG 2000 that cannot be decoded", "Decoding is failed"});
+  refuse(cut("palette.gif", 9),
+         {"a GIF that cannot be decoded: it ends, or is damaged, within its first picture"});
+  refuse(cut("lossy.avif", 9), {"an AVIF that cannot be decoded: Truncated data"});
   // Damage inside a strip, of which OpenCV would show the rows before it, and black behind.
   std::string strips = read_file(foreign / "strips.tif");
   for (size_t i = 0; i < 40; ++i) strips[strips.size() - 60 + i] = '\x55';
-  refuse(strips, {"damaged or truncated TIFF: "});
+  refuse(strips, {"a TIFF that cannot be decoded: "});
   std::string palette = read_file(foreign / "palette.gif");
   palette.replace(palette.size() - 200, 40, std::string(40, '\xFF'));
   refuse(palette, {"GIF"});
@@ -141,6 +143,7 @@ TEST_F(Foreign, KindsThatWouldBeReadWronglyAreNamed) {
       {"cmyk16.tif", "can not handle"},
       {"gray_alpha16.tif", "16-bit gray with transparency"},
       {"float.tif", "32-bit samples"},
+      {"lab.tif", "CIELab"},
       {"thumbnail.tif", "a camera's raw file"},
       {"bit_fields_rgbx.bmp", "colours in an unusual order"},
       {"gray_alpha.jp2", "2 components"},
@@ -183,7 +186,7 @@ TEST_F(Foreign, AnAbsurdSizeIsRefusedBeforeDecoding) {
   const size_t extents = avif.find("ispe");
   ASSERT_NE(extents, std::string::npos);
   avif.replace(extents + 8, 8, big32 + big32);
-  expect_error([&] { foreign_header(bytes_of(avif)); }, {"AVIF: "});
+  expect_error([&] { foreign_header(bytes_of(avif)); }, {"an AVIF that cannot be decoded: "});
   // A picture of many samples within the limit of pixels, but not of memory.
   refuse(with("lossless.j2k", 8, big32 + big32));
   std::string large = with("lossless.j2k", 8, std::string("\0\0\x2E\xE0\0\0\x2E\xE0", 8));

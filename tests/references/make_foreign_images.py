@@ -126,6 +126,7 @@ refuse('gray_alpha16.tif', tiff(np.dstack([deep[:, :, 0], deep_alpha]), photomet
                                 planarconfig='contig', extrasamples=['unassalpha']))
 refuse('float.tif', tiff(gray.astype(np.float32) / 255, photometric='minisblack'))
 refuse('thumbnail.tif', tiff(rgb, photometric='rgb', subfiletype=1))  # as cameras' raw files begin
+refuse('lab.tif', tiff(rgb, photometric='cielab'))
 four_bits = gray >> 4
 keep('gray4.tif', tiff(four_bits, photometric='minisblack', bitspersample=4), gray3(four_bits * 17))
 keep('planar16.tif', tiff(np.moveaxis(deep, 2, 0), photometric='rgb', planarconfig='separate'), to8(deep))

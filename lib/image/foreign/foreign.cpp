@@ -22,7 +22,7 @@ ForeignHeader avif_header(std::span<const std::byte> bytes) {
   AvifHeader found = {};
   DecodeReason reason = {};
   if (!require_codecs().read_avif_header(encoded(bytes), found, reason)) {
-    fail("damaged or truncated AVIF: {}", reason.text);
+    fail("an AVIF that cannot be decoded: {}", reason.text);
   }
   ForeignHeader header;
   header.size = {found.width, found.height};
@@ -123,7 +123,10 @@ Tensor decode_foreign(std::span<const std::byte> bytes, const ForeignHeader& hea
       read = codecs.read_avif(encoded(bytes), target, reason);
       break;
   }
-  if (!read) fail("damaged or truncated {}: {}", name_of(format), reason.text);
+  if (!read) {
+    fail("{} {} that cannot be decoded: {}", format == ForeignFormat::avif ? "an" : "a",
+         name_of(format), reason.text);
+  }
   return pixels;
 }
 

@@ -23,9 +23,11 @@ void for_each_box(const ByteReader& in, size_t at, size_t end, const Take& take)
     }
     if (length == 0) length = end - at;
     if (length < head) fail("damaged JPEG 2000: a box of {} bytes", length);
-    const size_t box_end = length > end - at ? end : at + length;
-    if (!take(name, at + head, box_end)) return;
-    at = box_end;
+    if (length > end - at) {
+      fail("truncated JPEG 2000: a box ends behind the file's {} bytes", in.size());
+    }
+    if (!take(name, at + head, at + length)) return;
+    at += length;
   }
 }
 

@@ -134,6 +134,11 @@ ForeignHeader tiff_header(std::span<const std::byte> bytes) {
   const uint64_t samples = directory.value(samples_per_pixel, 1);
   header.bits = static_cast<int>(std::min<uint64_t>(64, directory.value(bits_per_sample, 1)));
   const uint64_t colors = directory.value(photometric, 1);
+  constexpr uint64_t last_usual = 6;  // both grays, RGB, palette, mask, CMYK, YCbCr
+  if (colors > last_usual) {
+    fail("a TIFF of CIELab or other colours (photometric interpretation {}); convert it to PNG",
+         colors);
+  }
   const auto extra = directory.values(extra_samples);
   if (colors <= 1 && samples > 1 && header.bits > 8 && !extra.empty() && extra[0] != 0) {
     fail("a TIFF of 16-bit gray with transparency, which libtiff drops; convert it to PNG");

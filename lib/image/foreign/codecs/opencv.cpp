@@ -100,7 +100,7 @@ bool read_opencv(EncodedBytes file, int bits, bool alpha, RgbTarget target,
   const cv::Mat image = cv::imdecode(encoded, flags);
   if (image.empty() || !listening.heard.empty()) {
     const std::string why = reason_in(listening.heard);
-    return fail_with(reason, why.empty() ? "it cannot be decoded" : why.c_str());
+    return fail_with(reason, why.empty() ? "OpenCV gives no reason" : why.c_str());
   }
   if (image.cols != target.width || image.rows != target.height) {
     return fail_with(reason, "it decodes to another size than its header says");

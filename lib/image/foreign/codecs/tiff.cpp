@@ -76,7 +76,7 @@ struct RgbaImage : TIFFRGBAImage {
 };
 
 bool complain(DecodeReason& reason) {
-  return fail_with(reason, complaint.empty() ? "it cannot be decoded" : complaint.c_str());
+  return fail_with(reason, complaint.empty() ? "libtiff gives no reason" : complaint.c_str());
 }
 
 }  // namespace
