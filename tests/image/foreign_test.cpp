@@ -140,9 +140,9 @@ TEST_F(Foreign, ReasonsSayWhatIsWrong) {
 
 TEST_F(Foreign, KindsThatWouldBeReadWronglyAreNamed) {
   const std::map<std::string, std::string> reasons = {
-      {"cmyk16.tif", "can not handle"},
+      {"cmyk16.tif", "CMYK with 16 bits a sample"},
       {"gray_alpha16.tif", "16-bit gray with transparency"},
-      {"float.tif", "32-bit samples"},
+      {"float.tif", "floating-point samples"},
       {"lab.tif", "CIELab"},
       {"thumbnail.tif", "a camera's raw file"},
       {"bit_fields_rgbx.bmp", "colours in an unusual order"},

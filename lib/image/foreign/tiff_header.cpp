@@ -87,6 +87,7 @@ enum Tag : unsigned {
   tile_offsets = 324,
   tile_byte_counts = 325,
   extra_samples = 338,
+  sample_format = 339,
   dng_version = 50706,
 };
 
@@ -138,6 +139,12 @@ ForeignHeader tiff_header(std::span<const std::byte> bytes) {
   if (colors > last_usual) {
     fail("a TIFF of CIELab or other colours (photometric interpretation {}); convert it to PNG",
          colors);
+  }
+  if (directory.value(sample_format, 1) == 3) {
+    fail("a TIFF of floating-point samples, whose black and white nothing says; convert it to PNG");
+  }
+  if (colors == 5 && header.bits != 8) {
+    fail("a TIFF of CMYK with {} bits a sample, which is not read; convert it to PNG", header.bits);
   }
   const auto extra = directory.values(extra_samples);
   if (colors <= 1 && samples > 1 && header.bits > 8 && !extra.empty() && extra[0] != 0) {
