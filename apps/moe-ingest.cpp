@@ -156,8 +156,9 @@ int main(int argc, char** argv) {
       "[…]} a line, CSV or TSV; plain, .gz, .zst or .bz2; '-': on standard input), a folder of "
       "tars, a folder with a subfolder a tag, or the files of CIFAR-10, CIFAR-100, MNIST's family "
       "(IDX), Tiny ImageNet or YFCC100M; any number of them, told apart by their content. Tars are "
-      "indexed where they are; other images are packed into OUT/shards. Items that cannot be used "
-      "are listed in OUT/rejected.jsonl.\n\n"
+      "indexed where they are; other images are packed into OUT/shards, and so are a tar's TIFF, "
+      "BMP, JPEG 2000, GIF and AVIF, as PNG. Items that cannot be used are listed in "
+      "OUT/rejected.jsonl.\n\n"
       "A run that failed over its sources or options made no dataset: the corrected command may "
       "have the same DIR. One that was interrupted is resumed by the same command only.");
   Asked asked;

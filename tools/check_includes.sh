@@ -35,6 +35,7 @@ lib/image (jpeglib|turbojpeg|jerror)
 lib/image png\.h
 lib/image webp/
 lib/image expat\.h
+lib/image/foreign/codecs (opencv2/|tiffio\.h|gif_lib\.h|avif/)
 lib/(image|ingest) (zlib|bzlib|zstd)\.h
 lib/cluster Eigen/
 lib/engine/cpu (oneapi/|dnnl)

@@ -13,7 +13,7 @@ namespace {
 /// Reasons for which an option asks, or the data themselves (see rejection_names); of other formats
 /// the ingest warns itself.
 constexpr std::array<std::string_view, 6> asked_for = {
-    "too small", "too long", "duplicate", "near duplicate", "absent label", "other format"};
+    "too small", "too elongated", "duplicate", "near duplicate", "absent label", "other format"};
 
 /// Whether an option leaves tags out, so that images without one of the others are left out, too.
 bool leaves_tags_out(const IngestOptions& options) {

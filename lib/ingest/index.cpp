@@ -94,10 +94,10 @@ class Index {
   /// do not go to validation images of --val-source.
   void drop_near_duplicates(AtomicFile& rejected) {
     if (options_.near_duplicates < 0) return;
-    std::vector<uint64_t> looks;
-    looks.reserve(rows_.size());
-    for (const Row& row : rows_) looks.push_back(row.look);
-    first_alike_ = group_near_duplicates(looks, options_.near_duplicates);
+    std::vector<uint64_t> hashes;
+    hashes.reserve(rows_.size());
+    for (const Row& row : rows_) hashes.push_back(row.perceptual_hash);
+    first_alike_ = group_near_duplicates(hashes, options_.near_duplicates);
     for (size_t r = 0; r < rows_.size(); ++r) {
       if (!is_dropped(r)) continue;
       const Row& row = rows_[r];

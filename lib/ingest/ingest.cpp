@@ -133,7 +133,7 @@ void warn_of_formats(const Json& counts, const fs::path& out) {
     images += entry.at("rejected").value(name, int64_t{0});
   }
   if (images == 0) return;
-  log_warning("{} images are of formats that are not read (GIF, TIFF …), and are left out; see {}",
+  log_warning("{} images are of formats that are not read (HEIC, SVG …), and are left out; see {}",
               images, (out / "rejected.jsonl").string());
 }
 

@@ -14,7 +14,8 @@
 namespace hardmoe {
 
 enum class ShardStorage {
-  automatic,  ///< tars are indexed where they are unless images are resized; the rest is copied
+  automatic,  ///< tars are indexed where they are unless images are resized; the rest is copied,
+              ///< and so are the tars' images of formats that are rewritten as PNG
   copy,       ///< everything is written to DIR/shards, so that the dataset stands alone
 };
 

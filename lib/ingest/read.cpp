@@ -114,8 +114,8 @@ void IngestReader::plan() {
   }
   if (total_ == 0) {
     fail_usage(
-        "{}: no images there; expected JPEG, PNG or WebP files (.jpg …), tars of them, or a list "
-        "with a line an image{}",
+        "{}: no images there; expected image files (JPEG, PNG, WebP, TIFF …), tars of them, or a "
+        "list with a line an image{}",
         join(options_.sources, ", "),
         found_.passed_over.empty() ? "" : "; passed over:" + passed_over_text(found_.passed_over));
   }
@@ -329,13 +329,14 @@ bool IngestReader::is_duplicate(const Examined& examined, SplitNumber split, std
 ImagePlace IngestReader::place_of(Examined& examined, SplitNumber split, const std::string& key) {
   const SourceItem& item = examined.item;
   const std::string_view original = examined.original();
-  if (in_place() && item.offset >= 0) {
+  if (in_place() && item.offset >= 0 && examined.rewritten.empty()) {
     return {tar_shards_.at(item.tar.string()), item.offset, static_cast<int32_t>(original.size())};
   }
   Json metadata = {{"tags", examined.tags}};
   if (item.truth) metadata["truth"] = examined.truth;
   return work_.writer(split).add(key, extension_of(examined.format),
-                                 examined.resized.empty() ? original : examined.resized, metadata);
+                                 examined.rewritten.empty() ? original : examined.rewritten,
+                                 metadata);
 }
 
 void IngestReader::add_row(const Examined& examined, const ImagePlace& place, SplitNumber split,
@@ -343,7 +344,7 @@ void IngestReader::add_row(const Examined& examined, const ImagePlace& place, Sp
   Row row = {};
   row.item = item;
   row.content = examined.content;
-  row.look = examined.look;
+  row.perceptual_hash = examined.perceptual_hash;
   row.offset = place.offset;
   row.length = place.length;
   row.shard = place.shard;

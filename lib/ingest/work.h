@@ -33,12 +33,12 @@ inline constexpr std::array<const char*, 2> split_names = {"train", "val"};
 
 /// An image taken.
 struct Row {
-  uint64_t item;     ///< among all items of all sources
-  uint64_t content;  ///< the first 64 bits of its bytes' SHA-256
-  uint64_t look;     ///< perceptual hash, 0 unless asked for
-  int64_t offset;    ///< in its shard
-  uint64_t key_at;   ///< in keys.txt
-  uint64_t tags_at;  ///< in tags.bin, in numbers
+  uint64_t item;             ///< among all items of all sources
+  uint64_t content;          ///< the first 64 bits of its bytes' SHA-256
+  uint64_t perceptual_hash;  ///< 0 unless asked for
+  int64_t offset;            ///< in its shard
+  uint64_t key_at;           ///< in keys.txt
+  uint64_t tags_at;          ///< in tags.bin, in numbers
   int32_t length;
   uint32_t tags, truth;  ///< how many of each
   uint16_t shard;

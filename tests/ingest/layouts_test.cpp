@@ -60,7 +60,7 @@ TEST_F(Layouts, EveryFileIsAnImageListedOrCounted) {
   for (const char* name : {"cat/1.jpg", "cat/2.jfif", "cat/3", "cat/4.JPE", "dog/5.jpg_large"}) {
     image(name);
   }
-  put("dog/6.gif", std::string("GIF89a\x08\0\x08\0", 10) + std::string(30, '\0'));
+  put("dog/6.heic", heic_head());
   put("dog/Thumbs.db", "x");
   put("dog/.DS_Store", "x");
   put("readme.txt", "about");

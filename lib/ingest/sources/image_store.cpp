@@ -13,8 +13,9 @@ namespace fs = std::filesystem;
 namespace {
 
 /// What a list may leave out.
-constexpr std::array<const char*, 9> extensions = {"",     ".jpg",  ".png", ".jpeg", ".webp",
-                                                   ".JPG", ".JPEG", ".PNG", ".jfif"};
+constexpr std::array extensions = {"",      ".jpg",  ".png",  ".jpeg", ".webp", ".JPG",
+                                   ".JPEG", ".PNG",  ".jfif", ".tif",  ".tiff", ".bmp",
+                                   ".gif",  ".avif", ".jp2",  ".TIF"};
 
 /// What stands beside an image in a sample and needs no place in memory.
 bool is_text(const std::string& name) {

@@ -29,7 +29,7 @@ enum class Rejection : uint8_t {
   no_kept_tag,  ///< none of its tags is in the vocabulary
   too_large,    ///< more pixels than asked for
   too_small,
-  too_long,        ///< its sides are too unequal
+  too_elongated,   ///< its sides are too unequal
   duplicate,       ///< the same bytes as an image taken before
   near_duplicate,  ///< looks like one taken before
   absent_label,    ///< says of an image what is not on it (Open Images' confidence 0)
@@ -38,7 +38,7 @@ enum class Rejection : uint8_t {
 };
 inline constexpr std::array<std::string_view, 15> rejection_names = {
     "",          "unreadable image", "unreadable tags", "no image",  "repeated",
-    "no tags",   "no kept tag",      "too large",       "too small", "too long",
+    "no tags",   "no kept tag",      "too large",       "too small", "too elongated",
     "duplicate", "near duplicate",   "absent label",    "outside",   "other format"};
 constexpr std::string_view name_of(Rejection rejection) {
   return rejection_names[static_cast<size_t>(rejection)];
