@@ -1,5 +1,6 @@
 // moe-run: one YAML file → the whole method, on this machine.
 #include "app.h"
+#include "base/folders.h"
 #include "base/log.h"
 #include "run/pipeline.h"
 
@@ -66,7 +67,7 @@ int main(int argc, char** argv) {
     }
     const FileLock lock(fs::path(out) / ".lock", out);
     check_devices(config, program_folder(), fs::path(out) / "logs/device.txt");
-    const std::string before = fs::exists(frozen) ? read_file(frozen) : "";
+    const std::string before = path_exists(frozen) ? read_file(frozen) : "";
     write_file_atomic(frozen, config_yaml(fields_of(config)));
     const double start = now_seconds();
     try {

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "base/files.h"
+#include "base/folders.h"
 #include "base/text.h"
 
 namespace hardmoe {
@@ -242,8 +243,8 @@ void Fields::add_fields(std::string name, Fields inner, std::string help) {
 }
 
 void load_yaml(const std::filesystem::path& file, const Fields& fields) {
-  if (!std::filesystem::exists(file)) fail_usage("{}: no such configuration file", file.string());
-  if (std::filesystem::is_directory(file)) {
+  if (!path_exists(file)) fail_usage("{}: no such configuration file", file.string());
+  if (is_folder(file)) {
     fail_usage("{}: it is a folder, expected a YAML configuration file", file.string());
   }
   const std::string text = read_file(file);

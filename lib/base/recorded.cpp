@@ -6,6 +6,7 @@
 #include "base/crc32c.h"
 #include "base/error.h"
 #include "base/files.h"
+#include "base/folders.h"
 #include "base/json.h"
 
 namespace hardmoe {
@@ -45,7 +46,7 @@ void require_crc32c(const fs::path& file, uint32_t found, const std::string& exp
 
 std::optional<RecordedFile> recorded(const fs::path& file, UnfinishedStage unfinished) {
   const fs::path record_file = file.parent_path() / "stage.json";
-  if (!fs::exists(record_file)) return std::nullopt;
+  if (!path_exists(record_file)) return std::nullopt;
   const std::string where = record_file.string();
   const Json record = read_json(record_file);
   const auto command = json_get<std::string>(record, "command", where);

@@ -1,7 +1,6 @@
 #include "ingest/index.h"
 
 #include <algorithm>
-#include <fstream>
 #include <numeric>
 
 #include "base/error.h"
@@ -51,8 +50,7 @@ class Index {
 
   Json write() {
     AtomicFile rejected(options_.out / "rejected.jsonl");
-    std::ifstream lines(work_.rejected_list());
-    for (std::string line; std::getline(lines, line);) rejected.write(line + '\n');
+    rejected.write(text_of(MappedFile(work_.rejected_list())));
     drop_near_duplicates(rejected);
     std::sort(united_.begin(), united_.end());
     const Vocabulary vocabulary = count_tags(rejected);

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/folders.h"
 #include "base/log.h"
 #include "base/stage.h"
 #include "base/text.h"
@@ -102,7 +103,7 @@ Json identity_of(const IngestOptions& options, const std::string& inputs) {
 /// dataset: the corrected command may have it. Not one that was interrupted.
 bool only_a_failure_is_in(const fs::path& out) {
   const fs::path record = out / "stage.json";
-  if (!fs::exists(record) || fs::exists(out / "dataset.json")) return false;
+  if (!path_exists(record) || path_exists(out / "dataset.json")) return false;
   if (IngestWork::exists(out) && !IngestWork::has_failed(out)) return false;
   const Json stage = read_json(record);
   return stage.value("command", "") == command_name && !stage.value("done", true);
@@ -112,14 +113,14 @@ bool only_a_failure_is_in(const fs::path& out) {
 /// not removed yet when it was killed.
 bool is_recorded(const fs::path& out, const std::string& inputs) {
   const fs::path record = out / "stage.json";
-  if (!fs::exists(record)) return false;
+  if (!path_exists(record)) return false;
   const Json before = read_json(record).value("inputs", Json::object());
   return before.value("inputs", "") == sha256_hex(inputs);
 }
 
 void refuse_other_inputs(const fs::path& out, const std::string& inputs) {
   const fs::path file = out / inputs_name;
-  if (!fs::exists(file) || is_recorded(out, inputs)) return;
+  if (!path_exists(file) || is_recorded(out, inputs)) return;
   const auto differences = differences_of_inputs(read_file(file), inputs);
   if (differences.empty()) return;
   fail_usage("{}: made from other sources; choose another --out, or --force to redo it:{}",
@@ -200,7 +201,7 @@ IngestResult ingest(const IngestOptions& options) {
   warn_of_formats(counts, options.out);
   stage.finish(outputs, counts);
   // Kept where there is something left to try again.
-  if (!failures) fs::remove_all(IngestWork::folder_in(options.out));
+  if (!failures) remove_tree(IngestWork::folder_in(options.out));
   return {false, counts};
 }
 

@@ -5,6 +5,7 @@
 #include <mutex>
 
 #include "base/error.h"
+#include "base/folders.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "base/signals.h"
@@ -65,7 +66,7 @@ std::unique_ptr<Source> IngestReader::open(const PlannedSource& source) const {
 void IngestReader::plan() {
   const fs::path file = work_.folder() / "plan.json";
   std::vector<int64_t> items;
-  if (fs::exists(file)) {
+  if (path_exists(file)) {
     const Json plan = read_json(file);
     items = json_get<std::vector<int64_t>>(plan, "items", file.string());
     found_ = report_from(plan);
@@ -162,7 +163,7 @@ void IngestReader::register_tars(const Source& source) {
     const fs::path relative = tar.lexically_relative(home);
     const bool inside = !relative.empty() && *relative.begin() != "..";
     tar_shards_[tar.string()] = work_.shards.add((inside ? relative : tar).string(),
-                                                 static_cast<int64_t>(fs::file_size(tar)));
+                                                 static_cast<int64_t>(file_size_of(tar)));
   }
 }
 

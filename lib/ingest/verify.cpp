@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/folders.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/signals.h"
@@ -84,9 +85,9 @@ void verify_shard_names(const fs::path& folder, const Json& record, Verification
   std::set<std::string> names;
   for (const Json& shard : record.at("shards")) names.insert(shard.at("path").get<std::string>());
   const fs::path shards = folder / "shards";
-  if (fs::exists(shards)) {
-    for (const auto& entry : fs::directory_iterator(shards)) {
-      if (names.contains("shards/" + entry.path().filename().string())) continue;
+  if (path_exists(shards)) {
+    for (const FolderEntry& entry : list_folder(shards)) {
+      if (names.contains("shards/" + entry.name())) continue;
       result.faults.push_back(fmt::format("{}: not a shard of the dataset", entry.path().string()));
     }
   }

@@ -7,6 +7,7 @@
 
 #include "base/crc32c.h"
 #include "base/error.h"
+#include "base/folders.h"
 #include "base/stage.h"
 #include "base/text.h"
 #include "base/threads.h"
@@ -52,7 +53,7 @@ void require_one_order(const std::vector<fs::path>& sorted) {
 std::vector<fs::path> part_files(const std::vector<fs::path>& paths) {
   std::vector<fs::path> files;
   for (const auto& path : paths) {
-    if (!fs::is_directory(path)) {
+    if (!is_folder(path)) {
       require_file(path,
                    "expected a folder made by moe-embed, or .npy files of images × dimensions",
                    ExitStatus::usage);
@@ -60,7 +61,7 @@ std::vector<fs::path> part_files(const std::vector<fs::path>& paths) {
       continue;
     }
     std::vector<fs::path> found;
-    for (const auto& entry : fs::directory_iterator(path)) {
+    for (const FolderEntry& entry : list_folder(path)) {
       if (entry.path().extension() == ".npy") found.push_back(entry.path());
     }
     if (found.empty()) fail_usage("{}: holds no .npy files", path.string());
@@ -86,10 +87,10 @@ EmbeddingInput parts_of(const std::vector<fs::path>& paths) {
 
 /// The folder of moe-embed that `path` is, or whose output it is; empty where it is neither.
 fs::path embed_folder(const fs::path& path) {
-  if (fs::is_directory(path)) return fs::exists(path / "stage.json") ? path : "";
+  if (is_folder(path)) return path_exists(path / "stage.json") ? path : "";
   const fs::path folder = path.has_parent_path() ? path.parent_path() : ".";
   const fs::path file = folder / "stage.json";
-  if (!fs::exists(path) || !fs::exists(file)) return "";
+  if (!path_exists(path) || !path_exists(file)) return "";
   const Json record = read_json(file);
   const bool embed = record.value("command", "") == "moe-embed";
   const bool finished = record.value("done", false);
@@ -308,7 +309,7 @@ EmbeddingInput find_embedding(const std::vector<fs::path>& paths) {
     if (paths.size() > 1) {
       fail_usage("{}: made by moe-embed, of all images of a dataset; give it alone", path.string());
     }
-    if (!fs::is_directory(path) && path.filename() != "train.npy") {
+    if (!is_folder(path) && path.filename() != "train.npy") {
       fail_usage("{}: of the split '{}'; experts are trained on the images of 'train'",
                  path.string(), path.stem().string());
     }
@@ -327,7 +328,7 @@ EmbeddingInput find_embedding(const std::vector<fs::path>& paths) {
 EmbeddingInput find_own_features(const std::vector<std::string>& given) {
   std::vector<fs::path> paths;
   for (const auto& argument : given) {
-    if (fs::exists(argument)) {  // a comma in a name is one
+    if (path_exists(argument)) {  // a comma in a name is one
       paths.emplace_back(argument);
       continue;
     }

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/folders.h"
 #include "base/random.h"
 #include "base/threads.h"
 #include "cluster/nearest.h"

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/folders.h"
 #include "base/log.h"
 #include "base/recorded.h"
 #include "base/stage.h"
@@ -19,7 +20,7 @@ namespace {
 /// the dataset.
 std::string require_expert(const fs::path& folder, int64_t k, const std::string& base,
                            const std::string& images, const std::string& dataset) {
-  if (!fs::exists(folder / "model.yaml")) {
+  if (!path_exists(folder / "model.yaml")) {
     fail_usage("{}: no trained expert there; run moe-train-expert --expert {} --out {} first",
                folder.string(), k, folder.string());
   }

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/folders.h"
 #include "base/recorded.h"
 #include "base/text.h"
 #include "moe/partition.h"

@@ -50,13 +50,11 @@ pid_t start(const ProcessSpec& process) {
     arguments.push_back(const_cast<char*>(argument.c_str()));
   }
   arguments.push_back(nullptr);
-  const int log = ::open(process.log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-  if (log < 0) fail("writing {}: {}", process.log.string(), std::strerror(errno));
+  const OpenFile log(process.log, O_WRONLY | O_CREAT | O_APPEND);
   const pid_t parent = ::getpid();
   const pid_t child = ::fork();
-  if (child == 0) become(arguments.data(), log, parent);
+  if (child == 0) become(arguments.data(), log.descriptor(), parent);
   const int error = errno;
-  ::close(log);
   if (child < 0) fail("starting {}: {}", process.arguments[0], std::strerror(error));
   return child;
 }

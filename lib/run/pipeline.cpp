@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/device_name.h"
+#include "base/folders.h"
 #include "base/stage.h"
 #include "base/text.h"
 #include "base/threads.h"
@@ -159,10 +160,10 @@ std::vector<PipelineStep> plan_pipeline(const Config& config, const fs::path& ou
 }
 
 void check_run_folder(const fs::path& out) {
-  const bool stage = fs::exists(out / "stage.json");  // has a config.yaml, too
-  if (!fs::is_directory(out) || (fs::exists(out / "config.yaml") && !stage)) return;
-  for (const auto& entry : fs::directory_iterator(out)) {
-    const std::string name = entry.path().filename().string();
+  const bool stage = path_exists(out / "stage.json");  // has a config.yaml, too
+  if (!is_folder(out) || (path_exists(out / "config.yaml") && !stage)) return;
+  for (const FolderEntry& entry : list_folder(out)) {
+    const std::string name = entry.name();
     if (name == "logs" || name == ".lock" || name == "planned.yaml") continue;
     fail_usage("{}: holds '{}' and is no folder of a run; choose an empty one for --out",
                out.string(), name);
@@ -171,7 +172,7 @@ void check_run_folder(const fs::path& out) {
 
 void check_evaluation_split(const Config& config, const fs::path& out) {
   const fs::path data = dataset_folder(config, out), record = data / "dataset.json";
-  if (!fs::exists(record)) return;
+  if (!path_exists(record)) return;
   const auto splits = json_get<Json>(read_json(record), "splits", record.string());
   if (splits.contains(config.eval.split)) return;
   fail_usage(
@@ -195,7 +196,7 @@ void check_own_embedding(const Config& config, const fs::path& out) {
                features.cols(), embedding.cols());
   }
   const fs::path data = dataset_folder(config, out);
-  if (!fs::exists(data / "dataset.json")) return;
+  if (!path_exists(data / "dataset.json")) return;
   const Dataset dataset = Dataset::open(data);
   const auto require = [&](const char* key, const Embedding& rows, const std::string& split) {
     const int64_t images = dataset.split(split).size();

@@ -79,7 +79,8 @@ class NpyWriter {
   NpyWriter(const std::filesystem::path& file, DType dtype, Shape row_shape);
   /// Appends `rows` rows of the writer's type and shape.
   void append(const void* data, int64_t rows);
-  void finish();
+  /// after: as AtomicFile::commit() has it.
+  void finish(After after = After::synced);
 
  private:
   AtomicFile output_;

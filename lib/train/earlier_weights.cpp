@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/folders.h"
 #include "base/text.h"
 #include "engine/network_facts.h"
 #include "train/model_folder.h"
@@ -23,23 +24,17 @@ struct Place {
   fs::path file, model;
 };
 
-bool is_file(const fs::path& path) {
-  std::error_code failed;
-  return fs::is_regular_file(path, failed);
-}
-
 Place find_weights(const fs::path& init) {
-  std::error_code failed;
-  const auto status = fs::status(init, failed);
-  if (!fs::exists(status)) {
+  const PathKind kind = path_kind(init);
+  if (kind == PathKind::nothing) {
     fail_usage("{}: no such file or folder; base.init names weights to begin with", init.string());
   }
-  if (fs::is_regular_file(status)) {
+  if (kind == PathKind::file) {
     const fs::path folder = init.has_parent_path() ? init.parent_path() : fs::path(".");
     const bool ours = init.filename() == weights_name && is_file(folder / card_name);
     return {init, ours ? folder : fs::path()};
   }
-  if (!fs::is_directory(status)) {
+  if (kind != PathKind::folder) {
     fail_usage("{}: is neither a file nor a folder; base.init names weights to begin with",
                init.string());
   }

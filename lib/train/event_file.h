@@ -4,8 +4,9 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <fstream>
 #include <string>
+
+#include "base/append_file.h"
 
 namespace hardmoe {
 
@@ -15,12 +16,12 @@ class EventFile {
   /// folder goes beyond `from_step`, TensorBoard shows this one's values instead.
   explicit EventFile(const std::filesystem::path& folder, int64_t from_step = 0);
   void scalar(const std::string& tag, int64_t step, float value);
-  void flush();
+  void flush() { out_.flush(); }
+  void sync() { out_.sync(); }
 
  private:
   void record(const std::string& event);
-  std::filesystem::path file_;
-  std::ofstream out_;
+  AppendFile out_;
 };
 
 }  // namespace hardmoe

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/folders.h"
 #include "base/recorded.h"
 #include "base/stage.h"
 #include "base/text.h"
@@ -25,7 +26,7 @@ Model load_model(const std::filesystem::path& folder) {
   const auto card_file = folder / "model.yaml";
   const auto base = folder / "base";
   require_file(card_file,
-               std::filesystem::exists(base / "model.yaml")
+               path_exists(base / "model.yaml")
                    ? fmt::format("a model is in {}", base.string())
                    : "expected a folder written by moe-train-base or moe-train-expert",
                ExitStatus::usage);
@@ -48,8 +49,7 @@ std::string model_hash(const std::filesystem::path& folder) {
 std::string base_fingerprint(const std::filesystem::path& folder) {
   const auto record = folder / "stage.json";
   constexpr const char* expert = "moe-train-expert";
-  const bool of_expert =
-      std::filesystem::exists(record) && read_json(record).value("command", "") == expert;
+  const bool of_expert = path_exists(record) && read_json(record).value("command", "") == expert;
   if (!of_expert) return stage_fingerprint(folder, "moe-train-base");
   const auto number = stage_inputs(folder, expert).value("number", "");
   if (number != "all") {

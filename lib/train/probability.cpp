@@ -3,12 +3,13 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/folders.h"
 #include "base/json.h"
 
 namespace hardmoe {
 LossKind loss_of(const std::filesystem::path& folder) {
   const auto file = folder / "stage.json";
-  if (!std::filesystem::exists(file)) return LossKind::softmax;
+  if (!path_exists(file)) return LossKind::softmax;
   const Json inputs = read_json(file).value("inputs", Json::object());
   for (const char* section : {"base", "expert", "decoder"}) {  // a fingerprint, or settings
     const auto found = inputs.find(section);

@@ -7,6 +7,8 @@
 #include <span>
 #include <vector>
 
+#include "base/files.h"
+
 namespace hardmoe {
 
 class ScoreRows {
@@ -14,9 +16,6 @@ class ScoreRows {
   /// Rows of `width` values. `memory`: bytes kept before they go to a file in $TMPDIR (or /tmp),
   /// which has no name and ends with the process.
   explicit ScoreRows(int64_t width, int64_t memory = int64_t{256} << 20);
-  ~ScoreRows();
-  ScoreRows(const ScoreRows&) = delete;
-  ScoreRows& operator=(const ScoreRows&) = delete;
 
   /// Throws Error naming the folder where a temporary file cannot be made or written.
   void add(std::span<const float> row);
@@ -35,7 +34,7 @@ class ScoreRows {
   int64_t rows_ = 0;
   int64_t spilled_rows_ = 0;
   std::vector<float> block_;
-  int descriptor_ = -1;
+  TemporaryFile spilled_;
 };
 
 }  // namespace hardmoe

@@ -162,11 +162,13 @@ TrainResult train(Engine& engine, const Network& network, const StateDict& initi
     const bool stop = interrupted();
     if (at.step < total && (stop || now - last_checkpoint > 60 * config.checkpoint_minutes)) {
       read_loss();
+      log.sync();
       save_checkpoint(checkpoint_file(folder), *program, at, run);
       last_checkpoint = now;
     }
     if (stop && at.step < total) throw_if_interrupted();
   }
+  log.sync();
   StateDict weights = config.ema > 0 ? program->averaged_weights() : program->weights();
   const double epoch = static_cast<double>(at.step) / static_cast<double>(per_epoch);
   if (!are_finite(weights)) fail_diverged(config, at.step, epoch);

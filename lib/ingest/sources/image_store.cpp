@@ -4,6 +4,7 @@
 #include <array>
 
 #include "base/error.h"
+#include "base/folders.h"
 #include "data/tar.h"
 #include "ingest/sources/folder_walk.h"
 #include "ingest/sources/kinds.h"
@@ -34,13 +35,13 @@ ImageStore::ImageStore(const std::vector<fs::path>& places) {
 }
 
 ImageStore::Contents ImageStore::contents_of(const fs::path& place) {
-  if (!fs::exists(place)) fail_usage("--images {}: no such file or folder", place.string());
+  if (!path_exists(place)) fail_usage("--images {}: no such file or folder", place.string());
   Contents contents;
-  if (!fs::is_directory(place)) {
+  if (!is_folder(place)) {
     contents.tars = {place};
     return contents;
   }
-  for (const auto& entry : fs::directory_iterator(place)) {
+  for (const FolderEntry& entry : list_folder(place)) {
     if (entry.path().extension() == ".tar") contents.tars.push_back(entry.path());
   }
   std::sort(contents.tars.begin(), contents.tars.end());
@@ -85,8 +86,7 @@ std::optional<ImageStore::Place> ImageStore::find(std::string name) const {
   for (const auto& folder : folders_) {
     for (const char* extension : extensions) {
       fs::path file = folder / (name + extension);
-      std::error_code ignored;
-      if (fs::is_regular_file(file, ignored)) return Place{std::move(file), 0, 0, {}};
+      if (path_kind(file) == PathKind::file) return Place{std::move(file), 0, 0, {}};
     }
   }
   return {};
