@@ -18,7 +18,7 @@ engine base tensor gpu nn
 ingest base tensor image nn data
 train base tensor image nn data engine
 moe base tensor image nn data cluster engine train
-tasks base tensor image nn data cluster engine train ingest moe
+tasks base tensor image nn data gpu cluster engine train ingest moe
 run base tensor image nn data cluster engine train ingest moe tasks
 report base tensor image nn data cluster engine train moe tasks
 apps base tensor gpu image nn data cluster engine train ingest moe tasks run report

@@ -8,7 +8,6 @@
 #include "base/text.h"
 #include "ingest/index.h"
 #include "ingest/inputs.h"
-#include "ingest/near_duplicates.h"
 #include "ingest/read.h"
 #include "ingest/vocabulary.h"
 #include "ingest/work.h"
@@ -23,41 +22,7 @@ constexpr const char* inputs_name = "inputs.tsv";
 void check(const IngestOptions& options) {
   if (options.sources.empty()) fail_usage("no sources: name tars, lists, folders or '-'");
   if (options.out.empty()) fail_usage("--out: the folder to write the dataset to is missing");
-  if (!(options.val_fraction >= 0 && options.val_fraction < 1)) {
-    fail_usage("--val-fraction: expected 0 or more and less than 1, found {}",
-               options.val_fraction);
-  }
-  if (options.val_fraction > 0 && !options.val_sources.empty()) {
-    fail_usage("--val-source and --val-fraction both make the split 'val'; give one of them");
-  }
-  if (options.resize < 0) fail_usage("--resize: expected pixels, found {}", options.resize);
-  if (options.min_size < 0) fail_usage("--min-size: expected pixels, found {}", options.min_size);
-  if (options.max_pixels < 1 || options.max_pixels > max_pixels) {
-    fail_usage("--max-pixels: expected 1 to {}, found {}", max_pixels, options.max_pixels);
-  }
-  if (!(options.max_aspect == 0 || options.max_aspect >= 1)) {
-    fail_usage("--max-aspect: expected 1 or more (long side over short side), found {}",
-               options.max_aspect);
-  }
-  if (options.near_duplicates < -1 || options.near_duplicates > most_different_bits) {
-    fail_usage("--near-duplicates: expected 0 to {} bits, found {}", most_different_bits,
-               options.near_duplicates);
-  }
-  if (options.workers < 0 || options.workers > 1024) {
-    fail_usage("--workers: expected 1 to 1024, found {}", options.workers);
-  }
-  if (options.min_tag_count < 1) {
-    fail_usage("--min-tag-count: expected 1 or more, found {}", options.min_tag_count);
-  }
-  if (options.max_tags < 0) {
-    fail_usage("--max-tags: expected 0 or more, found {}", options.max_tags);
-  }
-  if (!options.vocabulary.empty() && (options.min_tag_count > 1 || options.max_tags > 0)) {
-    fail_usage("--vocabulary gives the tags; leave out --min-tag-count and --max-tags");
-  }
-  if (!(options.max_bad >= 0 && options.max_bad <= 1)) {
-    fail_usage("--max-bad: expected a share from 0 to 1, found {}", options.max_bad);
-  }
+  check_ingest_config(options);
 }
 
 Json identity_of_file(const fs::path& file) {

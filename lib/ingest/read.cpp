@@ -26,12 +26,8 @@ uint64_t hash_of(std::string_view text) {
   return hash;
 }
 
-int workers_for(const IngestOptions& options) {
-  return options.workers > 0 ? options.workers : compute_threads();
-}
-
 /// Results that wait for their turn: some for each worker, so that a large image stops none.
-int64_t window_for(const IngestOptions& options) { return int64_t{16} * workers_for(options); }
+int64_t window() { return int64_t{16} * compute_threads(); }
 
 std::string_view text_of(const MappedFile& map) {
   return {reinterpret_cast<const char*>(map.bytes().data()), map.bytes().size()};
@@ -92,8 +88,8 @@ void IngestReader::plan() {
       }
       return opened;
     };
-    work_in_order<Opened>(static_cast<int64_t>(sources_.size()), workers_for(options_),
-                          window_for(options_), make, [&](int64_t i, const Opened& opened) {
+    work_in_order<Opened>(static_cast<int64_t>(sources_.size()), compute_threads(), window(), make,
+                          [&](int64_t i, const Opened& opened) {
                             throw_if_interrupted();
                             if (opened.failure) std::rethrow_exception(opened.failure);
                             items.push_back(opened.items);
@@ -213,17 +209,16 @@ void IngestReader::read_source(size_t number, Progress& progress) {
   const auto make = [&](int64_t i) {
     return interrupted() ? Examined() : examine(*source, begin + i, options_, rules_);
   };
-  work_in_order<Examined>(planned.items - begin, workers_for(options_), window_for(options_), make,
-                          [&](int64_t i, Examined& examined) {
-                            throw_if_interrupted();
-                            const uint64_t item = planned.first + static_cast<uint64_t>(begin + i);
-                            take(examined, planned, item, work_.position.item);
-                            check_unreadable();
-                            checkpoint_now_and_then();
-                            progress.update(
-                                static_cast<int64_t>(item) + 1,
-                                fmt::format("{} rejected", work_.counts.rejected_total()));
-                          });
+  work_in_order<Examined>(
+      planned.items - begin, compute_threads(), window(), make, [&](int64_t i, Examined& examined) {
+        throw_if_interrupted();
+        const uint64_t item = planned.first + static_cast<uint64_t>(begin + i);
+        take(examined, planned, item, work_.position.item);
+        check_unreadable();
+        checkpoint_now_and_then();
+        progress.update(static_cast<int64_t>(item) + 1,
+                        fmt::format("{} rejected", work_.counts.rejected_total()));
+      });
   close_tars(*source);
   ++work_.position.source;
   work_.position.item = 0;

@@ -150,7 +150,8 @@ double fit_temperature_on(Inference& inference, const Mixture& mixture, const Sp
 }  // namespace
 
 void EvalConfig::describe(Fields& f) {
-  f.add("split", split, "images to evaluate on");
+  f.add("split", split, "split to read");
+  add_inference_precision(f, precision);
   f.add("top_experts", top_experts, "experts asked an image, weighted by softmax(-d²/T)");
   f.add("temperature", temperature, "T; 0: fitted on every tenth image, which is then left out");
   f.add("use_prices", use_prices, "route as the fit did, by d² + price; false: by distance alone");

@@ -359,9 +359,9 @@ TEST(Ingest, WrongOptionsAreUsageErrors) {
   refuse([&](auto& o) { o.sources = {(folder / "none").string()}; }, {"none", "no such file"});
   refuse([&](auto& o) { o.sources = {(folder / "a.tar.gz").string()}; },
          {"a.tar.gz", "compressed"});
-  refuse([&](auto& o) { o.val_fraction = 1; }, {"--val-fraction"});
-  refuse([&](auto& o) { o.val_fraction = 0.5, o.val_sources = {a}; }, {"--val-source"});
-  refuse([&](auto& o) { o.min_tag_count = 0; }, {"--min-tag-count"});
+  refuse([&](auto& o) { o.val_fraction = 1; }, {"ingest.val_fraction", "found 1"});
+  refuse([&](auto& o) { o.val_fraction = 0.5, o.val_sources = {a}; }, {"ingest.val_sources"});
+  refuse([&](auto& o) { o.min_tag_count = 0; }, {"ingest.min_tag_count"});
   refuse([&](auto& o) { o.sources = {"-", "-"}; }, {"standard input"});
   auto options = options_for(folder / "out", {a});
   options.min_tag_count = 3;

@@ -331,7 +331,8 @@ TEST_F(Layouts, AGivenVocabularyStaysAsItIs) {
             std::string::npos);
   EXPECT_NE(table.find("moe-eval … --split train"), std::string::npos);
   fixed.min_tag_count = 2;
-  expect_error([&] { ingest_all(fixed); }, {"--vocabulary", "--min-tag-count"}, ExitStatus::usage);
+  expect_error([&] { ingest_all(fixed); }, {"ingest.vocabulary", "ingest.min_tag_count"},
+               ExitStatus::usage);
   fixed.min_tag_count = 1;
   overwrite(in_ / "old/tags.tsv", "id\ttag\tcount\n0\tsky\t9\n");
   expect_error([&] { ingest_all(fixed); }, {"none of the 1 tags", "'beach'"}, ExitStatus::usage);

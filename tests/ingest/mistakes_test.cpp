@@ -66,6 +66,19 @@ TEST_F(IngestMistakes, TagsUnderAnotherNameAreToldWithWhatIsThere) {
   EXPECT_EQ(ingest(options).counts["splits"]["train"]["images"], 12);
 }
 
+TEST_F(IngestMistakes, AMisspeltColumnIsAnsweredWithTheNearest) {
+  write("list.jsonl", list("labels"));
+  options.source.columns.tags = {"lables"};
+  refuse({"no field 'lables' among 'image', 'labels' (did you mean 'labels'?); name it by"});
+  write("list.csv", "picture,words\n0.png,a\n");
+  options.sources = {(folder / "list.csv").string()};
+  options.source.columns.image = {"picture"};
+  options.source.columns.tags = {"wrods"};
+  refuse({"no column 'wrods' (--columns) among 'picture', 'words'; did you mean 'words'?"});
+  expect_error([] { parse_columns("tga=x"); }, {"'tga' is not one of them; did you mean 'tags'?"},
+               ExitStatus::usage);
+}
+
 TEST_F(IngestMistakes, ImagesUnderAnotherNameAreToldWithWhatIsThere) {
   write("list.jsonl", R"({"photo": "0.png", "tags": ["a"]})");
   refuse({"no item of", "has no image, no field 'image' among 'photo', 'tags'",

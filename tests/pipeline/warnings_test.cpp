@@ -45,10 +45,10 @@ TEST_F(Warnings, TellOfTagsFromWhichNothingIsLearned) {
   expect(train, {"warning: one: " + same});
   expect(train, {"warning: one: " + same});  // done already: it is as true as before
   // Under a run: of each stage once, with its name.
-  std::ofstream(folder / "run.yaml")
-      << small_config
-      << "run: {sources: [one.jsonl], ingest_options: [--val-source, images.jsonl, "
-         "--duplicates, keep, --max-bad, \"1\"], controls: false}\n";
+  std::ofstream(folder / "run.yaml") << small_config
+                                     << "ingest: {sources: [one.jsonl], val_sources: "
+                                        "[images.jsonl], duplicates: keep, max_bad: 1}\n"
+                                     << "run: {controls: false}\n";
   list("images.jsonl", {"event"}, 4);
   const std::string quick =
       " --set base.epochs=1 --set expert.epochs=1 --set decoder.epochs=1 --set expert.batch=8";

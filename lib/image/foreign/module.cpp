@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "base/error.h"
+#include "base/folders.h"
 
 namespace hardmoe {
 namespace fs = std::filesystem;
@@ -22,7 +23,7 @@ Loaded load() {
   std::error_code error;
   const fs::path program = fs::read_symlink("/proc/self/exe", error);
   const fs::path file = (program.parent_path() / "../lib" / module_name).lexically_normal();
-  if (error || !fs::exists(file, error)) {
+  if (error || path_kind(file) != PathKind::file) {
     return {nullptr, fmt::format("there is no {}", file.string())};
   }
   void* handle = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);  // never closed

@@ -66,6 +66,11 @@ ColumnNames parse_columns(std::string_view text) {
                   : what == "truth" ? &columns.truth
                   : what == "key"   ? &columns.key
                                     : nullptr;
+    if (names == nullptr && !name.empty()) {
+      const std::string near = nearest_name(what, {"image", "tags", "truth", "key"});
+      fail_usage("--columns {}: names are image, tags, truth and key, '{}' is not one of them{}",
+                 part, what, near.empty() ? "" : fmt::format("; did you mean '{}'?", near));
+    }
     if (names == nullptr || name.empty()) {
       fail_usage(
           "--columns: expected image=NAME, tags=NAME, truth=NAME or key=NAME with commas "
