@@ -1,7 +1,7 @@
 // The gater: which expert an image goes to, from its feature in the base's embedding.
 //
-//   z = (x − mean)·Wᵀ (without PCA x − mean)     T(x) = expert of argmin_c ‖z − c‖² + p_c (Gross et
-//   al. 2017, §3; prices, and several centroids an expert, ours)
+//   z = (x − mean)·Wᵀ (without PCA x − mean)     T(x) = expert of argmin_c ‖z − c‖² + p_c
+//   (Gross et al. 2017, §3; prices, and several centroids an expert, ours)
 //
 // The controls need a rule for unseen images too: `random` draws uniformly by the image's number,
 // and `top_tag`, which cannot know the tags of an unseen image, takes the nearest of the parts'
