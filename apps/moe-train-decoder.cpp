@@ -7,6 +7,7 @@
 #include "tasks/training.h"
 #include "tensor/npy.h"
 #include "train/checkpoint.h"
+#include "train/decoder_folder.h"
 #include "train/schedule.h"
 #include "train/trainer.h"
 
@@ -17,8 +18,8 @@ int main(int argc, char** argv) {
                   "training image's feature is "
                   "computed once by its own expert, then one linear layer is trained from the "
                   "base's.\n\nWrites "
-                  "train.npy, the unified embedding (float32 N×D), and decoder.safetensors "
-                  "(fc.weight, fc.bias).");
+                  "train.npy, the unified embedding (float32 N×D), decoder.safetensors "
+                  "(fc.weight, fc.bias), decoder.yaml and tags.tsv.");
   std::string data, base, partition, experts, out;
   std::vector<std::string> own_embedding;
   bool force = false;
@@ -65,7 +66,8 @@ int main(int argc, char** argv) {
                    {"decoder", training_inputs(config.decoder)}};
     inputs.update(mixture_identity(mixture, base, partition));
     auto writes = training_files();
-    writes.insert(writes.end(), {"decoder.safetensors", "train.npy"});
+    writes.insert(writes.end(),
+                  {decoder_weights_name, decoder_card_name, model_tags_name, "train.npy"});
     Stage stage({out,
                  "moe-train-decoder",
                  inputs,
@@ -93,11 +95,12 @@ int main(int argc, char** argv) {
                          resampled(split, {}, settings.sampling, config.seed));
     const TrainResult trained = train(*engine, network, mixture.base.weights, source, settings,
                                       stage.folder(), stage.identity());
-    save_safetensors(stage.folder() / "decoder.safetensors", trained.weights, {{"format", "pt"}});
-    stage.finish({"decoder.safetensors", "train.npy"}, {{"images", source.items()},
-                                                        {"steps", trained.steps},
-                                                        {"loss", trained.loss},
-                                                        {"seconds", now_seconds() - begin}});
+    auto files = save_decoder(stage.folder(), trained.weights, settings.loss, dataset.vocabulary());
+    files.emplace_back("train.npy");
+    stage.finish(files, {{"images", source.items()},
+                         {"steps", trained.steps},
+                         {"loss", trained.loss},
+                         {"seconds", now_seconds() - begin}});
     remove_checkpoints(stage.folder());
     fmt::print("{}\n", stage.results().dump());
   });

@@ -43,6 +43,12 @@ std::filesystem::path vocabulary_file(const std::filesystem::path& dataset_or_fi
 /// Throws Error naming the line that is not so.
 Vocabulary load_vocabulary(const std::filesystem::path& file);
 
+/// The format of dataset.json and of what it describes.
+inline constexpr FileFormat dataset_format{"dataset", 1};
+
+/// dataset.json. Throws Error naming the file for a newer format than is known.
+Json read_dataset_record(const std::filesystem::path& file);
+
 /// A mapped tar; empty if it is not on this machine.
 struct Shard {
   std::filesystem::path path;

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/log.h"
+#include "base/recorded.h"
 #include "base/stage.h"
 #include "base/text.h"
 #include "ingest/index.h"
@@ -104,7 +105,7 @@ bool only_a_failure_is_in(const fs::path& out) {
   const fs::path record = out / "stage.json";
   if (!fs::exists(record) || fs::exists(out / "dataset.json")) return false;
   if (IngestWork::exists(out) && !IngestWork::has_failed(out)) return false;
-  const Json stage = read_json(record);
+  const Json stage = read_stage_record(record);
   return stage.value("command", "") == command_name && !stage.value("done", true);
 }
 
@@ -113,7 +114,7 @@ bool only_a_failure_is_in(const fs::path& out) {
 bool is_recorded(const fs::path& out, const std::string& inputs) {
   const fs::path record = out / "stage.json";
   if (!fs::exists(record)) return false;
-  const Json before = read_json(record).value("inputs", Json::object());
+  const Json before = read_stage_record(record).value("inputs", Json::object());
   return before.value("inputs", "") == sha256_hex(inputs);
 }
 

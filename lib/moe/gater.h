@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "base/format_number.h"
 #include "cluster/pca.h"
 #include "moe/partition_config.h"
 
@@ -69,6 +70,9 @@ struct Gater {
 
 /// As .safetensors: pca.mean, pca.components (missing: z = x − pca.mean), centroids, prices,
 /// expert_of, splits.*; metadata kind, experts, seed, inputs.
+/// The format of gater.safetensors, in its metadata.
+inline constexpr FileFormat gater_format{"gater", 1};
+
 void save_gater(const std::filesystem::path& file, const Gater& gater);
 /// Throws Error naming the file and what is missing or of another shape than the rest.
 Gater load_gater(const std::filesystem::path& file);

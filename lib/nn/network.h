@@ -40,6 +40,7 @@ struct Network {
   InputKind input = InputKind::image;
   float mean[3] = {123.675F, 116.28F, 103.53F};  ///< of each channel, on the scale 0 … 255
   float deviation[3] = {58.395F, 57.12F, 57.375F};
+  double crop_share = 1;  ///< evaluation's view of an image: center_region() of image/augment.h
   std::vector<Op> ops;
   std::vector<Extent> values;  ///< extent of every value; values.size() == ops.size() + 1
   int feature = 0;             ///< the value that is the embedding (N×D)

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/device_name.h"
+#include "base/recorded.h"
 #include "base/stage.h"
 #include "base/text.h"
 #include "base/threads.h"
@@ -172,7 +173,7 @@ void check_run_folder(const fs::path& out) {
 void check_evaluation_split(const Config& config, const fs::path& out) {
   const fs::path data = dataset_folder(config, out), record = data / "dataset.json";
   if (!fs::exists(record)) return;
-  const auto splits = json_get<Json>(read_json(record), "splits", record.string());
+  const auto splits = json_get<Json>(read_dataset_record(record), "splits", record.string());
   if (splits.contains(config.eval.split)) return;
   fail_usage(
       "{}: has no split '{}' to evaluate on; make one with moe-ingest's --val-fraction or "
@@ -225,7 +226,7 @@ void check_devices(const Config& config, const fs::path& programs, const fs::pat
 Json pipeline_summary(const Config& config, const fs::path& out) {
   const auto seconds = [&](const fs::path& folder) {
     // A stage counts from its last resumption, training over all of them.
-    const Json record = read_json(folder / "stage.json");
+    const Json record = read_stage_record(folder / "stage.json");
     const double whole = json_get<double>(record, "seconds", folder.string());
     return std::max(whole, record.at("results").value("seconds", 0.0));
   };
