@@ -29,6 +29,7 @@ std::vector<std::string> save_decoder(const std::filesystem::path& folder, const
 
 DecoderCard load_decoder_card(const std::filesystem::path& folder) {
   const auto file = folder / decoder_card_name;
+  require_as_recorded(file);
   DecoderCard card;
   require_format(decoder_format, yaml_text(file, "format"), file.string());
   load_yaml(file, fields_of(card));
@@ -36,11 +37,7 @@ DecoderCard load_decoder_card(const std::filesystem::path& folder) {
 }
 
 StateDict load_decoder(const std::filesystem::path& folder, int64_t features, int64_t tags) {
-  const auto card_file = folder / decoder_card_name;
-  if (std::filesystem::exists(card_file)) {
-    require_as_recorded(card_file);
-    load_decoder_card(folder);
-  }
+  if (std::filesystem::exists(folder / decoder_card_name)) load_decoder_card(folder);
   const auto file = folder / decoder_weights_name;
   require_as_recorded(file);
   StateDict weights = load_safetensors(file);

@@ -34,7 +34,8 @@ struct DecoderCard {
 std::vector<std::string> save_decoder(const std::filesystem::path& folder, const StateDict& weights,
                                       LossKind loss, const Vocabulary& vocabulary);
 
-/// Throws Error naming decoder.yaml for a newer format than is known.
+/// Throws Error naming decoder.yaml where it is not as its stage recorded it, or of a newer format
+/// than is known.
 DecoderCard load_decoder_card(const std::filesystem::path& folder);
 
 /// The weights, for `features` values an image and `tags`. Throws Error naming the file where one is

@@ -27,6 +27,7 @@ void save_model(const std::filesystem::path& folder, const Model& model) {
 
 ModelCard load_model_card(const std::filesystem::path& folder) {
   const auto file = folder / "model.yaml";
+  require_as_recorded(file);
   ModelCard card;
   card.format.clear();
   const int format = require_format(model_format, yaml_text(file, "format"), file.string());
@@ -45,7 +46,6 @@ Model load_model(const std::filesystem::path& folder) {
                    : "expected a folder written by moe-train-base or moe-train-expert",
                ExitStatus::usage);
   Model model;
-  require_as_recorded(card_file);
   model.card = load_model_card(folder);
   const auto weights_file = folder / "model.safetensors";
   require_as_recorded(weights_file);

@@ -40,8 +40,8 @@ struct Model {
 /// Writes model.safetensors and model.yaml; `tags.tsv` is save_vocabulary()'s.
 void save_model(const std::filesystem::path& folder, const Model& model);
 
-/// What FOLDER/model.yaml says. Throws Error naming it for a newer format than is known, Error(usage)
-/// naming the line for what it cannot mean.
+/// What FOLDER/model.yaml says. Throws Error naming it where it is not as its stage recorded it or of
+/// a newer format than is known, Error(usage) naming the line for what it cannot mean.
 ModelCard load_model_card(const std::filesystem::path& folder);
 
 /// Throws Error naming the file if one is missing, of a newer format than is known, or the weights
