@@ -9,7 +9,8 @@ int main(int argc, char** argv) {
                   "training image's feature is computed once by its own expert, then one linear "
                   "layer is trained from the base's. --features is checked and not needed, as the "
                   "partition has the training images' experts.\n\nWrites train.npy, the unified "
-                  "embedding (float32 N×D), and decoder.safetensors (fc.weight, fc.bias).");
+                  "embedding (float32 N×D), decoder.safetensors (fc.weight, fc.bias), decoder.yaml "
+                  "and tags.tsv.");
   TrainDecoderTask task;
   command.dataset_argument(task.dataset);
   base_option(command, task.base)->required();

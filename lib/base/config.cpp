@@ -70,6 +70,15 @@ void set_field(const Fields::Field& field, const std::vector<std::string>& value
   fail_usage("{}: '{}' takes {}, found '{}'", where, path, field.type, join(values, ", "));
 }
 
+YAML::Node parse_yaml(const std::filesystem::path& file) {
+  const std::string text = read_file(file);
+  try {
+    return YAML::Load(text);
+  } catch (const YAML::Exception& error) {
+    fail_usage("{}, line {}: not valid YAML: {}", file.string(), error.mark.line + 1, error.msg);
+  }
+}
+
 void load_node(const YAML::Node& node, const Level& level, const std::string& prefix,
                const std::string& file) {
   if (node.IsNull()) return;
@@ -259,6 +268,24 @@ void Fields::add_moved(std::string name, std::string instead) {
   moved_.push_back({std::move(name), std::move(instead)});
 }
 
+void Fields::add(std::string name, std::array<double, 3>& value, std::string help) {
+  fields_.push_back({std::move(name),
+                     std::move(help),
+                     "a list of 3 numbers",
+                     true,
+                     [&value](const auto& text) {
+                       std::array<double, 3> parsed{};
+                       if (text.size() != parsed.size()) return false;
+                       for (size_t i = 0; i < parsed.size(); ++i) {
+                         if (!parse_number(text[i], parsed[i])) return false;
+                       }
+                       value = parsed;
+                       return true;
+                     },
+                     [&value] { return Json(value); },
+                     {}});
+}
+
 void Fields::add_choice(std::string name, std::vector<std::string> names,
                         std::function<size_t()> get, std::function<void(size_t)> set,
                         std::string help) {
@@ -290,12 +317,13 @@ void load_yaml(const std::filesystem::path& file, const Fields& fields) {
   if (is_folder(file)) {
     fail_usage("{}: it is a folder, expected a YAML configuration file", file.string());
   }
-  const std::string text = read_file(file);
-  try {
-    load_node(YAML::Load(text), top_of(fields), "", file.string());
-  } catch (const YAML::Exception& error) {
-    fail_usage("{}, line {}: not valid YAML: {}", file.string(), error.mark.line + 1, error.msg);
-  }
+  load_node(parse_yaml(file), top_of(fields), "", file.string());
+}
+
+std::string yaml_text(const std::filesystem::path& file, const std::string& key) {
+  const YAML::Node top = parse_yaml(file);
+  if (!top.IsMap() || !top[key] || !top[key].IsScalar()) return "";
+  return top[key].Scalar();
 }
 
 Fields::Field field_at(const Fields& fields, std::string_view path, const std::string& where) {

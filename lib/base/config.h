@@ -7,6 +7,7 @@
 //   };
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -36,6 +37,7 @@ class Fields {
   /// A list of texts that is kept as something else. `set` throws Error(usage) for what is none.
   void add_list(std::string name, std::function<std::vector<std::string>()> get,
                 std::function<void(const std::vector<std::string>&)> set, std::string help);
+  void add(std::string name, std::array<double, 3>& value, std::string help);
 
   /// An enumeration by its names, given in the order of its values from 0.
   template <class E>
@@ -86,6 +88,10 @@ class Fields {
 /// Reads a YAML file into the fields; absent keys keep their values. Throws Error(usage) naming
 /// file, line, key, and the nearest known key, or the type expected and the text found.
 void load_yaml(const std::filesystem::path& file, const Fields& fields);
+
+/// The text of a key at a YAML file's top; empty where there is none. Throws Error(usage) for a file
+/// that is not YAML.
+std::string yaml_text(const std::filesystem::path& file, const std::string& key);
 
 /// The field at "train.lr". Throws Error(usage), which `where` begins, for an unknown path or a
 /// section.

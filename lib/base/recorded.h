@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "base/format_number.h"
 #include "base/json.h"
 
 namespace hardmoe {
@@ -24,6 +25,11 @@ struct RecordedFile {
   std::optional<uint32_t> crc32c;  ///< the same; older stages recorded none
   std::string remedy;              ///< if it has not: after "put a whole copy back, or …"
 };
+
+/// What a stage.json says. Throws Error naming the file for a newer format than is known.
+Json read_stage_record(const std::filesystem::path& file);
+/// Its format, for who writes it.
+inline constexpr FileFormat stage_format{"stage", 1};
 
 enum class UnfinishedStage {
   refused,

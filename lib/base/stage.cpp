@@ -25,7 +25,7 @@ Json finished_record(const fs::path& folder, const std::string& command) {
   const fs::path file = folder / record_name;
   require_file(file, fmt::format("run `{}` to make {} first", command, folder.string()),
                ExitStatus::usage);
-  Json record = read_json(file);
+  Json record = read_stage_record(file);
   const std::string where = file.string();
   const auto found = json_get<std::string>(record, "command", where);
   if (found != command) {
@@ -165,7 +165,7 @@ Stage::Stage(Options options)
   const bool has_record = path_exists(file);
   if (has_record || was_locked_) remove_temporaries(options_.folder);
   if (has_record) {
-    continue_from(read_json(file));
+    continue_from(read_stage_record(file));
   } else {
     begin_without_record();
   }
@@ -229,7 +229,8 @@ void Stage::begin_anew(const Json& before) {
 }
 
 void Stage::write_unfinished(const Json& clearing) const {
-  Json record = {{"command", options_.command},
+  Json record = {{"format", format_text(stage_format)},
+                 {"command", options_.command},
                  {"inputs", options_.inputs},
                  {"version", version},
                  {"done", false}};
@@ -272,10 +273,15 @@ void Stage::finish(const std::vector<std::string>& outputs, Json results) {
   }
   results_ = std::move(results);
   done_ = true;
-  Json record = {{"command", options_.command}, {"version", version},
-                 {"inputs", options_.inputs},   {"done", true},
-                 {"outputs", hashes},           {"crc32c", crcs},
-                 {"results", results_},         {"seconds", now_seconds() - start_seconds_}};
+  Json record = {{"format", format_text(stage_format)},
+                 {"command", options_.command},
+                 {"version", version},
+                 {"inputs", options_.inputs},
+                 {"done", true},
+                 {"outputs", hashes},
+                 {"crc32c", crcs},
+                 {"results", results_},
+                 {"seconds", now_seconds() - start_seconds_}};
   if (const auto warnings = warnings_so_far(); !warnings.empty()) record["warnings"] = warnings;
   write_json(options_.folder / record_name, record);
 }

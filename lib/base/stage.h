@@ -2,9 +2,10 @@
 // inputs. The command run again skips a done stage, resumes an unfinished one, and refuses changed
 // inputs unless forced. Not for ordering stages: each names the stages it read (see lib/run).
 //
-//   stage.json  {"command", "version", "inputs": {…}, "done", "outputs": {name: sha256},
-//                "crc32c": {name: …}, "results": {…}, "seconds", "warnings": […]}; unfinished,
-//                perhaps "kept": {name: sha256}, or "clearing": [names of] what --force is removing
+//   stage.json  {"format", "command", "version", "inputs": {…}, "done",
+//                "outputs": {name: sha256}, "crc32c": {name: …}, "results": {…}, "seconds",
+//                "warnings": […]}; unfinished, perhaps "kept": {name: sha256}, or
+//                "clearing": [names of] what --force is removing
 //
 // A file of another stage is read through base/recorded.h, which compares it with that.
 #pragma once

@@ -63,6 +63,12 @@ std::vector<RecordedFile> recorded_index(const fs::path& folder, const Json& spl
   return files;
 }
 
+Json parse_record(const std::string& text, const std::string& where) {
+  Json record = parse_json(text, where);
+  require_json_format(dataset_format, record, where);
+  return record;
+}
+
 int64_t parse_number(std::string_view text, const fs::path& file, size_t line) {
   int64_t value = -1;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -114,6 +120,10 @@ Vocabulary load_vocabulary(const fs::path& file) {
     vocabulary.counts.push_back(parse_number(fields[2], file, number));
   }
   return vocabulary;
+}
+
+Json read_dataset_record(const fs::path& file) {
+  return parse_record(read_file(file), file.string());
 }
 
 /// keys.txt, looked through once anyone asks.
@@ -254,7 +264,7 @@ Dataset Dataset::open(const fs::path& folder, DatasetRecords records) {
     fail_usage("{}: is a file; expected a folder written by moe-ingest", folder.string());
   }
   if (const fs::path stage = folder / "stage.json"; !path_exists(file) && path_exists(stage)) {
-    const auto command = read_json(stage).value("command", "");
+    const auto command = read_stage_record(stage).value("command", "");
     if (command == "moe-ingest" || command == "moe-partition --write-shards") {
       fail_usage("{}: not finished; run the same {} again to go on with it", folder.string(),
                  command);
@@ -273,7 +283,7 @@ Dataset Dataset::open(const fs::path& folder, DatasetRecords records) {
   if (const auto whole = recorded(file, UnfinishedStage::allowed); whole && compared) {
     require_sha256(*whole, sha256_hex(text));
   }
-  const Json record = parse_json(text, where);
+  const Json record = parse_record(text, where);
 
   Dataset dataset;
   dataset.folder_ = folder;

@@ -1,13 +1,17 @@
 // A dataset on disk: WebDataset tar shards and a memory-mapped index over them. Opening reads only
 // headers. Not for making one: see ingest/ingest.h.
 //
-//   DIR/dataset.json   splits, shards (path, bytes, sha256), options, counts; is the dataset's
-//   identity DIR/tags.tsv       id, tag, count in train; id = rank by count DIR/<split>/ shard.npy
-//   u16  offset.npy i64  length.npy i32   one row an image
-//                      tag_ptr.npy i64 (N+1)  tag_ids.npy i32          ascending in each image
-//                      truth_ptr.npy, truth_ids.npy                    only where the data has
-//                      truth keys.txt                                        one key a line
-//   DIR/shards/*.tar   only if the images were rewritten
+//   DIR/dataset.json      splits, shards (path, bytes, sha256), options, counts: its identity
+//   DIR/tags.tsv          id, tag, count in train; id = rank by count
+//   DIR/<split>/
+//     shard.npy           u16, N      the number of the shard an image is in
+//     offset.npy          i64, N      where its bytes begin in there
+//     length.npy          i32, N      how many they are
+//     tag_ptr.npy         i64, N+1    image i's tags are tag_ids[k], ascending,
+//     tag_ids.npy         i32         for k from tag_ptr[i] to tag_ptr[i+1]-1
+//     truth_ptr.npy, truth_ids.npy    the same of the truth; only where the data has one
+//     keys.txt            one key a line
+//   DIR/shards/*.tar      only if the images were rewritten
 #pragma once
 
 #include <filesystem>
@@ -38,6 +42,12 @@ void save_vocabulary(const std::filesystem::path& file, const Vocabulary& vocabu
 std::filesystem::path vocabulary_file(const std::filesystem::path& dataset_or_file);
 /// Throws Error naming the line that is not so.
 Vocabulary load_vocabulary(const std::filesystem::path& file);
+
+/// The format of dataset.json and of what it describes.
+inline constexpr FileFormat dataset_format{"dataset", 1};
+
+/// dataset.json. Throws Error naming the file for a newer format than is known.
+Json read_dataset_record(const std::filesystem::path& file);
 
 /// A mapped tar; empty if it is not on this machine.
 struct Shard {

@@ -18,6 +18,7 @@ struct LoaderOptions {
   int image_size = 224;
   bool training = true;  ///< shuffle, augment, drop the last partial batch; else in order, centred
   AugmentConfig augment;
+  double crop_share = 1;  ///< of center_region(), unless training
   uint64_t seed = 1;
   int threads = 2;
   /// Decoded images are kept in memory up to this; none if only a few of them would fit.

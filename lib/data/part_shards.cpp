@@ -152,7 +152,7 @@ PartShardsResult write_part_shards(const Dataset& dataset,
                                    const fs::path& folder, int64_t shard_bytes) {
   if (shard_bytes < 1) fail_usage("shards of {} bytes: expected 1 or more", shard_bytes);
   const fs::path source = dataset.folder() / "dataset.json";
-  Json record = parse_json(read_file(source), source.string());
+  Json record = read_dataset_record(source);
   make_writable_folder(folder / "shards");
   PartShardsResult result;
   std::vector<ShardRecord> shards;

@@ -20,9 +20,8 @@ inline constexpr int max_xmp_depth = 100;
 
 /// Reads dc:subject, lr:hierarchicalSubject ("places|Paris"), digiKam:TagsList ("places/Paris") and
 /// MicrosoftPhoto:LastKeywordXMP (as digiKam's): of a hierarchy every part is a keyword ("places",
-/// "Paris"), and no keyword comes twice. Text is
-/// UTF-8 or UTF-16. Throws Error for what is not well-formed, has a document type (entities of its
-/// own), or exceeds the limits.
+/// "Paris"), and no keyword comes twice. Text is UTF-8 or UTF-16. Throws Error for what is not
+/// well-formed, has a document type (entities of its own), or exceeds the limits.
 XmpKeywords xmp_keywords(std::string_view packet);
 
 }  // namespace hardmoe

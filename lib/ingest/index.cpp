@@ -271,7 +271,7 @@ class Index {
     for (const auto& shard : work_.shards.records()) {
       shards.push_back({{"path", shard.path}, {"bytes", shard.bytes}, {"sha256", shard.sha256}});
     }
-    return {{"format", "hardmoe dataset 1"},
+    return {{"format", format_text(dataset_format)},
             {"vocabulary", vocabulary.size()},
             {"vocabulary_sha256", sha256_of_file(options_.out / "tags.tsv")},
             {"splits", splits},

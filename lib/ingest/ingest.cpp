@@ -4,6 +4,7 @@
 #include "base/files.h"
 #include "base/folders.h"
 #include "base/log.h"
+#include "base/recorded.h"
 #include "base/stage.h"
 #include "base/text.h"
 #include "ingest/index.h"
@@ -70,7 +71,7 @@ bool only_a_failure_is_in(const fs::path& out) {
   const fs::path record = out / "stage.json";
   if (!path_exists(record) || path_exists(out / "dataset.json")) return false;
   if (IngestWork::exists(out) && !IngestWork::has_failed(out)) return false;
-  const Json stage = read_json(record);
+  const Json stage = read_stage_record(record);
   return stage.value("command", "") == command_name && !stage.value("done", true);
 }
 
@@ -79,7 +80,7 @@ bool only_a_failure_is_in(const fs::path& out) {
 bool is_recorded(const fs::path& out, const std::string& inputs) {
   const fs::path record = out / "stage.json";
   if (!path_exists(record)) return false;
-  const Json before = read_json(record).value("inputs", Json::object());
+  const Json before = read_stage_record(record).value("inputs", Json::object());
   return before.value("inputs", "") == sha256_hex(inputs);
 }
 

@@ -8,6 +8,7 @@
 #include "base/folders.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/recorded.h"
 #include "base/signals.h"
 #include "base/threads.h"
 #include "data/dataset.h"
@@ -30,7 +31,7 @@ std::vector<Expected> expected_files(const fs::path& folder, const Json& record)
   const std::string where = (folder / "dataset.json").string();
   std::vector<Expected> files;
   const fs::path stage_file = folder / "stage.json";
-  const Json stage = read_json(stage_file);
+  const Json stage = read_stage_record(stage_file);
   if (!json_get<bool>(stage, "done", stage_file.string())) {
     fail("{}: not finished; run the same moe-ingest again to resume it", folder.string());
   }
@@ -162,7 +163,7 @@ void count_tags(const Split& split, std::vector<int64_t>& counts) {
 
 Verification verify_dataset(const fs::path& folder) {
   const Dataset data = Dataset::open(folder, DatasetRecords::unread);
-  const Json record = read_json(folder / "dataset.json");
+  const Json record = read_dataset_record(folder / "dataset.json");
   Verification result;
   const auto damaged = verify_hashes(expected_files(folder, record), result);
   verify_shard_names(folder, record, result);

@@ -7,7 +7,7 @@
 // - united.bin: tags of dropped duplicates, for rows taken before
 // - status.bin: a byte an item read (Rejection)
 // - rejected-N.jsonl, retry-N.jsonl: what was rejected, and what the N-th --retry-failed reads
-// again
+//   again
 // - shards.jsonl: shards by number, once when begun and once when closed
 // - plan.json: how many items each source has
 // - run.txt: of which run all this is

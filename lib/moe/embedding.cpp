@@ -8,6 +8,7 @@
 #include "base/crc32c.h"
 #include "base/error.h"
 #include "base/folders.h"
+#include "base/recorded.h"
 #include "base/stage.h"
 #include "base/text.h"
 #include "base/threads.h"
@@ -91,7 +92,7 @@ fs::path embed_folder(const fs::path& path) {
   const fs::path folder = path.has_parent_path() ? path.parent_path() : ".";
   const fs::path file = folder / "stage.json";
   if (!path_exists(path) || !path_exists(file)) return "";
-  const Json record = read_json(file);
+  const Json record = read_stage_record(file);
   const bool embed = record.value("command", "") == "moe-embed";
   const bool finished = record.value("done", false);
   const Json outputs = record.value("outputs", Json::object());

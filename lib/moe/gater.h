@@ -1,7 +1,7 @@
 // The gater: which expert an image goes to, from its feature in the base's embedding.
 //
-//   z = (x − mean)·Wᵀ (without PCA x − mean)     T(x) = expert of argmin_c ‖z − c‖² + p_c (Gross et
-//   al. 2017, §3; prices, and several centroids an expert, ours)
+//   z = (x − mean)·Wᵀ (without PCA x − mean)     T(x) = expert of argmin_c ‖z − c‖² + p_c
+//   (Gross et al. 2017, §3; prices, and several centroids an expert, ours)
 //
 // The controls need a rule for unseen images too: `random` draws uniformly by the image's number,
 // and `top_tag`, which cannot know the tags of an unseen image, takes the nearest of the parts'
@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "base/format_number.h"
 #include "cluster/pca.h"
 #include "moe/partition_config.h"
 
@@ -69,6 +70,9 @@ struct Gater {
 
 /// As .safetensors: pca.mean, pca.components (missing: z = x − pca.mean), centroids, prices,
 /// expert_of, splits.*; metadata kind, experts, seed, inputs.
+/// The format of gater.safetensors, in its metadata.
+inline constexpr FileFormat gater_format{"gater", 1};
+
 void save_gater(const std::filesystem::path& file, const Gater& gater);
 /// Throws Error naming the file and what is missing or of another shape than the rest.
 Gater load_gater(const std::filesystem::path& file);

@@ -9,6 +9,7 @@
 #include "base/stage.h"
 #include "base/text.h"
 #include "engine/network_facts.h"
+#include "train/decoder_folder.h"
 #include "train/probability.h"
 
 namespace hardmoe {
@@ -112,15 +113,10 @@ Mixture open_mixture(const fs::path& base, const fs::path& partition, const fs::
     mixture.losses.push_back(loss_of(decoder.empty() ? folder : decoder));
   }
   if (!decoder.empty()) {
-    const fs::path file = decoder / "decoder.safetensors";
-    require_file(file, "expected a folder written by moe-train-decoder", ExitStatus::usage);
-    require_as_recorded(file);
+    require_file(decoder / decoder_weights_name, "expected a folder written by moe-train-decoder",
+                 ExitStatus::usage);
     require_decoder(decoder, mixture_identity(mixture, base, partition), match);
-    mixture.decoder = load_safetensors(file);
-    const Shape weight = {card.tags, features};
-    const Shape bias = {card.tags};
-    require_tensor(*mixture.decoder, "fc.weight", file.string(), &weight);
-    require_tensor(*mixture.decoder, "fc.bias", file.string(), &bias);
+    mixture.decoder = load_decoder(decoder, features, card.tags);
   }
   return mixture;
 }
@@ -137,8 +133,7 @@ Json mixture_identity(const Mixture& mixture, const fs::path& base, const fs::pa
 StateDict expert_weights(const Mixture& mixture, int64_t k) {
   const fs::path& folder = mixture.experts.at(static_cast<size_t>(k));
   Model expert = load_model(folder);
-  if (config_json(fields_of(expert.card)) !=
-      config_json(fields_of(const_cast<ModelCard&>(mixture.base.card)))) {
+  if (!is_same_network(expert.card, mixture.base.card)) {
     fail(
         "{}: this expert's model.yaml differs from the base's; all experts of a mixture need the "
         "base's "

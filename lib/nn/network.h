@@ -38,6 +38,7 @@ struct Network {
   Extent extent;  ///< of the input: H×W×3 of an image, 1×1×D of a feature
   float mean[3] = {123.675F, 116.28F, 103.53F};  ///< of each channel, on the scale 0 … 255
   float deviation[3] = {58.395F, 57.12F, 57.375F};
+  double crop_share = 1;  ///< evaluation's view of an image: center_region() of image/augment.h
   std::vector<Op> ops;
   int feature = 0;  ///< the value that is the embedding (N×D)
   int logits = -1;  ///< the value that holds a score a tag (N×V); -1: a trunk only

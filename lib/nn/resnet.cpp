@@ -64,6 +64,16 @@ const Plan& plan_for(int depth) {
   fail_usage("model.depth: expected 18, 34 or 50, found {}", depth);
 }
 
+/// The engine's constants: colours run from 0 to 255 there.
+void set_input(const ImageInput& input, Network& network) {
+  check_image_input(input, "input");
+  for (size_t c = 0; c < 3; ++c) {
+    network.mean[c] = static_cast<float>(255 * input.mean[c]);
+    network.deviation[c] = static_cast<float>(255 * input.deviation[c]);
+  }
+  network.crop_share = input.crop_share;
+}
+
 }  // namespace
 
 void ModelConfig::describe(Fields& f) {
@@ -72,6 +82,24 @@ void ModelConfig::describe(Fields& f) {
              "first layers; small for images of 32 to 64 pixels");
   f.add("width", width, "channels of the first stage; 64 is the standard ResNet");
   f.add("image_size", image_size, "pixels, height and width");
+}
+
+void ImageInput::describe(Fields& f) {
+  f.add("mean", mean, "of red, green and blue from 0 to 1, subtracted");
+  f.add("deviation", deviation, "what is left is divided by it");
+  f.add("crop_share", crop_share,
+        "evaluation sees the middle square: its side over the image's short side");
+  f.add_enum("resampling", resampling, {"antialiased_bilinear"}, "of that square to image_size");
+}
+
+void check_image_input(const ImageInput& input, const std::string& where) {
+  for (const double deviation : input.deviation) {
+    if (deviation > 0) continue;
+    fail_usage("{}.deviation: expected numbers above 0, found {}", where, deviation);
+  }
+  if (!(input.crop_share > 0 && input.crop_share <= 1)) {
+    fail_usage("{}.crop_share: expected above 0 and at most 1, found {}", where, input.crop_share);
+  }
 }
 
 Network resnet(const ModelConfig& config, int64_t tags) {
@@ -83,6 +111,7 @@ Network resnet(const ModelConfig& config, int64_t tags) {
     fail_usage("model.image_size: expected 8 to 2048 pixels, found {}", config.image_size);
   }
   Network network;
+  set_input(config.input, network);
   network.extent = {config.image_size, config.image_size, 3};
   Builder build{network};
 

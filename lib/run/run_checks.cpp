@@ -27,7 +27,7 @@ void check_run_folder(const fs::path& out) {
 void check_evaluation_split(const Config& config, const fs::path& out) {
   const fs::path data = dataset_folder(config, out), record = data / "dataset.json";
   if (!path_exists(record)) return;
-  const auto splits = json_get<Json>(read_json(record), "splits", record.string());
+  const auto splits = json_get<Json>(read_dataset_record(record), "splits", record.string());
   if (splits.contains(config.eval.split)) return;
   fail_usage(
       "{}: has no split '{}' to evaluate on; make one with moe-ingest's --val-fraction or "

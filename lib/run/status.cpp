@@ -3,6 +3,7 @@
 #include "base/files.h"
 #include "base/folders.h"
 #include "base/json.h"
+#include "base/recorded.h"
 #include "base/text.h"
 
 namespace hardmoe {
@@ -13,7 +14,7 @@ std::vector<StageStatus> status_of(const std::vector<RunStage>& stages) {
     StageStatus status{stage.process.name};
     const auto file = stage.folder / "stage.json";
     if (path_exists(file)) {
-      const Json record = read_json(file);
+      const Json record = read_stage_record(file);
       const bool done = json_get<bool>(record, "done", file.string());
       status.state = done ? StageState::done : StageState::begun;
       if (done) status.seconds = json_get<double>(record, "seconds", file.string());

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/files.h"
+#include "base/recorded.h"
 #include "base/stage.h"
 #include "base/text.h"
 
@@ -24,7 +25,7 @@ constexpr Row rows[] = {{"base", "base"},
 Json pipeline_summary(const Config& config, const fs::path& out) {
   const auto seconds = [&](const fs::path& folder) {
     // A stage counts from its last resumption, training over all of them.
-    const Json record = read_json(folder / "stage.json");
+    const Json record = read_stage_record(folder / "stage.json");
     const double whole = json_get<double>(record, "seconds", folder.string());
     return std::max(whole, record.at("results").value("seconds", 0.0));
   };

@@ -8,6 +8,7 @@
 #include "tasks/training.h"
 #include "tensor/npy.h"
 #include "train/checkpoint.h"
+#include "train/decoder_folder.h"
 #include "train/schedule.h"
 #include "train/trainer.h"
 
@@ -37,7 +38,8 @@ std::string train_decoder(const TrainDecoderTask& task, Config& config) {
                  {"decoder", training_inputs(config.decoder)}};
   inputs.update(mixture_identity(mixture, task.base, task.partition));
   auto writes = training_files();
-  writes.insert(writes.end(), {"decoder.safetensors", "train.npy"});
+  writes.insert(writes.end(),
+                {decoder_weights_name, decoder_card_name, model_tags_name, "train.npy"});
   Stage stage({task.out,
                "moe-train-decoder",
                inputs,
@@ -60,11 +62,12 @@ std::string train_decoder(const TrainDecoderTask& task, Config& config) {
                        resampled(split, {}, settings.sampling, config.seed));
   const TrainResult trained = train(*engine, network, mixture.base.weights, source, settings,
                                     stage.folder(), stage.identity());
-  save_safetensors(stage.folder() / "decoder.safetensors", trained.weights, {{"format", "pt"}});
-  stage.finish({"decoder.safetensors", "train.npy"}, {{"images", source.items()},
-                                                      {"steps", trained.steps},
-                                                      {"loss", trained.loss},
-                                                      {"seconds", now_seconds() - begin}});
+  auto files = save_decoder(stage.folder(), trained.weights, settings.loss, dataset.vocabulary());
+  files.emplace_back("train.npy");
+  stage.finish(files, {{"images", source.items()},
+                       {"steps", trained.steps},
+                       {"loss", trained.loss},
+                       {"seconds", now_seconds() - begin}});
   remove_checkpoints(stage.folder());
   return result_line(stage.results());
 }

@@ -10,9 +10,8 @@ namespace hardmoe {
 
 /// out(r,c) = start(r,c) + Σ_d a(r,d) · b(d,c) for r < rows, c < columns, d < depth, where
 ///   a(r,d) = a[r·row_stride + d·depth_stride], b(d,c) = b[d·b_stride + c],
-///   start(r,c) = start[r·start_stride + c] (stride 0: one row for all), out(r,c) =
-///   out[r·out_stride
-///   + c].
+///   start(r,c) = start[r·start_stride + c] (stride 0: one row for all),
+///   out(r,c) = out[r·out_stride + c].
 /// `columns` is a multiple of the level's lanes. `start` may be `out`. Each sum is taken in the
 /// order of d, whatever tile it falls in.
 struct TileProduct {

@@ -17,7 +17,7 @@ void TrainConfig::describe(Fields& f) {
   f.add("step_epochs", step_epochs, "epochs at which schedule: step multiplies by step_factor");
   f.add("step_factor", step_factor, "for schedule: step");
   f.add("label_smoothing", label_smoothing, "share of the target spread over all tags");
-  f.add_enum("loss", loss, {"softmax", "sigmoid"}, "loss over tags");
+  f.add_enum("loss", loss, loss_names, "loss over tags");
   f.add_enum("sampling", sampling, {"natural", "square_root", "uniform"},
              "images with rare tags: as they come, or copied towards equal frequencies");
   f.add("ema", ema, "decay of averaged weights, e.g. 0.999; 0 is off");

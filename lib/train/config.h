@@ -12,6 +12,9 @@
 
 namespace hardmoe {
 
+/// The losses' names in configurations and model.yaml, in their order.
+inline const std::vector<std::string> loss_names = {"softmax", "sigmoid"};
+
 enum class ScheduleKind { cosine, linear, step, constant };
 
 struct TrainConfig {

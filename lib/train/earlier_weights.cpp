@@ -153,16 +153,32 @@ Tensor usable(const std::string& name, const Tensor& tensor, const fs::path& fil
   return values;
 }
 
-std::string channels(const std::vector<double>& values) {
+std::string channels(const std::array<double, 3>& values) {
   std::vector<std::string> texts;
   for (const double value : values) texts.push_back(fmt::format("{:.3g}", value));
   return join(texts, ", ");
 }
 
+/// A warning for images normalised otherwise than `ours`; "" for the same.
+std::string normalisation_warning(const fs::path& file, const ImageInput& theirs,
+                                  const ImageInput& ours) {
+  const auto differs = [](const std::array<double, 3>& a, const std::array<double, 3>& b) {
+    for (size_t c = 0; c < 3; ++c) {
+      if (std::abs(a[c] - b[c]) > 1e-3) return true;
+    }
+    return false;
+  };
+  if (!differs(theirs.mean, ours.mean) && !differs(theirs.deviation, ours.deviation)) return "";
+  return fmt::format(
+      "{}: trained on images normalised by mean {} and deviation {}; here they are by ImageNet's, "
+      "so that training begins with a step back",
+      file.string(), channels(theirs.mean), channels(theirs.deviation));
+}
+
 /// What timm's config.json beside the weights says of them: refuses an architecture that computes
 /// something else with tensors of the same shapes (resnetblur50, resnetaa50). Returns a warning
 /// where images were normalised otherwise than ours.
-std::string check_timm_config(const fs::path& file) {
+std::string check_timm_config(const fs::path& file, const ImageInput& ours) {
   const fs::path config = file.parent_path() / "config.json";
   if (!is_file(config)) return "";
   const Json json = read_json(config);
@@ -178,27 +194,18 @@ std::string check_timm_config(const fs::path& file) {
                  config.string(), name);
     }
   }
-  const Network ours;
-  const auto differs = [&](const char* key, const float* expected, std::vector<double>& found) {
+  ImageInput theirs;
+  const auto read = [&](const char* key, std::array<double, 3>& into) {
     const Json list = member(member(json, "pretrained_cfg"), key);
-    if (!list.is_array() || list.size() != 3) return false;
-    bool other = false;
-    for (size_t c = 0; c < 3; ++c) {
-      if (!list[c].is_number()) return false;
-      found.push_back(list[c].get<double>());
-      other = other || std::abs(found[c] - double{expected[c]} / 255) > 1e-3;
+    if (!list.is_array() || list.size() != 3) return;
+    for (const Json& value : list) {
+      if (!value.is_number()) return;
     }
-    return other;
+    into = list.get<std::array<double, 3>>();
   };
-  std::vector<double> mean, deviation;
-  const bool other_mean = differs("mean", ours.mean, mean);
-  const bool other_deviation = differs("std", ours.deviation, deviation);
-  if (!other_mean && !other_deviation) return "";
-  return fmt::format(
-      "{}: trained on images normalised by mean {} and deviation {}; here they are by ImageNet's, "
-      "so "
-      "that training begins with a step back",
-      config.string(), channels(mean), channels(deviation));
+  read("mean", theirs.mean);
+  read("std", theirs.deviation);
+  return normalisation_warning(config, theirs, ours);
 }
 
 /// The tags of an earlier model's rows; empty where its folder was written without them.
@@ -233,9 +240,11 @@ EarlierWeights read_earlier_weights(const fs::path& init, const ModelConfig& mod
     earlier.vocabulary = own.card.vocabulary;
     earlier.tags = tags_of(place.model, own.card);
     earlier.identity["vocabulary"] = own.card.vocabulary;
+    earlier.warning =
+        normalisation_warning(place.model / card_name, own.card.model.input, model.input);
   }
   require_fit(found, model, place.file);
-  if (place.model.empty()) earlier.warning = check_timm_config(place.file);
+  if (place.model.empty()) earlier.warning = check_timm_config(place.file, model.input);
   for (const auto& [name, tensor] : found) {
     if (name.ends_with(".num_batches_tracked") || (is_head(name) && place.model.empty())) continue;
     earlier.tensors.emplace(name, usable(name, tensor, place.file));

@@ -43,6 +43,7 @@ void Inference::run(const Split& split, const std::vector<int64_t>& items, const
   options.batch = batch_;
   options.image_size = image_size_;
   options.training = false;
+  options.crop_share = network_.crop_share;
   options.threads = compute_threads();
   options.cache_bytes = 0;  // each image is seen once
   Loader loader(split, items, options);

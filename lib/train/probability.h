@@ -9,8 +9,8 @@
 
 namespace hardmoe {
 
-/// The loss that a finished base, expert or decoder was trained with; softmax where the folder does
-/// not say.
+/// The loss that a finished base, expert or decoder was trained with, as model.yaml, decoder.yaml or
+/// (of format 1) stage.json says; softmax where the folder does not say.
 LossKind loss_of(const std::filesystem::path& folder);
 
 /// out[j] += weight · P(tag j): softmax over the tags, or each tag's sigmoid.

@@ -1,10 +1,10 @@
 // mAP as the field has it, class-wise (macro): for each tag, images are ranked by the tag's score,
 //
-//   AP(t) = 1/n Σ over the n images i with tag t of (images with t at or above i) / (images at or
-//           above i)            images of equal scores count together; scikit-learn's
-//                               average_precision_score is the same number
+//   AP(t) = 1/n Σ over the n images i with tag t of
+//           (images with t at or above i) / (images at or above i)
 //   mAP   = mean of AP(t) over the tags that at least one image has
 //
+// where images of equal scores count together, as in scikit-learn's average_precision_score;
 // so that scores must mean the same for all images (train/probability.h). Exact: it looks twice at
 // all scores, and takes memory for the images' own tags only.
 #pragma once

@@ -428,6 +428,7 @@ TEST_F(Mistakes, FourChangedBytesOfAnotherStagesFileAreNoticed) {
       {"run/experts/1/model.safetensors", {decoder, unified, local}},
       {"run/experts/0/model.yaml", {decoder, unified, local}},
       {"run/decoder/decoder.safetensors", {shared}},
+      {"run/decoder/decoder.yaml", {shared}},
       {"run/embedding/train.npy",
        {partition, "moe-partition run/embedding --halve-largest run/partition --quiet --out x"}},
       {"data/train/tag_ids.npy", {base, expert, tags, shards}},

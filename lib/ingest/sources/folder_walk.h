@@ -15,10 +15,9 @@ namespace hardmoe {
 std::vector<std::filesystem::path> files_below(const std::filesystem::path& folder,
                                                SourceReport* report = nullptr);
 
-/// The image files among them. A file is an image by its extension, and
-/// where that is of no kind known by its content. `report`: counts everything else, but what
-/// describes an image beside it: "photo.EXTENSION" or "photo.jpg.EXTENSION", where `companions` has
-/// the extension ("json").
+/// The image files among them. A file is an image by its extension, and where that is of no kind
+/// known by its content. `report`: counts everything else, but what describes an image beside it:
+/// "photo.EXTENSION" or "photo.jpg.EXTENSION", where `companions` has the extension ("json").
 std::vector<std::filesystem::path> images_in(const std::filesystem::path& folder,
                                              SourceReport* report = nullptr,
                                              const std::vector<std::string>& companions = {});
