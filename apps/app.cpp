@@ -9,7 +9,6 @@
 #include "base/signals.h"
 #include "base/threads.h"
 #include "base/version.h"
-#include "usage.h"
 
 namespace hardmoe {
 namespace {
@@ -29,7 +28,8 @@ std::string value_name(const Fields::Field& field) {
   if (field.type.starts_with("a whole number")) return "N";
   if (field.type == "a number") return "NUMBER";
   if (field.type == "true or false") return "true|false";
-  return field.type == "text" ? "TEXT" : "NAME";
+  if (field.type.ends_with("path") || field.type.ends_with("paths")) return "PATH";
+  return field.type.ends_with("text") || field.type.ends_with("texts") ? "TEXT" : "NAME";
 }
 
 int report(const std::string& name, const std::string& message, ExitStatus status) {
@@ -61,28 +61,43 @@ Command::Command(std::string name, std::string description)
   cli_.add_flag("--quiet", quiet_, "Print only warnings and errors");
 }
 
-void Command::setting(const std::string& option, const std::string& key) {
+CLI::Option* Command::setting(const std::string& option, const std::string& key) {
   const auto field = field_at(fields_of(config_), key, option);
+  settings_.push_back(std::make_unique<Setting>(Setting{option, key, {}}));
+  auto* added = cli_.add_option(option, settings_.back()->values,
+                                fmt::format("{} ({})", capitalised(field.help), key));
+  if (!field.is_list) added->expected(1);
   const Json value = field.value();
-  settings_.push_back(std::make_unique<Setting>(Setting{option, key, ""}));
-  cli_.add_option(option, settings_.back()->value,
-                  fmt::format("{} ({})", capitalised(field.help), key))
-      ->type_name(value_name(field))
-      ->default_str(value.is_string() ? value.get<std::string>() : value.dump());
+  const std::string shown = value.is_string() ? value.get<std::string>() : value.dump();
+  return added->type_name(value_name(field))->default_str(field.is_list ? "" : shown);
 }
 
-void Command::flag(const std::string& option, const std::string& key) {
+void Command::flag(const std::string& option, const std::string& key, const std::string& value) {
+  const auto help = capitalised(field_at(fields_of(config_), key, option).help);
+  const std::string assignment = fmt::format("{}={}", key, value);
   cli_.add_flag_callback(
-      option, [this, key] { overrides_.push_back(key + "=true"); },
-      fmt::format("{} ({})", capitalised(field_at(fields_of(config_), key, option).help), key));
+      option, [this, assignment] { overrides_.push_back(assignment); },
+      fmt::format("{} ({})", help, value == "true" ? key : assignment));
+}
+
+void Command::renamed(const std::string& option, const std::string& instead) {
+  renamed_.emplace_back(option, instead);
+}
+
+void Command::dataset_argument(std::string& folder) {
+  cli_.add_option("DATASET", folder, "Folder written by moe-ingest")->required()->type_name("");
+}
+
+CLI::Option* Command::out_option(std::string& folder, const std::string& what) {
+  return cli_.add_option("--out", folder, "Folder to write: " + what)->required()->type_name("DIR");
 }
 
 void Command::stage_options(bool& force, const std::string& help) {
   cli_.footer(fmt::format(footer, " (the same command resumes)"));
-  cli_.add_flag("--force", force, help);
+  cli_.add_flag("--force", force, "Begin again where inputs have changed: " + help);
 }
 
-void Command::device_option() { setting("--device", "device"); }
+void Command::device_option() { setting("--device", "device")->type_name("DEVICE"); }
 
 void Command::config_from(const std::string& file) {
   cli_.remove_option(cli_.get_option("--config"));
@@ -96,7 +111,7 @@ void Command::read_config() {
   for (const auto& assignment : overrides_) apply_override(assignment, fields);
   for (const auto& setting : settings_) {
     if (cli_.count(setting->option) > 0) {
-      apply_override(fmt::format("{}={}", setting->key, setting->value), fields);
+      set_key(fields, setting->key, setting->values, setting->option);
     }
   }
 }
@@ -109,7 +124,7 @@ int Command::run(int argc, char** argv, const std::function<void()>& body) {
   } catch (const CLI::Success& success) {  // --help, --version
     return cli_.exit(success);
   } catch (const CLI::ParseError& error) {
-    return report(name, usage_message(cli_, error, cli_.remaining()), ExitStatus::usage);
+    return report(name, usage_message(cli_, error, cli_.remaining(), renamed_), ExitStatus::usage);
   }
   try {
     install_signal_handlers();

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "tasks/config.h"
+#include "usage.h"
 
 namespace hardmoe {
 
@@ -18,14 +19,19 @@ class Command {
   CLI::App& cli() { return cli_; }
   Config& config() { return config_; }
 
-  /// A long option that is short for `--set KEY=VALUE`; its help, type and default are the key's.
-  void setting(const std::string& option, const std::string& key);
-  /// A switch that is short for `--set KEY=true`.
-  void flag(const std::string& option, const std::string& key);
+  /// An option, or an argument, that is short for `--set KEY=VALUE`; its help, type and default are
+  /// the key's. For a key that is a list it takes several values.
+  CLI::Option* setting(const std::string& option, const std::string& key);
+  /// A switch that is short for `--set KEY=VALUE`.
+  void flag(const std::string& option, const std::string& key, const std::string& value = "true");
+  /// Refuses an option of earlier versions. `instead`: a clause that says what to write.
+  void renamed(const std::string& option, const std::string& instead);
+  /// The argument DATASET.
+  void dataset_argument(std::string& folder);
+  /// `--out`, required; `what`: the command writes there.
+  CLI::Option* out_option(std::string& folder, const std::string& what);
   /// `--force`, for commands that write a stage, and that they resume.
-  void stage_options(bool& force, const std::string& help =
-                                      "Where --out holds the result of other inputs: "
-                                      "remove it and begin again from nothing");
+  void stage_options(bool& force, const std::string& help = "remove the result in --out first");
   /// `--device`, for commands that compute.
   void device_option();
 
@@ -39,7 +45,8 @@ class Command {
 
  private:
   struct Setting {
-    std::string option, key, value;
+    std::string option, key;
+    std::vector<std::string> values;
   };
   void read_config();
 
@@ -49,8 +56,12 @@ class Command {
   const std::string* config_argument_ = nullptr;
   std::vector<std::string> overrides_;
   std::vector<std::unique_ptr<Setting>> settings_;
+  RenamedOptions renamed_;
   int threads_ = 0;
   bool quiet_ = false;
 };
+
+/// For tasks that hand their results on piece by piece.
+inline void print(const std::string& text) { fmt::print("{}", text); }
 
 }  // namespace hardmoe

@@ -1,134 +1,23 @@
-// moe-device: what --device may name on this machine, and in which precisions each can train.
+// moe-device: what --device may name on this machine.
 #include "app.h"
-#include "base/device_name.h"
-#include "base/files.h"
-#include "base/text.h"
-#include "engine/cuda_engine.h"
-
-namespace {
-
-using namespace hardmoe;
-
-/// The GPUs here, or why there are none.
-struct Gpus {
-  std::vector<CudaDevice> devices;
-  std::string reason;
-};
-
-Gpus find_gpus() {
-  try {
-    return {cuda_devices(), ""};
-  } catch (const Error& error) {
-    return {{}, error.what()};
-  }
-}
-
-CudaDevice find_gpu(int number) {
-  for (CudaDevice& gpu : cuda_devices()) {
-    if (gpu.number == number) return std::move(gpu);
-  }
-  fail_usage("--device cuda:{}: there is no such GPU here; moe-device lists those there are",
-             number);
-}
-
-std::vector<std::string> list_of(const std::vector<Precision>& precisions) {
-  std::vector<std::string> names;
-  for (const Precision precision : precisions) names.emplace_back(name_of(precision));
-  return names;
-}
-
-std::string names_of(const std::vector<Precision>& precisions) {
-  return join(list_of(precisions), ", ");
-}
-
-std::vector<Precision> precisions_of(const Engine& engine) {
-  std::vector<Precision> found;
-  for (const Precision precision : {Precision::fp32, Precision::tf32, Precision::bf16}) {
-    if (engine.supports(precision)) found.push_back(precision);
-  }
-  return found;
-}
-
-std::string gibibytes(int64_t bytes) {
-  return fmt::format("{:.1f} GiB", static_cast<double>(bytes) / (1 << 30));
-}
-
-std::string capability(int number) { return fmt::format("{}.{}", number / 10, number % 10); }
-
-void print_json(const Engine* cpu, const Gpus& gpus) {
-  Json json = {{"devices", Json::array()}, {"versions", Json::object()}};
-  if (cpu != nullptr) {
-    json["devices"].push_back({{"device", "cpu"},
-                               {"name", cpu->describe()},
-                               {"precisions", list_of(precisions_of(*cpu))}});
-  }
-  for (const CudaDevice& gpu : gpus.devices) {
-    Json line = {{"device", fmt::format("cuda:{}", gpu.number)},
-                 {"name", gpu.name},
-                 {"compute_capability", capability(gpu.capability)},
-                 {"multiprocessors", gpu.multiprocessors},
-                 {"memory_bytes", gpu.memory_bytes},
-                 {"free_bytes", nullptr},
-                 {"precisions", list_of(gpu.precisions)}};
-    if (gpu.free_bytes >= 0) line["free_bytes"] = gpu.free_bytes;
-    json["devices"].push_back(std::move(line));
-  }
-  for (const auto& [name, version] : cuda_versions()) json["versions"][name] = version;
-  if (!gpus.reason.empty()) json["no_gpu"] = gpus.reason;
-  fmt::print("{}\n", json.dump(2));
-}
-
-void print_table(const Engine* cpu, const Gpus& gpus) {
-  std::vector<std::vector<std::string>> rows = {
-      {"device", "trains in", "memory", "free", "compute capability", "name"}};
-  if (cpu != nullptr) {
-    rows.push_back({"cpu", names_of(precisions_of(*cpu)), "", "", "", cpu->describe()});
-  }
-  for (const CudaDevice& gpu : gpus.devices) {
-    rows.push_back({fmt::format("cuda:{}", gpu.number), names_of(gpu.precisions),
-                    gibibytes(gpu.memory_bytes),
-                    gpu.free_bytes < 0 ? "busy" : gibibytes(gpu.free_bytes),
-                    capability(gpu.capability), gpu.name});
-  }
-  fmt::print("{}", format_table(rows));
-  for (const auto& [name, version] : cuda_versions()) fmt::print("{}: {}\n", name, version);
-  if (!gpus.reason.empty()) fmt::print("{}\n", gpus.reason);
-}
-
-/// cpu: null to leave it out.
-void print(const Engine* cpu, const Gpus& gpus, bool json) {
-  json ? print_json(cpu, gpus) : print_table(cpu, gpus);
-}
-
-}  // namespace
+#include "tasks/devices.h"
 
 int main(int argc, char** argv) {
+  using namespace hardmoe;
   Command command("moe-device",
                   "Print what --device may name here: the processor, each NVIDIA GPU with its "
                   "memory, and the precisions each can train in; and the versions of driver and "
                   "libraries.");
-  bool json = false;
-  std::string description, device;
-  command.cli().add_flag("--json", json, "As JSON");
-  command.cli()
-      .add_option("--save-description", description,
-                  "Write cuDNN's description of the GPU --device (default cuda), with which plans "
-                  "for it are made on machines without one")
+  DevicesTask task;
+  auto& cli = command.cli();
+  cli.add_flag("--json", task.json, "Print JSON instead of tables");
+  cli.add_option("--save-description", task.description,
+                 "Write cuDNN's description of the GPU --device (default cuda), with which plans "
+                 "for it are made on machines without one")
       ->type_name("FILE");
-  command.cli()
-      .add_option("--device", device,
-                  "This one alone, cpu, cuda or cuda:N; it fails where that is not here")
+  cli.add_option("--device", task.device,
+                 "Where to compute: cpu, cuda or cuda:N; here, to print this one alone, and to "
+                 "fail where it is not there")
       ->type_name("DEVICE");
-  return command.run(argc, argv, [&] {
-    if (!description.empty()) {
-      const auto number = parse_device_name(device.empty() ? "cuda" : device);
-      if (!number) fail_usage("--save-description: only GPUs are described; give --device cuda:N");
-      write_file_atomic(description, describe_cuda_device(*number));
-    }
-    const auto cpu = make_engine("cpu");
-    if (device.empty()) return print(cpu.get(), find_gpus(), json);
-    const auto number = parse_device_name(device);
-    if (!number) return print(cpu.get(), {}, json);
-    print(nullptr, {{find_gpu(*number)}, ""}, json);
-  });
+  return command.run(argc, argv, [&] { print(list_devices(task)); });
 }

@@ -1,22 +1,18 @@
-// The network a command looks at images with: one model, or a mixture.
+// The options that name trained networks, with one meaning in every command.
 #pragma once
 
-#include <string>
-#include <vector>
-
 #include "app.h"
+#include "tasks/networks.h"
 
 namespace hardmoe {
 
-struct NetworkOptions {
-  std::string model;                     ///< a single network's folder, or empty
-  std::string base, partition, experts;  ///< a mixture's folders
-  std::vector<std::string> features;     ///< what routes images where the base does not
+/// --base, --partition, --experts and --features, each alone.
+CLI::Option* base_option(Command& command, std::string& folder);
+CLI::Option* partition_option(Command& command, std::string& folder);
+CLI::Option* experts_option(Command& command, std::string& folder);
+CLI::Option* features_option(Command& command, std::vector<std::string>& files);
 
-  /// Adds --model, --base, --partition, --experts and --features.
-  void add_to(Command& command);
-  /// Whether a mixture is meant. Throws Error(usage) naming what is missing.
-  bool is_mixture() const;
-};
+/// For commands that look at images with one model or a mixture: --model, or the four above.
+void add_network_options(Command& command, NetworkFolders& networks);
 
 }  // namespace hardmoe

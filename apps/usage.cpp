@@ -28,7 +28,7 @@ std::string number_fault(const std::string& message) {
 }  // namespace
 
 std::string usage_message(const CLI::App& app, const CLI::ParseError& error,
-                          const std::vector<std::string>& left) {
+                          const std::vector<std::string>& left, const RenamedOptions& renamed) {
   std::vector<std::string> known;
   for (const auto* option : app.get_options()) {
     for (const auto& name : option->get_lnames()) known.push_back("--" + name);
@@ -36,6 +36,9 @@ std::string usage_message(const CLI::App& app, const CLI::ParseError& error,
   for (const auto& word : left) {
     if (!word.starts_with("--")) continue;
     const std::string option = word.substr(0, word.find('='));
+    for (const auto& [name, instead] : renamed) {
+      if (name == option) return fmt::format("{} is no option any more: {}", name, instead);
+    }
     const auto nearest = nearest_name(option, known);
     return nearest.empty()
                ? fmt::format("unknown option {}; see --help", option)

@@ -1,6 +1,6 @@
 # The GPU engine's parts: nvcc, the headers of cuDNN 9, cudnn-frontend and cuBLASLt. Sets HARDMOE_HAS_CUDA; where it is off,
 # HARDMOE_NO_CUDA says why, and commands repeat it to whoever asks for --device cuda. The libraries
-# themselves are loaded when a GPU is first used (lib/engine/cuda/libraries.cpp): binaries made with
+# themselves are loaded when a GPU is first used (lib/gpu/libraries.h): binaries made with
 # this engine start on machines that have none of them.
 #
 #   HARDMOE_CUDA                 AUTO (where all is found), ON (or fail), OFF

@@ -46,6 +46,14 @@ inline std::string json_of(const std::string& image, const std::vector<std::stri
   return Json{{"image", image}, {"tags", tags}}.dump() + '\n';
 }
 
+/// How a HEIC file begins, a format that is not read.
+inline std::string heic_head() {
+  return {
+      "\0\0\0\x18"
+      "ftypheic\0\0\0\0mif1heic",
+      24};
+}
+
 /// Writes a file without waiting for the disk.
 inline void overwrite(const std::filesystem::path& file, const std::string& bytes) {
   std::ofstream(file, std::ios::binary | std::ios::trunc) << bytes;

@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
 # Packs the commands and the shared libraries they need into one archive that runs wherever it is unpacked,
 # on any Linux of this processor kind whose glibc is as new as this one's: for cluster nodes that have
-# neither a compiler nor the libraries. CUDA, cuDNN and the driver stay out: a node with a GPU has its own.
+# neither a compiler nor the libraries. CUDA, cuDNN and the driver stay out: a node with a GPU has its own. So
+# does the module by which moe-ingest reads TIFF, BMP, JPEG 2000, GIF and AVIF (180 MB of OpenCV and what it
+# needs): ingest those before, and take the dataset to the nodes.
 #   tools/bundle.sh [--tests] [--build DIR] OUT.tar.gz
 #   --tests      tests and benchmarks too, with their files (for tools/gpu_check.sh --bundle)
 #   --build DIR  the build to pack (default: build, made where it is missing)
 # On the node: tar xf OUT.tar.gz; hardmoe/bin/moe-run hardmoe/configs/quickstart.yaml …
 set -euo pipefail
 
-usage() { sed -n '5,8s/^# \{0,1\}//p' "$0"; }
+usage() { sed -n '7,10s/^# \{0,1\}//p' "$0"; }
 
 tests=no build=build out=
 while (($# > 0)); do

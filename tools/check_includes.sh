@@ -9,18 +9,19 @@ cd "${1:-$(dirname "$0")/..}"
 allowed='
 base
 tensor base
+gpu base
 image base tensor
 nn base tensor
 data base tensor image nn
-cluster base tensor
-engine base tensor nn
+cluster base tensor gpu
+engine base tensor gpu nn
 ingest base tensor image nn data
 train base tensor image nn data engine
 moe base tensor image nn data cluster engine train
-tasks base tensor image nn data cluster engine train ingest moe
+tasks base tensor image nn data gpu cluster engine train ingest moe
 run base tensor image nn data cluster engine train ingest moe tasks
 report base tensor image nn data cluster engine train moe tasks
-apps base tensor image nn data cluster engine train ingest moe tasks run report
+apps base tensor gpu image nn data cluster engine train ingest moe tasks run report
 '
 
 # Folder that may include it, and the header's beginning (extended regular expressions).
@@ -34,10 +35,11 @@ lib/image (jpeglib|turbojpeg|jerror)
 lib/image png\.h
 lib/image webp/
 lib/image expat\.h
+lib/image/foreign/codecs (opencv2/|tiffio\.h|gif_lib\.h|avif/)
 lib/(image|ingest) (zlib|bzlib|zstd)\.h
 lib/cluster Eigen/
 lib/engine/cpu (oneapi/|dnnl)
-lib/(engine|cluster)/cuda (cuda|cudnn|cublas|nccl|nvrtc|cub/)
+lib/(gpu|(engine|cluster)/cuda) (cuda|cudnn|cublas|nccl|nvrtc|cub/)
 apps CLI/
 tests (gtest|gmock)/
 '
@@ -79,6 +81,9 @@ includes lib apps | awk -v allowed="$allowed" -v vendors="$vendors" '
     }
     if (header ~ /^cluster\/(cpu|cuda|no_cuda)\// && room != "cluster") {
       complain(header " is inside a backend; include cluster/backend.h")
+    }
+    if (header ~ /^gpu\/(cuda|no_cuda)\// && $1 !~ /^lib\/(gpu|engine|cluster)\/(cuda|no_cuda)\//) {
+      complain(header " is for GPU code; include gpu/devices.h")
     }
     for (i = 1; i <= owners; ++i) {
       if (header ~ pattern[i] && $1 !~ "^" folder[i] "/") {

@@ -5,12 +5,13 @@ set -euo pipefail
 
 usage() {
   cat <<'TEXT'
-usage: tools/setup.sh [--cuda] [--quickstart] [--bench] [--dev]
+usage: tools/setup.sh [--cuda] [--quickstart] [--bench] [--dev] [--fuzz]
   (always)      compiler and libraries to build and test the commands
   --cuda        for the GPU engine: cudnn-frontend's headers; says what else of CUDA is missing
   --quickstart  the clip art collection of tools/quickstart.sh
   --bench       PyTorch and photographs, for the side-by-side runs of tools/bench
   --dev         clang-format and clang-tidy
+  --fuzz        clang with libFuzzer, and its OpenMP
 TEXT
 }
 
@@ -18,6 +19,7 @@ packages=(
   g++ cmake ninja-build ccache git
   libssl-dev libfmt-dev libyaml-cpp-dev nlohmann-json3-dev libutf8proc-dev libcli11-dev
   libjpeg-dev libpng-dev libwebp-dev zlib1g-dev libbz2-dev libzstd-dev libexpat1-dev libeigen3-dev libgtest-dev
+  libopencv-imgcodecs-dev libtiff-dev libgif-dev libavif-dev # for moe-ingest: formats rewritten as PNG
   libdnnl-dev ocl-icd-opencl-dev # Debian's oneDNN package asks CMake for OpenCL, and only recommends it
 )
 cuda=no
@@ -31,6 +33,7 @@ for option in "$@"; do
     --quickstart) packages+=(openclipart-png openclipart-svg python3) ;;
     --bench) packages+=(python3 python3-numpy python3-torch python3-torchvision mate-backgrounds) ;;
     --dev) packages+=(clang-format clang-tidy) ;;
+    --fuzz) packages+=(clang libclang-rt-dev libomp-dev) ;;
     --help | -h) usage; exit 0 ;;
     *) echo "setup.sh: unknown option '$option'" >&2; usage >&2; exit 2 ;;
   esac

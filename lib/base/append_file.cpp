@@ -1,17 +1,13 @@
 #include "base/append_file.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <utility>
 
 #include "base/crc32c.h"
 #include "base/error.h"
-#include "base/write_all.h"
+#include "base/folders.h"
 
 namespace hardmoe {
 namespace {
@@ -21,30 +17,23 @@ constexpr size_t buffer_bytes = size_t{1} << 18;
 }  // namespace
 
 AppendFile::AppendFile(std::filesystem::path file, int64_t keep)
-    : path_(std::move(file)), size_(keep) {
-  descriptor_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-  struct stat info = {};
-  if (descriptor_ < 0 || ::fstat(descriptor_, &info) != 0) fail_writing(path_);
-  if (info.st_size < keep) {
+    : size_(keep), file_(std::move(file), O_RDWR | O_CREAT) {
+  const auto found = static_cast<int64_t>(file_.status().st_size);
+  if (found < keep) {
     fail("{}: {} bytes, {} were written before the interruption; start anew in an empty folder",
-         path_.string(), info.st_size, keep);
+         path().string(), found, keep);
   }
-  if (::ftruncate(descriptor_, keep) != 0) fail_writing(path_);
+  file_.truncate(static_cast<size_t>(keep));
 }
-
-AppendFile::~AppendFile() {
-  if (descriptor_ >= 0) ::close(descriptor_);
-}
-
-AppendFile::AppendFile(AppendFile&& other) noexcept { *this = std::move(other); }
 
 AppendFile& AppendFile::operator=(AppendFile&& other) noexcept {
-  std::swap(path_, other.path_);
   std::swap(buffer_, other.buffer_);
   std::swap(size_, other.size_);
   std::swap(crc32c_, other.crc32c_);
   std::swap(summed_, other.summed_);
-  std::swap(descriptor_, other.descriptor_);
+  std::swap(file_, other.file_);
+  std::swap(name_is_synced_, other.name_is_synced_);
+  std::swap(sync_failed_, other.sync_failed_);
   return *this;
 }
 
@@ -62,28 +51,19 @@ void AppendFile::overwrite(int64_t at, const void* bytes, size_t count) {
   flush();
   crc32c_ = 0;
   summed_ = 0;
-  write_all(descriptor_, static_cast<const char*>(bytes), count, static_cast<size_t>(at), path_);
+  file_.write_at(static_cast<size_t>(at), bytes, count);
 }
 
 void AppendFile::flush() {
   if (buffer_.empty()) return;
-  write_all(descriptor_, buffer_.data(), buffer_.size(),
-            static_cast<size_t>(size_) - buffer_.size(), path_);
+  file_.write_at(static_cast<size_t>(size_) - buffer_.size(), buffer_.data(), buffer_.size());
   buffer_.clear();
 }
 
 std::string AppendFile::read(int64_t at, size_t count) {
   flush();
   std::string bytes(count, '\0');
-  size_t done = 0;
-  while (done < count) {
-    const ssize_t got =
-        ::pread(descriptor_, bytes.data() + done, count - done, at + static_cast<int64_t>(done));
-    if (got < 0 && errno == EINTR) continue;
-    if (got <= 0)
-      fail("reading {}: {}", path_.string(), got == 0 ? "too short" : std::strerror(errno));
-    done += static_cast<size_t>(got);
-  }
+  file_.read_at(static_cast<size_t>(at), bytes.data(), count);
   return bytes;
 }
 
@@ -98,8 +78,15 @@ uint32_t AppendFile::crc32c() {
 }
 
 void AppendFile::sync() {
+  if (sync_failed_) {
+    fail("writing {}: what was written before could not be put on the disk", path().string());
+  }
   flush();
-  if (::fdatasync(descriptor_) != 0) fail_writing(path_);
+  sync_failed_ = true;
+  file_.sync();
+  if (!name_is_synced_) sync_folder_of(path());
+  name_is_synced_ = true;
+  sync_failed_ = false;
 }
 
 }  // namespace hardmoe

@@ -8,6 +8,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/open_file.h"
+
 namespace hardmoe {
 
 class AppendFile {
@@ -16,11 +18,11 @@ class AppendFile {
   /// Opens the file, or makes it, and cuts off what is behind its first `keep` bytes. Throws Error
   /// if it is shorter.
   AppendFile(std::filesystem::path file, int64_t keep);
-  ~AppendFile();
-  AppendFile(AppendFile&& other) noexcept;
+  AppendFile(AppendFile&& other) noexcept { *this = std::move(other); }
   AppendFile& operator=(AppendFile&& other) noexcept;
 
-  const std::filesystem::path& path() const { return path_; }
+  bool is_open() const { return file_.is_open(); }
+  const std::filesystem::path& path() const { return file_.path(); }
   /// What was written so far, on disk or not.
   int64_t size() const { return size_; }
   void write(const void* bytes, size_t count);
@@ -30,17 +32,21 @@ class AppendFile {
   void overwrite(int64_t at, const void* bytes, size_t count);
   /// Of all that was written so far.
   uint32_t crc32c();
-  /// Puts everything written so far on the disk for good.
+  /// Hands everything written so far to the system, for others who read the file.
+  void flush();
+  /// Puts everything written so far on the disk for good, and that there is such a file. Once that
+  /// has failed it fails ever after: what the system could not write it may have forgotten, and
+  /// would call written the next time.
   void sync();
 
  private:
-  void flush();
-  std::filesystem::path path_;
   std::string buffer_;
   int64_t size_ = 0;
   uint32_t crc32c_ = 0;  ///< of the first `summed_` bytes
   int64_t summed_ = 0;
-  int descriptor_ = -1;
+  OpenFile file_;
+  bool name_is_synced_ = false;
+  bool sync_failed_ = false;
 };
 
 }  // namespace hardmoe

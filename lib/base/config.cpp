@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "base/files.h"
+#include "base/folders.h"
 #include "base/text.h"
 
 namespace hardmoe {
@@ -31,9 +32,16 @@ Fields::Field number_field(std::string name, Number& value, std::string help, st
           std::move(type),
           false,
           [&value](const auto& text) { return text.size() == 1 && parse_number(text[0], value); },
-          [&value] { return Json(value); },
-          {}};
+          [&value] { return Json(value); }};
 }
+
+/// The keys at one level of the configuration.
+struct Level {
+  const std::vector<Fields::Field>& fields;
+  const std::vector<Fields::Moved>& moved;
+};
+Level inside(const Fields::Field& section) { return {section.section, section.moved}; }
+Level top_of(const Fields& fields) { return {fields.list(), fields.moved()}; }
 
 const Fields::Field* find(const std::vector<Fields::Field>& fields, const std::string& name) {
   const auto found =
@@ -41,11 +49,15 @@ const Fields::Field* find(const std::vector<Fields::Field>& fields, const std::s
   return found == fields.end() ? nullptr : &*found;
 }
 
-const Fields::Field& known_field(const std::vector<Fields::Field>& fields, const std::string& name,
+const Fields::Field& known_field(const Level& level, const std::string& name,
                                  const std::string& prefix, const std::string& where) {
-  if (const auto* field = find(fields, name)) return *field;
+  if (const auto* field = find(level.fields, name)) return *field;
+  for (const auto& moved : level.moved) {
+    if (moved.name != name) continue;
+    fail_usage("{}: '{}{}' is no key any more: {}", where, prefix, name, moved.instead);
+  }
   std::vector<std::string> names;
-  for (const auto& f : fields) names.push_back(f.name);
+  for (const auto& f : level.fields) names.push_back(f.name);
   const std::string nearest = nearest_name(name, names);
   fail_usage("{}: unknown key '{}{}'; {}", where, prefix, name,
              nearest.empty() ? "known here: " + join(names, ", ")
@@ -58,8 +70,17 @@ void set_field(const Fields::Field& field, const std::vector<std::string>& value
   fail_usage("{}: '{}' takes {}, found '{}'", where, path, field.type, join(values, ", "));
 }
 
-void load_node(const YAML::Node& node, const std::vector<Fields::Field>& fields,
-               const std::string& prefix, const std::string& file) {
+YAML::Node parse_yaml(const std::filesystem::path& file) {
+  const std::string text = read_file(file);
+  try {
+    return YAML::Load(text);
+  } catch (const YAML::Exception& error) {
+    fail_usage("{}, line {}: not valid YAML: {}", file.string(), error.mark.line + 1, error.msg);
+  }
+}
+
+void load_node(const YAML::Node& node, const Level& level, const std::string& prefix,
+               const std::string& file) {
   if (node.IsNull()) return;
   const auto where = [&](const YAML::Node& n) {
     return fmt::format("{}, line {}", file, n.Mark().line + 1);
@@ -73,14 +94,14 @@ void load_node(const YAML::Node& node, const std::vector<Fields::Field>& fields,
   std::vector<std::string> seen;
   for (const auto& entry : node) {
     const std::string name = entry.first.Scalar();
-    const auto& field = known_field(fields, name, prefix, where(entry.first));
+    const auto& field = known_field(level, name, prefix, where(entry.first));
     const std::string path = prefix + name;
     if (std::find(seen.begin(), seen.end(), name) != seen.end()) {
       fail_usage("{}: '{}' is given a second time; keep one of the two", where(entry.first), path);
     }
     seen.push_back(name);
     if (!field.section.empty()) {
-      load_node(entry.second, field.section, path + ".", file);
+      load_node(entry.second, inside(field), path + ".", file);
       continue;
     }
     std::vector<std::string> values;
@@ -110,6 +131,15 @@ Json values_of(const std::vector<Fields::Field>& fields) {
     json[field.name] = field.section.empty() ? field.value() : values_of(field.section);
   }
   return json;
+}
+
+void list_keys(const std::vector<Fields::Field>& fields, const std::string& prefix,
+               std::vector<ConfigKey>& keys) {
+  for (const auto& field : fields) {
+    const bool section = !field.section.empty();
+    keys.push_back({prefix + field.name, field.type, field.help, section ? Json() : field.value()});
+    if (section) list_keys(field.section, prefix + field.name + ".", keys);
+  }
 }
 
 void emit(YAML::Emitter& out, const std::vector<Fields::Field>& fields) {
@@ -143,18 +173,14 @@ void emit(YAML::Emitter& out, const std::vector<Fields::Field>& fields) {
 }  // namespace
 
 void Fields::add(std::string name, bool& value, std::string help) {
-  fields_.push_back({std::move(name),
-                     std::move(help),
-                     "true or false",
-                     false,
+  fields_.push_back({std::move(name), std::move(help), "true or false", false,
                      [&value](const auto& text) {
                        if (text.size() != 1 || (text[0] != "true" && text[0] != "false"))
                          return false;
                        value = text[0] == "true";
                        return true;
                      },
-                     [&value] { return Json(value); },
-                     {}});
+                     [&value] { return Json(value); }});
 }
 
 void Fields::add(std::string name, int& value, std::string help) {
@@ -174,40 +200,83 @@ void Fields::add(std::string name, double& value, std::string help) {
 }
 
 void Fields::add(std::string name, std::string& value, std::string help) {
-  fields_.push_back({std::move(name),
-                     std::move(help),
-                     "text",
-                     false,
+  fields_.push_back({std::move(name), std::move(help), "text", false,
                      [&value](const auto& text) {
                        if (text.size() != 1) return false;
                        value = text[0];
                        return true;
                      },
-                     [&value] { return Json(value); },
-                     {}});
+                     [&value] { return Json(value); }});
 }
 
 void Fields::add(std::string name, std::vector<std::string>& value, std::string help) {
-  fields_.push_back({std::move(name),
-                     std::move(help),
-                     "a list of texts",
-                     true,
+  fields_.push_back({std::move(name), std::move(help), "a list of texts", true,
                      [&value](const auto& text) {
                        value = text;
                        return true;
                      },
-                     [&value] { return Json(value); },
-                     {}});
+                     [&value] { return Json(value); }});
 }
 
 void Fields::add(std::string name, std::vector<double>& value, std::string help) {
-  fields_.push_back({std::move(name),
-                     std::move(help),
-                     "a list of numbers",
-                     true,
+  fields_.push_back({std::move(name), std::move(help), "a list of numbers", true,
                      [&value](const auto& text) {
                        std::vector<double> parsed(text.size());
                        for (size_t i = 0; i < text.size(); ++i) {
+                         if (!parse_number(text[i], parsed[i])) return false;
+                       }
+                       value = parsed;
+                       return true;
+                     },
+                     [&value] { return Json(value); }});
+}
+
+void Fields::add(std::string name, std::filesystem::path& value, std::string help) {
+  fields_.push_back({std::move(name), std::move(help), "a path", false,
+                     [&value](const auto& text) {
+                       if (text.size() != 1) return false;
+                       value = text[0];
+                       return true;
+                     },
+                     [&value] { return Json(value.string()); }});
+}
+
+void Fields::add(std::string name, std::vector<std::filesystem::path>& value, std::string help) {
+  fields_.push_back({std::move(name), std::move(help), "a list of paths", true,
+                     [&value](const auto& text) {
+                       value.assign(text.begin(), text.end());
+                       return true;
+                     },
+                     [&value] {
+                       Json paths = Json::array();
+                       for (const auto& path : value) paths.push_back(path.string());
+                       return paths;
+                     }});
+}
+
+void Fields::add_list(std::string name, std::function<std::vector<std::string>()> get,
+                      std::function<void(const std::vector<std::string>&)> set, std::string help) {
+  fields_.push_back({std::move(name), std::move(help), "a list of texts", true,
+                     [set = std::move(set)](const auto& text) {
+                       set(text);
+                       return true;
+                     },
+                     [get = std::move(get)] { return Json(get()); }});
+}
+
+void Fields::add_moved(std::string name, std::string instead) {
+  moved_.push_back({std::move(name), std::move(instead)});
+}
+
+void Fields::add(std::string name, std::array<double, 3>& value, std::string help) {
+  fields_.push_back({std::move(name),
+                     std::move(help),
+                     "a list of 3 numbers",
+                     true,
+                     [&value](const auto& text) {
+                       std::array<double, 3> parsed{};
+                       if (text.size() != parsed.size()) return false;
+                       for (size_t i = 0; i < parsed.size(); ++i) {
                          if (!parse_number(text[i], parsed[i])) return false;
                        }
                        value = parsed;
@@ -222,52 +291,61 @@ void Fields::add_choice(std::string name, std::vector<std::string> names,
                         std::string help) {
   const std::string type = "one of " + join(names, ", ");
   fields_.push_back(
-      {std::move(name),
-       fmt::format("{} ({})", help, join(names, " | ")),
-       type,
-       false,
+      {std::move(name), fmt::format("{} ({})", help, join(names, " | ")), type, false,
        [names, set = std::move(set)](const auto& text) {
          const auto found = std::find(names.begin(), names.end(), text.at(0));
          if (text.size() != 1 || found == names.end()) return false;
          set(static_cast<size_t>(found - names.begin()));
          return true;
        },
-       [names = std::move(names), get = std::move(get)] { return Json(names.at(get())); },
-       {}});
+       [names = std::move(names), get = std::move(get)] { return Json(names.at(get())); }});
 }
 
 void Fields::add_fields(std::string name, Fields inner, std::string help) {
-  fields_.push_back(
-      {std::move(name), std::move(help), "a section", false, {}, {}, std::move(inner.fields_)});
+  fields_.push_back({std::move(name),
+                     std::move(help),
+                     "a section",
+                     false,
+                     {},
+                     {},
+                     std::move(inner.fields_),
+                     std::move(inner.moved_)});
 }
 
 void load_yaml(const std::filesystem::path& file, const Fields& fields) {
-  if (!std::filesystem::exists(file)) fail_usage("{}: no such configuration file", file.string());
-  if (std::filesystem::is_directory(file)) {
+  if (!path_exists(file)) fail_usage("{}: no such configuration file", file.string());
+  if (is_folder(file)) {
     fail_usage("{}: it is a folder, expected a YAML configuration file", file.string());
   }
-  const std::string text = read_file(file);
-  try {
-    load_node(YAML::Load(text), fields.list(), "", file.string());
-  } catch (const YAML::Exception& error) {
-    fail_usage("{}, line {}: not valid YAML: {}", file.string(), error.mark.line + 1, error.msg);
-  }
+  load_node(parse_yaml(file), top_of(fields), "", file.string());
+}
+
+std::string yaml_text(const std::filesystem::path& file, const std::string& key) {
+  const YAML::Node top = parse_yaml(file);
+  if (!top.IsMap() || !top[key] || !top[key].IsScalar()) return "";
+  return top[key].Scalar();
 }
 
 Fields::Field field_at(const Fields& fields, std::string_view path, const std::string& where) {
   const auto names = split(path, '.');
-  const auto* level = &fields.list();
+  const Fields::Field* field = nullptr;
   std::string prefix;
-  for (size_t i = 0; i + 1 < names.size(); ++i) {
-    const auto& field = known_field(*level, names[i], prefix, where);
-    if (field.section.empty()) fail_usage("{}: '{}{}' has no keys inside", where, prefix, names[i]);
-    prefix += names[i] + ".";
-    level = &field.section;
+  for (const std::string& name : names) {
+    if (field != nullptr && field->section.empty()) {
+      fail_usage("{}: '{}' has no keys inside", where, prefix.substr(0, prefix.size() - 1));
+    }
+    field = &known_field(field == nullptr ? top_of(fields) : inside(*field), name, prefix, where);
+    prefix += name + ".";
   }
-  const auto& field = known_field(*level, names.back(), prefix, where);
-  if (!field.section.empty())
+  if (!field->section.empty()) {
     fail_usage("{}: '{}' is a section, name a key inside it", where, path);
-  return field;
+  }
+  return *field;
+}
+
+void set_key(const Fields& fields, std::string_view path, const std::vector<std::string>& values,
+             const std::string& where) {
+  set_field(field_at(fields, path, where), values, std::string(path), where);
 }
 
 void apply_override(std::string_view assignment, const Fields& fields) {
@@ -286,6 +364,12 @@ void apply_override(std::string_view assignment, const Fields& fields) {
     }
   }
   set_field(field, values, path, where);
+}
+
+std::vector<ConfigKey> config_keys(const Fields& fields) {
+  std::vector<ConfigKey> keys;
+  list_keys(fields.list(), "", keys);
+  return keys;
 }
 
 Json config_json(const Fields& fields) { return values_of(fields.list()); }

@@ -7,6 +7,7 @@
 //   };
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -30,6 +31,13 @@ class Fields {
   void add(std::string name, std::string& value, std::string help);
   void add(std::string name, std::vector<std::string>& value, std::string help);
   void add(std::string name, std::vector<double>& value, std::string help);
+  void add(std::string name, std::filesystem::path& value, std::string help);
+  void add(std::string name, std::vector<std::filesystem::path>& value, std::string help);
+
+  /// A list of texts that is kept as something else. `set` throws Error(usage) for what is none.
+  void add_list(std::string name, std::function<std::vector<std::string>()> get,
+                std::function<void(const std::vector<std::string>&)> set, std::string help);
+  void add(std::string name, std::array<double, 3>& value, std::string help);
 
   /// An enumeration by its names, given in the order of its values from 0.
   template <class E>
@@ -48,6 +56,14 @@ class Fields {
     add_fields(std::move(name), std::move(inner), std::move(help));
   }
 
+  /// Refuses a key that existed in earlier versions. `instead`: a clause that says what to write,
+  /// such as "the section ingest: has these".
+  void add_moved(std::string name, std::string instead);
+
+  /// A key of earlier versions.
+  struct Moved {
+    std::string name, instead;
+  };
   struct Field {
     std::string name;
     std::string help;
@@ -55,27 +71,50 @@ class Fields {
     bool is_list = false;
     std::function<bool(const std::vector<std::string>&)> parse;  ///< false: not of that type
     std::function<Json()> value;
-    std::vector<Field> section;  ///< nested fields, else empty
+    std::vector<Field> section = {};  ///< nested fields, else empty
+    std::vector<Moved> moved = {};    ///< keys that a section had
   };
   const std::vector<Field>& list() const { return fields_; }
+  const std::vector<Moved>& moved() const { return moved_; }
 
  private:
   void add_choice(std::string name, std::vector<std::string> names, std::function<size_t()> get,
                   std::function<void(size_t)> set, std::string help);
   void add_fields(std::string name, Fields inner, std::string help);
   std::vector<Field> fields_;
+  std::vector<Moved> moved_;
 };
 
 /// Reads a YAML file into the fields; absent keys keep their values. Throws Error(usage) naming
 /// file, line, key, and the nearest known key, or the type expected and the text found.
 void load_yaml(const std::filesystem::path& file, const Fields& fields);
 
+/// The text of a key at a YAML file's top; empty where there is none. Throws Error(usage) for a file
+/// that is not YAML.
+std::string yaml_text(const std::filesystem::path& file, const std::string& key);
+
 /// The field at "train.lr". Throws Error(usage), which `where` begins, for an unknown path or a
 /// section.
 Fields::Field field_at(const Fields& fields, std::string_view path, const std::string& where);
 
+/// Sets the key at `path` to a value as text, a list to several. Throws Error(usage), which `where`
+/// begins, as field_at does and for values that are not of the key's type.
+void set_key(const Fields& fields, std::string_view path, const std::vector<std::string>& values,
+             const std::string& where);
+
 /// Applies "train.lr=0.1"; a list is "a=[1,2]". Throws Error(usage) as load_yaml does.
 void apply_override(std::string_view assignment, const Fields& fields);
+
+/// A key as documents list it.
+struct ConfigKey {
+  std::string path;  ///< "base.augment.flip"; of a section "base.augment"
+  std::string type;  ///< "a number", "one of sgd, adamw", "a section" …
+  std::string help;
+  Json value;  ///< the present one: the default, if nothing was read; null for a section
+};
+/// Every key and section, in the order in which they are described; a section comes before its
+/// keys.
+std::vector<ConfigKey> config_keys(const Fields& fields);
 
 /// The fields' present values.
 Json config_json(const Fields& fields);

@@ -2,9 +2,7 @@
 
 #include <fcntl.h>
 #include <openssl/evp.h>
-#include <sys/file.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,61 +11,39 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/file_system.h"
+#include "base/folders.h"
 #include "base/signals.h"
-#include "base/write_all.h"
 
 namespace hardmoe {
 namespace fs = std::filesystem;
 namespace {
 
-std::string reason() { return std::strerror(errno); }
-
-/// Closes on scope exit.
-struct Descriptor {
-  int fd;
-  ~Descriptor() {
-    if (fd >= 0) ::close(fd);
-  }
-};
-
 constexpr size_t buffer_bytes = size_t{1} << 20;
+
+/// All that is left to read, as a pipe or a file gives it.
+template <class Take>
+void read_all(int descriptor, std::string_view name, const Take& take) {
+  char piece[1 << 16];
+  while (true) {
+    const ssize_t count =
+        uninterrupted([&] { return file_system().read(descriptor, piece, sizeof piece); });
+    if (count < 0) fail_reading(name);
+    if (count == 0) return;
+    take(std::string_view(piece, static_cast<size_t>(count)));
+  }
+}
 
 }  // namespace
 
-void fail_writing(const fs::path& file) {
-  const bool full = errno == ENOSPC || errno == EDQUOT;
-  fail("writing {}: {}{}", file.string(), reason(),
-       full ? "; free some space and run the same command again" : "");
-}
-
-void write_all(int descriptor, const char* bytes, size_t count, size_t offset,
-               const fs::path& file) {
-  while (count > 0) {
-    const ssize_t written = ::pwrite(descriptor, bytes, count, static_cast<off_t>(offset));
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) fail_writing(file);
-    bytes += written;
-    offset += static_cast<size_t>(written);
-    count -= static_cast<size_t>(written);
-  }
-}
-
 std::string read_file(const fs::path& file) {
-  const Descriptor input{::open(file.c_str(), O_RDONLY | O_CLOEXEC)};
-  if (input.fd < 0) fail("reading {}: {}", file.string(), reason());
-  struct stat info = {};
-  if (::fstat(input.fd, &info) != 0) fail("reading {}: {}", file.string(), reason());
+  const OpenFile input(file, O_RDONLY);
+  const struct stat info = input.status();
   if (S_ISDIR(info.st_mode)) fail("reading {}: it is a folder, expected a file", file.string());
   std::string bytes;
   bytes.reserve(static_cast<size_t>(info.st_size));
-  char chunk[1 << 16];
-  while (true) {
-    const ssize_t count = ::read(input.fd, chunk, sizeof chunk);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) fail("reading {}: {}", file.string(), reason());
-    if (count == 0) return bytes;
-    bytes.append(chunk, static_cast<size_t>(count));
-  }
+  read_all(input.descriptor(), file.string(), [&](std::string_view piece) { bytes += piece; });
+  return bytes;
 }
 
 void write_file_atomic(const fs::path& file, std::string_view bytes) {
@@ -76,23 +52,36 @@ void write_file_atomic(const fs::path& file, std::string_view bytes) {
   output.commit();
 }
 
-AtomicFile::AtomicFile(fs::path file) : file_(std::move(file)) {
-  temporary_ = file_;
-  temporary_ += fmt::format(".{}.tmp", ::getpid());
-  descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  if (descriptor_ < 0) fail("writing {}: {}", file_.string(), reason());
+void copy_file_atomic(const fs::path& from, const fs::path& to) {
+  const OpenFile input(from, O_RDONLY);
+  AtomicFile output(to);
+  read_all(input.descriptor(), from.string(), [&](std::string_view piece) { output.write(piece); });
+  output.commit();
+}
+
+fs::path unfinished_name(const fs::path& file) {
+  fs::path name = file;
+  name += fmt::format(".{}.tmp", ::getpid());
+  return name;
+}
+
+AtomicFile::AtomicFile(fs::path file) : file_(std::move(file)), temporary_(unfinished_name(file_)) {
+  const int descriptor = uninterrupted(
+      [&] { return file_system().open(temporary_, O_WRONLY | O_CREAT | O_TRUNC, 0644); });
+  if (descriptor < 0) fail_writing(file_);
+  output_ = OpenFile::of(descriptor, file_);
 }
 
 AtomicFile::~AtomicFile() {
-  if (descriptor_ < 0) return;
-  ::close(descriptor_);
-  ::unlink(temporary_.c_str());
+  if (!output_.is_open()) return;
+  output_.close();
+  file_system().remove(temporary_);
 }
 
 void AtomicFile::write(const void* bytes, size_t count) {
   if (count >= buffer_bytes) {  // past the buffer, which would grow by as much
     flush();
-    write_all(descriptor_, static_cast<const char*>(bytes), count, size_, file_);
+    output_.write_at(size_, bytes, count);
     size_ += count;
     return;
   }
@@ -102,25 +91,38 @@ void AtomicFile::write(const void* bytes, size_t count) {
 }
 
 void AtomicFile::flush() {
-  write_all(descriptor_, buffer_.data(), buffer_.size(), size_ - buffer_.size(), file_);
+  output_.write_at(size_ - buffer_.size(), buffer_.data(), buffer_.size());
   buffer_.clear();
 }
 
 void AtomicFile::write_at(size_t offset, const void* bytes, size_t count) {
   flush();
-  write_all(descriptor_, static_cast<const char*>(bytes), count, offset, file_);
+  output_.write_at(offset, bytes, count);
 }
 
-void AtomicFile::commit() {
+void AtomicFile::commit(After after) {
   flush();
-  if (::fsync(descriptor_) != 0) fail("writing {}: {}", file_.string(), reason());
-  ::close(std::exchange(descriptor_, -1));
-  if (::rename(temporary_.c_str(), file_.c_str()) != 0) {
-    const std::string why = reason();
-    ::unlink(temporary_.c_str());
-    fail("writing {}: {}", file_.string(), why);
+  output_.sync();
+  if (file_system().rename(temporary_, file_) != 0) fail_writing(file_);
+  output_.close();
+  if (after == After::synced) sync_folder_of(file_);
+}
+
+TemporaryFile::TemporaryFile(const fs::path& begin) {
+  constexpr int tries = 100;
+  for (int i = 0;; ++i) {
+    const fs::path name = temporary_name(begin);
+    const int descriptor =
+        uninterrupted([&] { return file_system().open(name, O_RDWR | O_CREAT | O_EXCL, 0600); });
+    if (descriptor < 0 && errno == EEXIST && i < tries) continue;
+    if (descriptor < 0) fail_writing(name);
+    file_ = OpenFile::of(descriptor, name);
+    file_system().remove(name);
+    return;
   }
 }
+
+fs::path TemporaryFile::path() const { return fmt::format("/proc/self/fd/{}", file_.descriptor()); }
 
 namespace {
 
@@ -133,57 +135,61 @@ const char* other_than_file(mode_t mode) {
                           : "device";
 }
 
+void require_regular(const struct stat& info, const fs::path& file) {
+  if (const char* what = other_than_file(info.st_mode)) {
+    fail("reading {}: it is a {}, expected a file", file.string(), what);
+  }
+}
+
 /// Opens a file of a known size. What is none is not opened: that may wait for ever, or set a
 /// device going.
-int open_file(const fs::path& file, size_t& size) {
-  const auto check = [&](bool known, const struct stat& info) {
-    if (!known) fail("reading {}: {}", file.string(), reason());
-    if (const char* what = other_than_file(info.st_mode)) {
-      fail("reading {}: it is a {}, expected a file", file.string(), what);
-    }
-  };
+OpenFile open_regular(const fs::path& file, size_t& size) {
   struct stat info = {};
-  check(::stat(file.c_str(), &info) == 0, info);
-  Descriptor input{::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
-  check(input.fd >= 0 && ::fstat(input.fd, &info) == 0, info);
+  if (file_system().status(file, Links::followed, info) != 0) fail_reading(file);
+  require_regular(info, file);
+  OpenFile input(file, O_RDONLY | O_NONBLOCK);
+  info = input.status();
+  require_regular(info, file);
   size = static_cast<size_t>(info.st_size);
-  return std::exchange(input.fd, -1);
+  return input;
 }
 
 }  // namespace
 
-InputFile::InputFile(const fs::path& file) : file_(file), descriptor_(open_file(file, size_)) {}
-
-InputFile::~InputFile() { ::close(descriptor_); }
-
-void InputFile::read_at(size_t offset, void* bytes, size_t count) const {
-  auto* target = static_cast<char*>(bytes);
-  while (count > 0) {
-    const ssize_t found = ::pread(descriptor_, target, count, static_cast<off_t>(offset));
-    if (found < 0 && errno == EINTR) continue;
-    if (found < 0) fail("reading {}: {}", file_.string(), reason());
-    if (found == 0) fail("reading {}: it ends at byte {}; was it changed?", file_.string(), offset);
-    target += found;
-    offset += static_cast<size_t>(found);
-    count -= static_cast<size_t>(found);
+std::string read_piece(const fs::path& file, size_t offset, size_t count) {
+  std::string bytes(count, '\0');
+  size_t done = 0;
+  const int descriptor =
+      uninterrupted([&] { return file_system().open(file, O_RDONLY | O_NONBLOCK, 0); });
+  while (descriptor >= 0 && done < count) {
+    const ssize_t found = uninterrupted([&] {
+      return file_system().read_at(descriptor, bytes.data() + done, count - done,
+                                   static_cast<int64_t>(offset + done));
+    });
+    if (found <= 0) break;
+    done += static_cast<size_t>(found);
   }
+  if (descriptor >= 0) file_system().close(descriptor);
+  bytes.resize(done);
+  return bytes;
 }
 
+InputFile::InputFile(const fs::path& file) : input_(open_regular(file, size_)) {}
+
 void InputFile::expect(size_t offset, size_t count) const {
-  ::posix_fadvise(descriptor_, static_cast<off_t>(offset), static_cast<off_t>(count),
-                  POSIX_FADV_WILLNEED);
+  file_system().prefetch(input_.descriptor(), static_cast<int64_t>(offset), count);
 }
 
 MappedPiece::MappedPiece(const InputFile& file, size_t offset, size_t count) {
-  struct stat info = {};
-  if (::fstat(file.descriptor_, &info) != 0 || offset + count > static_cast<size_t>(info.st_size)) {
-    fail("reading {}: it ends before byte {}; was it changed?", file.file_.string(),
+  const OpenFile& input = file.input_;
+  if (offset + count > static_cast<size_t>(input.status().st_size)) {
+    fail("reading {}: it ends before byte {}; was it changed?", input.path().string(),
          offset + count);
   }
   const size_t before = offset % static_cast<size_t>(::sysconf(_SC_PAGESIZE));
-  void* mapped = ::mmap(nullptr, before + count, PROT_READ, MAP_PRIVATE | MAP_POPULATE,
-                        file.descriptor_, static_cast<off_t>(offset - before));
-  if (mapped == MAP_FAILED) fail("mapping {}: {}", file.file_.string(), reason());
+  void* mapped = file_system().map(input.descriptor(), before + count,
+                                   static_cast<int64_t>(offset - before), Pages::at_once);
+  if (mapped == nullptr) fail("mapping {}: {}", input.path().string(), std::strerror(errno));
   pages_ = static_cast<std::byte*>(mapped);
   size_ = before + count;
   data_ = pages_ + before;
@@ -204,10 +210,10 @@ MappedPiece& MappedPiece::operator=(MappedPiece&& other) noexcept {
 }
 
 MappedFile::MappedFile(const fs::path& file) {
-  const Descriptor input{open_file(file, size_)};
+  const OpenFile input = open_regular(file, size_);
   if (size_ == 0) return;
-  void* mapped = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, input.fd, 0);
-  if (mapped == MAP_FAILED) fail("mapping {}: {}", file.string(), reason());
+  void* mapped = file_system().map(input.descriptor(), size_, 0, Pages::when_touched);
+  if (mapped == nullptr) fail("mapping {}: {}", file.string(), std::strerror(errno));
   data_ = static_cast<const std::byte*>(mapped);
 }
 
@@ -225,38 +231,14 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
 }
 
 FileLock::FileLock(const fs::path& file, std::string_view what) {
-  descriptor_ = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-  if (descriptor_ < 0) fail("locking {}: {}", file.string(), reason());
-  if (::flock(descriptor_, LOCK_EX | LOCK_NB) != 0) {
-    const bool held = errno == EWOULDBLOCK;
-    const std::string why = reason();
-    ::close(std::exchange(descriptor_, -1));
-    if (!held) fail("locking {}: {}", file.string(), why);
-    fail("{} is being written by another process (lock {}); wait for it or stop it", what,
-         file.string());
-  }
-}
-
-FileLock::~FileLock() {
-  if (descriptor_ >= 0) ::close(descriptor_);
-}
-
-FileLock::FileLock(FileLock&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
-
-void make_writable_folder(const fs::path& folder) {
-  std::error_code error;
-  fs::create_directories(folder, error);
-  std::error_code ignored;
-  if (fs::exists(folder, ignored) && !fs::is_directory(folder, ignored)) {
-    fail_usage("{}: is a file, expected a folder to write into", folder.string());
-  }
-  if (error) fail("creating folder {}: {}", folder.string(), error.message());
-  if (::access(folder.c_str(), W_OK) != 0) fail("writing into {}: {}", folder.string(), reason());
-}
-
-void require_file(const fs::path& file, std::string_view hint, ExitStatus status) {
-  if (!fs::exists(file))
-    throw Error(fmt::format("{}: no such file; {}", file.string(), hint), status);
+  const int descriptor =
+      uninterrupted([&] { return file_system().open(file, O_RDWR | O_CREAT, 0644); });
+  if (descriptor < 0) fail("locking {}: {}", file.string(), std::strerror(errno));
+  file_ = OpenFile::of(descriptor, file);
+  if (uninterrupted([&] { return file_system().lock(descriptor); }) == 0) return;
+  if (errno != EWOULDBLOCK) fail("locking {}: {}", file.string(), std::strerror(errno));
+  fail("{} is being written by another process (lock {}); wait for it or stop it", what,
+       file.string());
 }
 
 Sha256::Sha256() : context_(EVP_MD_CTX_new()) {

@@ -1,4 +1,4 @@
-// Files that appear whole or not at all, memory maps, locks and checksums.
+// Files that appear whole or not at all, files read in pieces, memory maps, locks and checksums.
 #pragma once
 
 #include <cstddef>
@@ -8,18 +8,29 @@
 #include <string>
 #include <string_view>
 
-#include "base/error.h"
+#include "base/folders.h"
+#include "base/open_file.h"
 
 namespace hardmoe {
 
 /// The whole file, or what a pipe holds. Throws Error naming the file and the system's reason.
 std::string read_file(const std::filesystem::path& file);
-
-/// Writes to a temporary name in the same folder, fsyncs, renames. Throws Error (full disk, no
-/// permission …) and leaves what was there before.
+/// What is in a file from `offset` on, `count` bytes at most; "" where that cannot be read. For
+/// files that another process writes meanwhile.
+std::string read_piece(const std::filesystem::path& file, size_t offset, size_t count);
+/// Writes to a temporary name in the same folder, syncs it, renames it, syncs the folder: what was
+/// there before or the new content, whenever power is lost. Throws Error (full disk, no permission
+/// …) and leaves what was there before.
 void write_file_atomic(const std::filesystem::path& file, std::string_view bytes);
+/// Writes `to` so, with what is in `from`.
+void copy_file_atomic(const std::filesystem::path& from, const std::filesystem::path& to);
 
-/// A file written piece by piece that appears under its name only at commit(); removed otherwise.
+/// NAME.PID.tmp: what a file is called until it is whole. What is left by that name when no process
+/// writes there is of a killed one.
+std::filesystem::path unfinished_name(const std::filesystem::path& file);
+
+/// A file written piece by piece that appears under its name only at commit(), as
+/// write_file_atomic() has it; removed otherwise.
 class AtomicFile {
  public:
   explicit AtomicFile(std::filesystem::path file);
@@ -31,15 +42,36 @@ class AtomicFile {
   /// Overwrites `count` bytes at `offset`, for headers known only at the end.
   void write_at(size_t offset, const void* bytes, size_t count);
   size_t size() const { return size_; }
-  void commit();
+  /// After::not_synced: whoever writes several files of a folder calls sync_folder() once for all.
+  void commit(After after = After::synced);
 
  private:
   void flush();
   std::filesystem::path file_;
   std::filesystem::path temporary_;
+  OpenFile output_;
   std::string buffer_;
   size_t size_ = 0;
-  int descriptor_ = -1;
+};
+
+/// A file without a name, which ends with the process or before.
+class TemporaryFile {
+ public:
+  TemporaryFile() = default;
+  /// Made in the folder of `begin`, for a moment with a name that begins so. Throws Error.
+  explicit TemporaryFile(const std::filesystem::path& begin);
+  bool is_open() const { return file_.is_open(); }
+  void write_at(size_t offset, const void* bytes, size_t count) {
+    file_.write_at(offset, bytes, count);
+  }
+  void read_at(size_t offset, void* bytes, size_t count) const {
+    file_.read_at(offset, bytes, count);
+  }
+  /// By which this process opens it again.
+  std::filesystem::path path() const;
+
+ private:
+  OpenFile file_;
 };
 
 /// A file read piece by piece, by several threads at once, for files larger than memory. Throws
@@ -47,20 +79,18 @@ class AtomicFile {
 class InputFile {
  public:
   explicit InputFile(const std::filesystem::path& file);
-  ~InputFile();
-  InputFile(const InputFile&) = delete;
-  InputFile& operator=(const InputFile&) = delete;
   size_t size() const { return size_; }
   /// Throws Error where the file ends before.
-  void read_at(size_t offset, void* bytes, size_t count) const;
+  void read_at(size_t offset, void* bytes, size_t count) const {
+    input_.read_at(offset, bytes, count);
+  }
   /// These bytes are read soon: the system may fetch them meanwhile.
   void expect(size_t offset, size_t count) const;
 
  private:
   friend class MappedPiece;
-  std::filesystem::path file_;
-  size_t size_ = 0;
-  int descriptor_ = -1;
+  size_t size_ = 0;  // before input_, which sets it
+  OpenFile input_;
 };
 
 /// A piece of a file mapped into memory, read-only and read at once.
@@ -100,22 +130,10 @@ class MappedFile {
 class FileLock {
  public:
   FileLock(const std::filesystem::path& file, std::string_view what);
-  ~FileLock();
-  FileLock(FileLock&& other) noexcept;
-  FileLock(const FileLock&) = delete;
-  FileLock& operator=(const FileLock&) = delete;
 
  private:
-  int descriptor_ = -1;
+  OpenFile file_;
 };
-
-/// Creates the folder (and parents) and checks that it can be written. Throws Error.
-void make_writable_folder(const std::filesystem::path& folder);
-
-/// Throws Error("X: no such file; …") with `hint` unless the file exists. status: usage where the
-/// user named a wrong place, failed where something is gone from the right one.
-void require_file(const std::filesystem::path& file, std::string_view hint,
-                  ExitStatus status = ExitStatus::failed);
 
 /// SHA-256 in hexadecimal, as `sha256sum` prints it.
 class Sha256 {

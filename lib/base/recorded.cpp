@@ -6,6 +6,7 @@
 #include "base/crc32c.h"
 #include "base/error.h"
 #include "base/files.h"
+#include "base/folders.h"
 #include "base/json.h"
 
 namespace hardmoe {
@@ -43,11 +44,17 @@ void require_crc32c(const fs::path& file, uint32_t found, const std::string& exp
        format_crc32c(found), expected, remedy);
 }
 
+Json read_stage_record(const fs::path& file) {
+  Json record = read_json(file);
+  require_json_format(stage_format, record, file.string());
+  return record;
+}
+
 std::optional<RecordedFile> recorded(const fs::path& file, UnfinishedStage unfinished) {
   const fs::path record_file = file.parent_path() / "stage.json";
-  if (!fs::exists(record_file)) return std::nullopt;
+  if (!path_exists(record_file)) return std::nullopt;
   const std::string where = record_file.string();
-  const Json record = read_json(record_file);
+  const Json record = read_stage_record(record_file);
   const auto command = json_get<std::string>(record, "command", where);
   if (!json_get<bool>(record, "done", where)) {
     if (unfinished == UnfinishedStage::allowed && !record.contains("clearing")) return {};

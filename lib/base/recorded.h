@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 
+#include "base/format_number.h"
 #include "base/json.h"
 
 namespace hardmoe {
@@ -27,6 +28,11 @@ struct RecordedFile {
   std::optional<uint32_t> crc32c;  ///< the recorded one; older stages recorded none
   std::string remedy;              ///< what to do otherwise: after "put a whole copy back, or …"
 };
+
+/// Reads a stage.json. Throws Error naming the file if its format is newer than this version.
+Json read_stage_record(const std::filesystem::path& file);
+/// The format of stage.json.
+inline constexpr FileFormat stage_format{"stage", 1};
 
 /// Whether a stage that is not finished may be read.
 enum class UnfinishedStage {

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/folders.h"
 #include "base/log.h"
 #include "base/recorded.h"
 #include "base/text.h"
@@ -24,7 +25,7 @@ Json finished_record(const fs::path& folder, const std::string& command) {
   const fs::path file = folder / record_name;
   require_file(file, fmt::format("run `{}` to make {} first", command, folder.string()),
                ExitStatus::usage);
-  Json record = read_json(file);
+  Json record = read_stage_record(file);
   const std::string where = file.string();
   const auto found = json_get<std::string>(record, "command", where);
   if (found != command) {
@@ -76,8 +77,8 @@ bool is_written(const std::vector<std::string>& writes, const fs::path& path, bo
 /// Returns the entries at the folder's top, except the lock and a launcher's log.
 std::vector<fs::path> contents_of(const fs::path& folder) {
   std::vector<fs::path> contents;
-  for (const auto& entry : fs::directory_iterator(folder)) {
-    if (!is_kept(entry.path().filename().string())) contents.push_back(entry.path());
+  for (const FolderEntry& entry : list_folder(folder)) {
+    if (!is_kept(entry.name())) contents.push_back(entry.path());
   }
   std::sort(contents.begin(), contents.end());
   return contents;
@@ -86,11 +87,11 @@ std::vector<fs::path> contents_of(const fs::path& folder) {
 /// Returns the relative path of the first thing in the folder that its stage does not write; "" if
 /// there is none.
 std::string first_unknown(const fs::path& folder, const std::vector<std::string>& writes) {
-  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+  for (const FolderEntry& entry : list_tree(folder)) {
     fs::path path = entry.path().lexically_relative(folder);
     if (is_kept(path.string()) || path == record_name) continue;
     path.replace_filename(without_temporary(path.filename().string()));
-    if (!is_written(writes, path, entry.is_directory())) return path.string();
+    if (!is_written(writes, path, entry.kind() == PathKind::folder)) return path.string();
   }
   return "";
 }
@@ -100,7 +101,7 @@ std::string first_unknown(const fs::path& folder, const std::vector<std::string>
 void remove_temporaries(const fs::path& folder) {
   for (const auto& path : contents_of(folder)) {
     const std::string name = path.filename().string();
-    if (without_temporary(name) != name) fs::remove(path);
+    if (without_temporary(name) != name) remove_file(path, After::not_synced);
   }
 }
 
@@ -108,7 +109,7 @@ void remove_temporaries(const fs::path& folder) {
 void require_outputs(const fs::path& folder, const Json& record) {
   const auto outputs = json_get<Json>(record, "outputs", folder.string());
   for (const auto& [name, hash] : outputs.items()) {
-    if (!fs::exists(folder / name)) {
+    if (!path_exists(folder / name)) {
       fail("{}: {} calls it done, but '{}' is gone; put it back, or remove {} and run again",
            folder.string(), record_name, name, folder.string());
     }
@@ -158,14 +159,14 @@ FileLock lock_folder(const Stage::Options& options) {
 
 Stage::Stage(Options options)
     : options_(std::move(options)),
-      was_locked_(fs::exists(options_.folder / lock_name)),
+      was_locked_(path_exists(options_.folder / lock_name)),
       lock_(lock_folder(options_)),
       start_seconds_(now_seconds()) {
   const fs::path file = options_.folder / record_name;
-  const bool has_record = fs::exists(file);
+  const bool has_record = path_exists(file);
   if (has_record || was_locked_) remove_temporaries(options_.folder);
   if (has_record) {
-    continue_from(read_json(file));
+    continue_from(read_stage_record(file));
   } else {
     begin_without_record();
   }
@@ -199,8 +200,7 @@ void Stage::begin_without_record() {
   const auto contents = contents_of(options_.folder);
   if (contents.empty()) return write_unfinished();
   if (options_.force && was_locked_) return begin_anew(Json::object());
-  std::error_code ignored;
-  if (!was_locked_) fs::remove(options_.folder / lock_name, ignored);
+  if (!was_locked_) try_remove(options_.folder / lock_name);
   fail_usage("{}: holds '{}' and no {}; choose an empty folder for --out{}",
              options_.folder.string(), contents[0].filename().string(), record_name,
              was_locked_ ? ", or --force to remove what another run left there" : "");
@@ -223,13 +223,15 @@ void Stage::begin_anew(const Json& before) {
   }
   write_unfinished(made);
   for (const auto& path : contents_of(options_.folder)) {
-    if (path.filename() != record_name) fs::remove_all(path);
+    if (path.filename() != record_name) remove_tree(path, After::not_synced);
   }
+  sync_folder(options_.folder);  // before the record that no longer lists what was here
   write_unfinished();
 }
 
 void Stage::write_unfinished(const Json& clearing) const {
-  Json record = {{"command", options_.command},
+  Json record = {{"format", format_text(stage_format)},
+                 {"command", options_.command},
                  {"inputs", options_.inputs},
                  {"version", version},
                  {"done", false}};
@@ -255,7 +257,7 @@ void Stage::keep(const std::string& name) {
 
 bool Stage::has_kept(const std::string& name) const {
   const fs::path file = options_.folder / name;
-  if (!kept_.contains(name) || !fs::exists(file)) return false;
+  if (!kept_.contains(name) || !path_exists(file)) return false;
   const std::string found = sha256_of_file(file), expected = kept_[name].get<std::string>();
   if (found == expected) return true;
   log_warning("{}: damaged since it was made: its SHA-256 is {}, recorded was {}; it is made again",
@@ -272,10 +274,15 @@ void Stage::finish(const std::vector<std::string>& outputs, Json results) {
   }
   results_ = std::move(results);
   done_ = true;
-  Json record = {{"command", options_.command}, {"version", version},
-                 {"inputs", options_.inputs},   {"done", true},
-                 {"outputs", hashes},           {"crc32c", crcs},
-                 {"results", results_},         {"seconds", now_seconds() - start_seconds_}};
+  Json record = {{"format", format_text(stage_format)},
+                 {"command", options_.command},
+                 {"version", version},
+                 {"inputs", options_.inputs},
+                 {"done", true},
+                 {"outputs", hashes},
+                 {"crc32c", crcs},
+                 {"results", results_},
+                 {"seconds", now_seconds() - start_seconds_}};
   if (const auto warnings = warnings_so_far(); !warnings.empty()) record["warnings"] = warnings;
   write_json(options_.folder / record_name, record);
 }

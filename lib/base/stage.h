@@ -2,9 +2,10 @@
 // inputs. Running the command again skips a finished stage, resumes an unfinished one, and refuses
 // changed inputs unless forced. Does not order stages: each names the stages it read (see lib/run).
 //
-//   stage.json  {"command", "version", "inputs": {…}, "done", "outputs": {name: sha256},
-//                "crc32c": {name: …}, "results": {…}, "seconds", "warnings": […]}; while unfinished
-//                perhaps "kept": {name: sha256}, or "clearing": [names] that --force is removing
+//   stage.json  {"format", "command", "version", "inputs": {…}, "done",
+//                "outputs": {name: sha256}, "crc32c": {name: …}, "results": {…}, "seconds",
+//                "warnings": […]}; while unfinished perhaps "kept": {name: sha256}, or
+//                "clearing": [names] that --force is removing
 //
 // Another stage's files are read through base/recorded.h, which compares them with that record.
 #pragma once

@@ -4,6 +4,7 @@
 #include <mutex>
 
 #include "base/error.h"
+#include "base/folders.h"
 #include "base/json.h"
 #include "base/recorded.h"
 #include "base/text.h"
@@ -63,6 +64,12 @@ std::vector<RecordedFile> recorded_index(const fs::path& folder, const Json& spl
   return files;
 }
 
+Json parse_record(const std::string& text, const std::string& where) {
+  Json record = parse_json(text, where);
+  require_json_format(dataset_format, record, where);
+  return record;
+}
+
 int64_t parse_number(std::string_view text, const fs::path& file, size_t line) {
   int64_t value = -1;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -83,7 +90,7 @@ void save_vocabulary(const fs::path& file, const Vocabulary& vocabulary) {
 }
 
 fs::path vocabulary_file(const fs::path& dataset_or_file) {
-  const bool folder = fs::is_directory(dataset_or_file);
+  const bool folder = is_folder(dataset_or_file);
   fs::path file = folder ? dataset_or_file / "tags.tsv" : dataset_or_file;
   require_file(file, "expected a dataset of moe-ingest, a model, or a tags.tsv", ExitStatus::usage);
   require_as_recorded(file);
@@ -114,6 +121,10 @@ Vocabulary load_vocabulary(const fs::path& file) {
     vocabulary.counts.push_back(parse_number(fields[2], file, number));
   }
   return vocabulary;
+}
+
+Json read_dataset_record(const fs::path& file) {
+  return parse_record(read_file(file), file.string());
 }
 
 /// The lines of keys.txt, found when first needed.
@@ -152,7 +163,7 @@ Split::Split(fs::path folder, std::string name, std::shared_ptr<const std::vecto
   expect_entries(length_, size(), folder_ / "length.npy");
   expect_entries(tag_ptr_, size() + 1, folder_ / "tag_ptr.npy");
   check_pointers(tag_ptr_, tag_ids_, folder_ / "tag_ptr.npy");
-  if (fs::exists(folder_ / "truth_ptr.npy")) {
+  if (path_exists(folder_ / "truth_ptr.npy")) {
     truth_ptr_ = open_column<int64_t>(folder_ / "truth_ptr.npy");
     truth_ids_ = open_column<int32_t>(folder_ / "truth_ids.npy");
     expect_entries(*truth_ptr_, size() + 1, folder_ / "truth_ptr.npy");
@@ -251,18 +262,18 @@ std::string Split::where(int64_t item) const {
 
 Dataset Dataset::open(const fs::path& folder, DatasetRecords records) {
   const fs::path file = folder / "dataset.json";
-  if (fs::is_regular_file(folder)) {
+  if (is_file(folder)) {
     fail_usage("{}: is a file; expected a folder written by moe-ingest", folder.string());
   }
-  if (const fs::path stage = folder / "stage.json"; !fs::exists(file) && fs::exists(stage)) {
-    const auto command = read_json(stage).value("command", "");
+  if (const fs::path stage = folder / "stage.json"; !path_exists(file) && path_exists(stage)) {
+    const auto command = read_stage_record(stage).value("command", "");
     if (command == "moe-ingest" || command == "moe-partition --write-shards") {
       fail_usage("{}: not finished; run the same {} again to continue", folder.string(), command);
     }
   }
   require_file(
       file,
-      fs::is_directory(folder)
+      is_folder(folder)
           ? fmt::format("make a dataset of what is there first: moe-ingest {} --out DATASET",
                         folder.string())
           : fmt::format("make the dataset first: moe-ingest … --out {}", folder.string()),
@@ -273,7 +284,7 @@ Dataset Dataset::open(const fs::path& folder, DatasetRecords records) {
   if (const auto whole = recorded(file, UnfinishedStage::allowed); whole && compared) {
     require_sha256(*whole, sha256_hex(text));
   }
-  const Json record = parse_json(text, where);
+  const Json record = parse_record(text, where);
 
   Dataset dataset;
   dataset.folder_ = folder;
@@ -284,7 +295,7 @@ Dataset Dataset::open(const fs::path& folder, DatasetRecords records) {
   for (const Json& entry : json_get<std::vector<Json>>(record, "shards", where)) {
     const fs::path path =
         folder / json_get<std::string>(entry, "path", where);  // an absolute path stays so
-    if (laid_out && !fs::exists(path)) {                       // another part's, on another machine
+    if (laid_out && !path_exists(path)) {                      // another part's, on another machine
       shards->push_back({path, MappedFile()});
       continue;
     }

@@ -43,6 +43,12 @@ std::filesystem::path vocabulary_file(const std::filesystem::path& dataset_or_fi
 /// Reads tags.tsv. Throws Error naming the line that is malformed.
 Vocabulary load_vocabulary(const std::filesystem::path& file);
 
+/// The format of dataset.json and of the files it lists.
+inline constexpr FileFormat dataset_format{"dataset", 1};
+
+/// Reads dataset.json. Throws Error naming the file if its format is newer than this version.
+Json read_dataset_record(const std::filesystem::path& file);
+
 /// A mapped tar; empty if the file is not on this machine.
 struct Shard {
   std::filesystem::path path;

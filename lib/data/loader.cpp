@@ -213,7 +213,7 @@ struct Loader::State {
 
   void serve(Times& spent) {
     ViewMaker maker(options.image_size, options.training ? Purpose::training : Purpose::evaluation,
-                    options.augment);
+                    options.augment, options.crop_share);
     while (true) {
       const int seen = changes;
       if (stopping) return;

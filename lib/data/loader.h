@@ -20,6 +20,7 @@ struct LoaderOptions {
   /// Shuffle, augment, drop the last partial batch; false: in order, centred crops.
   bool training = true;
   AugmentConfig augment;
+  double crop_share = 1;  ///< of center_region(), unless training
   uint64_t seed = 1;
   int threads = 2;
   /// Limit on decoded images kept in memory. None are kept if only a few would fit.

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/folders.h"
 #include "base/log.h"
 #include "base/signals.h"
 #include "data/tar.h"
@@ -76,7 +77,7 @@ class SplitLayout {
     const uint16_t number = next_shard_number(shards_);
     const fs::path file = folder_ / path;
     ShardRecord record{path, 0, {}};
-    const bool there = fs::exists(file);
+    const bool there = path_exists(file);
     if (there) {  // left by an interrupted call: reuse it if its contents are right
       TarWriter nowhere;
       record.sha256 = add_members(nowhere, number, items);
@@ -89,7 +90,7 @@ class SplitLayout {
       TarWriter tar(file);
       record.sha256 = add_members(tar, number, items);
     }
-    record.bytes = static_cast<int64_t>(fs::file_size(file));
+    record.bytes = static_cast<int64_t>(file_size_of(file));
     shards_.push_back(record);
     ++result_.shards;
     result_.images += static_cast<int64_t>(items.size());
@@ -132,7 +133,7 @@ Json write_index(const fs::path& from, const fs::path& to, const Json& names,
     } else if (name == "offset.npy") {
       save_npy(to / name, layout.offset());
     } else {
-      fs::copy_file(from / name, to / name, fs::copy_options::overwrite_existing);
+      copy_file_atomic(from / name, to / name);
     }
     written.push_back(name);
   }
@@ -152,7 +153,7 @@ PartShardsResult write_part_shards(const Dataset& dataset,
                                    const fs::path& folder, int64_t shard_bytes) {
   if (shard_bytes < 1) fail_usage("shards of {} bytes: expected 1 or more", shard_bytes);
   const fs::path source = dataset.folder() / "dataset.json";
-  Json record = parse_json(read_file(source), source.string());
+  Json record = read_dataset_record(source);
   make_writable_folder(folder / "shards");
   PartShardsResult result;
   std::vector<ShardRecord> shards;
@@ -180,8 +181,7 @@ PartShardsResult write_part_shards(const Dataset& dataset,
         {{"path", shard.path}, {"bytes", shard.bytes}, {"sha256", shard.sha256}});
   }
   record["laid_out_from"] = dataset.fingerprint();
-  fs::copy_file(dataset.folder() / "tags.tsv", folder / "tags.tsv",
-                fs::copy_options::overwrite_existing);
+  copy_file_atomic(dataset.folder() / "tags.tsv", folder / "tags.tsv");
   write_json(folder / "dataset.json", record);
   return result;
 }

@@ -1,7 +1,5 @@
 #include "data/tar.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <charconv>
 #include <cstring>
@@ -9,6 +7,7 @@
 #include <unordered_map>
 
 #include "base/error.h"
+#include "base/folders.h"
 
 namespace hardmoe {
 namespace {
@@ -350,9 +349,7 @@ bool begins_as_tar(std::string_view bytes) {
 }
 
 TarWriter::TarWriter(const std::filesystem::path& file)
-    : file_(file),
-      output_(fmt::format("{}.{}.tmp", file.string(), ::getpid()), 0),
-      keep_unfinished_(false) {}
+    : file_(file), output_(unfinished_name(file), 0), keep_unfinished_(false) {}
 
 TarWriter::TarWriter(const std::filesystem::path& file, int64_t keep)
     : file_(file), output_(file.string() + ".part", keep), size_(keep), keep_unfinished_(true) {
@@ -364,7 +361,7 @@ TarWriter::TarWriter(const std::filesystem::path& file, int64_t keep)
 }
 
 TarWriter::~TarWriter() {
-  if (!finished_ && !keep_unfinished_ && !file_.empty()) ::unlink(output_.path().c_str());
+  if (!finished_ && !keep_unfinished_ && !file_.empty()) try_remove(output_.path());
 }
 
 void TarWriter::put(std::string_view bytes) {
@@ -410,9 +407,7 @@ std::string TarWriter::finish() {
   put(std::string((record_bytes - over) % record_bytes, '\0'));
   if (file_.empty()) return hash_.hex();
   output_.sync();
-  std::error_code error;
-  std::filesystem::rename(output_.path(), file_, error);
-  if (error) fail("writing {}: {}", file_.string(), error.message());
+  rename_file(output_.path(), file_);
   finished_ = true;
   return hash_.hex();
 }

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/folders.h"
 #include "base/recorded.h"
 #include "base/text.h"
 
@@ -109,8 +110,7 @@ void ShardWriter::resume(const Json& state) {
   }
   const fs::path file = folder_ / path;
   // The shard was closed after the checkpoint: reopen it and write again what follows.
-  std::error_code ignored;
-  if (fs::exists(file)) fs::rename(file, file.string() + ".part", ignored);
+  if (path_exists(file)) rename_file(file, file.string() + ".part");
   tar_ = std::make_unique<TarWriter>(file, state.at("bytes").get<int64_t>());
   require_crc32c(file.string() + ".part", tar_->crc32c(), state.value("crc32c", ""),
                  remedy_for_work(folder_));
@@ -175,13 +175,16 @@ void IndexWriter::add(std::string_view key, const ImageLocation& location,
 Json IndexWriter::finish() {
   std::vector<std::string> names = {"shard.npy",   "offset.npy",  "length.npy",
                                     "tag_ptr.npy", "tag_ids.npy", "keys.txt"};
-  for (NpyWriter* column : {&shard_, &offset_, &length_, &tag_ptr_, &tag_ids_}) column->finish();
-  keys_.commit();
+  for (NpyWriter* column : {&shard_, &offset_, &length_, &tag_ptr_, &tag_ids_}) {
+    column->finish(After::not_synced);
+  }
+  keys_.commit(After::not_synced);
   if (has_truth_) {
-    truth_ptr_->finish();
-    truth_ids_->finish();
+    truth_ptr_->finish(After::not_synced);
+    truth_ids_->finish(After::not_synced);
     names.insert(names.end(), {"truth_ptr.npy", "truth_ids.npy"});
   }
+  sync_folder(folder_);
   return index_checksums(folder_, names);
 }
 

@@ -8,7 +8,7 @@ namespace hardmoe {
 
 void check_batch(const Network& network, const CompileOptions& options, const Batch& batch) {
   const bool image = network.input == InputKind::image;
-  const Extent& in = network.values[0];
+  const Extent& in = network.extent;
   const Shape wanted =
       image ? Shape{options.batch, in.height, in.width, 3} : Shape{options.batch, in.channels};
   if (batch.input.shape() != wanted || batch.input.dtype() != (image ? DType::u8 : DType::f32)) {
@@ -22,7 +22,7 @@ void check_batch(const Network& network, const CompileOptions& options, const Ba
   }
 }
 
-void check_tags(const Network& network, const Batch& batch) {
+void check_tags(const Batch& batch, int64_t tags) {
   const auto& ptr = batch.tag_ptr;
   if (static_cast<int64_t>(ptr.size()) != batch.size + 1 || ptr.front() != 0 ||
       ptr.back() != static_cast<int64_t>(batch.tag_ids.size()) ||
@@ -30,17 +30,15 @@ void check_tags(const Network& network, const Batch& batch) {
     fail("a batch of {} rows has {} tag pointers that do not cover its {} tags in order",
          batch.size, ptr.size(), batch.tag_ids.size());
   }
-  const int64_t tags = network.logits_size();
   for (const int32_t id : batch.tag_ids) {
     if (id < 0 || id >= tags) fail("a batch has tag {}, the network knows 0 to {}", id, tags - 1);
   }
 }
 
-void check_results(const Network& network, int value, int64_t rows, std::span<const float> out,
-                   const char* what) {
+void check_results(int64_t size, int64_t rows, std::span<const float> out, const char* what) {
   if (out.empty()) return;
-  if (value < 0) fail("the network has no {}", what);
-  const int64_t count = rows * network.values[static_cast<size_t>(value)].elements();
+  if (size == 0) fail("the network has no {}", what);
+  const int64_t count = rows * size;
   if (std::ssize(out) < count) fail("{}: room for {} values, {} needed", what, out.size(), count);
 }
 

@@ -10,12 +10,11 @@ namespace hardmoe {
 /// for.
 void check_batch(const Network& network, const CompileOptions& options, const Batch& batch);
 
-/// Throws Error unless the tags cover the rows in order and are of the network's.
-void check_tags(const Network& network, const Batch& batch);
+/// Throws Error unless the tags cover the rows in order and are 0 … tags−1.
+void check_tags(const Batch& batch, int64_t tags);
 
-/// Throws Error if `out` has no room for `rows` rows of the value, named `what`, or if the network
-/// has no such value (−1). An empty span wants nothing.
-void check_results(const Network& network, int value, int64_t rows, std::span<const float> out,
-                   const char* what);
+/// Throws Error if `out` has no room for `rows` rows of `size` values, named `what`, or if the
+/// network has none of them (size 0). An empty span wants nothing.
+void check_results(int64_t size, int64_t rows, std::span<const float> out, const char* what);
 
 }  // namespace hardmoe

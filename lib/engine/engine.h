@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/communicator.h"
 #include "engine/spec.h"
 #include "nn/batch.h"
 #include "nn/network.h"
@@ -26,11 +27,18 @@ struct CompileOptions {
   int64_t batch = 128;  ///< capacity N; train_step() takes exactly N rows, send() up to N
   Precision precision = Precision::fp32;
   Mode mode = Mode::train;
-  LossKind loss = LossKind::softmax;
-  float label_smoothing = 0;  ///< ε: (1-ε) of the target on the tags, ε spread over the vocabulary
+  /// In training, what is learned: the sum of these, each times its weight.
+  std::vector<LossSpec> losses = {{}};
   OptimizerSpec optimizer = {};
   /// The same bytes from the same steps, every time: also where a faster way would not give them.
   bool deterministic = false;
+  /// Names of parameters that stay as they are, * for any characters: "layer1.*". They get no
+  /// gradient and no update, and what lies below all that is trained costs no backward pass. A
+  /// batch norm whose weight and bias are both frozen uses its running statistics.
+  std::vector<std::string> frozen = {};
+  /// The processes that train together, each on batches of its own; gradients are averaged over
+  /// them between backward pass and update. Null: this one alone.
+  std::shared_ptr<Communicator> communicator = {};
 };
 
 /// One line of a profile: seconds spent in steps of this name since compile.
@@ -41,7 +49,10 @@ struct ProfileLine {
 
 class Program {
  public:
+  explicit Program(const CompileOptions& options) : losses_(options.losses) {}
   virtual ~Program() = default;
+  Program(const Program&) = delete;
+  Program& operator=(const Program&) = delete;
 
   /// Parameters and running statistics by PyTorch's names and layouts, float32. Tensors the network
   /// does not know are ignored. Throws Error naming `where` and the tensor that is missing or of
@@ -57,11 +68,15 @@ class Program {
   virtual StateDict optimizer_state() const = 0;
   virtual void load_optimizer_state(const StateDict& state, const std::string& where) = 0;
 
-  /// Forward, loss, backward, update on a full batch with learning rate `lr`.
+  /// One step on a full batch with learning rate `lr`, in three pieces: gradients (forward, losses,
+  /// backward), their average over all processes, the update.
   virtual void train_step(const Batch& batch, float lr) = 0;
-  /// Mean loss of the steps since the last call; waits for them. 0 if there were none.
-  virtual double take_loss() = 0;
-  /// Gradients of the last train_step, by parameter name; for tests.
+  /// Means of each of CompileOptions::losses over the steps since the last call, not yet times
+  /// their weights; waits for them. Zeros if there were none.
+  virtual std::vector<double> take_losses() = 0;
+  /// Their weighted sum.
+  double take_loss();
+  /// Gradients of the last train_step by name, of the parameters that are trained; for tests.
   virtual StateDict gradients() const = 0;
 
   /// Starts a batch on its way through the network; its memory is the caller's again. At most
@@ -82,6 +97,9 @@ class Program {
   virtual std::vector<ProfileLine> profile() const = 0;
   /// Bytes of device memory held.
   virtual int64_t memory_bytes() const = 0;
+
+ private:
+  std::vector<LossSpec> losses_;
 };
 
 class Engine {

@@ -2,6 +2,8 @@
 // training configuration.
 #pragma once
 
+#include <string>
+
 namespace hardmoe {
 
 enum class Precision {
@@ -18,6 +20,17 @@ constexpr const char* name_of(Precision precision) {
 enum class LossKind {
   softmax,  ///< cross-entropy against 1/k on each of an image's k tags (Mahajan et al. 2018, §2)
   sigmoid,  ///< binary cross-entropy of each tag, summed over tags
+};
+
+/// One of the losses whose weighted sum is trained on.
+struct LossSpec {
+  LossKind kind = LossKind::softmax;
+  /// ε: softmax: (1−ε) of the target on the tags, ε spread over the vocabulary; sigmoid:
+  /// (1−ε)·[tag] + ε/2 for each tag.
+  float label_smoothing = 0;
+  float weight = 1;
+  int value = -1;             ///< the value of the network that holds a score a tag; -1: its logits
+  std::string name = "loss";  ///< as logs show it
 };
 
 enum class OptimizerKind {

@@ -27,8 +27,9 @@ void check_augment(const AugmentConfig& config, int image_size) {
   }
 }
 
-Region center_region(int64_t height, int64_t width) {
-  const int64_t side = std::min(height, width);
+Region center_region(int64_t height, int64_t width, double share) {
+  const auto short_side = static_cast<double>(std::min(height, width));
+  const int64_t side = std::max<int64_t>(1, std::llround(share * short_side));
   return {(height - side) / 2, (width - side) / 2, side, side};
 }
 

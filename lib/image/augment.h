@@ -36,8 +36,9 @@ void check_augment(const AugmentConfig& config, int image_size);
 /// caller adds which file), and Error(interrupted) soon after SIGTERM.
 Tensor decode_image(std::span<const std::byte> bytes);
 
-/// The largest square in the middle.
-Region center_region(int64_t height, int64_t width);
+/// A square in the middle: the largest, or one whose side is `share` (0 < share ≤ 1) of the short
+/// side, to whole pixels.
+Region center_region(int64_t height, int64_t width, double share = 1);
 /// A region of random area and aspect ratio 3/4 … 4/3, as torchvision's RandomResizedCrop draws it:
 /// draws area, ratio, top, left.
 Region random_region(int64_t height, int64_t width, const AugmentConfig& config, Random& random);

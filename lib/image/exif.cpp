@@ -183,6 +183,12 @@ std::string exif_with_orientation(std::span<const std::byte> bytes, int orientat
   return result + counted + written;
 }
 
+std::span<const std::byte> tiff_field(std::span<const std::byte> bytes, uint16_t tag) {
+  const Tiff tiff(bytes);
+  const auto field = tiff.find(tag);
+  return field ? tiff.bytes_of(*field) : std::span<const std::byte>();
+}
+
 std::vector<std::string> exif_keywords(std::span<const std::byte> bytes) {
   const Tiff tiff(bytes);
   const auto field = tiff.find(keywords_tag);

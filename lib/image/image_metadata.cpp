@@ -190,6 +190,37 @@ void walk_webp(std::string_view file, const Take& take) {
   }
 }
 
+/// The file is itself what EXIF is; XMP, IPTC and Photoshop's resources are fields of its first
+/// directory (TIFF/EP, XMP part 3).
+void walk_tiff(std::string_view file, const Take& take) {
+  struct Place {
+    uint16_t tag;
+    MetadataKind kind;
+  };
+  constexpr Place places[] = {
+      {700, MetadataKind::xmp}, {33723, MetadataKind::iptc}, {34377, MetadataKind::photoshop}};
+  if (!take(MetadataKind::exif, file)) return;
+  for (const auto& [tag, kind] : places) {
+    const auto field = text_of(tiff_field(std::as_bytes(std::span(file)), tag));
+    if (!field.empty() && !take(kind, field)) return;
+  }
+}
+
+/// XMP's box among those of a JP2 file (XMP part 3, 1.1.4).
+void walk_jpeg2000(std::string_view file, const Take& take) {
+  constexpr std::string_view xmp_id =
+      "uuid\xBE\x7A\xCF\xCB\x97\xA9\x42\xE8\x9C\x71\x99\x94\x91\xE3\xAF\xAC"sv;
+  size_t at = 0;
+  for (int part = 0; part < most_parts && at + 8 <= file.size(); ++part) {
+    const size_t length = big_endian(file, at, 4);
+    const size_t rest = file.size() - at;
+    if (length < 8 || length > rest) return;  // the codestream, whose box may have no length
+    const std::string_view box = file.substr(at + 4, length - 4);
+    if (box.starts_with(xmp_id) && !take(MetadataKind::xmp, box.substr(xmp_id.size()))) return;
+    at += length;
+  }
+}
+
 /// As Pillow looks for it (Image.getexif): an attribute or an element, of one digit.
 int xmp_orientation(std::string_view packet) {
   constexpr std::string_view name = "tiff:Orientation";
@@ -219,6 +250,8 @@ void for_each_metadata(std::span<const std::byte> image, const Take& take) {
   if (known == "JPEG") walk_jpeg(file, take);
   if (known == "PNG") walk_png(file, take);
   if (known == "WebP") walk_webp(file, take);
+  if (known == "TIFF") walk_tiff(file, take);
+  if (known == "JPEG 2000") walk_jpeg2000(file, take);
 }
 
 int image_orientation(std::span<const std::byte> image) {

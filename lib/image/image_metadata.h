@@ -1,5 +1,6 @@
-// What image files hold besides pixels: EXIF, XMP and Photoshop's resources, in JPEG, PNG and WebP,
-// found without decoding. Damaged containers have what comes before the damage.
+// What image files hold besides pixels: EXIF, XMP and Photoshop's resources, in JPEG, PNG,
+// WebP, TIFF and JPEG 2000, found without decoding. Damaged containers have what comes before the
+// damage.
 #pragma once
 
 #include <cstddef>

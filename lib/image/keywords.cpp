@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/folders.h"
 #include "base/text.h"
 #include "image/exif.h"
 #include "image/image_metadata.h"
@@ -150,8 +151,7 @@ std::vector<fs::path> sidecars_of(const fs::path& image) {
   for (const char* extension : {".xmp", ".XMP"}) {
     for (fs::path file :
          {fs::path(image).replace_extension(extension), fs::path(image.string() + extension)}) {
-      std::error_code ignored;
-      if (fs::is_regular_file(file, ignored)) there.push_back(std::move(file));
+      if (path_kind(file) == PathKind::file) there.push_back(std::move(file));
     }
   }
   return there;

@@ -58,7 +58,13 @@ HARDMOE_VECTOR_KERNEL void gather_blocks(const uint8_t* line, const int64_t* off
       Words factors;
       std::memcpy(&bytes, source, lanes);
       std::memcpy(&factors, weights, 2 * lanes);
-      sum += __builtin_convertvector(__builtin_shuffle(bytes, order), Words) * factors;
+#ifdef __clang__  // has no shuffle by an order that is known only now
+      Bytes shuffled;
+      for (int lane = 0; lane < lanes; ++lane) shuffled[lane] = bytes[order[lane] % lanes];
+#else
+      const Bytes shuffled = __builtin_shuffle(bytes, order);
+#endif
+      sum += __builtin_convertvector(shuffled, Words) * factors;
     }
     const Bytes rounded = __builtin_convertvector(sum >> 8, Bytes);
     std::memcpy(out + offsets[2 * b + 1], &rounded, lanes);

@@ -93,8 +93,12 @@ int decode_reduction(const Region& region, int64_t size) {
   return 1;
 }
 
-ViewMaker::ViewMaker(int64_t size, Purpose purpose, const AugmentConfig& augment)
-    : size_(size), purpose_(purpose), augment_(augment), square_(DType::u8, {size, size, 3}) {}
+ViewMaker::ViewMaker(int64_t size, Purpose purpose, const AugmentConfig& augment, double crop_share)
+    : size_(size),
+      purpose_(purpose),
+      augment_(augment),
+      crop_share_(purpose == Purpose::evaluation ? crop_share : 1),
+      square_(DType::u8, {size, size, 3}) {}
 
 void ViewMaker::open(std::span<const std::byte> bytes) {
   const Stopwatch watch(decode_seconds_);
@@ -123,6 +127,7 @@ bool ViewMaker::keeps_whole() const {
 }
 
 int64_t ViewMaker::kept_bytes() const {
+  if (crop_share_ != 1) return 0;  // a view of the view would be cut twice
   if (!keeps_whole()) return 3 * size_ * size_;
   const Region whole{0, 0, image_.height, image_.width};
   if (format_ == ImageFormat::jpeg && decode_reduction(whole, size_) > 1) return 0;
@@ -165,7 +170,8 @@ void ViewMaker::write_from(const ImageHeader& image, const PartOf& part_of, Rand
     return augment_.flip && (random.next_u32() & 1) != 0 ? Mirror::yes : Mirror::no;
   };
   if (purpose_ == Purpose::evaluation) {
-    resample(part_of(center_region(height, width)), image.orientation, Mirror::no, out);
+    const Region region = center_region(height, width, crop_share_);
+    resample(part_of(region), image.orientation, Mirror::no, out);
     return;
   }
   switch (augment_.crop) {

@@ -24,7 +24,8 @@ int decode_reduction(const Region& region, int64_t size);
 /// For one thread; keeps decoder, tables and buffers from image to image.
 class ViewMaker {
  public:
-  ViewMaker(int64_t size, Purpose purpose, const AugmentConfig& augment);
+  /// crop_share: of center_region(), for evaluation.
+  ViewMaker(int64_t size, Purpose purpose, const AugmentConfig& augment, double crop_share = 1);
 
   /// The image to view; `bytes` must outlive what is made of them. Throws Error with the reason.
   void open(std::span<const std::byte> bytes);
@@ -52,6 +53,7 @@ class ViewMaker {
   int64_t size_;
   Purpose purpose_;
   AugmentConfig augment_;
+  double crop_share_;
   ImageHeader image_;  ///< the one opened last
   ImageFormat format_ = ImageFormat::jpeg;
   JpegDecoder jpeg_{OnSignal::finish};  ///< a batch is trained on before its step is saved

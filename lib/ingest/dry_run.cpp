@@ -1,12 +1,10 @@
 // Shows how an ingest would understand its sources, without writing a dataset.
-#include <stdlib.h>
-
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/folders.h"
 #include "base/signals.h"
 #include "base/text.h"
-#include "base/write_all.h"
 #include "ingest/ingest.h"
 #include "ingest/inputs.h"
 #include "ingest/vocabulary.h"
@@ -22,15 +20,8 @@ constexpr size_t tags_shown = 12;
 /// A temporary folder for what sources unpack.
 class UnpackFolder {
  public:
-  UnpackFolder() {
-    std::string name = (fs::temp_directory_path() / "moe-ingest.XXXXXX").string();
-    if (::mkdtemp(name.data()) == nullptr) fail_writing(name);
-    folder_ = name;
-  }
-  ~UnpackFolder() {
-    std::error_code ignored;
-    fs::remove_all(folder_, ignored);
-  }
+  UnpackFolder() : folder_(make_temporary_folder(fs::temp_directory_path() / "moe-ingest")) {}
+  ~UnpackFolder() { try_remove(folder_); }
   UnpackFolder(const UnpackFolder&) = delete;
   UnpackFolder& operator=(const UnpackFolder&) = delete;
   const fs::path& path() const { return folder_; }

@@ -19,11 +19,12 @@ struct Examined {
   SourceItem item;
   std::vector<std::string> tags, truth;  ///< cleaned
   MappedFile file;                       ///< holds the image's bytes if it is a file
-  std::string resized;                   ///< the resized, newly encoded image; empty if not resized
+  /// The image encoded anew: resized, or as PNG in place of a foreign format; else empty.
+  std::string rewritten;
   ImageFormat format = ImageFormat::jpeg;
   uint64_t content = 0;  ///< the first 64 bits of the SHA-256 of the image's bytes
 
-  uint64_t look = 0;  ///< perceptual hash, if near duplicates are looked for
+  uint64_t perceptual_hash = 0;  ///< if near duplicates are looked for
 
   /// Returns the encoded image as the source has it.
   std::string_view original() const;

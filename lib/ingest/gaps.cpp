@@ -13,7 +13,7 @@ namespace {
 /// Returns whether an option or the data themselves ask for this rejection (see rejection_names);
 /// of other image formats the ingest warns itself.
 constexpr std::array<std::string_view, 6> asked_for = {
-    "too small", "too long", "duplicate", "near duplicate", "absent label", "other format"};
+    "too small", "too elongated", "duplicate", "near duplicate", "absent label", "other format"};
 
 /// Returns whether an option drops tags, and with them the images that have no others.
 bool leaves_tags_out(const IngestOptions& options) {

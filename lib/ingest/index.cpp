@@ -1,7 +1,6 @@
 #include "ingest/index.h"
 
 #include <algorithm>
-#include <fstream>
 #include <numeric>
 
 #include "base/error.h"
@@ -51,8 +50,7 @@ class Index {
 
   Json write() {
     AtomicFile rejected(options_.out / "rejected.jsonl");
-    std::ifstream lines(work_.rejected_list());
-    for (std::string line; std::getline(lines, line);) rejected.write(line + '\n');
+    rejected.write(text_of(MappedFile(work_.rejected_list())));
     drop_near_duplicates(rejected);
     std::sort(united_.begin(), united_.end());
     const Vocabulary vocabulary = count_tags(rejected);
@@ -94,10 +92,10 @@ class Index {
   /// are not given to validation images of --val-source.
   void drop_near_duplicates(AtomicFile& rejected) {
     if (options_.near_duplicates < 0) return;
-    std::vector<uint64_t> looks;
-    looks.reserve(rows_.size());
-    for (const Row& row : rows_) looks.push_back(row.look);
-    first_alike_ = group_near_duplicates(looks, options_.near_duplicates);
+    std::vector<uint64_t> hashes;
+    hashes.reserve(rows_.size());
+    for (const Row& row : rows_) hashes.push_back(row.perceptual_hash);
+    first_alike_ = group_near_duplicates(hashes, options_.near_duplicates);
     for (size_t r = 0; r < rows_.size(); ++r) {
       if (!is_dropped(r)) continue;
       const Row& row = rows_[r];
@@ -273,7 +271,7 @@ class Index {
     for (const auto& shard : work_.shards.records()) {
       shards.push_back({{"path", shard.path}, {"bytes", shard.bytes}, {"sha256", shard.sha256}});
     }
-    return {{"format", "hardmoe dataset 1"},
+    return {{"format", format_text(dataset_format)},
             {"vocabulary", vocabulary.size()},
             {"vocabulary_sha256", sha256_of_file(options_.out / "tags.tsv")},
             {"splits", splits},

@@ -2,12 +2,13 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/folders.h"
 #include "base/log.h"
+#include "base/recorded.h"
 #include "base/stage.h"
 #include "base/text.h"
 #include "ingest/index.h"
 #include "ingest/inputs.h"
-#include "ingest/near_duplicates.h"
 #include "ingest/read.h"
 #include "ingest/vocabulary.h"
 #include "ingest/work.h"
@@ -22,41 +23,7 @@ constexpr const char* inputs_name = "inputs.tsv";
 void check(const IngestOptions& options) {
   if (options.sources.empty()) fail_usage("no sources: name tars, lists, folders or '-'");
   if (options.out.empty()) fail_usage("--out: the folder to write the dataset to is missing");
-  if (!(options.val_fraction >= 0 && options.val_fraction < 1)) {
-    fail_usage("--val-fraction: expected 0 or more and less than 1, found {}",
-               options.val_fraction);
-  }
-  if (options.val_fraction > 0 && !options.val_sources.empty()) {
-    fail_usage("--val-source and --val-fraction both make the split 'val'; give one of them");
-  }
-  if (options.resize < 0) fail_usage("--resize: expected pixels, found {}", options.resize);
-  if (options.min_size < 0) fail_usage("--min-size: expected pixels, found {}", options.min_size);
-  if (options.max_pixels < 1 || options.max_pixels > max_pixels) {
-    fail_usage("--max-pixels: expected 1 to {}, found {}", max_pixels, options.max_pixels);
-  }
-  if (!(options.max_aspect == 0 || options.max_aspect >= 1)) {
-    fail_usage("--max-aspect: expected 1 or more (long side over short side), found {}",
-               options.max_aspect);
-  }
-  if (options.near_duplicates < -1 || options.near_duplicates > most_different_bits) {
-    fail_usage("--near-duplicates: expected 0 to {} bits, found {}", most_different_bits,
-               options.near_duplicates);
-  }
-  if (options.workers < 0 || options.workers > 1024) {
-    fail_usage("--workers: expected 1 to 1024, found {}", options.workers);
-  }
-  if (options.min_tag_count < 1) {
-    fail_usage("--min-tag-count: expected 1 or more, found {}", options.min_tag_count);
-  }
-  if (options.max_tags < 0) {
-    fail_usage("--max-tags: expected 0 or more, found {}", options.max_tags);
-  }
-  if (!options.vocabulary.empty() && (options.min_tag_count > 1 || options.max_tags > 0)) {
-    fail_usage("--vocabulary gives the tags; leave out --min-tag-count and --max-tags");
-  }
-  if (!(options.max_bad >= 0 && options.max_bad <= 1)) {
-    fail_usage("--max-bad: expected a share from 0 to 1, found {}", options.max_bad);
-  }
+  check_ingest_config(options);
 }
 
 Json identity_of_file(const fs::path& file) {
@@ -102,9 +69,9 @@ Json identity_of(const IngestOptions& options, const std::string& inputs) {
 /// without making a dataset: a corrected command may replace it. False for an interrupted one.
 bool only_a_failure_is_in(const fs::path& out) {
   const fs::path record = out / "stage.json";
-  if (!fs::exists(record) || fs::exists(out / "dataset.json")) return false;
+  if (!path_exists(record) || path_exists(out / "dataset.json")) return false;
   if (IngestWork::exists(out) && !IngestWork::has_failed(out)) return false;
-  const Json stage = read_json(record);
+  const Json stage = read_stage_record(record);
   return stage.value("command", "") == command_name && !stage.value("done", true);
 }
 
@@ -112,14 +79,14 @@ bool only_a_failure_is_in(const fs::path& out) {
 /// that --force had not yet removed when it was killed.
 bool is_recorded(const fs::path& out, const std::string& inputs) {
   const fs::path record = out / "stage.json";
-  if (!fs::exists(record)) return false;
-  const Json before = read_json(record).value("inputs", Json::object());
+  if (!path_exists(record)) return false;
+  const Json before = read_stage_record(record).value("inputs", Json::object());
   return before.value("inputs", "") == sha256_hex(inputs);
 }
 
 void refuse_other_inputs(const fs::path& out, const std::string& inputs) {
   const fs::path file = out / inputs_name;
-  if (!fs::exists(file) || is_recorded(out, inputs)) return;
+  if (!path_exists(file) || is_recorded(out, inputs)) return;
   const auto differences = differences_of_inputs(read_file(file), inputs);
   if (differences.empty()) return;
   fail_usage("{}: made from other sources; choose another --out, or --force to redo it:{}",
@@ -133,7 +100,7 @@ void warn_of_formats(const Json& counts, const fs::path& out) {
     images += entry.at("rejected").value(name, int64_t{0});
   }
   if (images == 0) return;
-  log_warning("{} images are of formats that are not read (GIF, TIFF …), and are left out; see {}",
+  log_warning("{} images are of formats that are not read (HEIC, SVG …), and are left out; see {}",
               images, (out / "rejected.jsonl").string());
 }
 
@@ -200,7 +167,7 @@ IngestResult ingest(const IngestOptions& options) {
   warn_of_formats(counts, options.out);
   stage.finish(outputs, counts);
   // Keep the work if there are items that can be tried again.
-  if (!failures) fs::remove_all(IngestWork::folder_in(options.out));
+  if (!failures) remove_tree(IngestWork::folder_in(options.out));
   return {false, counts};
 }
 

@@ -1,13 +1,6 @@
 #include "ingest/inputs.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <cstdlib>
-#include <cstring>
 #include <iostream>
 #include <iterator>
 #include <map>
@@ -15,9 +8,9 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/folders.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "base/write_all.h"
 #include "ingest/sources/image_store.h"
 #include "ingest/sources/kinds.h"
 
@@ -60,23 +53,16 @@ StandardInput::StandardInput(const IngestOptions& options) {
   const fs::path out = options.out.empty() ? fs::temp_directory_path() / "moe-ingest"
                                            : fs::absolute(options.out).lexically_normal();
   make_writable_folder(out.parent_path());
-  std::string name = fmt::format("{}.stdin.XXXXXX", out.string());
-  descriptor_ = ::mkostemp(name.data(), O_CLOEXEC);
-  if (descriptor_ < 0) fail_writing(name);
-  ::unlink(name.c_str());
-  file_ = fmt::format("/proc/self/fd/{}", descriptor_);
+  copy_ = TemporaryFile(out.string() + ".stdin");
+  file_ = copy_.path();
   std::vector<char> piece(size_t{1} << 16);
   size_t size = 0;
   while (std::cin.read(piece.data(), static_cast<std::streamsize>(piece.size())),
          std::cin.gcount() > 0) {
     const auto count = static_cast<size_t>(std::cin.gcount());
-    write_all(descriptor_, piece.data(), count, size, name);
+    copy_.write_at(size, piece.data(), count);
     size += count;
   }
-}
-
-StandardInput::~StandardInput() {
-  if (descriptor_ >= 0) ::close(descriptor_);
 }
 
 namespace {
@@ -86,8 +72,8 @@ void leave(const std::vector<SourceSpec>& beside, std::string_view why, FoundSou
   const SourceSpec* first = nullptr;
   for (const SourceSpec& source : beside) {
     const auto is_same = [&](const SourceSpec& other) {
-      std::error_code ignored;
-      return fs::equivalent(other.path, source.path, ignored);
+      const auto same = path_identity(other.path);
+      return same && same == path_identity(source.path);
     };
     if (std::any_of(found.found_val.begin(), found.found_val.end(), is_same)) continue;
     if (first == nullptr) first = &source;
@@ -134,14 +120,11 @@ std::string list_inputs(const std::vector<SourceSpec>& train, const std::vector<
     text += fmt::format("{}\t{}\t{}", split, kind, printable(file.string()));
   };
   const auto add_file = [&](std::string_view split, std::string_view kind, const fs::path& file) {
-    struct stat info = {};
-    if (::stat(file.c_str(), &info) != 0) {
-      fail("reading {}: {}", file.string(), std::strerror(errno));
-    }
+    const FileState state = file_state(file);
     add_name(split, kind, file);
     const bool tar = kind == source_kind_names[static_cast<size_t>(SourceKind::webdataset)];
-    text += fmt::format("\t{}\t", info.st_size);
-    text += tar ? fmt::format("{}.{:09}\n", info.st_mtim.tv_sec, info.st_mtim.tv_nsec)
+    text += fmt::format("\t{}\t", state.bytes);
+    text += tar ? fmt::format("{}.{:09}\n", state.seconds, state.nanoseconds)
                 : fingerprint_of_file(file) + '\n';
   };
   const auto add = [&](const char* split, const SourceSpec& source) {
@@ -152,7 +135,7 @@ std::string list_inputs(const std::vector<SourceSpec>& train, const std::vector<
       return;
     }
     const fs::path root = fs::absolute(source.path).lexically_normal();
-    const bool folder = fs::is_directory(source.path);
+    const bool folder = is_folder(source.path);
     for (const auto& file : input_files(source, options)) {
       const fs::path inside = file.lexically_relative(root);
       const bool image = folder && *inside.begin() != ".." && file.extension() != ".txt";

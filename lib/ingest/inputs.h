@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/files.h"
 #include "ingest/ingest.h"
 
 namespace hardmoe {
@@ -16,15 +17,12 @@ class StandardInput {
  public:
   /// Throws Error(usage) if '-' is named twice.
   explicit StandardInput(const IngestOptions& options);
-  ~StandardInput();
-  StandardInput(const StandardInput&) = delete;
-  StandardInput& operator=(const StandardInput&) = delete;
   /// Where it can be opened from within this process.
   const std::filesystem::path& file() const { return file_; }
 
  private:
+  TemporaryFile copy_;
   std::filesystem::path file_;
-  int descriptor_ = -1;
 };
 
 /// Finds the sources that the options name. Those for validation are in `found_val`: the ones

@@ -5,6 +5,7 @@
 #include <mutex>
 
 #include "base/error.h"
+#include "base/folders.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "base/signals.h"
@@ -25,13 +26,9 @@ uint64_t hash_of(std::string_view text) {
   return hash;
 }
 
-int workers_for(const IngestOptions& options) {
-  return options.workers > 0 ? options.workers : compute_threads();
-}
-
-/// Returns how many results may wait for their turn: some a worker, so a large image stops no
-/// other.
-int64_t window_for(const IngestOptions& options) { return int64_t{16} * workers_for(options); }
+/// Returns how many results may wait for their turn: some for each worker, so a large image stops
+/// no other.
+int64_t window() { return int64_t{16} * compute_threads(); }
 
 std::string_view text_of(const MappedFile& map) {
   return {reinterpret_cast<const char*>(map.bytes().data()), map.bytes().size()};
@@ -66,7 +63,7 @@ std::unique_ptr<Source> IngestReader::open(const PlannedSource& source) const {
 void IngestReader::plan() {
   const fs::path file = work_.folder() / "plan.json";
   std::vector<int64_t> items;
-  if (fs::exists(file)) {
+  if (path_exists(file)) {
     const Json plan = read_json(file);
     items = json_get<std::vector<int64_t>>(plan, "items", file.string());
     found_ = report_from(plan);
@@ -92,8 +89,8 @@ void IngestReader::plan() {
       }
       return opened;
     };
-    work_in_order<Opened>(static_cast<int64_t>(sources_.size()), workers_for(options_),
-                          window_for(options_), make, [&](int64_t i, const Opened& opened) {
+    work_in_order<Opened>(static_cast<int64_t>(sources_.size()), compute_threads(), window(), make,
+                          [&](int64_t i, const Opened& opened) {
                             throw_if_interrupted();
                             if (opened.failure) std::rethrow_exception(opened.failure);
                             items.push_back(opened.items);
@@ -115,8 +112,8 @@ void IngestReader::plan() {
   }
   if (total_ == 0) {
     fail_usage(
-        "{}: no images there; expected JPEG, PNG or WebP files (.jpg …), tars of them, or a list "
-        "with a line an image{}",
+        "{}: no images there; expected image files (JPEG, PNG, WebP, TIFF …), tars of them, or a "
+        "list with a line an image{}",
         join(options_.sources, ", "),
         found_.passed_over.empty() ? "" : "; passed over:" + passed_over_text(found_.passed_over));
   }
@@ -163,7 +160,7 @@ void IngestReader::register_tars(const Source& source) {
     const fs::path relative = tar.lexically_relative(home);
     const bool inside = !relative.empty() && *relative.begin() != "..";
     tar_shards_[tar.string()] = work_.shards.add((inside ? relative : tar).string(),
-                                                 static_cast<int64_t>(fs::file_size(tar)));
+                                                 static_cast<int64_t>(file_size_of(tar)));
   }
 }
 
@@ -213,17 +210,16 @@ void IngestReader::read_source(size_t number, Progress& progress) {
   const auto make = [&](int64_t i) {
     return interrupted() ? Examined() : examine(*source, begin + i, options_, rules_);
   };
-  work_in_order<Examined>(planned.items - begin, workers_for(options_), window_for(options_), make,
-                          [&](int64_t i, Examined& examined) {
-                            throw_if_interrupted();
-                            const uint64_t item = planned.first + static_cast<uint64_t>(begin + i);
-                            take(examined, planned, item, work_.position.item);
-                            check_unreadable();
-                            checkpoint_now_and_then();
-                            progress.update(
-                                static_cast<int64_t>(item) + 1,
-                                fmt::format("{} rejected", work_.counts.rejected_total()));
-                          });
+  work_in_order<Examined>(
+      planned.items - begin, compute_threads(), window(), make, [&](int64_t i, Examined& examined) {
+        throw_if_interrupted();
+        const uint64_t item = planned.first + static_cast<uint64_t>(begin + i);
+        take(examined, planned, item, work_.position.item);
+        check_unreadable();
+        checkpoint_now_and_then();
+        progress.update(static_cast<int64_t>(item) + 1,
+                        fmt::format("{} rejected", work_.counts.rejected_total()));
+      });
   close_tars(*source);
   ++work_.position.source;
   work_.position.item = 0;
@@ -332,13 +328,14 @@ ImageLocation IngestReader::location_of(Examined& examined, SplitNumber split,
                                         const std::string& key) {
   const SourceItem& item = examined.item;
   const std::string_view original = examined.original();
-  if (in_place() && item.offset >= 0) {
+  if (in_place() && item.offset >= 0 && examined.rewritten.empty()) {
     return {tar_shards_.at(item.tar.string()), item.offset, static_cast<int32_t>(original.size())};
   }
   Json metadata = {{"tags", examined.tags}};
   if (item.truth) metadata["truth"] = examined.truth;
   return work_.writer(split).add(key, extension_of(examined.format),
-                                 examined.resized.empty() ? original : examined.resized, metadata);
+                                 examined.rewritten.empty() ? original : examined.rewritten,
+                                 metadata);
 }
 
 void IngestReader::add_row(const Examined& examined, const ImageLocation& location,
@@ -346,7 +343,7 @@ void IngestReader::add_row(const Examined& examined, const ImageLocation& locati
   Row row = {};
   row.item = item;
   row.content = examined.content;
-  row.look = examined.look;
+  row.perceptual_hash = examined.perceptual_hash;
   row.offset = location.offset;
   row.length = location.length;
   row.shard = location.shard;

@@ -5,8 +5,10 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/folders.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/recorded.h"
 #include "base/signals.h"
 #include "base/threads.h"
 #include "data/dataset.h"
@@ -29,7 +31,7 @@ std::vector<Expected> expected_files(const fs::path& folder, const Json& record)
   const std::string where = (folder / "dataset.json").string();
   std::vector<Expected> files;
   const fs::path stage_file = folder / "stage.json";
-  const Json stage = read_json(stage_file);
+  const Json stage = read_stage_record(stage_file);
   if (!json_get<bool>(stage, "done", stage_file.string())) {
     fail("{}: not finished; run the same moe-ingest again to resume it", folder.string());
   }
@@ -85,9 +87,9 @@ void verify_shard_names(const fs::path& folder, const Json& record, Verification
   std::set<std::string> names;
   for (const Json& shard : record.at("shards")) names.insert(shard.at("path").get<std::string>());
   const fs::path shards = folder / "shards";
-  if (fs::exists(shards)) {
-    for (const auto& entry : fs::directory_iterator(shards)) {
-      if (names.contains("shards/" + entry.path().filename().string())) continue;
+  if (path_exists(shards)) {
+    for (const FolderEntry& entry : list_folder(shards)) {
+      if (names.contains("shards/" + entry.name())) continue;
       result.faults.push_back(fmt::format("{}: not a shard of the dataset", entry.path().string()));
     }
   }
@@ -162,7 +164,7 @@ void count_tags(const Split& split, std::vector<int64_t>& counts) {
 
 Verification verify_dataset(const fs::path& folder) {
   const Dataset data = Dataset::open(folder, DatasetRecords::unread);
-  const Json record = read_json(folder / "dataset.json");
+  const Json record = read_dataset_record(folder / "dataset.json");
   Verification result;
   const auto damaged = verify_hashes(expected_files(folder, record), result);
   verify_shard_names(folder, record, result);

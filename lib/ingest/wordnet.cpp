@@ -5,6 +5,7 @@
 #include <span>
 
 #include "base/error.h"
+#include "base/folders.h"
 #include "base/text.h"
 
 namespace hardmoe {
@@ -36,14 +37,14 @@ std::vector<int64_t> offsets_in(std::string_view line) {
 }
 
 MappedFile map_if_there(const fs::path& file) {
-  return fs::exists(file) ? MappedFile(file) : MappedFile();
+  return path_exists(file) ? MappedFile(file) : MappedFile();
 }
 
 }  // namespace
 
 fs::path wordnet_nouns(const fs::path& folder) {
   fs::path file = folder / "data.noun";
-  if (!fs::exists(file)) {
+  if (!path_exists(file)) {
     fail_usage("{}: no such file; install WordNet (Debian: wordnet-base) or give --wordnet DIR",
                file.string());
   }

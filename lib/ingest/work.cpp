@@ -1,11 +1,11 @@
 #include "ingest/work.h"
 
 #include <algorithm>
-#include <fstream>
 #include <set>
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/folders.h"
 #include "base/log.h"
 #include "base/recorded.h"
 #include "data/record_file.h"
@@ -59,7 +59,7 @@ int64_t IngestCounts::unreadable() const {
   return total;
 }
 
-bool IngestWork::exists(const fs::path& out) { return fs::exists(folder_in(out) / state_name); }
+bool IngestWork::exists(const fs::path& out) { return path_exists(folder_in(out) / state_name); }
 
 bool IngestWork::has_failed(const fs::path& out) {
   return exists(out) && read_json(folder_in(out) / state_name).value("failed", false);
@@ -78,21 +78,21 @@ IngestWork::IngestWork(fs::path out, int64_t shard_bytes, std::string run)
   Json state = Json::object();
   if (exists(out_)) state = read_json(folder_ / state_name);
   const fs::path run_file = folder_ / run_name;
-  const bool own = fs::exists(run_file) && read_file(run_file) == run_ &&
+  const bool own = path_exists(run_file) && read_file(run_file) == run_ &&
                    (state.empty() || state.value("run", "") == run_);
   if (!own) {
     if (!state.empty()) {
       log_warning("{}: was left by a run with other inputs; removing it", folder_.string());
     }
     state = Json::object();
-    fs::remove(run_file);  // removed first, in case this process is killed
-    fs::remove_all(folder_);
+    remove_file(run_file);  // removed first, in case this process is killed
+    remove_tree(folder_);
   }
   if (!state.empty() && state.value("format", 0) != work_format) {
     fail("{}: written by another version; start anew in an empty folder", folder_.string());
   }
   if (state.empty()) {  // remove what a run left that reached no checkpoint
-    for (const char* name : {"shards", "train", "val"}) fs::remove_all(out_ / name);
+    for (const char* name : {"shards", "train", "val"}) remove_tree(out_ / name);
   }
   make_writable_folder(folder_);
   if (!own) write_file_atomic(run_file, run_);
@@ -137,25 +137,21 @@ IngestWork::IngestWork(fs::path out, int64_t shard_bytes, std::string run)
 /// Removes what a killed process left unfinished, and shards that no checkpoint knows.
 void IngestWork::remove_strays() const {
   for (const fs::path& folder : {folder_, out_ / "train", out_ / "val"}) {
-    std::vector<fs::path> temporaries;
-    if (!fs::exists(folder)) continue;
-    for (const auto& entry : fs::directory_iterator(folder)) {
-      if (entry.path().extension() == ".tmp") temporaries.push_back(entry.path());
+    if (!path_exists(folder)) continue;
+    for (const FolderEntry& entry : list_folder(folder)) {
+      if (entry.path().extension() == ".tmp") remove_file(entry.path(), After::not_synced);
     }
-    for (const auto& file : temporaries) fs::remove(file);
   }
-  if (!fs::exists(out_ / "shards")) return;
+  if (!path_exists(out_ / "shards")) return;
   std::set<std::string> known;
   for (const auto& shard : shards.records()) {
     known.insert(shard.path);
     if (shard.sha256.empty()) known.insert(shard.path + ".part");
   }
-  std::vector<fs::path> strays;
-  for (const auto& entry : fs::directory_iterator(out_ / "shards")) {
-    const std::string name = "shards/" + entry.path().filename().string();
-    if (!known.contains(name)) strays.push_back(entry.path());
+  for (const FolderEntry& entry : list_folder(out_ / "shards")) {
+    const bool stray = !known.contains("shards/" + entry.name());
+    if (stray) remove_file(entry.path(), After::not_synced);
   }
-  for (const auto& stray : strays) fs::remove(stray);
 }
 
 void IngestWork::checkpoint() {
@@ -192,11 +188,11 @@ void IngestWork::checkpoint() {
 fs::path IngestWork::show_rejected() {
   rejected.sync();
   fs::path shown = out_ / "rejected.jsonl";
-  fs::copy_file(rejected_list(), shown, fs::copy_options::overwrite_existing);
+  copy_file_atomic(rejected_list(), shown);
   return shown;
 }
 
-void IngestWork::forget() const { fs::remove(folder_ / state_name); }
+void IngestWork::forget() const { remove_file(folder_ / state_name); }
 
 bool IngestWork::has_failures() const {
   for (const auto& split : counts.rejected) {
@@ -218,8 +214,9 @@ void IngestWork::begin_retry() {
   position.retried = 0;
   AtomicFile retry(retry_list());
   AppendFile stay(rejected_list(), 0);
-  std::ifstream lines(before);
-  for (std::string line; std::getline(lines, line);) {
+  const RecordFile lines(before, RecordForm::line);
+  for (int64_t number = 0; number < lines.size(); ++number) {
+    std::string line(lines.record(number).text);
     const Json entry = parse_json(line, before.string());
     const auto name = entry.at("reason").get<std::string>();
     const auto reason = static_cast<Rejection>(

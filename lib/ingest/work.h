@@ -34,12 +34,12 @@ inline constexpr std::array<const char*, 2> split_names = {"train", "val"};
 
 /// An image that is kept.
 struct Row {
-  uint64_t item;     ///< its number among all items of all sources
-  uint64_t content;  ///< the first 64 bits of its bytes' SHA-256
-  uint64_t look;     ///< perceptual hash, 0 unless asked for
-  int64_t offset;    ///< in its shard
-  uint64_t key_at;   ///< offset in keys.txt
-  uint64_t tags_at;  ///< index in tags.bin of its first number
+  uint64_t item;             ///< its number among all items of all sources
+  uint64_t content;          ///< the first 64 bits of its bytes' SHA-256
+  uint64_t perceptual_hash;  ///< 0 unless asked for
+  int64_t offset;            ///< in its shard
+  uint64_t key_at;           ///< offset in keys.txt
+  uint64_t tags_at;          ///< index in tags.bin of its first number
   int32_t length;
   uint32_t tags, truth;  ///< numbers of tags and of truth tags
   uint16_t shard;

@@ -7,6 +7,8 @@
 
 #include "base/crc32c.h"
 #include "base/error.h"
+#include "base/folders.h"
+#include "base/recorded.h"
 #include "base/stage.h"
 #include "base/text.h"
 #include "base/threads.h"
@@ -53,7 +55,7 @@ void require_one_order(const std::vector<fs::path>& sorted) {
 std::vector<fs::path> npy_files(const std::vector<fs::path>& paths) {
   std::vector<fs::path> files;
   for (const auto& path : paths) {
-    if (!fs::is_directory(path)) {
+    if (!is_folder(path)) {
       require_file(path,
                    "expected a folder made by moe-embed, or .npy files of images × dimensions",
                    ExitStatus::usage);
@@ -61,7 +63,7 @@ std::vector<fs::path> npy_files(const std::vector<fs::path>& paths) {
       continue;
     }
     std::vector<fs::path> found;
-    for (const auto& entry : fs::directory_iterator(path)) {
+    for (const FolderEntry& entry : list_folder(path)) {
       if (entry.path().extension() == ".npy") found.push_back(entry.path());
     }
     if (found.empty())
@@ -90,11 +92,11 @@ EmbeddingInput input_of(const std::vector<fs::path>& paths) {
 
 /// Returns the folder of moe-embed that `path` is or lies in; empty if there is none.
 fs::path embed_folder(const fs::path& path) {
-  if (fs::is_directory(path)) return fs::exists(path / "stage.json") ? path : "";
+  if (is_folder(path)) return path_exists(path / "stage.json") ? path : "";
   const fs::path folder = path.has_parent_path() ? path.parent_path() : ".";
   const fs::path file = folder / "stage.json";
-  if (!fs::exists(path) || !fs::exists(file)) return "";
-  const Json record = read_json(file);
+  if (!path_exists(path) || !path_exists(file)) return "";
+  const Json record = read_stage_record(file);
   const bool embed = record.value("command", "") == "moe-embed";
   const bool finished = record.value("done", false);
   const Json outputs = record.value("outputs", Json::object());
@@ -313,7 +315,7 @@ EmbeddingInput find_embedding(const std::vector<fs::path>& paths) {
     if (paths.size() > 1) {
       fail_usage("{}: moe-embed made it of all images of a dataset; give it alone", path.string());
     }
-    if (!fs::is_directory(path) && path.filename() != "train.npy") {
+    if (!is_folder(path) && path.filename() != "train.npy") {
       fail_usage(
           "{}: holds the split '{}'; expected train.npy, as experts are trained on the split "
           "'train'",
@@ -334,7 +336,7 @@ EmbeddingInput find_embedding(const std::vector<fs::path>& paths) {
 EmbeddingInput find_own_features(const std::vector<std::string>& given) {
   std::vector<fs::path> paths;
   for (const auto& argument : given) {
-    if (fs::exists(argument)) {  // a comma in an existing name does not separate
+    if (path_exists(argument)) {  // a comma in an existing name does not separate
       paths.emplace_back(argument);
       continue;
     }

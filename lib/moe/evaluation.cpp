@@ -1,11 +1,12 @@
 #include "moe/evaluation.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "engine/network_facts.h"
+#include "moe/temperature.h"
 #include "train/probability.h"
 #include "train/tag_precision.h"
 
@@ -95,7 +96,7 @@ void ask_experts(Inference& inference, const Mixture& mixture, const Split& spli
                  const std::vector<int64_t>& items, const ExpertChoices& choices,
                  const Visit& visit) {
   const auto n = static_cast<size_t>(choices.experts);
-  const auto width = static_cast<size_t>(inference.network().logits_size());
+  const auto width = static_cast<size_t>(logits_size(inference.network()));
   for (size_t k = 0; k < mixture.experts.size(); ++k) {
     std::vector<int64_t> asked;   // items of this expert
     std::vector<size_t> numbers;  // of the choices, position·n + choice
@@ -129,54 +130,29 @@ ExpertChoices select(const ExpertChoices& choices, const std::vector<size_t>& po
   return chosen;
 }
 
-/// Returns the temperature T that minimises −Σ log of the mixture's probability of the tags of
-/// `items`, over a grid around the mean squared distance.
-double fit_temperature(Inference& inference, const Mixture& mixture, const Split& split,
-                       const std::vector<int64_t>& items, const ExpertChoices& choices) {
+/// Returns the temperature that fits the images `items` best (moe/temperature.h).
+double fit_temperature_on(Inference& inference, const Mixture& mixture, const Split& split,
+                          const std::vector<int64_t>& items, const ExpertChoices& choices) {
   const auto n = static_cast<size_t>(choices.experts);
+  const auto width = static_cast<size_t>(logits_size(inference.network()));
   std::vector<std::vector<float>> likelihood(items.size() * n);  // of each tag, by row and choice
-  const auto width = static_cast<size_t>(inference.network().logits_size());
-  const auto loss_at = [&](size_t row, size_t choice) {
-    return mixture.losses[choices.expert[row * n + choice]];
-  };
   ask_experts(inference, mixture, split, items, choices,
               [&](size_t row, size_t choice, auto logits) {
+                const size_t asked = row * n + choice;
                 std::vector<float> p(width, 0.0F);
-                add_probabilities(loss_at(row, choice), logits, 1, p.data());
+                add_probabilities(mixture.losses[choices.expert[asked]], logits, 1, p.data());
                 for (const int32_t tag : split.tags(items[row])) {
-                  likelihood[row * n + choice].push_back(p[static_cast<size_t>(tag)]);
+                  likelihood[asked].push_back(p[static_cast<size_t>(tag)]);
                 }
               });
-  double mean = 0;
-  for (const float d : choices.squared_distance) mean += static_cast<double>(d);
-  mean = std::max(mean / static_cast<double>(choices.squared_distance.size()), 1e-12);
-  double best = mean;
-  double best_loss = INFINITY;
-  for (int step = -20; step <= 12; ++step) {
-    const double temperature = mean * std::exp2(step / 2.0);
-    const auto weights = gating_weights(choices, temperature);
-    double loss = 0;
-    for (size_t row = 0; row < items.size(); ++row) {
-      const size_t tags = likelihood[row * n].size();
-      for (size_t t = 0; t < tags; ++t) {
-        double p = 1e-12;
-        for (size_t c = 0; c < n; ++c)
-          p += static_cast<double>(weights[row * n + c] * likelihood[row * n + c][t]);
-        loss -= std::log(p) / static_cast<double>(tags);
-      }
-    }
-    if (loss < best_loss) {
-      best_loss = loss;
-      best = temperature;
-    }
-  }
-  return best;
+  return fit_temperature(choices, likelihood);
 }
 
 }  // namespace
 
 void EvalConfig::describe(Fields& f) {
-  f.add("split", split, "images to evaluate on");
+  f.add("split", split, "split to read");
+  add_inference_precision(f, precision);
   f.add("top_experts", top_experts, "experts asked an image, weighted by softmax(-d²/T)");
   f.add("temperature", temperature, "T; 0: fitted on every tenth image, which is then left out");
   f.add("use_prices", use_prices, "route as the fit did, by d² + price; false: by distance alone");
@@ -231,7 +207,7 @@ Evaluation evaluate_mixture(Engine& engine, const Mixture& mixture, const Split&
           "eval.temperature (--temperature)",
           items.size());
     }
-    temperature = fit_temperature(inference, mixture, split, fit_items, select(choices, fit));
+    temperature = fit_temperature_on(inference, mixture, split, fit_items, select(choices, fit));
     log_line(fit.size() < few_to_fit ? LogLevel::warning : LogLevel::info,
              fmt::format("temperature {:.4g}, fitted on {} images, which are not evaluated{}",
                          temperature, fit.size(),

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "moe/routing.h"
+#include "train/inference_precision.h"
 #include "train/metrics.h"
 
 namespace hardmoe {
@@ -16,6 +17,7 @@ struct EvalConfig {
   std::string split = "val";
   int top_experts = 1;     ///< experts that answer for an image, weighted by softmax(−d²/T)
   double temperature = 0;  ///< T; 0: fitted on every tenth image, which is then not evaluated
+  InferencePrecision precision = InferencePrecision::training;
   bool use_prices = true;  ///< route by argmin d² + price, as in the fit; false: by distance alone
   void describe(Fields& f);
 };

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/folders.h"
 #include "base/random.h"
 #include "base/threads.h"
 #include "cluster/nearest.h"
@@ -290,7 +291,8 @@ void save_gater(const std::filesystem::path& file, const Gater& gater) {
   }
   if (!gater.splits.empty()) add_splits(gater, tensors);
   save_safetensors(file, tensors,
-                   {{"kind", partition_method_name(gater.kind)},
+                   {{"format", format_text(gater_format)},
+                    {"kind", partition_method_name(gater.kind)},
                     {"experts", std::to_string(gater.experts)},
                     {"inputs", std::to_string(gater.inputs)},
                     {"seed", std::to_string(gater.seed)},
@@ -302,6 +304,7 @@ Gater load_gater(const std::filesystem::path& file) {
   require_file(file, "moe-partition writes it");
   Metadata metadata;
   const StateDict tensors = load_safetensors(file, &metadata);
+  require_format(gater_format, metadata["format"], where);
   Gater gater;
   gater.experts = metadata_number<int64_t>(metadata, "experts", where);
   gater.inputs = metadata_number<int64_t>(metadata, "inputs", where);

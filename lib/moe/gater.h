@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "base/format_number.h"
 #include "cluster/pca.h"
 #include "moe/partition_config.h"
 
@@ -69,8 +70,11 @@ struct Gater {
                                 int64_t first_image = 0) const;
 };
 
+/// The format of gater.safetensors, in its metadata.
+inline constexpr FileFormat gater_format{"gater", 1};
+
 /// Writes the gater as .safetensors: pca.mean, pca.components (missing: z = x − pca.mean),
-/// centroids, prices, expert_of, splits.*; metadata kind, experts, seed, inputs.
+/// centroids, prices, expert_of, splits.*; metadata format, kind, experts, seed, inputs.
 void save_gater(const std::filesystem::path& file, const Gater& gater);
 /// Reads a gater. Throws Error naming the file and what is missing or has the wrong shape.
 Gater load_gater(const std::filesystem::path& file);

@@ -3,10 +3,13 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/folders.h"
 #include "base/log.h"
 #include "base/recorded.h"
 #include "base/stage.h"
 #include "base/text.h"
+#include "engine/network_facts.h"
+#include "train/decoder_folder.h"
 #include "train/probability.h"
 
 namespace hardmoe {
@@ -18,7 +21,7 @@ namespace {
 /// Returns the dataset's fingerprint.
 std::string require_expert(const fs::path& folder, int64_t k, const std::string& base,
                            const std::string& images, const std::string& dataset) {
-  if (!fs::exists(folder / "model.yaml")) {
+  if (!path_exists(folder / "model.yaml")) {
     fail_usage("{}: no trained expert there; run moe-train-expert --expert {} --out {} first",
                folder.string(), k, folder.string());
   }
@@ -102,7 +105,7 @@ Mixture open_mixture(const fs::path& base, const fs::path& partition, const fs::
   mixture.base = load_model(base);
   mixture.partition = load_partition(partition);
   const auto& card = mixture.base.card;
-  const int64_t features = resnet(card.model, 0).feature_size();
+  const int64_t features = feature_size(resnet(card.model, 0));
   require_partition_of(partition, base, "");
   const Json partition_inputs = stage_inputs(partition, "moe-partition");
   mixture.own_embedding = is_own_embedding(partition_inputs);
@@ -119,15 +122,10 @@ Mixture open_mixture(const fs::path& base, const fs::path& partition, const fs::
     mixture.losses.push_back(loss_of(decoder.empty() ? folder : decoder));
   }
   if (!decoder.empty()) {
-    const fs::path file = decoder / "decoder.safetensors";
-    require_file(file, "expected a folder written by moe-train-decoder", ExitStatus::usage);
-    require_as_recorded(file);
+    require_file(decoder / decoder_weights_name, "expected a folder written by moe-train-decoder",
+                 ExitStatus::usage);
     require_decoder(decoder, mixture_identity(mixture, base, partition), match);
-    mixture.decoder = load_safetensors(file);
-    const Shape weight = {card.tags, features};
-    const Shape bias = {card.tags};
-    require_tensor(*mixture.decoder, "fc.weight", file.string(), &weight);
-    require_tensor(*mixture.decoder, "fc.bias", file.string(), &bias);
+    mixture.decoder = load_decoder(decoder, features, card.tags);
   }
   return mixture;
 }
@@ -144,8 +142,7 @@ Json mixture_identity(const Mixture& mixture, const fs::path& base, const fs::pa
 StateDict expert_state_dict(const Mixture& mixture, int64_t k) {
   const fs::path& folder = mixture.experts.at(static_cast<size_t>(k));
   Model expert = load_model(folder);
-  if (config_json(fields_of(expert.card)) !=
-      config_json(fields_of(const_cast<ModelCard&>(mixture.base.card)))) {
+  if (!is_same_network(expert.card, mixture.base.card)) {
     fail(
         "{}: this expert's model.yaml differs from the base's; all experts of a mixture need the "
         "base's architecture and tags",
@@ -159,7 +156,7 @@ StateDict expert_state_dict(const Mixture& mixture, int64_t k) {
 }
 
 Tensor embed(Inference& inference, const Split& split, const std::vector<int64_t>& items) {
-  const int64_t width = inference.network().feature_size();
+  const int64_t width = feature_size(inference.network());
   Tensor embedding(DType::f32, {static_cast<int64_t>(items.size()), width});
   inference.run(split, items,
                 [&](int64_t position, int64_t, std::span<const float> features, auto) {
@@ -171,7 +168,7 @@ Tensor embed(Inference& inference, const Split& split, const std::vector<int64_t
 
 Tensor unified_embedding(Inference& inference, const Mixture& mixture, const Split& split,
                          const std::vector<uint16_t>& assignment) {
-  const int64_t width = inference.network().feature_size();
+  const int64_t width = feature_size(inference.network());
   Tensor embedding(DType::f32, {split.size(), width});
   float* rows = embedding.as<float>().data();
   const auto parts = items_by_expert(assignment, mixture.partition.gater.experts);
@@ -210,7 +207,7 @@ Cost model_cost(const ModelCard& card) {
 Cost mixture_cost(const Mixture& mixture, int64_t top_experts) {
   const ModelCard& card = mixture.base.card;
   const Network trunk = resnet(card.model, 0);
-  const Network decoder = linear_decoder(trunk.feature_size(), card.tags);
+  const Network decoder = linear_decoder(feature_size(trunk), card.tags);
   const int64_t experts = mixture.partition.gater.experts;
   const int64_t decoders = mixture.decoder ? 1 : experts;
   const int64_t routing = mixture.own_embedding ? 0 : 1;  // trunks that only route

@@ -2,6 +2,8 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/folders.h"
+#include "base/format_number.h"
 #include "base/recorded.h"
 #include "base/text.h"
 #include "moe/partition.h"
@@ -14,6 +16,7 @@ namespace {
 constexpr const char* assignment_name = "assignment.npy";
 constexpr const char* gater_name = "gater.safetensors";
 constexpr const char* record_name = "partition.json";
+constexpr FileFormat partition_format{"partition", 1};
 
 std::string meaning_of_inertia(const Gater& gater) {
   const std::string from = gater.expert_of.empty()
@@ -47,7 +50,8 @@ Json partition_json(const Partition& partition) {
   Json iterations = Json::array();
   for (const auto& iteration : partition.iterations)
     iterations.push_back(iteration_json(iteration));
-  return {{"method", partition_method_name(partition.config.method)},
+  return {{"format", format_text(partition_format)},
+          {"method", partition_method_name(partition.config.method)},
           {"experts", partition.config.experts},
           {"images", partition.assignment.size()},
           {"sizes", partition.sizes},
@@ -120,6 +124,7 @@ Partition load_partition(const std::filesystem::path& folder) {
   }
   const std::string where = file.string();
   const Json record = read_json(file);
+  require_json_format(partition_format, record, where);
   Partition partition;
   partition.config.method =
       parse_partition_method(json_get<std::string>(record, "method", where), where);

@@ -62,8 +62,9 @@ void warn_of_small(const Partition& partition) {
     }
   }
   if (!empty.empty()) {
-    log_warning("experts without any image, which cannot be trained: {}; ask for fewer --experts",
-                empty);
+    log_warning(
+        "experts without any image, which cannot be trained: {}; ask for fewer with --num-experts",
+        empty);
   }
   if (!small.empty()) {
     log_warning("experts with less than half of the mean of {} images: {}", mean, small);

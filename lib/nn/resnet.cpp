@@ -12,16 +12,22 @@ struct Builder {
 
   int conv_norm(int input, const std::string& conv, const std::string& norm, int64_t channels,
                 int kernel, int stride) {
-    const int value =
-        network.append({OpKind::conv, conv, {input}, kernel, stride, kernel / 2}, channels);
-    return network.append({OpKind::batch_norm, norm, {value}});
+    const int value = network.append({"conv",
+                                      conv,
+                                      {input},
+                                      {{"channels", static_cast<double>(channels)},
+                                       {"kernel", kernel},
+                                       {"stride", stride},
+                                       {"padding", kernel / 2}}});
+    return network.append({"batch_norm", norm, {value}, {}});
   }
 
-  int relu(int input) { return network.append({OpKind::relu, "", {input}}); }
+  int relu(int input) { return network.append({"relu", "", {input}, {}}); }
 
-  /// One residual block: two 3×3 convolutions (basic), or 1×1, 3×3, 1×1 (bottleneck).
-  int block(int input, const std::string& name, int64_t channels, int stride, bool bottleneck) {
-    const int64_t out = bottleneck ? 4 * channels : channels;
+  /// One residual block of `in` to `out` channels: two 3×3 convolutions (basic), or 1×1, 3×3, 1×1
+  /// (bottleneck), the inner ones with `channels`.
+  int block(int input, const std::string& name, int64_t in, int64_t channels, int64_t out,
+            int stride, bool bottleneck) {
     int value = 0;
     if (bottleneck) {
       value = relu(conv_norm(input, name + ".conv1", name + ".bn1", channels, 1, 1));
@@ -32,12 +38,16 @@ struct Builder {
       value = conv_norm(value, name + ".conv2", name + ".bn2", out, 3, 1);
     }
     int shortcut = input;
-    if (stride != 1 || network.values[static_cast<size_t>(input)].channels != out) {
+    if (stride != 1 || in != out) {
       shortcut = conv_norm(input, name + ".downsample.0", name + ".downsample.1", out, 1, stride);
     }
-    return relu(network.append({OpKind::add, name, {value, shortcut}}));
+    return relu(network.append({"add", name, {value, shortcut}, {}}));
   }
 };
+
+Op linear(const std::string& name, int input, int64_t outputs) {
+  return {"linear", name, {input}, {{"channels", static_cast<double>(outputs)}}};
+}
 
 struct Plan {
   int depth;
@@ -54,6 +64,16 @@ const Plan& plan_for(int depth) {
   fail_usage("model.depth: expected 18, 34 or 50, found {}", depth);
 }
 
+/// The engine's constants: colours run from 0 to 255 there.
+void set_input(const ImageInput& input, Network& network) {
+  check_image_input(input, "input");
+  for (size_t c = 0; c < 3; ++c) {
+    network.mean[c] = static_cast<float>(255 * input.mean[c]);
+    network.deviation[c] = static_cast<float>(255 * input.deviation[c]);
+  }
+  network.crop_share = input.crop_share;
+}
+
 }  // namespace
 
 void ModelConfig::describe(Fields& f) {
@@ -62,6 +82,24 @@ void ModelConfig::describe(Fields& f) {
              "first layers; small for images of 32 to 64 pixels");
   f.add("width", width, "channels of the first stage; 64 is the standard ResNet");
   f.add("image_size", image_size, "pixels, height and width");
+}
+
+void ImageInput::describe(Fields& f) {
+  f.add("mean", mean, "of red, green and blue from 0 to 1, subtracted");
+  f.add("deviation", deviation, "what is left is divided by it");
+  f.add("crop_share", crop_share,
+        "evaluation sees the middle square: its side over the image's short side");
+  f.add_enum("resampling", resampling, {"antialiased_bilinear"}, "of that square to image_size");
+}
+
+void check_image_input(const ImageInput& input, const std::string& where) {
+  for (const double deviation : input.deviation) {
+    if (deviation > 0) continue;
+    fail_usage("{}.deviation: expected numbers above 0, found {}", where, deviation);
+  }
+  if (!(input.crop_share > 0 && input.crop_share <= 1)) {
+    fail_usage("{}.crop_share: expected above 0 and at most 1, found {}", where, input.crop_share);
+  }
 }
 
 Network resnet(const ModelConfig& config, int64_t tags) {
@@ -73,34 +111,39 @@ Network resnet(const ModelConfig& config, int64_t tags) {
     fail_usage("model.image_size: expected 8 to 2048 pixels, found {}", config.image_size);
   }
   Network network;
-  network.values.push_back({config.image_size, config.image_size, 3});
+  set_input(config.input, network);
+  network.extent = {config.image_size, config.image_size, 3};
   Builder build{network};
 
   int value = 0;
   if (config.stem == Stem::imagenet) {
     value = build.relu(build.conv_norm(0, "conv1", "bn1", config.width, 7, 2));
-    value = network.append({OpKind::max_pool, "maxpool", {value}, 3, 2, 1});
+    value = network.append(
+        {"max_pool", "maxpool", {value}, {{"kernel", 3}, {"stride", 2}, {"padding", 1}}});
   } else {
     value = build.relu(build.conv_norm(0, "conv1", "bn1", config.width, 3, 1));
   }
+  int64_t in = config.width;
   for (int stage = 0; stage < 4; ++stage) {
     const int64_t channels = int64_t{config.width} << stage;
+    const int64_t out = plan.bottleneck ? 4 * channels : channels;
     for (int block = 0; block < plan.blocks[static_cast<size_t>(stage)]; ++block) {
       const int stride = stage > 0 && block == 0 ? 2 : 1;
-      value = build.block(value, fmt::format("layer{}.{}", stage + 1, block), channels, stride,
-                          plan.bottleneck);
+      value = build.block(value, fmt::format("layer{}.{}", stage + 1, block), in, channels, out,
+                          stride, plan.bottleneck);
+      in = out;
     }
   }
-  network.feature = network.append({OpKind::global_avg_pool, "avgpool", {value}});
-  if (tags > 0) network.logits = network.append({OpKind::linear, "fc", {network.feature}}, tags);
+  network.feature = network.append({"global_avg_pool", "avgpool", {value}, {}});
+  if (tags > 0) network.logits = network.append(linear("fc", network.feature, tags));
   return network;
 }
 
 Network linear_decoder(int64_t features, int64_t tags) {
   Network network;
   network.input = InputKind::feature;
-  network.values.push_back({1, 1, features});
-  network.logits = network.append({OpKind::linear, "fc", {0}}, tags);
+  network.extent = {1, 1, features};
+  network.logits = network.append(linear("fc", 0, tags));
   return network;
 }
 

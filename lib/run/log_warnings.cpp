@@ -1,7 +1,8 @@
 #include "run/log_warnings.h"
 
-#include <fstream>
-
+#include "base/error.h"
+#include "base/files.h"
+#include "base/folders.h"
 #include "base/log.h"
 
 namespace hardmoe {
@@ -11,9 +12,11 @@ constexpr std::string_view mark = "warning: ";  // as log_line writes it
 constexpr int looks_until_still = 5;
 
 uintmax_t size_of_file(const std::filesystem::path& file) {
-  std::error_code failed;
-  const auto size = std::filesystem::file_size(file, failed);
-  return failed ? 0 : size;
+  try {
+    return path_kind(file) == PathKind::file ? file_size_of(file) : 0;
+  } catch (const Error&) {
+    return 0;
+  }
 }
 
 /// A line of indented_list, and not one of a table that the command printed next.
@@ -38,11 +41,7 @@ void LogWarnings::repeat(bool ended) {
   seen_ = size;
   const bool growing = !ended && unchanged_ < looks_until_still;
   if (size <= repeated_) return;
-  std::string bytes(size - repeated_, '\0');
-  std::ifstream file(log_, std::ios::binary);
-  file.seekg(static_cast<std::streamoff>(repeated_));
-  file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-  bytes.resize(static_cast<size_t>(file.gcount()));
+  const std::string bytes = read_piece(log_, repeated_, size - repeated_);
   const std::string_view text = bytes;
   size_t at = 0;
   for (size_t end = line_end(text, at); end != std::string_view::npos; end = line_end(text, at)) {

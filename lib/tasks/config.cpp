@@ -14,11 +14,17 @@ void ExpertConfig::describe(Fields& f) {
   f.add_enum("start", start, {"base", "scratch"}, "weights an expert begins with");
 }
 
+void EmbedConfig::describe(Fields& f) {
+  add_inference_precision(f, precision);
+  f.add("half", half, "store float16, not float32");
+}
+
 void RunConfig::describe(Fields& f) {
-  f.add("sources", sources,
-        "what moe-ingest reads, as seen from the current folder; empty where `dataset` is given");
-  f.add("ingest_options", ingest_options, "further options of moe-ingest");
-  f.add("dataset", dataset, "an existing dataset");
+  f.add_moved("sources", "it is 'ingest.sources' now");
+  f.add_moved("ingest_options",
+              "each option of moe-ingest is a key of the section 'ingest:' now, '--val-fraction "
+              "0.1' is ingest: {val_fraction: 0.1}; moe-ingest --help names them");
+  f.add("dataset", dataset, "an existing dataset, in place of ingest.sources");
   f.add(
       "embedding", embedding,
       "an embedding of one's own to partition by: .npy files of the training images' rows; empty: "
@@ -43,8 +49,10 @@ Config::Config() {
 void Config::describe(Fields& f) {
   f.add("seed", seed, "every random choice follows from it");
   f.add("device", device, "where to compute: cpu, cuda or cuda:N");
+  f.add_section("ingest", ingest, "making the dataset");
   f.add_section("model", model, "the CNN");
   f.add_section("base", base, "training the base");
+  f.add_section("embed", embed, "embedding images");
   f.add_section("partition", partition, "dividing the images");
   f.add_section("expert", expert, "training the experts");
   f.add_section("decoder", decoder, "training the shared decoder");

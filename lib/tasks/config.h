@@ -5,10 +5,12 @@
 #include <cstdint>
 
 #include "base/config.h"
+#include "ingest/ingest_config.h"
 #include "moe/evaluation.h"
 #include "moe/partition_config.h"
 #include "nn/resnet.h"
 #include "train/config.h"
+#include "train/inference_precision.h"
 
 namespace hardmoe {
 
@@ -25,11 +27,14 @@ struct ExpertConfig : TrainConfig {
   void describe(Fields& f);
 };
 
+struct EmbedConfig {
+  InferencePrecision precision = InferencePrecision::training;
+  bool half = false;  ///< store float16
+  void describe(Fields& f);
+};
+
 struct RunConfig {
-  std::vector<std::string> sources;  ///< what moe-ingest reads, where the run ingests
-  std::vector<std::string>
-      ingest_options;                  ///< further options for moe-ingest, as on its command line
-  std::string dataset;                 ///< an existing dataset, where it does not
+  std::string dataset;                 ///< an existing dataset; empty: ingest.sources make one
   std::vector<std::string> embedding;  ///< of one's own, of the training images; empty: the base's
   std::vector<std::string> features;   ///< its rows of the images to evaluate on
   bool controls = true;                ///< also train the base as long as base and expert together
@@ -41,8 +46,10 @@ struct RunConfig {
 struct Config {
   uint64_t seed = 1;
   std::string device = "cpu";
+  IngestConfig ingest;
   ModelConfig model;
   BaseConfig base;
+  EmbedConfig embed;
   PartitionConfig partition;
   ExpertConfig expert;
   TrainConfig decoder;

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "base/threads.h"
 #include "data/loader.h"
+#include "engine/network_facts.h"
 #include "train/checkpoint.h"
 #include "train/inference.h"
 #include "train/trainer.h"
@@ -28,6 +29,7 @@ Json training_inputs(TrainConfig config) {
   json.erase("log_every");
   if (config.sampling == Sampling::natural)
     json.erase("sampling");  // what it was before there was one
+  if (config.freeze.empty()) json.erase("freeze");
   return json;
 }
 
@@ -60,7 +62,9 @@ Json train_stage(Stage& stage, Engine& engine, const ImageTraining& job) {
            name_of(config.precision), engine.describe());
   TrainResult trained =
       train(engine, network, job.start.weights, loader, config, stage.folder(), stage.identity());
-  save_model(stage.folder(), {card, std::move(trained.weights)});
+  ModelCard trained_card = card;
+  trained_card.loss = config.loss;
+  save_model(stage.folder(), {trained_card, std::move(trained.weights)});
   save_vocabulary(stage.folder() / model_tags_name, job.vocabulary);
   const Json results = {{"images", loader.items()},
                         {"steps", trained.steps},

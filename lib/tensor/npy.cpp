@@ -222,10 +222,10 @@ void NpyWriter::append(const void* data, int64_t rows) {
   shape_[0] += rows;
 }
 
-void NpyWriter::finish() {
+void NpyWriter::finish(After after) {
   const std::string header = make_header(dtype_, shape_);
   output_.write_at(0, header.data(), header.size());
-  output_.commit();
+  output_.commit(after);
 }
 
 }  // namespace hardmoe

@@ -80,8 +80,8 @@ class NpyWriter {
   NpyWriter(const std::filesystem::path& file, DType dtype, Shape row_shape);
   /// Appends `rows` rows of the given type and shape.
   void append(const void* data, int64_t rows);
-  /// Completes the file.
-  void finish();
+  /// Completes the file. `after`: see AtomicFile::commit().
+  void finish(After after = After::synced);
 
  private:
   AtomicFile output_;

@@ -2,6 +2,7 @@
 
 #include "base/crc32c.h"
 #include "base/error.h"
+#include "base/folders.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/recorded.h"
@@ -63,16 +64,14 @@ void save_state(const fs::path& file, const SavedState& state, const std::string
   sealed.metadata[identity_key] = identity;
   sealed.metadata[checksum_key] = checksum_of(sealed);
   save_safetensors(state_next(file), sealed.tensors, sealed.metadata);
-  std::error_code failure;
-  if (fs::exists(file)) fs::rename(file, state_before(file), failure);
-  if (!failure) fs::rename(state_next(file), file, failure);
-  if (failure) fail("writing {}: {}", file.string(), failure.message());
+  if (path_exists(file)) rename_file(file, state_before(file));
+  rename_file(state_next(file), file);
 }
 
 std::optional<SavedState> load_state(const fs::path& file, const std::string& identity) {
   std::string damage;
   for (const fs::path& candidate : {file, state_before(file)}) {
-    if (!fs::exists(candidate)) continue;
+    if (!path_exists(candidate)) continue;
     SavedState state;
     try {
       state = load_whole(candidate);
@@ -97,10 +96,7 @@ std::optional<SavedState> load_state(const fs::path& file, const std::string& id
 }
 
 void remove_states(const fs::path& file) {
-  std::error_code ignored;
-  for (const fs::path& name : {file, state_before(file), state_next(file)}) {
-    fs::remove(name, ignored);
-  }
+  for (const fs::path& name : {file, state_before(file), state_next(file)}) try_remove(name);
 }
 
 }  // namespace hardmoe

@@ -30,11 +30,12 @@ void save_checkpoint(const std::filesystem::path& file, const Program& program,
   for (auto& [name, tensor] : program.optimizer_state()) {
     all.emplace(std::string(optimizer_prefix) + name, tensor);
   }
-  const Json json = {{"step", position.step},
-                     {"loss_sum", position.loss_sum},
-                     {"loss_steps", position.loss_steps},
-                     {"last_loss", position.last_loss},
-                     {"seconds", position.seconds}};
+  Json json = {{"step", position.step},
+               {"loss_sum", position.loss_sum},
+               {"loss_steps", position.loss_steps},
+               {"last_loss", position.last_loss},
+               {"seconds", position.seconds}};
+  if (position.each_loss_sum.size() > 1) json["each_loss_sum"] = position.each_loss_sum;
   save_state(file, {std::move(all), {{"position", json.dump()}}}, run);
 }
 
@@ -49,9 +50,12 @@ std::optional<Position> load_checkpoint(const std::filesystem::path& file, Progr
   }
   const Json json = parse_json(metadata["position"], where);
   Position position{
-      json_get<int64_t>(json, "step", where), json_get<double>(json, "loss_sum", where),
-      json_get<int64_t>(json, "loss_steps", where), json_get<double>(json, "last_loss", where),
-      json_get<double>(json, "seconds", where)};
+      json_get<int64_t>(json, "step", where),       json_get<double>(json, "loss_sum", where),
+      json_get<int64_t>(json, "loss_steps", where), {},
+      json_get<double>(json, "last_loss", where),   json_get<double>(json, "seconds", where)};
+  if (json.contains("each_loss_sum")) {
+    position.each_loss_sum = json_get<std::vector<double>>(json, "each_loss_sum", where);
+  }
   program.load_weights(under(all, weights_prefix), where);
   program.load_optimizer_state(under(all, optimizer_prefix), where);
   return position;

@@ -14,11 +14,12 @@ namespace hardmoe {
 
 /// How far a run has come. Random state is not needed: every draw depends on seed, epoch and image.
 struct Position {
-  int64_t step = 0;        ///< steps done
-  double loss_sum = 0;     ///< over the steps since the last log line
-  int64_t loss_steps = 0;  ///< the number of these steps
-  double last_loss = 0;    ///< in the last log line
-  double seconds = 0;      ///< spent training, over all runs
+  int64_t step = 0;                        ///< steps done
+  double loss_sum = 0;                     ///< over the steps since the last log line
+  int64_t loss_steps = 0;                  ///< the number of these steps
+  double last_loss = 0;                    ///< in the last log line
+  double seconds = 0;                      ///< spent training, over all runs
+  std::vector<double> each_loss_sum = {};  ///< loss_sum of each of several losses, not weighted
 };
 
 /// Returns the checkpoint's path in a run's folder. The command removes it once its stage is done.

@@ -12,6 +12,9 @@
 
 namespace hardmoe {
 
+/// The losses' names in configurations and model.yaml, in the order of LossKind.
+inline const std::vector<std::string> loss_names = {"softmax", "sigmoid"};
+
 /// How the learning rate changes after warmup.
 enum class ScheduleKind { cosine, linear, step, constant };
 
@@ -35,6 +38,8 @@ struct TrainConfig {
   double ema = 0;                         ///< decay of averaged weights, e.g. 0.999; 0: off
   Precision precision = Precision::fp32;
   bool deterministic = false;  ///< GPUs: only algorithms that give the same bytes every time
+  /// Names of parameters that stay as they are, * for any characters (CompileOptions::frozen).
+  std::vector<std::string> freeze;
   AugmentConfig augment;
   double checkpoint_minutes = 5;
   int log_every = 50;  ///< steps between lines of log.jsonl

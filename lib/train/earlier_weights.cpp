@@ -7,7 +7,9 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/folders.h"
 #include "base/text.h"
+#include "engine/network_facts.h"
 #include "train/model_folder.h"
 
 namespace hardmoe {
@@ -22,23 +24,17 @@ struct WeightsLocation {
   fs::path file, model;
 };
 
-bool is_file(const fs::path& path) {
-  std::error_code failed;
-  return fs::is_regular_file(path, failed);
-}
-
 WeightsLocation find_weights(const fs::path& init) {
-  std::error_code failed;
-  const auto status = fs::status(init, failed);
-  if (!fs::exists(status)) {
+  const PathKind kind = path_kind(init);
+  if (kind == PathKind::nothing) {
     fail_usage("{}: no such file or folder; base.init names weights to begin with", init.string());
   }
-  if (fs::is_regular_file(status)) {
+  if (kind == PathKind::file) {
     const fs::path folder = init.has_parent_path() ? init.parent_path() : fs::path(".");
     const bool ours = init.filename() == weights_name && is_file(folder / card_name);
     return {init, ours ? folder : fs::path()};
   }
-  if (!fs::is_directory(status)) {
+  if (kind != PathKind::folder) {
     fail_usage("{}: is neither a file nor a folder; base.init names weights to begin with",
                init.string());
   }
@@ -159,16 +155,32 @@ Tensor usable(const std::string& name, const Tensor& tensor, const fs::path& fil
   return values;
 }
 
-std::string channels(const std::vector<double>& values) {
+std::string channels(const std::array<double, 3>& values) {
   std::vector<std::string> texts;
   for (const double value : values) texts.push_back(fmt::format("{:.3g}", value));
   return join(texts, ", ");
 }
 
+/// Returns a warning if images were normalised otherwise than `ours`; "" if not.
+std::string normalisation_warning(const fs::path& file, const ImageInput& theirs,
+                                  const ImageInput& ours) {
+  const auto differs = [](const std::array<double, 3>& a, const std::array<double, 3>& b) {
+    for (size_t c = 0; c < 3; ++c) {
+      if (std::abs(a[c] - b[c]) > 1e-3) return true;
+    }
+    return false;
+  };
+  if (!differs(theirs.mean, ours.mean) && !differs(theirs.deviation, ours.deviation)) return "";
+  return fmt::format(
+      "{}: trained on images normalised by mean {} and deviation {}; here they are by ImageNet's, "
+      "so that training begins with a step back",
+      file.string(), channels(theirs.mean), channels(theirs.deviation));
+}
+
 /// Checks timm's config.json beside the weights. Refuses architectures that compute something else
 /// with tensors of the same shapes (resnetblur50, resnetaa50). Returns a warning if the images were
 /// normalised by other means and deviations than ours.
-std::string check_timm_config(const fs::path& file) {
+std::string check_timm_config(const fs::path& file, const ImageInput& ours) {
   const fs::path config = file.parent_path() / "config.json";
   if (!is_file(config)) return "";
   const Json json = read_json(config);
@@ -184,27 +196,18 @@ std::string check_timm_config(const fs::path& file) {
                  config.string(), name);
     }
   }
-  const Network ours;
-  const auto differs = [&](const char* key, const float* expected, std::vector<double>& found) {
+  ImageInput theirs;
+  const auto read = [&](const char* key, std::array<double, 3>& into) {
     const Json list = member(member(json, "pretrained_cfg"), key);
-    if (!list.is_array() || list.size() != 3) return false;
-    bool other = false;
-    for (size_t c = 0; c < 3; ++c) {
-      if (!list[c].is_number()) return false;
-      found.push_back(list[c].get<double>());
-      other = other || std::abs(found[c] - double{expected[c]} / 255) > 1e-3;
+    if (!list.is_array() || list.size() != 3) return;
+    for (const Json& value : list) {
+      if (!value.is_number()) return;
     }
-    return other;
+    into = list.get<std::array<double, 3>>();
   };
-  std::vector<double> mean, deviation;
-  const bool other_mean = differs("mean", ours.mean, mean);
-  const bool other_deviation = differs("std", ours.deviation, deviation);
-  if (!other_mean && !other_deviation) return "";
-  return fmt::format(
-      "{}: trained on images normalised by mean {} and deviation {}; here they are by ImageNet's, "
-      "so "
-      "that training begins with a step back",
-      config.string(), channels(mean), channels(deviation));
+  read("mean", theirs.mean);
+  read("std", theirs.deviation);
+  return normalisation_warning(config, theirs, ours);
 }
 
 /// Returns the tags of an earlier model's rows; empty if its folder has no tags.tsv.
@@ -239,9 +242,11 @@ EarlierWeights read_earlier_weights(const fs::path& init, const ModelConfig& mod
     earlier.vocabulary = own.card.vocabulary;
     earlier.tags = tags_of(found_at.model, own.card);
     earlier.identity["vocabulary"] = own.card.vocabulary;
+    earlier.warning =
+        normalisation_warning(found_at.model / card_name, own.card.model.input, model.input);
   }
   require_fit(found, model, found_at.file);
-  if (found_at.model.empty()) earlier.warning = check_timm_config(found_at.file);
+  if (found_at.model.empty()) earlier.warning = check_timm_config(found_at.file, model.input);
   for (const auto& [name, tensor] : found) {
     if (name.ends_with(".num_batches_tracked") || (is_head(name) && found_at.model.empty()))
       continue;

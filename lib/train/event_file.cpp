@@ -6,7 +6,7 @@
 #include <chrono>
 
 #include "base/crc32c.h"
-#include "base/error.h"
+#include "base/folders.h"
 
 namespace hardmoe {
 namespace {
@@ -47,11 +47,11 @@ std::string event_start() {
 
 }  // namespace
 
-EventFile::EventFile(const std::filesystem::path& folder, int64_t from_step)
-    : file_(folder / fmt::format("events.out.tfevents.{}.{}", static_cast<int64_t>(wall_seconds()),
-                                 ::getpid())),
-      out_(file_, std::ios::binary | std::ios::app) {
-  if (!out_) fail("writing {}: cannot be opened", file_.string());
+EventFile::EventFile(const std::filesystem::path& folder, int64_t from_step) {
+  const auto file = folder / fmt::format("events.out.tfevents.{}.{}",
+                                         static_cast<int64_t>(wall_seconds()), ::getpid());
+  // This process may have begun it within the same second.
+  out_ = AppendFile(file, path_exists(file) ? static_cast<int64_t>(file_size_of(file)) : 0);
   std::string event = event_start();
   put_bytes(event, 3, "brain.Event:2");  // file_version
   record(event);
@@ -83,10 +83,7 @@ void EventFile::record(const std::string& event) {
   put_fixed(record, masked_crc(length));
   record += event;
   put_fixed(record, masked_crc(event));
-  out_.write(record.data(), static_cast<std::streamsize>(record.size()));
-  if (!out_) fail("writing {}: failed; the disk may be full", file_.string());
+  out_.write(record);
 }
-
-void EventFile::flush() { out_.flush(); }
 
 }  // namespace hardmoe

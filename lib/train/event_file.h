@@ -4,8 +4,9 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <fstream>
 #include <string>
+
+#include "base/append_file.h"
 
 namespace hardmoe {
 
@@ -17,13 +18,14 @@ class EventFile {
   explicit EventFile(const std::filesystem::path& folder, int64_t from_step = 0);
   /// Adds one value of the curve `tag`.
   void scalar(const std::string& tag, int64_t step, float value);
+  /// Hands what was added to the system, for TensorBoard to read.
+  void flush() { out_.flush(); }
   /// Puts what was added on the disk.
-  void flush();
+  void sync() { out_.sync(); }
 
  private:
   void record(const std::string& event);
-  std::filesystem::path file_;
-  std::ofstream out_;
+  AppendFile out_;
 };
 
 }  // namespace hardmoe

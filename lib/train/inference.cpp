@@ -8,6 +8,7 @@
 #include "base/signals.h"
 #include "base/threads.h"
 #include "data/loader.h"
+#include "engine/network_facts.h"
 
 namespace hardmoe {
 
@@ -26,8 +27,10 @@ Inference::Inference(Engine& engine, Network network, int image_size, Precision 
   options.mode = Mode::infer;
   options.deterministic = true;  // measuring again gives the same numbers
   program_ = engine.compile(network_, options);
-  features_.resize(static_cast<size_t>(batch * network_.feature_size()));
-  logits_.resize(static_cast<size_t>(batch * network_.logits_size()));
+  feature_size_ = feature_size(network_);
+  logits_size_ = logits_size(network_);
+  features_.resize(static_cast<size_t>(batch * feature_size_));
+  logits_.resize(static_cast<size_t>(batch * logits_size_));
 }
 
 void Inference::load(const StateDict& weights, const std::string& where) {
@@ -40,6 +43,7 @@ void Inference::run(const Split& split, const std::vector<int64_t>& items, const
   options.batch = batch_;
   options.image_size = image_size_;
   options.training = false;
+  options.crop_share = network_.crop_share;
   options.threads = compute_threads();
   options.cache_bytes = 0;  // each image is read once
   Loader loader(split, items, options);
@@ -52,9 +56,8 @@ void Inference::run(const Split& split, const std::vector<int64_t>& items, const
     sent.pop_front();
     program_->receive(features_, logits_);
     const auto rows = static_cast<size_t>(count);
-    visit(position, count,
-          std::span(features_).first(rows * static_cast<size_t>(network_.feature_size())),
-          std::span(logits_).first(rows * static_cast<size_t>(network_.logits_size())));
+    visit(position, count, std::span(features_).first(rows * static_cast<size_t>(feature_size_)),
+          std::span(logits_).first(rows * static_cast<size_t>(logits_size_)));
     position += count;
     progress.update(position);
   };

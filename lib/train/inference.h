@@ -39,6 +39,7 @@ class Inference {
   Network network_;
   int image_size_;
   int64_t batch_;
+  int64_t feature_size_, logits_size_;  // of one image
   std::unique_ptr<Program> program_;
   std::vector<float> features_, logits_;
 };

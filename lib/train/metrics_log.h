@@ -2,8 +2,8 @@
 #pragma once
 
 #include <filesystem>
-#include <fstream>
 
+#include "base/append_file.h"
 #include "base/json.h"
 #include "train/event_file.h"
 
@@ -17,10 +17,12 @@ class MetricsLog {
   MetricsLog(const std::filesystem::path& folder, int64_t from_step);
   /// Writes a line, which must hold "step"; its other numbers also become TensorBoard scalars.
   void write(const Json& line);
+  /// Puts all of it on the disk for good: before a checkpoint after which it is not written again.
+  void sync();
 
  private:
   std::filesystem::path file_;
-  std::ofstream out_;
+  AppendFile lines_;
   EventFile events_;
 };
 

@@ -2,35 +2,53 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/folders.h"
 #include "base/recorded.h"
 #include "base/stage.h"
 #include "base/text.h"
+#include "engine/network_facts.h"
+#include "train/config.h"
 
 namespace hardmoe {
 
 void ModelCard::describe(Fields& f) {
+  f.add("format", format, "the number of this file's form");
   f.add_section("model", model, "the CNN");
+  f.add_section("input", model.input, "what becomes of an image before it");
   f.add("tags", tags, "outputs of fc");
   f.add("vocabulary", vocabulary, "SHA-256 of the tags it was trained on");
+  f.add_enum("loss", loss, loss_names, "what its scores were trained by");
 }
 
 void save_model(const std::filesystem::path& folder, const Model& model) {
   ModelCard card = model.card;
+  card.format = format_text(model_format);
   save_safetensors(folder / "model.safetensors", model.weights, {{"format", "pt"}});
   write_file_atomic(folder / "model.yaml", config_yaml(fields_of(card)));
+}
+
+ModelCard load_model_card(const std::filesystem::path& folder) {
+  const auto file = folder / "model.yaml";
+  require_as_recorded(file);
+  ModelCard card;
+  card.format.clear();
+  const int format = require_format(model_format, yaml_text(file, "format"), file.string());
+  load_yaml(file, fields_of(card));
+  check_image_input(card.model.input, file.string() + ": input");
+  if (format == 1) card.loss = loss_in_stage(folder);
+  return card;
 }
 
 Model load_model(const std::filesystem::path& folder) {
   const auto card_file = folder / "model.yaml";
   const auto base = folder / "base";
   require_file(card_file,
-               std::filesystem::exists(base / "model.yaml")
+               path_exists(base / "model.yaml")
                    ? fmt::format("a model is in {}", base.string())
                    : "expected a folder written by moe-train-base or moe-train-expert",
                ExitStatus::usage);
   Model model;
-  require_as_recorded(card_file);
-  load_yaml(card_file, fields_of(model.card));
+  model.card = load_model_card(folder);
   const auto weights_file = folder / "model.safetensors";
   require_as_recorded(weights_file);
   model.weights = load_safetensors(weights_file);
@@ -38,6 +56,27 @@ Model load_model(const std::filesystem::path& folder) {
     require_tensor(model.weights, spec.name, weights_file.string(), &spec.shape);
   }
   return model;
+}
+
+bool is_same_network(const ModelCard& a, const ModelCard& b) {
+  const auto network = [](ModelCard card) {
+    card.format.clear();
+    card.loss = {};
+    return config_json(fields_of(card));
+  };
+  return network(a) == network(b);
+}
+
+LossKind loss_in_stage(const std::filesystem::path& folder) {
+  const auto file = folder / "stage.json";
+  if (!path_exists(file)) return LossKind::softmax;
+  const Json inputs = read_stage_record(file).value("inputs", Json::object());
+  for (const char* section : {"base", "expert", "decoder"}) {  // a fingerprint, or settings
+    const auto found = inputs.find(section);
+    if (found == inputs.end() || !found->is_object()) continue;
+    return found->value("loss", "softmax") == "sigmoid" ? LossKind::sigmoid : LossKind::softmax;
+  }
+  return LossKind::softmax;
 }
 
 std::string model_hash(const std::filesystem::path& folder) {
@@ -48,7 +87,7 @@ std::string base_fingerprint(const std::filesystem::path& folder) {
   const auto record = folder / "stage.json";
   constexpr const char* expert = "moe-train-expert";
   const bool of_expert =
-      std::filesystem::exists(record) && read_json(record).value("command", "") == expert;
+      path_exists(record) && read_stage_record(record).value("command", "") == expert;
   if (!of_expert) return stage_fingerprint(folder, "moe-train-base");
   const auto number = stage_inputs(folder, expert).value("number", "");
   if (number != "all") {

@@ -1,20 +1,30 @@
 // A trained network on disk: model.safetensors (torchvision's parameter names), model.yaml (what to
-// build before loading them) and tags.tsv (what the rows of fc stand for).
+// build before loading them, what images become first, what its scores mean) and tags.tsv (the tags
+// of fc's rows). These three are all that a model needs; stage.json beside them says how it was
+// made.
 #pragma once
 
 #include <filesystem>
 
+#include "base/format_number.h"
 #include "data/dataset.h"
+#include "engine/spec.h"
 #include "nn/resnet.h"
 #include "tensor/safetensors.h"
 
 namespace hardmoe {
 
+/// The format of model.yaml. 1 had neither `format` nor `input` (images were normalised by
+/// ImageNet's mean and deviation) nor `loss` (stage.json has it).
+inline constexpr FileFormat model_format{"model", 2};
+
 /// What model.yaml says.
 struct ModelCard {
   ModelConfig model;
-  int64_t tags = 0;        ///< V
-  std::string vocabulary;  ///< SHA-256 of the vocabulary it was trained on
+  int64_t tags = 0;                   ///< V
+  std::string vocabulary;             ///< SHA-256 of the vocabulary it was trained on
+  LossKind loss = LossKind::softmax;  ///< what its scores were trained by
+  std::string format = format_text(model_format);
   void describe(Fields& f);
 };
 
@@ -27,10 +37,24 @@ struct Model {
   StateDict weights;
 };
 
+/// Writes model.safetensors and model.yaml; `tags.tsv` is save_vocabulary()'s.
 void save_model(const std::filesystem::path& folder, const Model& model);
 
-/// Throws Error naming the file if one is missing or the weights do not fit the architecture.
+/// What FOLDER/model.yaml says. Throws Error naming it where it is not as its stage recorded it or of
+/// a newer format than is known, Error(usage) naming the line for what it cannot mean.
+ModelCard load_model_card(const std::filesystem::path& folder);
+
+/// Throws Error naming the file if one is missing, of a newer format than is known, or the weights
+/// do not fit the architecture.
 Model load_model(const std::filesystem::path& folder);
+
+/// Whether both are the same network over the same tags and the same view of images; how they were
+/// trained does not matter.
+bool is_same_network(const ModelCard& a, const ModelCard& b);
+
+/// What stage.json in a folder says its scores were trained by; softmax where it does not say. For
+/// folders of format 1: others say it in model.yaml (see loss_of() of train/probability.h).
+LossKind loss_in_stage(const std::filesystem::path& folder);
 
 /// SHA-256 of the folder's weights, which says which model it is. Throws Error if there are none.
 std::string model_hash(const std::filesystem::path& folder);

@@ -3,19 +3,15 @@
 #include <algorithm>
 #include <cmath>
 
-#include "base/json.h"
+#include "base/folders.h"
+#include "train/decoder_folder.h"
+#include "train/model_folder.h"
 
 namespace hardmoe {
 LossKind loss_of(const std::filesystem::path& folder) {
-  const auto file = folder / "stage.json";
-  if (!std::filesystem::exists(file)) return LossKind::softmax;
-  const Json inputs = read_json(file).value("inputs", Json::object());
-  for (const char* section : {"base", "expert", "decoder"}) {  // holds a fingerprint, or settings
-    const auto found = inputs.find(section);
-    if (found == inputs.end() || !found->is_object()) continue;
-    return found->value("loss", "softmax") == "sigmoid" ? LossKind::sigmoid : LossKind::softmax;
-  }
-  return LossKind::softmax;
+  if (path_exists(folder / "model.yaml")) return load_model_card(folder).loss;
+  if (path_exists(folder / "decoder.yaml")) return load_decoder_card(folder).loss;
+  return loss_in_stage(folder);
 }
 
 void add_probabilities(LossKind loss, std::span<const float> logits, float weight, float* out) {

@@ -9,8 +9,8 @@
 
 namespace hardmoe {
 
-/// Returns the loss that a finished base, expert or decoder was trained with; softmax if the folder
-/// does not record it.
+/// Returns the loss that a finished base, expert or decoder was trained with, from model.yaml,
+/// decoder.yaml or, for format 1, stage.json; softmax if the folder does not record it.
 LossKind loss_of(const std::filesystem::path& folder);
 
 /// Adds weight · P(tag j) to out[j]: softmax over the tags, or each tag's sigmoid. V values.

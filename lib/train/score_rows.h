@@ -7,6 +7,8 @@
 #include <span>
 #include <vector>
 
+#include "base/files.h"
+
 namespace hardmoe {
 
 /// A growing matrix of scores.
@@ -15,9 +17,6 @@ class ScoreRows {
   /// `width`: values in a row. `memory_limit`: bytes kept before rows go to a file in $TMPDIR (or
   /// /tmp), which has no name and vanishes with the process.
   explicit ScoreRows(int64_t width, int64_t memory_limit = int64_t{256} << 20);
-  ~ScoreRows();
-  ScoreRows(const ScoreRows&) = delete;
-  ScoreRows& operator=(const ScoreRows&) = delete;
 
   /// Appends a row. Throws Error naming the folder if a temporary file cannot be made or written.
   void add(std::span<const float> row);
@@ -37,7 +36,7 @@ class ScoreRows {
   int64_t rows_ = 0;
   int64_t spilled_rows_ = 0;
   std::vector<float> block_;
-  int descriptor_ = -1;
+  TemporaryFile spilled_;
 };
 
 }  // namespace hardmoe

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/signals.h"
+#include "engine/network_facts.h"
 #include "train/checkpoint.h"
 #include "train/metrics_log.h"
 #include "train/schedule.h"
@@ -33,7 +34,7 @@ double loss_of_equal_scores(const TrainConfig& config, int64_t tags) {
 void require_learned(const TrainConfig& config, const Network& network, double mean, double last,
                      int64_t step, double epoch) {
   constexpr int64_t first_steps = 20;
-  const double equal = loss_of_equal_scores(config, network.logits_size());
+  const double equal = loss_of_equal_scores(config, logits_size(network));
   const bool begins = network.input == InputKind::image && step < first_steps;
   if (std::min(mean, last) > (begins ? 10 * equal + 10 : 2 * equal + 1)) {
     fail(
@@ -68,8 +69,9 @@ CompileOptions training_options(const TrainConfig& config) {
   options.batch = config.batch;
   options.precision = config.precision;
   options.deterministic = config.deterministic;
-  options.loss = config.loss;
-  options.label_smoothing = static_cast<float>(config.label_smoothing);
+  options.losses = {
+      {config.loss, static_cast<float>(config.label_smoothing), /*weight=*/1, -1, "tags"}};
+  options.frozen = config.freeze;
   options.optimizer.kind = config.optimizer;
   options.optimizer.momentum = static_cast<float>(config.momentum);
   options.optimizer.nesterov = config.nesterov;
@@ -81,8 +83,11 @@ CompileOptions training_options(const TrainConfig& config) {
 
 TrainResult train(Engine& engine, const Network& network, const StateDict& initial,
                   BatchSource& source, const TrainConfig& config,
-                  const std::filesystem::path& folder, const std::string& run) {
-  const auto program = engine.compile(network, training_options(config));
+                  const std::filesystem::path& folder, const std::string& run,
+                  const std::vector<LossSpec>& auxiliary) {
+  CompileOptions options = training_options(config);
+  options.losses.insert(options.losses.end(), auxiliary.begin(), auxiliary.end());
+  const auto program = engine.compile(network, options);
   program->load_weights(initial, "initial weights");
   Position at;
   if (const auto saved = load_checkpoint(checkpoint_file(folder), *program, run)) {
@@ -102,9 +107,15 @@ TrainResult train(Engine& engine, const Network& network, const StateDict& initi
   if (at.step < total) source.start(at.step / per_epoch, at.step % per_epoch);
   int64_t unread = 0;  // steps whose loss is still in the program
   double loss_read = at.last_loss;
+  at.each_loss_sum.resize(options.losses.size(), 0.0);
   const auto read_loss = [&] {
     if (unread == 0) return;
-    loss_read = program->take_loss();
+    const std::vector<double> losses = program->take_losses();
+    loss_read = 0;
+    for (size_t i = 0; i < losses.size(); ++i) {
+      loss_read += double{options.losses[i].weight} * losses[i];
+      at.each_loss_sum[i] += losses[i] * static_cast<double>(unread);
+    }
     at.loss_sum += loss_read * static_cast<double>(unread);
     at.loss_steps += unread;
     unread = 0;
@@ -129,24 +140,34 @@ TrainResult train(Engine& engine, const Network& network, const StateDict& initi
     if (at.step % config.log_every == 0 || at.step == total) {
       read_loss();
       at.last_loss = at.loss_sum / static_cast<double>(at.loss_steps);
+      Json line = {{"step", at.step},
+                   {"epoch", static_cast<double>(at.step) / static_cast<double>(per_epoch)},
+                   {"loss", at.last_loss},
+                   {"lr", lr},
+                   {"images_per_second", rate},
+                   {"seconds", at.seconds}};
+      if (options.losses.size() > 1) {
+        for (size_t i = 0; i < options.losses.size(); ++i) {
+          line["loss/" + options.losses[i].name] =
+              at.each_loss_sum[i] / static_cast<double>(at.loss_steps);
+        }
+      }
+      log.write(line);
       at.loss_sum = 0;
+      std::fill(at.each_loss_sum.begin(), at.each_loss_sum.end(), 0.0);
       at.loss_steps = 0;
-      log.write({{"step", at.step},
-                 {"epoch", static_cast<double>(at.step) / static_cast<double>(per_epoch)},
-                 {"loss", at.last_loss},
-                 {"lr", lr},
-                 {"images_per_second", rate},
-                 {"seconds", at.seconds}});
     }
     progress.update(at.step, fmt::format("loss {:.4f}  {:.0f} images/s", at.last_loss, rate));
     const bool stop = interrupted();
     if (at.step < total && (stop || now - last_checkpoint > 60 * config.checkpoint_minutes)) {
       read_loss();
+      log.sync();
       save_checkpoint(checkpoint_file(folder), *program, at, run);
       last_checkpoint = now;
     }
     if (stop && at.step < total) throw_if_interrupted();
   }
+  log.sync();
   StateDict weights = config.ema > 0 ? program->averaged_weights() : program->weights();
   const double epoch = static_cast<double>(at.step) / static_cast<double>(per_epoch);
   if (!are_finite(weights)) fail_diverged(config, at.step, epoch);

@@ -26,12 +26,15 @@ CompileOptions training_options(const TrainConfig& config);
 
 /// Trains from `initial` and returns the final weights. Writes log.jsonl, TensorBoard events and
 /// checkpoints into `folder`, and resumes from the last checkpoint of `run` there (see
-/// save_checkpoint). Throws Error(interrupted), after saving, on SIGTERM or SIGINT. Throws Error
-/// naming the step and what to try if loss or weights are no longer finite, or if the loss ends far
-/// above that of equal scores for all tags.
+/// save_checkpoint). `auxiliary`: further losses, at other values of the network; log.jsonl then
+/// has the sum of all, each times its weight, as "loss", and each alone as "loss/NAME". Throws
+/// Error(interrupted), after saving, on SIGTERM or SIGINT. Throws Error naming the step and what to
+/// try if loss or weights are no longer finite, or if the loss ends far above that of equal scores
+/// for all tags.
 TrainResult train(Engine& engine, const Network& network, const StateDict& initial,
                   BatchSource& source, const TrainConfig& config,
-                  const std::filesystem::path& folder, const std::string& run = {});
+                  const std::filesystem::path& folder, const std::string& run = {},
+                  const std::vector<LossSpec>& auxiliary = {});
 
 /// Returns the names of what train() writes, for Stage::Options::writes.
 std::vector<std::string> training_files();

@@ -15,10 +15,25 @@ struct Inner {
   double lr = 0.1;
   Shape shape = Shape::round;
   std::vector<double> steps = {1, 2.5};
+  std::filesystem::path file = "a/b";
+  std::vector<std::filesystem::path> files;
+  std::vector<std::string> pairs = {"a=b"};  ///< of which each has a '='
   void describe(Fields& f) {
     f.add("lr", lr, "learning rate");
     f.add_enum("shape", shape, {"round", "square"}, "of the thing");
     f.add("steps", steps, "epochs");
+    f.add("file", file, "to read");
+    f.add("files", files, "to read, too");
+    f.add_list(
+        "pairs", [this] { return pairs; },
+        [this](const std::vector<std::string>& texts) {
+          for (const auto& text : texts) {
+            if (text.find('=') == std::string::npos) fail_usage("pairs: '{}' has no '='", text);
+          }
+          pairs = texts;
+        },
+        "which is which");
+    f.add_moved("rate", "it is 'inner.lr'");
   }
 };
 
@@ -68,6 +83,43 @@ TEST_F(ConfigTest, ReadsEveryKind) {
   EXPECT_EQ(config.inner.lr, 5e-4);
   EXPECT_EQ(config.inner.shape, Shape::square);
   EXPECT_EQ(config.inner.steps, (std::vector<double>{30, 0.5}));
+  load("inner: {file: 'x y.tsv', files: [one, 'two, three'], pairs: [b=c, d=e]}\n");
+  EXPECT_EQ(config.inner.file, "x y.tsv");
+  EXPECT_EQ(config.inner.files, (std::vector<std::filesystem::path>{"one", "two, three"}));
+  EXPECT_EQ(config.inner.pairs, (std::vector<std::string>{"b=c", "d=e"}));
+}
+
+TEST_F(ConfigTest, AKeyOfEarlierVersionsIsRefusedWithWhatToWrite) {
+  expect_refused("inner:\n  rate: 3\n",
+                 {"line 2", "'inner.rate' is no key any more: it is 'inner.lr'"});
+  expect_error([&] { apply_override("inner.rate=3", fields_of(config)); },
+               {"--set inner.rate=3", "it is 'inner.lr'"}, ExitStatus::usage);
+}
+
+TEST_F(ConfigTest, AValueThatAKeyCannotReadIsRefusedInItsWords) {
+  expect_refused("inner: {pairs: [b]}\n", {"pairs: 'b' has no '='"});
+}
+
+TEST_F(ConfigTest, SetKeyTakesListsWithCommasInThem) {
+  set_key(fields_of(config), "sources", {"a, b.tar", "[c]"}, "SOURCE");
+  EXPECT_EQ(config.sources, (std::vector<std::string>{"a, b.tar", "[c]"}));
+  expect_error([&] { set_key(fields_of(config), "epochs", {"many"}, "--epochs"); },
+               {"--epochs: 'epochs' takes a whole number, found 'many'"}, ExitStatus::usage);
+}
+
+TEST_F(ConfigTest, ListsEveryKeyWithItsDefault) {
+  const auto keys = config_keys(fields_of(config));
+  ASSERT_EQ(keys.size(), 13U);
+  EXPECT_EQ(keys[0].path, "epochs");
+  EXPECT_EQ(keys[0].type, "a whole number");
+  EXPECT_EQ(keys[0].help, "passes over the data");
+  EXPECT_EQ(keys[0].value, 5);
+  EXPECT_EQ(keys[6].path, "inner");
+  EXPECT_EQ(keys[6].type, "a section");
+  EXPECT_EQ(keys[6].value, nullptr);
+  EXPECT_EQ(keys[8].path, "inner.shape");
+  EXPECT_EQ(keys[8].value, "round");
+  EXPECT_EQ(keys[10].value, "a/b");
 }
 
 TEST_F(ConfigTest, AbsentKeysKeepTheirValues) {
@@ -117,7 +169,7 @@ TEST_F(ConfigTest, AbsentFileIsAUsageError) {
                ExitStatus::usage);
 }
 
-TEST_F(ConfigTest, Overrides) {
+TEST_F(ConfigTest, OverridesReplaceWhatTheFileSays) {
   const auto set = [&](const char* assignment) { apply_override(assignment, fields_of(config)); };
   set("epochs=9");
   set("inner.lr = 0.25");
@@ -147,7 +199,9 @@ TEST_F(ConfigTest, Overrides) {
 }
 
 TEST_F(ConfigTest, FrozenConfigurationReadsBackTheSame) {
-  config.inner = {1.0 / 3, Shape::square, {}};
+  config.inner.lr = 1.0 / 3;
+  config.inner.shape = Shape::square;
+  config.inner.steps.clear();
   config.sources = {"a, b", "c\"d", "- e", ""};
   config.name = "multi\nline: \\ é";
   config.seed = UINT64_MAX;

@@ -9,14 +9,14 @@
 namespace hardmoe {
 namespace {
 
-TEST(Crc32c, KnownAnswers) {  // RFC 3720, B.4, and the check value of the CRC catalogue
+TEST(Crc32c, MatchesKnownAnswers) {  // RFC 3720, B.4, and the check value of the CRC catalogue
   EXPECT_EQ(crc32c("123456789"), 0xE3069283U);
   EXPECT_EQ(crc32c(""), 0U);
   EXPECT_EQ(crc32c(std::string(32, '\0')), 0x8A9136AAU);
   EXPECT_EQ(crc32c(std::string(32, '\xFF')), 0x62A8AB43U);
 }
 
-TEST(Crc32c, TheSameByTablesAndInPieces) {
+TEST(Crc32c, IsTheSameByTablesAndInPieces) {
   std::string bytes(100000, '\0');
   Random random(1, RandomUse::test);
   for (char& c : bytes) c = static_cast<char>(random.below(256));

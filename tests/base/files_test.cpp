@@ -100,7 +100,7 @@ TEST(AtomicFile, FullFileSystemSaysSo) {
   EXPECT_FALSE(fs::exists(folder / "a"));
 }
 
-TEST(AtomicFile, FolderThatIsNotThere) {
+TEST(AtomicFile, NamesTheFolderThatIsNotThere) {
   const TemporaryFolder folder;
   expect_error([&] { write_file_atomic(folder / "no/a", "x"); }, {"no/a", "No such file"});
 }
@@ -157,7 +157,7 @@ TEST(RequireFile, GivesTheHint) {
 }
 
 // FIPS 180-2, appendix B, and the empty message.
-TEST(Sha256, KnownAnswers) {
+TEST(Sha256, MatchesKnownAnswers) {
   EXPECT_EQ(sha256_hex(""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
   EXPECT_EQ(sha256_hex("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
   const TemporaryFolder folder;

@@ -61,7 +61,7 @@ TEST(ForeignJson, IsRefusedWithItsFault) {
   refuse(std::string("{\0\"\0a\0\"\0:\0001\0}\0", 14), {"UTF-16", "iconv"});
 }
 
-TEST(ForeignJson, IsBounded) {
+TEST(ForeignJson, RefusesWhatIsTooLongTooDeepOrTooMany) {
   const auto nested = [](size_t depth) {
     return std::string(depth, '[') + std::string(depth, ']');
   };

@@ -111,7 +111,7 @@ TEST(RandomPermutation, AllOrdersAreEquallyLikely) {
   EXPECT_LT(chi_squared(flat, 1000), 49.7);  // 99.9% quantile, 23 degrees of freedom
 }
 
-TEST(RandomPermutation, EdgeSizes) {
+TEST(RandomPermutation, OfNoneAndOfOneIsItself) {
   EXPECT_TRUE(random_permutation(0, Random(1, RandomUse::order)).empty());
   EXPECT_EQ(random_permutation(1, Random(1, RandomUse::order)), std::vector<int64_t>{0});
 }

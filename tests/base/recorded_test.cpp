@@ -27,14 +27,14 @@ class Recorded : public testing::Test {
   fs::path file = folder / "base/weights";
 };
 
-TEST_F(Recorded, BothChecksumsOfOneReading) {
+TEST_F(Recorded, OneReadingGivesBothChecksums) {
   std::ofstream(folder / "large") << std::string(700000, 'a');
   const Checksums found = checksums_of_file(folder / "large");
   EXPECT_EQ(found.sha256, sha256_of_file(folder / "large"));
   EXPECT_EQ(checksums_of_file(file).crc32c, 0xA9ADCFACU);  // google_crc32c.value(b"whole")
 }
 
-TEST_F(Recorded, AFileAsItWasIsFine) {
+TEST_F(Recorded, AcceptsAFileAsItWas) {
   require_as_recorded(file);
   EXPECT_EQ(recorded(file)->sha256, sha256_hex("whole"));
   fs::rename(folder / "base", folder / "moved");
@@ -48,7 +48,7 @@ TEST_F(Recorded, DamageNamesFileFoundExpectedAndRemedy) {
                 "put a whole copy back", "run `moe-train-base` again"});
 }
 
-TEST_F(Recorded, OlderRecordsHaveOneChecksum) {
+TEST_F(Recorded, AcceptsOlderRecordsWithOneChecksum) {
   Json record = read_json(folder / "base/stage.json");
   record.erase("crc32c");
   write_json(folder / "base/stage.json", record);

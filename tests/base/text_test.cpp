@@ -93,7 +93,7 @@ TEST(Utf16, IsToldFromUtf8) {
   EXPECT_FALSE(is_utf16(std::string(64, '\0')));
 }
 
-TEST(UnicodeForms, OfFileNames) {
+TEST(UnicodeForms, ComposeAndDecomposeWithoutCompatibilityForms) {
   EXPECT_EQ(composed("Cafe\u0301"), "Caf\u00E9");
   EXPECT_EQ(decomposed("Caf\u00E9"), "Cafe\u0301");
   EXPECT_EQ(decomposed("\u2460"), "\u2460");  // no compatibility forms

@@ -163,7 +163,7 @@ TEST(KMeans, EqualPointsEndHonestlyUnbalanced) {
   EXPECT_EQ(one.inertia, 0);
 }
 
-TEST(KMeans, OnePointAPartAndOnePart) {
+TEST(KMeans, TakesOnePointAPartAndOnePart) {
   const Tensor points = Tensor::from(std::vector<float>{0, 3, 9}, {3, 1});
   EXPECT_EQ(kmeans(matrix_view(points), {.clusters = 3, .tolerance = 0.05}).sizes,
             (std::vector<int64_t>{1, 1, 1}));
@@ -172,7 +172,7 @@ TEST(KMeans, OnePointAPartAndOnePart) {
   EXPECT_NEAR(one.inertia, 16 + 1 + 25, 1e-5);
 }
 
-TEST(KMeans, SaysWhatIsImpossible) {
+TEST(KMeans, RefusesWhatIsImpossible) {
   const Tensor points(DType::f32, {5, 3});
   expect_error([&] { kmeans(matrix_view(points), {.clusters = 6}); },
                {"5 points cannot make 6 clusters"}, ExitStatus::usage);

@@ -110,7 +110,7 @@ TEST(Pca, DoesNotDependOnThreads) {
   }
 }
 
-TEST(Pca, SaysWhatIsImpossible) {
+TEST(Pca, RefusesWhatIsImpossible) {
   const Tensor data(DType::f32, {5, 3});
   expect_error([&] { fit_pca(matrix_view(data), 4, false); }, {"expected 1 to 3 components"},
                ExitStatus::usage);

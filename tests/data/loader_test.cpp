@@ -156,6 +156,27 @@ TEST_F(LoaderTest, EvaluationGoesInOrderAndKeepsThePartialBatch) {
   EXPECT_EQ(rest_of_epoch(loader), batches);
 }
 
+TEST_F(LoaderTest, EvaluationSeesTheShareOfTheMiddleThatIsAsked) {
+  options_.training = false;
+  options_.image_size = 5;
+  options_.crop_share = 0.5;  // 5 of 10 rows: no resampling
+  for (const int64_t cache : {int64_t{0}, options_.cache_bytes}) {
+    options_.cache_bytes = cache;
+    Loader loader(split(), {17}, options_);
+    for (const int64_t epoch : {0, 1}) {
+      loader.start(epoch);
+      const Batch* batch = loader.next();
+      ASSERT_NE(batch, nullptr);
+      const auto pixels = batch->input.as<uint8_t>();
+      for (size_t i = 0; i < 25; ++i) {
+        EXPECT_EQ(pixels[3 * i], 17);
+        EXPECT_EQ(pixels[3 * i + 1], 2 + i / 5);  // rows 2 … 6 of 10
+        EXPECT_EQ(pixels[3 * i + 2], 3 + i % 5);  // columns 3 … 7 of 12
+      }
+    }
+  }
+}
+
 TEST_F(LoaderTest, APartOfTheImagesIsSeenAsInTheWhole) {
   // The same image in the same epoch is cut in the same way whichever images are beside it.
   options_.batch = 5;

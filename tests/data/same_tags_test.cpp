@@ -41,18 +41,18 @@ TEST_F(SameTags, OneTagIsNamed) {
   EXPECT_NE(warning.find("--columns"), std::string::npos);
 }
 
-TEST_F(SameTags, SeveralOnEveryImage) {
+TEST_F(SameTags, SeveralOnEveryImageAreNamed) {
   const std::string warning = of({{"b", "a"}, {"a", "b"}});
   EXPECT_NE(warning.find("the same tags, 'a', 'b', so"), std::string::npos) << warning;
   const std::vector<std::string> many = {"1", "2", "3", "4", "5", "6"};
   EXPECT_NE(of({many, many}).find("'1', '2', '3', '4', '5', …, so"), std::string::npos);
 }
 
-TEST_F(SameTags, OfTheTagsThatAreKept) {
+TEST_F(SameTags, AreLookedForAmongKeptTagsOnly) {
   EXPECT_NE(of({{"a", "x"}, {"a", "y"}, {"a"}}, 2).find("'a'"), std::string::npos);
 }
 
-TEST_F(SameTags, NothingWhereImagesDiffer) {
+TEST_F(SameTags, SayNothingWhereImagesDiffer) {
   EXPECT_EQ(of({{"a"}, {"a"}, {"b"}}), "");
   EXPECT_EQ(of({{"a"}, {"a", "b"}}), "");
 }

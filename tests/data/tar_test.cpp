@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "expect_error.h"
+#include "outside.h"
 #include "small_dataset.h"
 #include "temporary_folder.h"
 #include "test_files.h"
@@ -165,9 +166,8 @@ TEST(TarWriter, OffsetsPointAtTheBytes) {
 }
 
 TEST(TarWriter, PythonReadsWhatIsWritten) {
-  if (std::system("python3 -c 'import tarfile' 2>/dev/null") != 0) {
-    GTEST_SKIP() << "python3 is not installed";
-  }
+  const auto [python, missing] = python_with("tarfile");
+  if (!missing.empty()) GTEST_SKIP() << missing;
   const TemporaryFolder folder;
   TarWriter tar(folder / "out.tar");
   for (const auto& [name, data] : members) tar.add(name, data);
@@ -178,8 +178,9 @@ TEST(TarWriter, PythonReadsWhatIsWritten) {
       "print(json.dumps([[m.name, t.extractfile(m).read().decode(), m.mtime, m.mode, m.uid]\n"
       "                  for m in t.getmembers()]))\n";
   write_file_atomic(folder / "read.py", script);
-  const std::string command = fmt::format("python3 '{}' '{}'", (folder / "read.py").string(),
-                                          (folder / "out.tar").string());
+  const std::string command =
+      fmt::format("{} '{}' '{}'", python.string(), (folder / "read.py").string(),
+                  (folder / "out.tar").string());
   FILE* pipe = popen(command.c_str(), "r");
   ASSERT_NE(pipe, nullptr);
   std::string text;

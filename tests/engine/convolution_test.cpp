@@ -31,12 +31,12 @@ Sums sums_of(const ConvolutionSpec& s, const Tensor& x, const Tensor& w, const T
   sums.dx.resize(static_cast<size_t>(x.elements()));
   sums.dw.resize(static_cast<size_t>(w.elements()));
   const float *xs = x.as<float>().data(), *ws = w.as<float>().data(), *gs = dy.as<float>().data();
-  const int64_t in = s.in.channels, out = s.out.channels, k = s.op.kernel;
+  const int64_t in = s.in.channels, out = s.out.channels, k = s.window.kernel;
   for (int64_t n = 0; n < s.batch; ++n) {
     for (int64_t at = 0; at < s.out.height * s.out.width; ++at) {
       for (int64_t tap = 0; tap < k * k; ++tap) {
-        const int64_t row = at / s.out.width * s.op.stride + tap / k - s.op.padding;
-        const int64_t column = at % s.out.width * s.op.stride + tap % k - s.op.padding;
+        const int64_t row = at / s.out.width * s.window.stride + tap / k - s.window.padding;
+        const int64_t column = at % s.out.width * s.window.stride + tap % k - s.window.padding;
         if (row < 0 || row >= s.in.height || column < 0 || column >= s.in.width) continue;
         const int64_t from = ((n * s.in.height + row) * s.in.width + column) * in;
         const int64_t to = (n * s.out.height * s.out.width + at) * out;
@@ -66,7 +66,7 @@ double error_of(const Tensor& found, const std::vector<double>& expected) {
 
 /// The right answers, over whatever was in the outputs and the scratch before.
 void expect_three_passes(const ConvolutionSpec& spec) {
-  const Shape shape = {spec.out.channels, spec.in.channels, spec.op.kernel, spec.op.kernel};
+  const Shape shape = {spec.out.channels, spec.in.channels, spec.window.kernel, spec.window.kernel};
   const Tensor x = normal_values({spec.batch, spec.in.height, spec.in.width, spec.in.channels}, 1);
   const Tensor dy =
       normal_values({spec.batch, spec.out.height, spec.out.width, spec.out.channels}, 2);
@@ -97,12 +97,13 @@ void expect_three_passes(const ConvolutionSpec& spec) {
 ConvolutionSpec convolution_of(Extent in, int64_t out, int kernel, int stride, int64_t batch) {
   const int padding = kernel / 2;
   const auto side = [&](int64_t n) { return (n + 2 * padding - kernel) / stride + 1; };
-  return {{OpKind::conv, "tested", {0}, kernel, stride, padding},
+  return {"tested",
+          {kernel, stride, padding},
           in,
           {side(in.height), side(in.width), out},
           batch,
           Precision::fp32,
-          onednn::Needs::all_gradients};
+          {.weights = true, .data = true}};
 }
 
 TEST(Convolution, EveryWayGivesTheSumsThatDefineIt) {
@@ -123,7 +124,7 @@ TEST(Convolution, EveryWayGivesTheSumsThatDefineIt) {
           convolution_of({6, 6, 12}, 20, 3, 1, 2)}) {
       SCOPED_TRACE(fmt::format("{} threads, {}×{}×{} to {}, kernel {}, stride {}", threads,
                                spec.in.height, spec.in.width, spec.in.channels, spec.out.channels,
-                               spec.op.kernel, spec.op.stride));
+                               spec.window.kernel, spec.window.stride));
       expect_three_passes(spec);
     }
   }

@@ -77,7 +77,7 @@ class EngineErrors : public testing::Test {
   Network network;
 };
 
-TEST_F(EngineErrors, BatchOfAnotherSize) {
+TEST_F(EngineErrors, ABatchOfAnotherSizeIsRefused) {
   expect_refused(case_batch(network, 3), {"4×5×7×3", "3×5×7×3"});
   Batch partial = case_batch(network, 4);
   partial.size = 3;
@@ -89,7 +89,7 @@ TEST_F(EngineErrors, BatchOfAnotherSize) {
   expect_error([&] { program->infer(partial, {}, {}); }, {"1 to 4", "5"});
 }
 
-TEST_F(EngineErrors, BatchOfAnotherShapeOrType) {
+TEST_F(EngineErrors, ABatchOfAnotherShapeOrTypeIsRefused) {
   Batch batch = case_batch(network, 4);
   batch.input = Tensor(DType::u8, {4, 7, 5, 3});
   expect_refused(batch, {"4×5×7×3", "4×7×5×3"});
@@ -99,7 +99,7 @@ TEST_F(EngineErrors, BatchOfAnotherShapeOrType) {
   expect_refused(batch, {"uint8", "float32"});
 }
 
-TEST_F(EngineErrors, TagsOutOfRange) {
+TEST_F(EngineErrors, TagsOutOfRangeAreRefused) {
   for (const int32_t id : {7, -1}) {
     Batch batch = case_batch(network, 4);
     batch.tag_ids.back() = id;
@@ -107,7 +107,7 @@ TEST_F(EngineErrors, TagsOutOfRange) {
   }
 }
 
-TEST_F(EngineErrors, TagsThatDoNotFitTheRows) {
+TEST_F(EngineErrors, TagsThatDoNotFitTheRowsAreRefused) {
   Batch batch = case_batch(network, 4);
   batch.tag_ptr.pop_back();
   expect_refused(batch, {"4 rows"});
@@ -119,7 +119,7 @@ TEST_F(EngineErrors, TagsThatDoNotFitTheRows) {
   expect_refused(batch, {"tag"});
 }
 
-TEST_F(EngineErrors, WeightsThatDoNotFit) {
+TEST_F(EngineErrors, WeightsThatDoNotFitAreNamed) {
   const auto program = compile();
   const auto expect_refused_weights = [&](const StateDict& weights,
                                           const std::vector<std::string>& words) {
@@ -138,7 +138,7 @@ TEST_F(EngineErrors, WeightsThatDoNotFit) {
   program->load_weights(weights, "some.safetensors");
 }
 
-TEST_F(EngineErrors, OptimiserStateThatDoesNotFit) {
+TEST_F(EngineErrors, OptimiserStateThatDoesNotFitIsNamed) {
   OptimizerSpec adamw;
   adamw.kind = OptimizerKind::adamw;
   adamw.ema_decay = 0.5F;
@@ -160,7 +160,7 @@ TEST_F(EngineErrors, OptimiserStateThatDoesNotFit) {
   missing(state, "first_moment.fc.bias");
 }
 
-TEST_F(EngineErrors, WrongMode) {
+TEST_F(EngineErrors, CallsOfTheOtherModeAreRefused) {
   const auto training = compile(), inference = compile(Mode::infer);
   expect_error([&] { training->infer(case_batch(network, 4), {}, {}); }, {"training"});
   expect_error([&] { inference->train_step(case_batch(network, 4), 0); }, {"inference"});
@@ -170,7 +170,7 @@ TEST_F(EngineErrors, WrongMode) {
                {"inference"});
 }
 
-TEST_F(EngineErrors, ResultsThatAreNotThere) {
+TEST_F(EngineErrors, ResultsThatAreNotThereAreRefused) {
   const Network trunk = resnet({18, Stem::small, 8, 8}, 0);
   expect_error([&] { engine->compile(trunk, {.batch = 4}); }, {"without logits"});
   const auto program = engine->compile(trunk, {.batch = 4, .mode = Mode::infer});
@@ -182,7 +182,7 @@ TEST_F(EngineErrors, ResultsThatAreNotThere) {
                {"features", "255", "256"});
 }
 
-TEST_F(EngineErrors, BatchOfNothing) {
+TEST_F(EngineErrors, ABatchOfNothingIsAUsageError) {
   expect_error([&] { engine->compile(network, {.batch = 0}); }, {"batch", "0"}, ExitStatus::usage);
 }
 

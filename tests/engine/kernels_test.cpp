@@ -254,7 +254,7 @@ UpdateState updated(const OptimizerSpec& spec, const Floats& gradients, float fi
   return state;
 }
 
-TEST(Updates, SgdWithMomentum) {
+TEST(Updates, OfSgdWithMomentumFollowTheFormula) {
   OptimizerSpec spec;  // momentum 0.9
   spec.weight_decay = 0.1F;
   spec.nesterov = false;
@@ -268,7 +268,7 @@ TEST(Updates, SgdWithMomentum) {
   EXPECT_FLOAT_EQ(updated(spec, {0.5F}, 0).weights[0], 0.94F);
 }
 
-TEST(Updates, AdamW) {
+TEST(Updates, OfAdamWFollowTheFormula) {
   OptimizerSpec spec;
   spec.kind = OptimizerKind::adamw;
   spec.weight_decay = 0.01F;
@@ -283,7 +283,7 @@ TEST(Updates, AdamW) {
   EXPECT_NEAR(state.weights[0], 0.9347113, 2e-6);
 }
 
-TEST(Updates, AverageOfWeights) {
+TEST(Updates, KeepTheAverageOfWeights) {
   const Floats weights(37, 2);
   Floats average(37, 1);
   average_weights(0.9F, weights.data(), average.data(), 37);

@@ -44,8 +44,8 @@ TEST(TagLoss, EqualsPyTorch) {
       SCOPED_TRACE(prefix + name);
       std::vector<double> row_loss(static_cast<size_t>(rows));
       Floats gradient(static_cast<size_t>(rows * tags));
-      const double loss = tag_loss(kind, smoothing, logits.as<float>().data(), targets, rows, tags,
-                                   row_loss.data(), gradient.data());
+      const double loss = tag_loss({kind, smoothing}, logits.as<float>().data(), targets, rows,
+                                   tags, row_loss.data(), gradient.data());
       const double expected = reference.at(prefix + name + ".loss").as<float>()[0];
       EXPECT_NEAR(loss / expected, 1, 1e-6);
       const auto slopes = reference.at(prefix + name + ".grad").as<float>();
@@ -63,9 +63,9 @@ struct Loss {
 Loss loss_of(LossKind kind, float smoothing, const Floats& logits, const Batch& batch) {
   const auto rows = static_cast<size_t>(batch.size);
   Loss loss{0, std::vector<double>(rows), Floats(logits.size(), -1)};
-  loss.mean = tag_loss(kind, smoothing, logits.data(), {batch.tag_ptr.data(), batch.tag_ids.data()},
-                       batch.size, static_cast<int64_t>(logits.size() / rows), loss.rows.data(),
-                       loss.gradient.data());
+  loss.mean = tag_loss(
+      {kind, smoothing}, logits.data(), {batch.tag_ptr.data(), batch.tag_ids.data()}, batch.size,
+      static_cast<int64_t>(logits.size() / rows), loss.rows.data(), loss.gradient.data());
   return loss;
 }
 
@@ -95,7 +95,7 @@ TEST(TagLoss, EqualsTheDefinition) {
   }
 }
 
-TEST(TagLoss, ARowWithoutTags) {
+TEST(TagLoss, OfARowWithoutTagsCountsBySigmoidOnly) {
   const Floats logits = {2, -1, 0.5F};
   const Batch batch{1, {}, {0, 0}, {}};
   const Loss softmax = loss_of(LossKind::softmax, 0, logits, batch);
@@ -108,7 +108,7 @@ TEST(TagLoss, ARowWithoutTags) {
 }
 
 // Far beyond what exp() holds the loss is a difference of logits, and slopes are 0 or 1.
-TEST(TagLoss, ExtremeLogits) {
+TEST(TagLoss, IsFiniteForExtremeLogits) {
   for (const size_t tags : {3U, 16U, 35U}) {
     Floats logits(2 * tags, 0);
     logits[0] = 1e4F;

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <vector>
 
+#include "engine/network_facts.h"
 #include "engine/operator_cases.h"
 #include "nn/resnet.h"
 #include "test_files.h"
@@ -108,7 +109,7 @@ class NetworkReference : public testing::TestWithParam<Case> {
 TEST_P(NetworkReference, EvaluationEqualsPyTorch) {
   CompileOptions options{.batch = 4, .mode = Mode::infer};
   const auto program = compile(options);
-  Tensor features(DType::f32, {4, network.feature_size()});
+  Tensor features(DType::f32, {4, feature_size(network)});
   Tensor logits(DType::f32, {4, 10});
   program->infer(batch(0, 4), features.as<float>(), logits.as<float>());
   expect_near(features, "eval.features", 1e-5);
@@ -117,11 +118,11 @@ TEST_P(NetworkReference, EvaluationEqualsPyTorch) {
 
 TEST_P(NetworkReference, PartialBatchGivesTheSameRows) {
   const auto whole = compile({.batch = 4, .mode = Mode::infer});
-  Tensor features(DType::f32, {4, network.feature_size()});
+  Tensor features(DType::f32, {4, feature_size(network)});
   whole->infer(batch(0, 4), features.as<float>(), {});
   Batch part = batch(0, 4);
   part.size = 3;
-  Tensor partial(DType::f32, {3, network.feature_size()});
+  Tensor partial(DType::f32, {3, feature_size(network)});
   whole->infer(part, partial.as<float>(), {});
   for (size_t i = 0; i < partial.as<float>().size(); ++i) {
     EXPECT_EQ(partial.as<float>()[i], features.as<float>()[i]);
@@ -149,7 +150,7 @@ TEST_P(NetworkReference, OneStepEqualsPyTorch) {
     const StateDict after = program->weights();
     double worst = 0;
     for (const auto& spec : parameters_of(network)) {
-      if (!spec.learned()) {
+      if (!spec.learned) {
         if (attempt == 0) expect_near(after.at(spec.name), "after." + spec.name, 1e-6);
         continue;
       }
@@ -168,7 +169,7 @@ TEST_P(NetworkReference, OneStepEqualsPyTorch) {
 }
 
 TEST_P(NetworkReference, LabelSmoothingEqualsPyTorch) {
-  const auto program = compile({.batch = 4, .label_smoothing = 0.1F});
+  const auto program = compile({.batch = 4, .losses = {{LossKind::softmax, 0.1F}}});
   program->train_step(batch(0, 4), 0);
   EXPECT_NEAR(program->take_loss(), reference.at("train.loss_smoothing_0.1").as<float>()[0], 1e-5);
 }

@@ -16,6 +16,7 @@
 
 #include "base/random.h"
 #include "engine/engine.h"
+#include "engine/network_facts.h"
 #include "references/closed_form.h"
 
 namespace hardmoe {
@@ -43,7 +44,7 @@ inline std::ostream& operator<<(std::ostream& out, const OperatorCase& c) { retu
 struct CaseBuilder {
   Network network;
 
-  explicit CaseBuilder(Extent image) { network.values = {image}; }
+  explicit CaseBuilder(Extent image) { network.extent = image; }
 
   static CaseBuilder of_features(int64_t size) {
     CaseBuilder build({1, 1, size});
@@ -52,28 +53,42 @@ struct CaseBuilder {
   }
 
   int conv(int x, const std::string& name, int64_t channels, int kernel, int stride = 1) {
-    return network.append({OpKind::conv, name, {x}, kernel, stride, kernel / 2}, channels);
+    return network.append({"conv",
+                           name,
+                           {x},
+                           {{"channels", static_cast<double>(channels)},
+                            {"kernel", kernel},
+                            {"stride", stride},
+                            {"padding", kernel / 2}}});
   }
-  int norm(int x, const std::string& name) {
-    return network.append({OpKind::batch_norm, name, {x}});
-  }
-  int relu(int x) { return network.append({OpKind::relu, "", {x}}); }
-  int add(int x, int y) { return network.append({OpKind::add, "add", {x, y}}); }
+  int norm(int x, const std::string& name) { return network.append({"batch_norm", name, {x}, {}}); }
+  int relu(int x) { return network.append({"relu", "", {x}, {}}); }
+  int add(int x, int y) { return network.append({"add", "add", {x, y}, {}}); }
   int conv_norm(int x, const std::string& name, int64_t channels, int kernel, int stride = 1) {
     return norm(conv(x, name + ".conv", channels, kernel, stride), name + ".norm");
   }
   int max_pool(int x, int kernel, int stride, int padding) {
-    return network.append({OpKind::max_pool, "pool", {x}, kernel, stride, padding});
+    return network.append(
+        {"max_pool", "pool", {x}, {{"kernel", kernel}, {"stride", stride}, {"padding", padding}}});
   }
+  int mean(int x) { return network.append({"global_avg_pool", "", {x}, {}}); }
+  int linear(int x, const std::string& name, int64_t outputs) {
+    return network.append({"linear", name, {x}, {{"channels", static_cast<double>(outputs)}}});
+  }
+  int layer_norm(int x, const std::string& name) {
+    return network.append({"layer_norm", name, {x}, {}});
+  }
+  int gelu(int x) { return network.append({"gelu", "", {x}, {}}); }
+  int tokens(int x) { return network.append({"tokens", "", {x}, {}}); }
   /// A basic residual block with the identity as its shortcut.
   int block(int x, const std::string& name) {
-    const int64_t channels = network.values[static_cast<size_t>(x)].channels;
+    const int64_t channels = value_types(network)[static_cast<size_t>(x)].extent.channels;
     const int inner = relu(conv_norm(x, name + ".1", channels, 3));
     return relu(add(conv_norm(inner, name + ".2", channels, 3), x));
   }
   OperatorCase finish(const std::string& name, int64_t batch, int x, int64_t tags = 5) {
-    network.feature = network.append({OpKind::global_avg_pool, "", {x}});
-    network.logits = network.append({OpKind::linear, "fc", {network.feature}}, tags);
+    network.feature = mean(x);
+    network.logits = linear(network.feature, "fc", tags);
     return {name, batch, network};
   }
 };
@@ -138,7 +153,7 @@ inline OperatorCase head_case(Extent image, int64_t channels, int64_t tags, int6
 /// The linear layer alone, on stored features.
 inline OperatorCase linear_case(int64_t features, int64_t tags, int64_t batch) {
   auto build = CaseBuilder::of_features(features);
-  build.network.logits = build.network.append({OpKind::linear, "fc", {0}}, tags);
+  build.network.logits = build.linear(0, "fc", tags);
   return {fmt::format("linear_{}to{}_n{}", features, tags, batch), batch, build.network};
 }
 
@@ -146,8 +161,8 @@ inline OperatorCase linear_case(int64_t features, int64_t tags, int64_t batch) {
 inline OperatorCase two_linears_case(int64_t features, int64_t hidden, int64_t tags,
                                      int64_t batch) {
   auto build = CaseBuilder::of_features(features);
-  const int x = build.network.append({OpKind::linear, "hidden", {0}}, hidden);
-  build.network.logits = build.network.append({OpKind::linear, "fc", {x}}, tags);
+  const int x = build.linear(0, "hidden", hidden);
+  build.network.logits = build.linear(x, "fc", tags);
   return {fmt::format("linear_{}to{}to{}_n{}", features, hidden, tags, batch), batch,
           build.network};
 }
@@ -202,6 +217,73 @@ inline std::vector<OperatorCase> joined_cases() {
   return cases;
 }
 
+/// Operators between convolutions' outputs and features that batch norms do not take in: each
+/// alone, on maps, on vectors in float32 and on tokens.
+inline std::vector<OperatorCase> free_cases() {
+  std::vector<OperatorCase> cases;
+  const auto on_maps = [&](const std::string& name, int64_t channels, int64_t batch,
+                           const std::function<int(CaseBuilder&, int)>& body) {
+    CaseBuilder build({5, 7, 3});
+    const int x = build.conv(0, "below", channels, 3);
+    const int y = body(build, x);
+    cases.push_back(build.finish(name, batch, build.relu(build.conv_norm(y, "above", 8, 3))));
+  };
+  on_maps("relu_of_conv", 16, 3, [](CaseBuilder& b, int x) { return b.relu(x); });
+  on_maps("relu_of_relu", 10, 2, [](CaseBuilder& b, int x) { return b.relu(b.relu(x)); });
+  on_maps("add_of_convs", 16, 3, [](CaseBuilder& b, int x) {
+    return b.add(b.conv(x, "left", 16, 1), b.conv(x, "right", 16, 3));
+  });
+  on_maps("add_to_itself", 10, 2, [](CaseBuilder& b, int x) { return b.add(x, x); });
+  on_maps("two_residuals", 16, 2, [](CaseBuilder& b, int x) {
+    return b.relu(b.add(b.add(b.conv_norm(x, "tested", 16, 3), x), x));
+  });
+  on_maps("add_after_relu", 16, 2,
+          [](CaseBuilder& b, int x) { return b.add(b.relu(b.conv_norm(x, "tested", 16, 3)), x); });
+  for (const int64_t channels : {10, 16, 64}) {
+    on_maps(fmt::format("gelu_c{}", channels), channels, 3,
+            [](CaseBuilder& b, int x) { return b.gelu(x); });
+    on_maps(fmt::format("layer_norm_c{}", channels), channels, 3,
+            [](CaseBuilder& b, int x) { return b.layer_norm(x, "tested"); });
+  }
+  on_maps("layer_norm_c1100", 1100, 2,  // more than a group of threads takes at once
+          [](CaseBuilder& b, int x) { return b.layer_norm(x, "tested"); });
+
+  const auto on_features = [&](const std::string& name, int64_t batch,
+                               const std::function<int(CaseBuilder&, int)>& body) {
+    auto build = CaseBuilder::of_features(24);
+    const int y = body(build, build.linear(0, "below", 20));
+    build.network.logits = build.linear(y, "fc", 7);
+    cases.push_back({name, batch, build.network});
+  };
+  on_features("relu_of_linear", 5, [](CaseBuilder& b, int x) { return b.relu(x); });
+  on_features("gelu_of_linear", 5, [](CaseBuilder& b, int x) { return b.gelu(x); });
+  on_features("layer_norm_of_linear", 5,
+              [](CaseBuilder& b, int x) { return b.layer_norm(x, "tested"); });
+  on_features("add_of_linears", 5, [](CaseBuilder& b, int x) {
+    return b.add(b.linear(x, "left", 20), b.linear(x, "right", 20));
+  });
+  on_features("features_read_twice", 3,
+              [](CaseBuilder& b, int x) { return b.add(b.linear(b.gelu(x), "inner", 20), x); });
+
+  // A linear layer on a map, which it takes as one vector, and on an image.
+  CaseBuilder flat({3, 2, 3});
+  const int map = flat.relu(flat.conv_norm(0, "below", 10, 3));
+  flat.network.feature = flat.linear(map, "hidden", 12);
+  flat.network.logits = flat.linear(flat.network.feature, "fc", 5);
+  cases.push_back({"linear_of_map", 3, flat.network});
+  CaseBuilder pixels({3, 2, 3});
+  pixels.network.feature = pixels.linear(0, "hidden", 12);
+  pixels.network.logits = pixels.linear(pixels.network.feature, "fc", 5);
+  cases.push_back({"linear_of_image", 3, pixels.network});
+
+  // Rows that are tokens: an MLP block as transformers have it, its tokens averaged.
+  CaseBuilder tokens({6, 6, 3});
+  const int x = tokens.tokens(tokens.conv(0, "patches", 16, 3, 2));
+  const int hidden = tokens.gelu(tokens.layer_norm(x, "norm"));
+  cases.push_back(tokens.finish("tokens", 3, tokens.add(hidden, x)));
+  return cases;
+}
+
 inline std::vector<OperatorCase> operator_cases() {
   std::vector<OperatorCase> cases = {
       first_conv_case({5, 7}, 16, 1, 1, 3),
@@ -249,6 +331,7 @@ inline std::vector<OperatorCase> operator_cases() {
     cases.push_back(norm_case(NormForm::add_relu, channels, {5, 7}, 2));
   }
   for (auto& joined : joined_cases()) cases.push_back(std::move(joined));
+  for (auto& alone : free_cases()) cases.push_back(std::move(alone));
   for (const auto& c : {
            max_pool_case({9, 9}, 16, 3, 2, 1, 3),
            max_pool_case({5, 7}, 10, 3, 2, 1, 1),
@@ -282,7 +365,7 @@ inline StateDict case_weights(const Network& network) {
 
 /// `rows` images (or features) drawn at random; row i has (i + 1) mod 3 tags, so some have none.
 inline Batch case_batch(const Network& network, int64_t rows, uint64_t stream = 0) {
-  const Extent& in = network.values[0];
+  const Extent& in = network.extent;
   Random random(17, RandomUse::test, stream);
   Batch batch;
   batch.size = rows;
@@ -293,7 +376,7 @@ inline Batch case_batch(const Network& network, int64_t rows, uint64_t stream = 
     batch.input = Tensor(DType::f32, {rows, in.channels});
     for (auto& value : batch.input.as<float>()) value = random.normal();
   }
-  const int64_t tags = network.logits_size();
+  const int64_t tags = logits_size(network);
   for (int64_t i = 0; i < rows; ++i) {
     const int64_t count = std::min<int64_t>((i + 1) % 3, tags);
     const auto first = static_cast<int64_t>(random.below(static_cast<uint64_t>(tags - count + 1)));

@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "engine/network_facts.h"
 #include "engine/operator_cases.h"
 #include "engine/reference_network.h"
 
@@ -35,9 +36,10 @@ Batch batch_away_from_kinks(const OperatorCase& c, const ReferenceWeights& weigh
     const auto values = reference_forward(c.network, weights, batch, true);
     double nearest = 1;
     for (const Op& op : c.network.ops) {
-      if (op.kind != OpKind::relu) continue;
+      if (op.type != "relu") continue;
       for (const double value : values[static_cast<size_t>(op.inputs[0])]) {
-        nearest = std::min(nearest, std::abs(value));
+        // Exactly 0 is what another ReLU cut off.
+        if (value != 0) nearest = std::min(nearest, std::abs(value));
       }
     }
     if (nearest > 5e-6) return batch;
@@ -67,7 +69,7 @@ TEST_P(OperatorGradient, EqualsCentralDifferences) {
   const auto engine = engine_under_test();
   const auto gradients = [&](LossKind loss, double expected_loss) {
     const auto program =
-        engine->compile(c.network, {.batch = c.batch, .loss = loss, .label_smoothing = smoothing});
+        engine->compile(c.network, {.batch = c.batch, .losses = {{loss, smoothing}}});
     program->load_weights(stored, "closed form");
     program->train_step(batch, 0);
     EXPECT_NEAR(program->take_loss(), expected_loss, 1e-5 * (expected_loss + 0.1));
@@ -78,7 +80,7 @@ TEST_P(OperatorGradient, EqualsCentralDifferences) {
 
   Random random(3, RandomUse::test);
   for (const auto& spec : parameters_of(c.network)) {
-    if (!spec.learned()) continue;
+    if (!spec.learned) continue;
     Doubles& parameter = weights.at(spec.name);
     const size_t size = parameter.size();
     for (int probe = 0; probe <= coordinates; ++probe) {

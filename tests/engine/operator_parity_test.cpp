@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cmath>
 
+#include "engine/network_facts.h"
 #include "engine/operator_cases.h"
 #include "engine/reference_network.h"
 
@@ -27,7 +28,7 @@ class OperatorParity : public testing::TestWithParam<OperatorCase> {
 
   /// Logits in evaluation mode.
   Doubles infer(Precision precision) const {
-    Tensor logits(DType::f32, {batch.size, GetParam().network.logits_size()});
+    Tensor logits(DType::f32, {batch.size, logits_size(GetParam().network)});
     compile({.precision = precision, .mode = Mode::infer})->infer(batch, {}, logits.as<float>());
     return Doubles(logits.as<float>().begin(), logits.as<float>().end());
   }
@@ -65,8 +66,8 @@ TEST_P(OperatorParity, Bf16FollowsFp32) {
   if (!engine->supports(Precision::bf16)) GTEST_SKIP() << "this device has no bf16";
   EXPECT_LE(relative_error(infer(Precision::bf16), infer(Precision::fp32)), 1e-2);
   batch = case_batch(GetParam().network, 16 * GetParam().batch);
-  const auto exact = compile({.loss = LossKind::sigmoid});
-  const auto rounded = compile({.precision = Precision::bf16, .loss = LossKind::sigmoid});
+  const auto exact = compile({.losses = {{LossKind::sigmoid}}});
+  const auto rounded = compile({.precision = Precision::bf16, .losses = {{LossKind::sigmoid}}});
   exact->train_step(batch, 0);
   rounded->train_step(batch, 0);
   EXPECT_NEAR(rounded->take_loss() / exact->take_loss(), 1, 5e-3);
@@ -83,7 +84,7 @@ TEST_P(OperatorParity, Bf16FollowsFp32) {
 INSTANTIATE_TEST_SUITE_P(Table, OperatorParity, testing::ValuesIn(operator_cases()),
                          operator_case_name);
 
-TEST(OperatorSpeed, Table) {
+TEST(OperatorSpeed, PrintsATableWhereAskedFor) {
   if (std::getenv("HARDMOE_TEST_SPEED") == nullptr) GTEST_SKIP() << "HARDMOE_TEST_SPEED is not set";
   const auto engine = engine_under_test();
   fmt::print("{}\n", engine->describe());

@@ -107,10 +107,10 @@ TEST_P(OperatorReference, OneDnnConvolutionsEqualPyTorch) {
     const std::string name = label;
     const Tensor& weight = stored(name + ".weight");
     const auto kernel = static_cast<int>(weight.size(2));
-    const onednn::Layer layer = onednn::convolution(
-        {OpKind::conv, name, {0}, kernel, stride, kernel / 2}, extent_of(stored(name + ".input")),
-        extent_of(stored(name + ".output")), stored(name + ".input").size(0), GetParam(),
-        onednn::Needs::all_gradients);
+    const onednn::Layer layer =
+        onednn::convolution(name, {kernel, stride, kernel / 2}, extent_of(stored(name + ".input")),
+                            extent_of(stored(name + ".output")), stored(name + ".input").size(0),
+                            GetParam(), {true, true});
 
     Buffer x = buffer(name + ".input"), y = room_for(name + ".output");
     Buffer dy = buffer(name + ".grad_output"), dx = room_for(name + ".input");
@@ -139,7 +139,7 @@ TEST_P(OperatorReference, OneDnnInnerProductEqualsPyTorch) {
   const Tensor& weight = stored("linear.weight");
   const int64_t batch = stored("linear.input").size(0), out = weight.size(0);
   const onednn::Layer layer =
-      onednn::inner_product(weight.size(1), out, batch, GetParam(), onednn::Needs::all_gradients);
+      onednn::inner_product({1, 1, weight.size(1)}, out, batch, GetParam(), {true, true});
   const onednn::Desc bias({out}, dnnl::memory::data_type::f32, dnnl::memory::format_tag::x);
   const onednn::Desc slope({batch, out}, onednn::type_of(GetParam()), dnnl::memory::format_tag::nc);
   Buffer x = buffer("linear.input"), dy = buffer("linear.grad_output");
@@ -170,9 +170,8 @@ TEST_P(OperatorReference, OneDnnInnerProductEqualsPyTorch) {
 // The stored input has many ties: PyTorch gives a window's gradient to its first maximum.
 TEST_P(OperatorReference, OneDnnMaxPoolEqualsPyTorch) {
   const Tensor &input = stored("maxpool.input"), &output = stored("maxpool.output");
-  const onednn::MaxPool pool =
-      onednn::max_pool({OpKind::max_pool, "pool", {0}, 3, 2, 1}, extent_of(input),
-                       extent_of(output), input.size(0), GetParam(), true);
+  const onednn::MaxPool pool = onednn::max_pool({3, 2, 1}, extent_of(input), extent_of(output),
+                                                input.size(0), GetParam(), true);
   Buffer x = buffer("maxpool.input"), y = room_for("maxpool.output");
   Buffer dy = buffer("maxpool.grad_output"), dx = room_for("maxpool.input");
   Tensor workspace(DType::u8, {static_cast<int64_t>(pool.workspace.get_size())});

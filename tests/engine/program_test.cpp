@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "engine/network_facts.h"
 #include "engine/operator_cases.h"
 
 namespace hardmoe {
@@ -134,7 +135,7 @@ TEST_P(Training, WithoutALearningRateOnlyStatisticsMove) {
   const StateDict after = program->weights();
   for (const auto& spec : parameters_of(network)) {
     const Tensor &a = before.at(spec.name), &b = after.at(spec.name);
-    EXPECT_EQ(std::memcmp(a.data(), b.data(), a.bytes()) == 0, spec.learned()) << spec.name;
+    EXPECT_EQ(std::memcmp(a.data(), b.data(), a.bytes()) == 0, spec.learned) << spec.name;
   }
 }
 
@@ -156,7 +157,7 @@ TEST_P(Training, ProfileNamesTheWork) {
 
 // Rows of a batch do not see each other in evaluation, and rows beyond the batch are not read.
 TEST_P(Training, InferenceTreatsRowsAlone) {
-  const int64_t classes = network.logits_size();
+  const int64_t classes = logits_size(network);
   const auto infer = [&](const Batch& batch, int64_t capacity) {
     const auto program =
         engine->compile(network, {.batch = capacity, .precision = GetParam(), .mode = Mode::infer});
@@ -180,7 +181,7 @@ TEST_P(Training, ResultsComeInTheOrderOfTheBatches) {
   const auto program =
       engine->compile(network, {.batch = batch_size, .precision = GetParam(), .mode = Mode::infer});
   program->load_weights(case_weights(network), "closed form");
-  const auto room = static_cast<size_t>(batch_size * network.logits_size());
+  const auto room = static_cast<size_t>(batch_size * logits_size(network));
   const auto batch_of = [&](int64_t number) {
     Batch batch = case_batch(network, batch_size);
     for (auto& value : batch.input.as<uint8_t>())

@@ -3,6 +3,8 @@
 // them out.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -10,9 +12,10 @@
 #include <string>
 #include <vector>
 
+#include "engine/network_facts.h"
+#include "engine/ops/operators.h"
 #include "engine/spec.h"
 #include "nn/batch.h"
-#include "nn/network.h"
 
 namespace hardmoe {
 
@@ -28,8 +31,8 @@ inline ReferenceWeights to_double(const StateDict& weights) {
   return result;
 }
 
-inline Doubles reference_conv(const Op& op, const Extent& in, const Extent& out, const Doubles& x,
-                              const Doubles& weight, int64_t n) {
+inline Doubles reference_conv(const Window& op, const Extent& in, const Extent& out,
+                              const Doubles& x, const Doubles& weight, int64_t n) {
   Doubles y(static_cast<size_t>(n * out.elements()));
   const int64_t k = op.kernel;
   // Transposed once to K×K×I×O, so that the inner loop runs over neighbours.
@@ -61,7 +64,7 @@ inline Doubles reference_conv(const Op& op, const Extent& in, const Extent& out,
   return y;
 }
 
-inline Doubles reference_max_pool(const Op& op, const Extent& in, const Extent& out,
+inline Doubles reference_max_pool(const Window& op, const Extent& in, const Extent& out,
                                   const Doubles& x, int64_t n) {
   Doubles y(static_cast<size_t>(n * out.elements()), -std::numeric_limits<double>::infinity());
   for (int64_t place = 0; place < n * out.height * out.width; ++place) {
@@ -106,13 +109,66 @@ inline Doubles reference_norm(const std::string& name, int64_t channels, const D
   return y;
 }
 
-/// Every value of the network for the first `batch.size` rows.
+/// Normalises the channels of every position.
+inline Doubles reference_layer_norm(const std::string& name, int64_t channels, const Doubles& x,
+                                    const ReferenceWeights& weights) {
+  const auto columns = static_cast<size_t>(channels);
+  const Doubles &gamma = weights.at(name + ".weight"), &beta = weights.at(name + ".bias");
+  Doubles y(x.size());
+  for (size_t row = 0; row < x.size(); row += columns) {
+    double mean = 0, variance = 0;
+    for (size_t c = 0; c < columns; ++c) mean += x[row + c] / static_cast<double>(columns);
+    for (size_t c = 0; c < columns; ++c) {
+      variance += std::pow(x[row + c] - mean, 2) / static_cast<double>(columns);
+    }
+    for (size_t c = 0; c < columns; ++c) {
+      y[row + c] = (x[row + c] - mean) / std::sqrt(variance + 1e-5) * gamma[c] + beta[c];
+    }
+  }
+  return y;
+}
+
+/// The mean over everything of an image but its channels.
+inline Doubles reference_mean(int64_t channels, const Doubles& x, int64_t n) {
+  const auto columns = static_cast<size_t>(channels), images = static_cast<size_t>(n);
+  const size_t elements = x.size() / images;
+  Doubles y(images * columns);
+  for (size_t i = 0; i < x.size(); ++i) {
+    y[i / elements * columns + i % columns] += x[i] / static_cast<double>(elements / columns);
+  }
+  return y;
+}
+
+/// Rows of H×W×C flattened as PyTorch flattens C×H×W.
+inline Doubles reference_linear(const Extent& in, int64_t outputs, const Doubles& x,
+                                const Doubles& weight, const Doubles& bias) {
+  const auto width = static_cast<size_t>(in.elements());
+  const auto positions = static_cast<size_t>(in.positions());
+  const auto channels = static_cast<size_t>(in.channels);
+  Doubles y;
+  for (size_t row = 0; row < x.size() / width; ++row) {
+    for (size_t o = 0; o < static_cast<size_t>(outputs); ++o) {
+      double sum = bias[o];
+      for (size_t p = 0; p < positions; ++p) {
+        for (size_t c = 0; c < channels; ++c) {
+          sum += weight[o * width + c * positions + p] * x[row * width + p * channels + c];
+        }
+      }
+      y.push_back(sum);
+    }
+  }
+  return y;
+}
+
+/// Every value of the network for the first `batch.size` rows. `frozen`: batch norms keep to their
+/// running statistics in training, too.
 inline std::vector<Doubles> reference_forward(const Network& network,
                                               const ReferenceWeights& weights, const Batch& batch,
-                                              bool training) {
+                                              bool training, bool frozen = false) {
   const int64_t n = batch.size;
+  const std::vector<ValueType> types = value_types(network);
   std::vector<Doubles> values(1);
-  values[0].resize(static_cast<size_t>(n * network.values[0].elements()));
+  values[0].resize(static_cast<size_t>(n * network.extent.elements()));
   for (size_t i = 0; i < values[0].size(); ++i) {
     values[0][i] =
         network.input == InputKind::image
@@ -123,48 +179,39 @@ inline std::vector<Doubles> reference_forward(const Network& network,
   for (size_t op_index = 0; op_index < network.ops.size(); ++op_index) {
     const Op& op = network.ops[op_index];
     const auto input = static_cast<size_t>(op.inputs[0]);
-    const Extent& in = network.values[input];
-    const Extent& out = network.values[op_index + 1];
+    const Extent& in = types[input].extent;
+    const Extent& out = types[op_index + 1].extent;
     const Doubles& x = values[input];
     Doubles y;
-    switch (op.kind) {
-      case OpKind::conv:
-        y = reference_conv(op, in, out, x, weights.at(op.name + ".weight"), n);
-        break;
-      case OpKind::batch_norm:
-        y = reference_norm(op.name, in.channels, x, weights, training);
-        break;
-      case OpKind::relu:
-        for (const double v : x) y.push_back(std::max(v, 0.0));
-        break;
-      case OpKind::add:
-        for (size_t i = 0; i < x.size(); ++i) {
-          y.push_back(x[i] + values[static_cast<size_t>(op.inputs[1])][i]);
-        }
-        break;
-      case OpKind::max_pool:
-        y = reference_max_pool(op, in, out, x, n);
-        break;
-      case OpKind::global_avg_pool:
-        y.resize(static_cast<size_t>(n * in.channels));
-        for (size_t i = 0; i < x.size(); ++i) {
-          const size_t image = i / static_cast<size_t>(in.elements());
-          const auto channels = static_cast<size_t>(in.channels);
-          y[image * channels + i % channels] += x[i] / static_cast<double>(in.height * in.width);
-        }
-        break;
-      case OpKind::linear: {
-        const Doubles& weight = weights.at(op.name + ".weight");
-        const auto width = static_cast<size_t>(in.elements());
-        for (size_t row = 0; row < static_cast<size_t>(n); ++row) {
-          for (size_t o = 0; o < static_cast<size_t>(out.channels); ++o) {
-            double sum = weights.at(op.name + ".bias")[o];
-            for (size_t i = 0; i < width; ++i) sum += weight[o * width + i] * x[row * width + i];
-            y.push_back(sum);
-          }
-        }
-        break;
+    const auto window = [&] {
+      Attributes attributes(op);
+      return Window::from(attributes);
+    };
+    if (op.type == "conv") {
+      y = reference_conv(window(), in, out, x, weights.at(op.name + ".weight"), n);
+    } else if (op.type == "batch_norm") {
+      y = reference_norm(op.name, in.channels, x, weights, training && !frozen);
+    } else if (op.type == "relu") {
+      for (const double v : x) y.push_back(std::max(v, 0.0));
+    } else if (op.type == "gelu") {
+      for (const double v : x) y.push_back(v * 0.5 * std::erfc(-v / std::sqrt(2.0)));
+    } else if (op.type == "layer_norm") {
+      y = reference_layer_norm(op.name, in.channels, x, weights);
+    } else if (op.type == "tokens") {
+      y = x;
+    } else if (op.type == "add") {
+      for (size_t i = 0; i < x.size(); ++i) {
+        y.push_back(x[i] + values[static_cast<size_t>(op.inputs[1])][i]);
       }
+    } else if (op.type == "max_pool") {
+      y = reference_max_pool(window(), in, out, x, n);
+    } else if (op.type == "global_avg_pool") {
+      y = reference_mean(in.channels, x, n);
+    } else if (op.type == "linear") {
+      y = reference_linear(in, out.channels, x, weights.at(op.name + ".weight"),
+                           weights.at(op.name + ".bias"));
+    } else {
+      ADD_FAILURE() << "the reference has no " << op.type;
     }
     values.push_back(std::move(y));
   }

@@ -2,6 +2,7 @@
 // and statistics within rounding, which grows with the steps.
 #include <gtest/gtest.h>
 
+#include "engine/network_facts.h"
 #include "engine/operator_cases.h"
 #include "nn/resnet.h"
 

@@ -82,6 +82,19 @@ TEST(Augment, CenterCropTakesTheMiddle) {
   EXPECT_EQ(plane_of(out), (Plane{0, 1, 2, 3}));
 }
 
+TEST(Augment, CenterRegionIsAShareOfTheShortSide) {
+  const auto expect = [](Region found, int64_t top, int64_t left, int64_t side) {
+    EXPECT_EQ(found.top, top);
+    EXPECT_EQ(found.left, left);
+    EXPECT_EQ(found.height, side);
+    EXPECT_EQ(found.width, side);
+  };
+  expect(center_region(256, 320), 0, 32, 256);
+  expect(center_region(256, 320, 0.875), 16, 48, 224);  // torchvision's 224 of 256
+  expect(center_region(320, 256, 0.875), 48, 16, 224);
+  expect(center_region(3, 5, 0.01), 1, 2, 1);
+}
+
 TEST(Augment, HalfOfTheImagesAreMirrored) {
   const Tensor image = gray_image({1, 2, 3, 4}, 2, 2);
   AugmentConfig config;

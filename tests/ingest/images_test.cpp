@@ -129,7 +129,7 @@ std::string animated_png(const std::string& still) {
          png_chunk("IEND", "");
 }
 
-TEST_F(OddImages, OfAnAnimationTheFirstPictureOrNothing) {
+TEST_F(OddImages, OfAnAnimationTheFirstPictureIsTakenOrNone) {
   const std::string png = read_file(images / "rgb.png");
   add("moves.png", animated_png(png));
   const std::string webp = animated_webp(read_file(images / "lossless.webp"));
@@ -148,15 +148,17 @@ TEST_F(OddImages, WhatIsNoWholeImageIsListedWithTheReason) {
   add("cut.jpg", jpeg.substr(0, jpeg.size() - 25));
   add("cut2.png", png.substr(0, png.size() / 2));
   add("text.jpg", "<html>404 not found</html>");
+  add("heic.jpg", heic_head());
   add("gif.jpg", "GIF89a\x01");
   // The content decides what an image is, and its name in a shard.
   add("really_png.jpg", png);
   const auto reasons = rejected();
-  EXPECT_EQ(reasons.size(), 5U);
+  EXPECT_EQ(reasons.size(), 6U);
   EXPECT_EQ(reasons.at("zero"), "unreadable image: the image is empty");
   EXPECT_NE(reasons.at("cut").find("unreadable image: "), std::string::npos);
   EXPECT_EQ(reasons.at("text"), "unreadable image: an HTML page, not an image");
-  EXPECT_EQ(reasons.at("gif"), "other format: GIF; convert it to PNG or JPEG");
+  EXPECT_EQ(reasons.at("heic"), "other format: HEIC; convert it to PNG or JPEG");
+  EXPECT_NE(reasons.at("gif").find("GIF"), std::string::npos);
   EXPECT_TRUE(kept().contains("really_png"));
   EXPECT_NE(read_file(options_.out / "shards/train-000000.tar").find("tag/really_png.png"),
             std::string::npos);
@@ -177,7 +179,7 @@ TEST_F(OddImages, SizesAreLookedAtBeforeDecoding) {
             (std::map<std::string, std::string>{{"bomb", "too large: 65535×65535 pixels"},
                                                 {"large", "too large: 50×50 pixels"},
                                                 {"small", "too small: 40×9 pixels"},
-                                                {"long", "too long: 31×10 pixels"}}));
+                                                {"long", "too elongated: 31×10 pixels"}}));
 }
 
 TEST(ImageSizes, AreThoseOfTheDecodedImage) {
@@ -191,7 +193,7 @@ TEST(ImageSizes, AreThoseOfTheDecodedImage) {
   }
 }
 
-TEST(HostileTar, DoesNoHarm) {
+TEST(HostileTar, LeadsOutOfNoFolder) {
   const TemporaryFolder folder;
   {
     TarWriter tar(folder / "h.tar");

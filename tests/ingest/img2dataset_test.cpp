@@ -67,7 +67,7 @@ TEST_F(Img2dataset, PhotographsAreTurnedByItsExifText) {
   EXPECT_EQ(train.shards().size(), 2U) << "the tar itself, and one for those that are changed";
 }
 
-TEST_F(Img2dataset, AlsoThoseItStoredAsWebp) {
+TEST_F(Img2dataset, PhotographsStoredAsWebpAreTurnedToo) {
   expect_upright(dataset(photos / "img2dataset_webp.tar"), 2);
 }
 
@@ -82,7 +82,7 @@ TEST_F(Img2dataset, PhotographsThatKeptTheirExifAreNotTurnedTwice) {
   expect_upright(dataset(photos / "img2dataset_kept.tar"), 3);
 }
 
-TEST_F(Img2dataset, NorAreThoseThatWereTurnedSince) {
+TEST_F(Img2dataset, PhotographsTurnedSinceAreNotTurnedAgain) {
   // As a script would that turns the pictures by the text and saves them without EXIF: the text
   // stays, and with it the size that img2dataset wrote.
   Tensor upright(DType::u8, {16, 24, 3});

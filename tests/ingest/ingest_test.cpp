@@ -14,6 +14,7 @@
 #include "expect_error.h"
 #include "image/augment.h"
 #include "ingest/sources/source.h"
+#include "outside.h"
 #include "small_dataset.h"
 #include "temporary_folder.h"
 #include "test_files.h"
@@ -181,9 +182,8 @@ TEST(Ingest, ListsOfImagesBecomeShards) {
 }
 
 TEST(Ingest, ShardsStandAlone) {
-  if (std::system("python3 -c 'import tarfile' 2>/dev/null") != 0) {
-    GTEST_SKIP() << "python3 is not installed";
-  }
+  const auto [python, missing] = python_with("tarfile");
+  if (!missing.empty()) GTEST_SKIP() << missing;
   const TemporaryFolder folder;
   write_numbered_tar(folder / "a.tar", 30, 4, 4);
   auto options = options_for(folder / "out", {(folder / "a.tar").string()});
@@ -204,7 +204,7 @@ TEST(Ingest, ShardsStandAlone) {
       "    assert value['png'][:8] == b'\\x89PNG\\r\\n\\x1a\\n'\n"
       "    assert json.loads(value['json']) == {'tags': ['all', ['even', 'odd'][i % 2]]}\n";
   write_file_atomic(folder / "read.py", script);
-  EXPECT_EQ(std::system(fmt::format("python3 '{}' '{}'", (folder / "read.py").string(),
+  EXPECT_EQ(std::system(fmt::format("{} '{}' '{}'", python.string(), (folder / "read.py").string(),
                                     (folder / "out").string())
                             .c_str()),
             0);
@@ -359,9 +359,9 @@ TEST(Ingest, WrongOptionsAreUsageErrors) {
   refuse([&](auto& o) { o.sources = {(folder / "none").string()}; }, {"none", "no such file"});
   refuse([&](auto& o) { o.sources = {(folder / "a.tar.gz").string()}; },
          {"a.tar.gz", "compressed"});
-  refuse([&](auto& o) { o.val_fraction = 1; }, {"--val-fraction"});
-  refuse([&](auto& o) { o.val_fraction = 0.5, o.val_sources = {a}; }, {"--val-source"});
-  refuse([&](auto& o) { o.min_tag_count = 0; }, {"--min-tag-count"});
+  refuse([&](auto& o) { o.val_fraction = 1; }, {"ingest.val_fraction", "found 1"});
+  refuse([&](auto& o) { o.val_fraction = 0.5, o.val_sources = {a}; }, {"ingest.val_sources"});
+  refuse([&](auto& o) { o.min_tag_count = 0; }, {"ingest.min_tag_count"});
   refuse([&](auto& o) { o.sources = {"-", "-"}; }, {"standard input"});
   auto options = options_for(folder / "out", {a});
   options.min_tag_count = 3;
@@ -418,8 +418,8 @@ TEST(Source, KeysAreSafe) {
 }
 
 TEST(Ingest, TinytagsShardHasItsKnownCounts) {
-  const fs::path tar = fs::path(HARDMOE_TINYTAGS) / "tinytags-train-000.tar";
-  if (!fs::exists(tar)) GTEST_SKIP() << "tinytags is not here: " << tar;
+  const auto [tar, missing] = outside("HARDMOE_TINYTAGS", "tinytags-train-000.tar");
+  if (!missing.empty()) GTEST_SKIP() << missing;
   const TemporaryFolder folder;
   auto options = options_for(folder / "out", {tar.string()});
   options.min_tag_count = 60;

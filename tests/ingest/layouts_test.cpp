@@ -60,7 +60,7 @@ TEST_F(Layouts, EveryFileIsAnImageListedOrCounted) {
   for (const char* name : {"cat/1.jpg", "cat/2.jfif", "cat/3", "cat/4.JPE", "dog/5.jpg_large"}) {
     image(name);
   }
-  put("dog/6.gif", std::string("GIF89a\x08\0\x08\0", 10) + std::string(30, '\0'));
+  put("dog/6.heic", heic_head());
   put("dog/Thumbs.db", "x");
   put("dog/.DS_Store", "x");
   put("readme.txt", "about");
@@ -331,7 +331,8 @@ TEST_F(Layouts, AGivenVocabularyStaysAsItIs) {
             std::string::npos);
   EXPECT_NE(table.find("moe-eval … --split train"), std::string::npos);
   fixed.min_tag_count = 2;
-  expect_error([&] { ingest_all(fixed); }, {"--vocabulary", "--min-tag-count"}, ExitStatus::usage);
+  expect_error([&] { ingest_all(fixed); }, {"ingest.vocabulary", "ingest.min_tag_count"},
+               ExitStatus::usage);
   fixed.min_tag_count = 1;
   overwrite(in_ / "old/tags.tsv", "id\ttag\tcount\n0\tsky\t9\n");
   expect_error([&] { ingest_all(fixed); }, {"none of the 1 tags", "'beach'"}, ExitStatus::usage);

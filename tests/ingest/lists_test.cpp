@@ -108,7 +108,7 @@ TEST_F(Lists, TsvWithFewQuotesIsDecidedAsAWhole) {
   expect_within(most.warnings(), "those are read as they stand");
 }
 
-TEST_F(Lists, CsvWithBlanksBehindItsCommas) {
+TEST_F(Lists, CsvMayHaveBlanksBehindItsCommas) {
   const Opened list = open("a.csv", "image, tags, Key\n0.png, \"dog, cat\", k\n1.png, x,y\n");
   EXPECT_EQ(list.line(0), "dog|cat");
   EXPECT_EQ(list.items[0].key, "k");
@@ -117,7 +117,7 @@ TEST_F(Lists, CsvWithBlanksBehindItsCommas) {
   EXPECT_EQ(open("c.csv", "tags, image\ndog, 0.png\n").items[0].path, folder / "0.png");
 }
 
-TEST_F(Lists, LineEndsOfAllSystemsAndByteOrderMarks) {
+TEST_F(Lists, LineEndsOfAllSystemsAndByteOrderMarksAreUnderstood) {
   const Opened mac = open("a.csv", "image,tags\r0.png,dog\r1.png,\"cat\rbird\"\r");
   ASSERT_EQ(mac.items.size(), 2U);
   EXPECT_EQ(mac.line(1), "cat|bird");
@@ -143,7 +143,7 @@ TEST_F(Lists, BlankLinesArePassedOverAndCounted) {
   EXPECT_EQ(blank.examples[1], (folder / "a.csv").string() + ", line 3");
 }
 
-TEST_F(Lists, JsonOfPython) {
+TEST_F(Lists, JsonIsReadAsPythonWritesIt) {
   const Opened list = open("a.jsonl", read_file(files / "python.jsonl"));
   EXPECT_EQ(list.line(0), "a");
   EXPECT_EQ(list.line(1), "10000000000000000000000000|7");
@@ -152,7 +152,7 @@ TEST_F(Lists, JsonOfPython) {
   EXPECT_EQ(list.line(4), "it's NaN|-Infinity \\ \"x\"");
 }
 
-TEST_F(Lists, OfHuggingFaceAndParquet) {
+TEST_F(Lists, OfHuggingFaceAndParquetAreRead) {
   options.columns.tags = {"tags", "label"};
   const Opened json(files / "hugging_face.jsonl", options);
   EXPECT_EQ(json.line(0), "a|b's|0");
@@ -178,7 +178,7 @@ TEST_F(Lists, OfHuggingFaceAndParquet) {
             "unreadable tags: label 1 of 1 (--label-names)");
 }
 
-TEST_F(Lists, OfImg2datasetsParquet) {
+TEST_F(Lists, OfImg2datasetsParquetAreRead) {
   options.columns = parse_columns("image=jpg,tags=caption,tags=hashtags");
   const Opened list(files / "img2dataset.jsonl", options);
   std::map<std::string, std::string> tags;
@@ -191,7 +191,7 @@ TEST_F(Lists, OfImg2datasetsParquet) {
                                                       {"000000002", "x"}}));
 }
 
-TEST_F(Lists, ImagesInJson) {
+TEST_F(Lists, ImagesMayBeInsideJson) {
   EXPECT_EQ(open("a.jsonl", R"({"file_name": "0.png", "tags": "a"})").items[0].path,
             folder / "0.png");
   const Opened list = open("b.jsonl",
@@ -242,7 +242,7 @@ TEST_F(Lists, LargeOnesAreSampledAlike) {
   expect_within(join(source->report().facts, "\n"), "of 65,535 texts");
 }
 
-TEST_F(Lists, OpenImagesAbsentLabels) {
+TEST_F(Lists, LabelsOpenImagesSaysAreAbsentAreLeftOut) {
   // storage.googleapis.com/openimages/web/factsfigures_v7.html, "Image-level labels".
   fs::create_directories(folder / "train");
   overwrite(folder / "train/000026e7ee790996.jpg", "");

@@ -66,7 +66,20 @@ TEST_F(IngestMistakes, TagsUnderAnotherNameAreToldWithWhatIsThere) {
   EXPECT_EQ(ingest(options).counts["splits"]["train"]["images"], 12);
 }
 
-TEST_F(IngestMistakes, ImagesUnderAnotherNameAreToo) {
+TEST_F(IngestMistakes, AMisspeltColumnIsAnsweredWithTheNearest) {
+  write("list.jsonl", list("labels"));
+  options.source.columns.tags = {"lables"};
+  refuse({"no field 'lables' among 'image', 'labels' (did you mean 'labels'?); name it by"});
+  write("list.csv", "picture,words\n0.png,a\n");
+  options.sources = {(folder / "list.csv").string()};
+  options.source.columns.image = {"picture"};
+  options.source.columns.tags = {"wrods"};
+  refuse({"no column 'wrods' (--columns) among 'picture', 'words'; did you mean 'words'?"});
+  expect_error([] { parse_columns("tga=x"); }, {"'tga' is not one of them; did you mean 'tags'?"},
+               ExitStatus::usage);
+}
+
+TEST_F(IngestMistakes, ImagesUnderAnotherNameAreToldWithWhatIsThere) {
   write("list.jsonl", R"({"photo": "0.png", "tags": ["a"]})");
   refuse({"no item of", "has no image, no field 'image' among 'photo', 'tags'",
           "--columns image=NAME"});
@@ -74,7 +87,7 @@ TEST_F(IngestMistakes, ImagesUnderAnotherNameAreToo) {
   refuse({"has no image, field 'image': expected a path, found array"});
 }
 
-TEST_F(IngestMistakes, BlankTagsAndFlatFolders) {
+TEST_F(IngestMistakes, BlankTagsAndFlatFoldersAreToldWithARemedy) {
   write("list.csv", "path,tags,more\n0.png,,a\n1.png, ,a\n");
   refuse({"no item of", "list.csv, line 2) has no tags, column 'tags' is blank"});
   write("list.csv", "0.png,,a\n1.png, ,a\n");
@@ -264,7 +277,7 @@ TEST_F(IngestMistakes, AFailedRunLetsOtherOptionsBegin) {
 }
 
 /// As if it had been stopped after its last checkpoint.
-TEST_F(IngestMistakes, AnInterruptedRunDoesNot) {
+TEST_F(IngestMistakes, AnInterruptedRunKeepsOtherOptionsOut) {
   write("list.jsonl", list());
   overwrite(folder / "3.png", "no image");
   options.max_bad = 0.5;

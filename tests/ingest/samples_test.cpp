@@ -158,8 +158,8 @@ TEST(Samples, TheContentTellsAnImageWithoutExtension) {
                 ".txt",
             fmt::format("t{}", number));
   }
-  tar.add("anim.gif", std::string("GIF89a\x08\0\x08\0", 10) + std::string(30, '\0'));
-  tar.add("anim.txt", "t5");
+  tar.add("phone.heic", heic_head());
+  tar.add("phone.txt", "t5");
   tar.add("bm.jpg", encode_png(numbered_image(9, 4, 4)));
   tar.add("bm.txt", "BMW");  // is a text, though it begins as a bitmap does
   tar.finish();

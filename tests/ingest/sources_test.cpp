@@ -17,6 +17,7 @@
 #include "image/augment.h"
 #include "ingest/ingest.h"
 #include "ingest/wordnet.h"
+#include "outside.h"
 #include "small_dataset.h"
 #include "temporary_folder.h"
 #include "test_files.h"
@@ -84,7 +85,7 @@ void expect_ingested(const IngestOptions& options, const Json& items) {
   EXPECT_FALSE(fs::exists(options.out / "work")) << "what was unpacked is no longer needed";
 }
 
-TEST(Sources, CifarsBinaryVersion) {
+TEST(Sources, CifarsBinaryVersionIsRead) {
   const TemporaryFolder folder;
   Json ten = expected("cifar-10-batches-bin/data_batch_1.bin");
   for (const Json& item : expected("cifar-10-batches-bin/data_batch_2.bin")) ten.push_back(item);
@@ -108,7 +109,7 @@ TEST(Sources, CifarsBinaryVersion) {
                {"data_batch_1/00001", "label 10 of 10"});
 }
 
-TEST(Sources, IdxFiles) {
+TEST(Sources, IdxFilesAreReadPackedOrNot) {
   const TemporaryFolder folder;
   expect_ingested(options_for(folder / "out", {(files / "idx").string()}), expected("idx"));
   overwrite(folder / "names.txt", "zero\none\ntwo\nthree\n4\n5\n6\n7\n8\nnine\n");
@@ -127,13 +128,14 @@ TEST(Sources, IdxFiles) {
                {"no labels beside it"}, ExitStatus::usage);
 }
 
-TEST(Sources, FashionMnistAsDebianInstallsIt) {
-  const fs::path debian = "/usr/share/datasets/fashion-mnist";
+TEST(Sources, FashionMnistIsReadAsDebianInstallsIt) {
+  const auto [archive, missing] = outside("HARDMOE_FASHION_MNIST", "t10k-images-idx3-ubyte.gz",
+                                          "/usr/share/datasets/fashion-mnist");
   const fs::path labels = test_files() / "../../datasets/fashion-mnist/labels.txt";
-  if (!fs::exists(debian)) GTEST_SKIP() << "dataset-fashion-mnist is not installed";
+  if (!missing.empty()) GTEST_SKIP() << missing << "; Debian's dataset-fashion-mnist has it";
   if (!fs::exists(labels)) GTEST_SKIP() << "the recipes are not here";
   const TemporaryFolder folder;
-  auto options = options_for(folder / "out", {(debian / "t10k-images-idx3-ubyte.gz").string()});
+  auto options = options_for(folder / "out", {archive.string()});
   options.source.label_names = labels;
   ingest(options);
   const Dataset data = Dataset::open(folder / "out");
@@ -249,7 +251,7 @@ TEST(Sources, Yfcc100mListsWhatIsNotUtf8AndCountsWhatItPassesOver) {
   }
 }
 
-TEST(Sources, TablesWithColumns) {
+TEST(Sources, TablesHaveTheColumnsAskedFor) {
   const TemporaryFolder folder;
   auto options = options_for(folder / "csv", {(files / "tables/list.csv.gz").string()});
   options.source.images = {files / "tables"};
@@ -297,7 +299,7 @@ TEST(Sources, RowsThatSayMoreThanTheHeadingAreRefused) {
   EXPECT_NE(address.find("is an address; download"), std::string::npos) << address;
 }
 
-TEST(Sources, Img2datasetsTarsAndFolders) {
+TEST(Sources, Img2datasetsTarsAndFoldersAreRead) {
   const TemporaryFolder folder;
   const Json items = expected("img2dataset");
   // As a shell expands img2dataset/*: the statistics and the table are passed over.
@@ -319,14 +321,15 @@ TEST(Sources, Img2datasetsTarsAndFolders) {
 }
 
 TEST(Sources, TinyImageNetHasWordNetsWords) {
-  if (!fs::exists("/usr/share/wordnet/data.noun")) GTEST_SKIP() << "wordnet-base is not installed";
+  const auto [nouns, missing] = outside("HARDMOE_WORDNET", "data.noun", "/usr/share/wordnet");
+  if (!missing.empty()) GTEST_SKIP() << missing << "; Debian's wordnet-base has it";
   // `wn tabby -hypen`, sense 1; `wn goldfish -hypen`, sense 1.
   const Tags tabby = {
       "tabby",    "tabby cat",       "domestic cat", "domestic animal", "cat",
       "feline",   "carnivore",       "placental",    "mammal",          "vertebrate",
       "chordate", "animal",          "organism",     "living thing",    "whole",
       "object",   "physical entity", "entity"};
-  const WordNet wordnet("/usr/share/wordnet");
+  const WordNet wordnet(nouns.parent_path());
   const auto tags = wordnet.tags_of("n02123045");
   EXPECT_EQ(Tags(tags.begin(), tags.end()), tabby);
   EXPECT_EQ(tags.size(), tabby.size());
@@ -336,6 +339,7 @@ TEST(Sources, TinyImageNetHasWordNetsWords) {
 
   const TemporaryFolder folder;
   auto options = options_for(folder / "out", {(files / "tiny-imagenet-200").string()});
+  options.source.wordnet = nouns.parent_path();
   options.val_sources = options.sources;
   ingest(options);
   const Dataset data = Dataset::open(folder / "out");

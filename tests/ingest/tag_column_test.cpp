@@ -81,7 +81,7 @@ TEST(ListText, IsReadAsProgramsWriteIt) {
   }
 }
 
-TEST(ListText, PostgresAndJava) {
+TEST(ListText, IsReadAsPostgresAndJavaWriteIt) {
   // PostgreSQL 15's documentation, 8.15.6: quotes around elements with braces, commas, quotes,
   // backslashes, blanks, and around the word NULL.
   EXPECT_EQ(parse_list_text(R"({a,"b c","say \"hi\"","back\\slash",NULL,"NULL"})", 100).elements,
@@ -93,7 +93,7 @@ TEST(ListText, PostgresAndJava) {
             (Strings{"new york", "it's", "3"}));
 }
 
-TEST(ListText, TagsAreNone) {
+TEST(ListText, IsNotSeenInOrdinaryTags) {
   for (const char* text : {"dog", "", "[", "{", "(disambiguation)", "[x] y", "{x", "x]", "('90s",
                            "rock'n'roll", "set(table", "list(en)", "a [b]", "[a] and [b", "()("}) {
     EXPECT_EQ(parse_list_text(text, 100).kind, Kind::none) << text;
@@ -107,7 +107,7 @@ TEST(ListText, StopsWhereItIsTooLong) {
   EXPECT_EQ(parse_list_text(text + "]", 10).elements.size(), 11U);
 }
 
-TEST(ListText, PathsOfHuggingFacesImages) {
+TEST(ListText, HoldsThePathOfHuggingFacesImages) {
   EXPECT_EQ(path_of_image_text("{'bytes': None, 'path': 'a/b\\'s.png'}"), "a/b's.png");
   EXPECT_EQ(path_of_image_text("{'bytes': b'\\x89PNG', 'path': 'a.png'}"), "");
   EXPECT_EQ(path_of_image_text("{'bytes': None, 'path': None}"), "");

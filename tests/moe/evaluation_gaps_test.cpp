@@ -27,14 +27,14 @@ TEST(EvaluationGaps, NoneWhereAllIsMeasured) {
   EXPECT_EQ(gaps(evaluation(12, 0, {5, 7})), "");
 }
 
-TEST(EvaluationGaps, OfImagesWithoutTags) {
+TEST(EvaluationGaps, CountImagesWithoutTags) {
   EXPECT_EQ(gaps(evaluation(9, 3, {})),
             "3 of the 12 images of 'val' have no tag of the vocabulary and are left out");
   EXPECT_EQ(gaps(evaluation(0, 12, {})),
             "none of the 12 images of 'val' has tags, so nothing was measured against tags");
 }
 
-TEST(EvaluationGaps, OfExperts) {
+TEST(EvaluationGaps, NameExpertsThatNoImageIsSentTo) {
   EXPECT_EQ(gaps(evaluation(12, 0, {0, 12, 0})),
             "no image of 'val' was routed to experts 0, 2, so nothing was measured for them");
 }

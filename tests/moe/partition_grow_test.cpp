@@ -74,7 +74,7 @@ TEST_P(Grown, TheLargestExpertIsHalvedAndNobodyElseMoves) {
   }
 }
 
-TEST_P(Grown, AgainAndAgain) {
+TEST_P(Grown, GrowsAgainAndAgainWithoutMovingOthers) {
   for (int step = 0; step < 4; ++step) {
     const Partition after =
         step % 2 == 0 ? split_largest_expert(*source, before, 3) : add_expert(*source, before, 3);
@@ -116,7 +116,7 @@ TEST(Grow, LaterExpertsLeaveEarlierOnesEnough) {
   }
 }
 
-TEST(Grow, SaysWhatIsImpossible) {
+TEST(Grow, RefusesWhatIsImpossible) {
   const Tensor features(DType::f32, {40, 3});
   const MatrixSource source(matrix_view(features));
   const PartitionConfig config{.method = PartitionMethod::random, .experts = 2, .pca = 0};

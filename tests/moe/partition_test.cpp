@@ -85,7 +85,7 @@ TEST(Partition, SurvivesItsFiles) {
   expect_error([&] { load_partition(folder.path()); }, {"assignment.npy: names expert 3 of 3"});
 }
 
-TEST(Partition, SaysWhatIsImpossible) {
+TEST(Partition, RefusesWhatIsImpossible) {
   Tensor features = features_of(10, 3);
   const auto fails = [&](const PartitionConfig& config, const std::string& words) {
     expect_error([&] { partition_images(matrix_view(features), {}, config, 1); }, {words},

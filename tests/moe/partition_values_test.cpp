@@ -96,7 +96,7 @@ TEST(EqualEmbeddings, HaveAnExpertAndTheRestIsEqual) {
   }
 }
 
-TEST(EqualEmbeddings, OfSeveralKindsHaveAnExpertEach) {
+TEST(EqualEmbeddings, OfSeveralValuesHaveAnExpertEach) {
   const WithCopies made = with_copies(6000, 16, {1500, 900, 700}, 4);
   const MatrixView rows = matrix_view(made.features);
   const Partition partition = partition_images(rows, {}, {.experts = 12, .pca = 10}, 3);

@@ -53,13 +53,15 @@ class Mistakes : public testing::Test {
   TemporaryFolder folder;
 };
 
-TEST_F(Mistakes, OfUsageAndConfiguration) {
+TEST_F(Mistakes, OfUsageAndConfigurationAreNamedWithARemedy) {
   prepare(false);
   write("key.yaml", "seed: 1\nbase:\n  lrr: 0.1\n");
   write("type.yaml", "base:\n  epochs: many\n");
   write("broken.yaml", "base: [\n");
   write("empty.yaml", "");
   write("top.yaml", "run: {dataset: data}\npartition: {experts: 2}\neval: {top_experts: 3}\n");
+  write("old.yaml", "run:\n  sources: [images.jsonl]\n");
+  write("older.yaml", "run:\n  ingest_options: [--resize, \"8\"]\n");
   write("late.yaml", "run: {dataset: data}\ndecoder: {epochs: 0}\n");
   const std::vector<Mistake> table = {
       {"moe-train-base", 2, {"DATASET", "required"}},
@@ -89,19 +91,37 @@ TEST_F(Mistakes, OfUsageAndConfiguration) {
       {"moe-train-base data --out x --set base.augment.min_area=2", 2, {"min_area"}},
       {"moe-train-base nowhere --out x", 2, {"nowhere/dataset.json", "moe-ingest"}},
       {"moe-ingest nowhere.tar --out x", 2, {"nowhere.tar"}},
-      {"moe-ingest images.jsonl --val-fraction 2 --out x", 2, {"val-fraction"}},
-      {"moe-ingest images.jsonl --verify data", 2, {"--verify"}},
+      {"moe-ingest images.jsonl --val-fraction 2 --out x", 2, {"ingest.val_fraction", "found 2"}},
+      {"moe-ingest images.jsonl --verify data", 2, {"--verify: expected one dataset, found 2"}},
+      {"moe-ingest --verify", 2, {"--verify: expected one dataset, found 0"}},
       {"moe-ingest images.jsonl --resize big --out x",
        2,
-       {"--resize: expected a number, found 'big'; see --help"}},
-      {"moe-ingest images.jsonl --resize 1.5 --out x", 2, {"expected a whole number, found '1.5'"}},
-      {"moe-ingest images.jsonl --resize 99999999999 --out x", 2, {"expected a smaller number"}},
+       {"--resize: 'ingest.resize' takes a whole number, found 'big'"}},
+      {"moe-ingest images.jsonl --resize 1.5 --out x", 2, {"takes a whole number, found '1.5'"}},
+      {"moe-tags data --top ten", 2, {"--top: expected a number, found 'ten'; see --help"}},
+      {"moe-tags data --top 1.5", 2, {"expected a whole number, found '1.5'"}},
+      {"moe-tags data --top 99999999999", 2, {"expected a smaller number"}},
       {"moe-tags data --tag rad", 2, {"--tag: 'rad'", "did you mean 'red'?"}},
       {"moe-tags nowhere", 2, {"nowhere/dataset.json", "moe-ingest"}},
       {"moe-eval data", 2, {"--model DIR", "--base, --partition and --experts"}},
       {"moe-eval data --model a --base b", 2, {"--base", "--model"}},
       {"moe-eval data --base b --experts e", 2, {"a mixture needs --partition, too"}},
-      {"moe-run empty.yaml --out r", 2, {"run:", "sources", "dataset"}},
+      {"moe-run empty.yaml --out r", 2, {"ingest.sources", "run.dataset"}},
+      {"moe-run old.yaml --out r",
+       2,
+       {"old.yaml, line 2", "'run.sources' is no key any more", "'ingest.sources'"}},
+      {"moe-run older.yaml --out r",
+       2,
+       {"older.yaml, line 2", "'run.ingest_options'", "ingest: {val_fraction: 0.1}"}},
+      {"moe-ingest images.jsonl --workers 2 --out x", 2, {"--workers is no option", "--threads"}},
+      {"moe-ingest images.jsonl --columns tag=x --out x",
+       2,
+       {"'tag' is not one of them", "did you mean 'tags'?"}},
+      {"moe-partition e.npy --split p --out x", 2, {"--split is no option", "--halve-largest"}},
+      {"moe-partition e.npy --extend p --out x", 2, {"--extend is no option", "--add-expert"}},
+      {"moe-partition e.npy --experts 4 --out x", 2, {"--experts is no", "--num-experts"}},
+      {"moe-partition e.npy --data d --out x", 2, {"--data is no option", "DATASET EMBEDDING"}},
+      {"moe-bench-loader data --images 5", 2, {"--images is no option", "--max-images"}},
       {"moe-run no.yaml --out r", 2, {"no.yaml: no such configuration"}},
       {"moe-run data --out r", 2, {"data: it is a folder", "YAML"}},
       {"moe-run c.yaml --config c.yaml --out r", 2, {"--config"}},
@@ -138,7 +158,7 @@ TEST_F(Mistakes, OfIngestAreMendedInTheSameFolder) {
           {"x: made from other sources", "--force", "\n  added ", "images.jsonl\n  gone "}});
 }
 
-TEST_F(Mistakes, OfDevices) {
+TEST_F(Mistakes, OfDevicesAreNamedWithARemedy) {
   prepare(false);
   const auto engine = make_engine("cpu");
   if (!engine->supports(Precision::bf16)) {
@@ -161,7 +181,7 @@ TEST_F(Mistakes, OfDevices) {
   }
 }
 
-TEST_F(Mistakes, OfInputsThatDoNotBelongTogether) {
+TEST_F(Mistakes, OfInputsThatDoNotBelongTogetherAreRefused) {
   prepare(true);
   write_pictures(folder / "b", 160, "b-");
   output_of(folder.path(), "moe-ingest b/images.jsonl --val-fraction 0.2 --out other");
@@ -170,9 +190,10 @@ TEST_F(Mistakes, OfInputsThatDoNotBelongTogether) {
             "tac images.jsonl > reversed.jsonl; moe-ingest reversed.jsonl --val-fraction 0.2 --out "
             "reversed");
   // Another base, and a partition by it.
-  output_of(folder.path(),
-            "moe-train-base data --config c.yaml --epochs 1 --seed 2 --out base2 && moe-embed data "
-            "--model base2 --out embedding2 && moe-partition embedding2 --experts 2 --out part2");
+  output_of(
+      folder.path(),
+      "moe-train-base data --config c.yaml --epochs 1 --seed 2 --out base2 && moe-embed data "
+      "--model base2 --out embedding2 && moe-partition embedding2 --num-experts 2 --out part2");
   output_of(folder.path(),
             "cp -r run/experts swapped; rm -r swapped/1; cp -r swapped/0 swapped/1; cp -r "
             "run/experts missing; rm -r missing/1");
@@ -188,11 +209,23 @@ TEST_F(Mistakes, OfInputsThatDoNotBelongTogether) {
       {"moe-embed data --model run/base --split vla --out x", 2, {"'vla'", "train, val"}},
       {"moe-eval data --model run/base --split test", 2, {"'test'", "train, val"}},
       {"moe-partition data --out x", 2, {"data", "moe-ingest", "moe-embed"}},
+      {"moe-partition data other run/embedding --out x", 2, {"data and other", "both datasets"}},
+      {"moe-partition other run/embedding --out x", 2, {"other", "is not what was embedded"}},
+      {"moe-embed data --model run/base --split train,val --out x",
+       2,
+       {"--split train,val", "name several as --split train val"}},
+      {"moe-eval data" + mixture + " --experts run/experts/0",
+       2,
+       {"--experts run/experts/0", "the folder of one model", "perhaps run/experts"}},
       {"moe-partition nowhere --out x", 2, {"nowhere", "moe-embed"}},
-      {"moe-partition run/embedding --split run/partition --experts 9 --out x", 2, {"--experts"}},
-      {"moe-partition run/embedding --experts 1000 --out x", 2, {"1000 experts", "at most"}},
-      {"moe-partition run/embedding --method top-tag --out x", 2, {"--data"}},
-      {"moe-partition run/embedding --method top-tag --data other --out x",
+      {"moe-partition run/embedding --halve-largest run/partition --num-experts 9 --out x",
+       2,
+       {"--num-experts"}},
+      {"moe-partition run/embedding --num-experts 1000 --out x", 2, {"1000 experts", "at most"}},
+      {"moe-partition run/embedding --method top-tag --out x",
+       2,
+       {"--method top-tag", "moe-partition DATASET EMBEDDING"}},
+      {"moe-partition other run/embedding --method top-tag --out x",
        2,
        {"run/embedding", "another dataset than other"}},
       {expert + " --expert 2 --out x", 2, {"--expert 2", "experts 0 to 1"}},
@@ -237,7 +270,7 @@ TEST_F(Mistakes, OfInputsThatDoNotBelongTogether) {
   EXPECT_FALSE(fs::exists(folder / "x/stage.json")) << "a refused command may not take the folder";
 }
 
-TEST_F(Mistakes, OfPartsOfOtherMixtures) {
+TEST_F(Mistakes, PartsOfOtherMixturesAreRefused) {
   prepare(true);
   const std::string quiet = " --config c.yaml --epochs 1 --quiet";
   const auto train = [&](const std::string& data, const std::string& mixture, int experts,
@@ -250,7 +283,8 @@ TEST_F(Mistakes, OfPartsOfOtherMixtures) {
   // Three experts and their decoder; one of two experts trained again.
   const std::string base = " --base run/base", two = base + " --partition run/partition";
   const std::string three = base + " --partition part3";
-  output_of(folder.path(), "moe-partition run/embedding --config c.yaml --experts 3 --out part3");
+  output_of(folder.path(),
+            "moe-partition run/embedding --config c.yaml --num-experts 3 --out part3");
   train("data", three, 3, "three");
   output_of(folder.path(),
             "moe-train-decoder data" + three + " --experts three --out decoder3" + quiet);
@@ -263,13 +297,13 @@ TEST_F(Mistakes, OfPartsOfOtherMixtures) {
       folder.path(),
       "tac images.jsonl > reversed.jsonl; moe-ingest reversed.jsonl --val-fraction 0.2 --out "
       "reversed; moe-embed reversed --model run/base --out embedding2; for d in run/embedding "
-      "embedding2; do moe-partition $d --method random --experts 2 --out "
+      "embedding2; do moe-partition $d --method random --num-experts 2 --out "
       "random-$(dirname $d); done; mv random-. random-reversed");
   train("reversed", base + " --partition random-reversed", 2, "reversed-experts");
   // Another base with a decoder of its own.
   output_of(folder.path(), "moe-train-base data --seed 2 --out base2" + quiet);
   output_of(folder.path(),
-            "moe-embed data --model base2 --out e2; moe-partition e2 --experts 2 --out p2");
+            "moe-embed data --model base2 --out e2; moe-partition e2 --num-experts 2 --out p2");
   train("data", " --base base2 --partition p2", 2, "experts2");
   output_of(folder.path(),
             "moe-train-decoder data --base base2 --partition p2 --experts experts2 --out decoder2" +
@@ -341,7 +375,7 @@ TEST_F(Mistakes, ChangedInputsAreRefusedUnlessForced) {
   expect({"moe-train-base data --out full", 2, {"full: holds 'notes.txt'", "empty folder"}});
 }
 
-TEST_F(Mistakes, OfDamagedFiles) {
+TEST_F(Mistakes, DamagedFilesAreNamed) {
   prepare(false);
   const std::string train = "moe-train-base data --config c.yaml --epochs 0.2 --out x";
   const auto with = [&](const std::string& file, const std::string& bytes, const Mistake& mistake) {
@@ -368,7 +402,7 @@ TEST_F(Mistakes, OfDamagedFiles) {
   with(name, bytes, {train + " --quiet", 1, {name, "image"}});
 }
 
-TEST_F(Mistakes, FourBytesOfWhatAnotherStageWrote) {
+TEST_F(Mistakes, FourChangedBytesOfAnotherStagesFileAreNoticed) {
   prepare(true);
   const std::string parts = " --base run/base --partition run/partition";
   const std::string mixture = parts + " --experts run/experts";
@@ -381,14 +415,15 @@ TEST_F(Mistakes, FourBytesOfWhatAnotherStageWrote) {
   const std::string single = "moe-eval data --quiet --model run/base";
   const std::string local = "moe-eval data --quiet" + mixture;
   const std::string shared = local + " --decoder run/decoder";
-  const std::string partition = "moe-partition run/embedding --experts 2 --pca 8 --quiet --out x";
+  const std::string partition =
+      "moe-partition run/embedding --num-experts 2 --pca 8 --quiet --out x";
   const std::string tags =
-      "moe-partition run/embedding --method top-tag --data data --experts 2 "
+      "moe-partition data run/embedding --method top-tag --num-experts 2 "
       "--quiet --out x";
   const std::string shards =
-      "moe-partition run/embedding --experts 2 --pca 8 --quiet --out y "
-      "--data data --write-shards x > y/table";
-  output_of(folder.path(), shards.substr(0, shards.find(" --data")));
+      "moe-partition data run/embedding --num-experts 2 --pca 8 --quiet --out y "
+      "--write-shards x > y/table";
+  output_of(folder.path(), shards.substr(0, shards.find(" --write-shards")));
   const std::vector<std::pair<std::string, std::vector<std::string>>> table = {
       {"run/base/model.safetensors", {embed, expert, decoder, unified, single, local}},
       {"run/base/model.yaml", {embed, expert, decoder, single, local}},
@@ -398,8 +433,9 @@ TEST_F(Mistakes, FourBytesOfWhatAnotherStageWrote) {
       {"run/experts/1/model.safetensors", {decoder, unified, local}},
       {"run/experts/0/model.yaml", {decoder, unified, local}},
       {"run/decoder/decoder.safetensors", {shared}},
+      {"run/decoder/decoder.yaml", {shared}},
       {"run/embedding/train.npy",
-       {partition, "moe-partition run/embedding --split run/partition --quiet --out x"}},
+       {partition, "moe-partition run/embedding --halve-largest run/partition --quiet --out x"}},
       {"data/train/tag_ids.npy", {base, expert, tags, shards}},
       {"data/train/offset.npy", {base, embed, decoder, shards}},
       {"data/val/tag_ids.npy", {single, local, shards}},
@@ -421,7 +457,7 @@ TEST_F(Mistakes, FourBytesOfWhatAnotherStageWrote) {
   }
 }
 
-TEST_F(Mistakes, ThatDiverge) {
+TEST_F(Mistakes, TrainingThatDivergesFailsWithARemedy) {
   prepare(false);
   expect({"moe-train-base data --config c.yaml --lr 1e38 --set base.warmup=0 --out x --quiet",
           1,
@@ -429,7 +465,7 @@ TEST_F(Mistakes, ThatDiverge) {
   EXPECT_FALSE(fs::exists(folder / "x/model.safetensors"));
 }
 
-TEST_F(Mistakes, ThatDivergeWhileAllAreNumbers) {
+TEST_F(Mistakes, TrainingThatDivergesWhileAllAreNumbersFailsToo) {
   prepare(true);  // a linear layer's loss stays one
   const std::string decoder =
       "moe-train-decoder data --config c.yaml --base run/base --partition run/partition --experts "
@@ -441,7 +477,7 @@ TEST_F(Mistakes, ThatDivergeWhileAllAreNumbers) {
   }
 }
 
-TEST_F(Mistakes, TwoProcessesOneFolder) {
+TEST_F(Mistakes, ASecondProcessInOneFolderIsRefused) {
   prepare(false);
   const std::string train =
       "exec moe-train-base data --config c.yaml --set base.log_every=1 --epochs 2000 --out x "
@@ -452,7 +488,7 @@ TEST_F(Mistakes, TwoProcessesOneFolder) {
   EXPECT_EQ(first.end(SIGTERM).status, 75);
 }
 
-TEST_F(Mistakes, NowhereToWrite) {
+TEST_F(Mistakes, FoldersThatCannotBeWrittenAreNamed) {
   prepare(false);
   const std::string small = " --config c.yaml --epochs 0.4 --quiet";
   write("file", "");
@@ -467,7 +503,7 @@ TEST_F(Mistakes, NowhereToWrite) {
   output_of(folder.path(), "moe-train-base data --out limited" + small);
 }
 
-TEST_F(Mistakes, AFullDisk) {
+TEST_F(Mistakes, AFullDiskIsNamedAndLeavesNothingHalf) {
   prepare(false);
   fs::create_directories(folder / "disk");
   if (::mount("none", (folder / "disk").c_str(), "tmpfs", 0, "size=256k") != 0) {
@@ -483,7 +519,7 @@ TEST_F(Mistakes, AFullDisk) {
   ::umount((folder / "disk").c_str());
 }
 
-TEST_F(Mistakes, NobodyReads) {
+TEST_F(Mistakes, APipeThatNobodyReadsLosesNoResult) {
   prepare(false);
   const std::string train = "moe-train-base data --config c.yaml --epochs 0.2 --quiet --out base";
   // Whoever closes the pipe may be faster or slower than the result.

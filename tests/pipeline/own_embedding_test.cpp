@@ -97,7 +97,8 @@ class OwnEmbedding : public testing::Test {
 constexpr const char* mixture = " --base base --partition p --experts e";
 
 TEST_F(OwnEmbedding, RoutesByItsRows) {
-  const std::string partition = "moe-partition --config c.yaml --experts 4 --tolerance 0 --quiet ";
+  const std::string partition =
+      "moe-partition --config c.yaml --num-experts 4 --tolerance 0 --quiet ";
   sh(partition + "train.npy --out p");
   EXPECT_EQ(read_json(folder / "p/stage.json")["inputs"]["external"],
             (Json{{"images", dataset().split("train").size()}, {"width", width}}));
@@ -166,7 +167,7 @@ TEST_F(OwnEmbedding, RoutesByItsRows) {
 }
 
 TEST_F(OwnEmbedding, IsAskedForAndLookedAt) {
-  sh("moe-partition train.npy --config c.yaml --experts 4 --tolerance 0 --quiet --out p");
+  sh("moe-partition train.npy --config c.yaml --num-experts 4 --tolerance 0 --quiet --out p");
   train_mixture("p", "e");
   sh("moe-embed data --model base --split train val --out features");
   sh("moe-partition features/train.npy --config c.yaml --out q --quiet");  // as of the folder
@@ -217,7 +218,7 @@ TEST_F(OwnEmbedding, IsAskedForAndLookedAt) {
   EXPECT_FALSE(fs::exists(folder / "x"));
 }
 
-TEST_F(OwnEmbedding, WholeRun) {
+TEST_F(OwnEmbedding, ReplacesTheBasesInAWholeRun) {
   std::ofstream(folder / "run.yaml") << small_config << R"(
 run: {dataset: data, controls: false, embedding: [train.npy], features: [parts/val/a.npy, parts/val/b.npy]}
 )";

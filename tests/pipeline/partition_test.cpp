@@ -35,7 +35,7 @@ TEST_F(PartitionCommand, EndsTheSameHoweverItWasStopped) {
   write_rows("parts/a.npy", 30000, 24);
   write_rows("parts/b.npy", 20001, 24);
   const std::string line =
-      "moe-partition parts --experts 40 --pca 16 --iterations 60 --quiet "
+      "moe-partition parts --num-experts 40 --pca 16 --iterations 60 --quiet "
       "--set partition.checkpoint_seconds=0";
   sh(line + " --out whole --memory 2G --threads 1");
   const fs::path checkpoint = folder / "stopped/checkpoint.safetensors";
@@ -59,7 +59,8 @@ TEST_F(PartitionCommand, EndsTheSameHoweverItWasStopped) {
 
 TEST_F(PartitionCommand, KeepsToItsMemory) {
   write_rows("e.npy", 500000, 64);  // 128 MB
-  const std::string line = "exec moe-partition e.npy --experts 16 --iterations 2 --tolerance 0 ";
+  const std::string line =
+      "exec moe-partition e.npy --num-experts 16 --iterations 2 --tolerance 0 ";
   const Outcome refused = run(folder.path(), line + "--out x --memory 20M");
   EXPECT_EQ(refused.status, 2);
   EXPECT_NE(refused.err.find("500000 × 64 values around 16 centroids take at least "),
@@ -80,9 +81,9 @@ TEST_F(PartitionCommand, KeepsToItsMemory) {
 TEST_F(PartitionCommand, GrowsByOneExpert) {
   write_rows("e.npy", 4000, 8);
   write_rows("other.npy", 4001, 8);
-  sh("moe-partition e.npy --out p --experts 3 --quiet");
-  sh("moe-partition e.npy --out split --split p --quiet");
-  sh("moe-partition e.npy --out both --extend split --quiet");
+  sh("moe-partition e.npy --out p --num-experts 3 --quiet");
+  sh("moe-partition e.npy --out split --halve-largest p --quiet");
+  sh("moe-partition e.npy --out both --add-expert split --quiet");
   const auto sizes = [&](const std::string& name) {
     return json_get<std::vector<int64_t>>(read_json(folder / name / "partition.json"), "sizes",
                                           name);
@@ -90,16 +91,17 @@ TEST_F(PartitionCommand, GrowsByOneExpert) {
   EXPECT_EQ(sizes("split").size(), 4U);
   EXPECT_EQ(sizes("both").size(), 5U);
   EXPECT_NEAR(static_cast<double>(sizes("both")[4]), 800, 3);
-  const Outcome both = run(folder.path(), "moe-partition e.npy --out x --extend p --split p");
+  const Outcome both =
+      run(folder.path(), "moe-partition e.npy --out x --add-expert p --halve-largest p");
   EXPECT_EQ(both.status, 2);
-  const Outcome own = run(folder.path(), "moe-partition e.npy --out p --extend p --force");
+  const Outcome own = run(folder.path(), "moe-partition e.npy --out p --add-expert p --force");
   EXPECT_EQ(own.status, 2);
   EXPECT_NE(own.err.find("p: is read and lies in p"), std::string::npos) << own.err;
   EXPECT_EQ(sizes("p").size(), 3U);
-  const Outcome other = run(folder.path(), "moe-partition other.npy --out x --extend p");
+  const Outcome other = run(folder.path(), "moe-partition other.npy --out x --add-expert p");
   EXPECT_EQ(other.status, 2);
   EXPECT_NE(other.err.find("p: this partition was made of another embedding"), std::string::npos);
-  EXPECT_NE(sh("moe-partition e.npy --out split --split p 2>&1").find("done already"),
+  EXPECT_NE(sh("moe-partition e.npy --out split --halve-largest p 2>&1").find("done already"),
             std::string::npos);
 }
 
@@ -112,7 +114,7 @@ TEST_F(PartitionCommand, WarnsOfEqualEmbeddings) {
     writer.append(row.data(), 1);
   }
   writer.finish();
-  const Outcome made = run(folder.path(), "moe-partition e.npy --out p --experts 8");
+  const Outcome made = run(folder.path(), "moe-partition e.npy --out p --num-experts 8");
   EXPECT_EQ(made.status, 0);
   for (const char* words : {"warning: 600 of 2000 images (30.0%) have equal embeddings",
                             "more than one of 8 experts may have", "one expert has them all",
@@ -123,10 +125,10 @@ TEST_F(PartitionCommand, WarnsOfEqualEmbeddings) {
   EXPECT_EQ(record["equal_rows"], Json::parse("[600]"));
   EXPECT_EQ(record["dimensions"], 8);
   // At three experts there is nothing to warn of.
-  const Outcome three = run(folder.path(), "moe-partition e.npy --out three --experts 3");
+  const Outcome three = run(folder.path(), "moe-partition e.npy --out three --num-experts 3");
   EXPECT_EQ(three.err.find("warning"), std::string::npos) << three.err;
   // What is equal cannot be halved: the few others are, and that is said.
-  const Outcome halved = run(folder.path(), "moe-partition e.npy --out half --split p");
+  const Outcome halved = run(folder.path(), "moe-partition e.npy --out half --halve-largest p");
   EXPECT_NE(halved.err.find("many embeddings are equal"), std::string::npos) << halved.err;
 }
 

@@ -68,7 +68,7 @@ std::vector<std::string> settings() {
   return all;
 }
 
-TEST_F(Resume, TheBaseAfterASignal) {
+TEST_F(Resume, ABaseStoppedByASignalEndsAsAnUninterruptedOne) {
   int number = 0;
   for (const auto& setting : settings()) {
     const std::string train = "moe-train-base data --config c.yaml --epochs 14 --quiet" + setting;
@@ -88,7 +88,7 @@ TEST_F(Resume, TheBaseAfterASignal) {
   }
 }
 
-TEST_F(Resume, TheBaseAfterAKill) {
+TEST_F(Resume, AKilledBaseEndsAsAnUninterruptedOne) {
   const std::string train =
       "moe-train-base data --config c.yaml --epochs 14 --quiet --set "
       "base.checkpoint_minutes=0.0005";
@@ -133,7 +133,8 @@ TEST_F(Resume, ADamagedCheckpointFallsBackToTheOneBefore) {
 
 TEST_F(Resume, ForceBeginsEachStageFromNothing) {
   sh("moe-train-base data --config c.yaml --epochs 1 --quiet --out base && moe-embed data --model "
-     "base --quiet --out embedding && moe-partition embedding --experts 2 --quiet --out partition "
+     "base --quiet --out embedding && moe-partition embedding --num-experts 2 --quiet --out "
+     "partition "
      "&& for k in 0 1; do moe-train-expert data --base base --partition partition --expert $k "
      "--config c.yaml --epochs 1 --quiet --out experts/$k; done");
   const std::string mixture = " --base base --partition partition --experts experts";
@@ -154,7 +155,7 @@ TEST_F(Resume, ForceBeginsEachStageFromNothing) {
             "expert.checkpoint_minutes=0.00001", {"model.safetensors"}),
       seeds("moe-train-decoder data" + mixture + " --config c.yaml",
             "decoder.checkpoint_minutes=0.00001", {"decoder.safetensors", "train.npy"}),
-      seeds("moe-partition embedding --experts 6", "partition.checkpoint_seconds=0",
+      seeds("moe-partition embedding --num-experts 6", "partition.checkpoint_seconds=0",
             {"assignment.npy", "gater.safetensors", "partition.json"}),
       {"moe-embed data --model base --quiet",
        "moe-embed data --model experts/0 --quiet --half",
@@ -188,7 +189,7 @@ TEST_F(Resume, ForceBeginsEachStageFromNothing) {
   }
 }
 
-TEST_F(Resume, AWholeRun) {
+TEST_F(Resume, AWholeRunEndsAsAnUninterruptedOne) {
   const std::string run =
       "moe-run c.yaml --quiet --set base.epochs=10 --set expert.epochs=30 --set expert.log_every=1"
       " --set decoder.epochs=2000 --set decoder.log_every=100 --out ";

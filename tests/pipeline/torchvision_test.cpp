@@ -4,6 +4,7 @@
 
 #include "data/dataset.h"
 #include "image/augment.h"
+#include "outside.h"
 #include "pipeline/commands.h"
 #include "tensor/npy.h"
 #include "test_files.h"
@@ -11,17 +12,6 @@
 
 namespace hardmoe {
 namespace {
-
-/// A python3 that has torch, or "".
-std::string python_with_torch() {
-  for (const char* python : {"python3", "/usr/bin/python3"}) {
-    const TemporaryFolder folder;
-    if (run(folder.path(), std::string(python) + " -c 'import torch, numpy'").status == 0) {
-      return python;
-    }
-  }
-  return "";
-}
 
 /// The split's images, N×H×W×3; all of one size.
 Tensor images_of(const Split& split, int64_t size) {
@@ -72,9 +62,9 @@ double class_wise(const std::vector<std::vector<float>>& logits, const Split& sp
   return total / static_cast<double>(known);
 }
 
-TEST(Torchvision, AnswersTheSame) {
-  const std::string python = python_with_torch();
-  if (python.empty()) GTEST_SKIP() << "needs python3 with torch";
+TEST(Torchvision, AnswersAsOurModelsDo) {
+  const auto [python, missing] = python_with("numpy, torch");
+  if (!missing.empty()) GTEST_SKIP() << missing;
   const TemporaryFolder folder;
   write_pictures(folder.path(), 160);
   std::ofstream(folder / "c.yaml") << small_config;
@@ -99,7 +89,7 @@ TEST(Torchvision, AnswersTheSame) {
     const Outcome torch = run(
         folder.path(), fmt::format("{0} -B '{1}/../pipeline/torchvision_check.py' {2} images.npy "
                                    "{2}-features/val.npy",
-                                   python, test_files().string(), c.name));
+                                   python.string(), test_files().string(), c.name));
     ASSERT_EQ(torch.status, 0) << torch.err;
     const auto logits = Json::parse(torch.out).get<std::vector<std::vector<float>>>();
     ASSERT_EQ(static_cast<int64_t>(logits.size()), val.size());

@@ -4,6 +4,7 @@
 
 #include "data/dataset.h"
 #include "engine/engine.h"
+#include "engine/network_facts.h"
 #include "pipeline/commands.h"
 #include "references/closed_form.h"
 #include "test_files.h"
@@ -99,7 +100,7 @@ TEST_F(WarmStartCommands, TrainingBeginsWithThem) {
   const StateDict whole = load_safetensors(folder / "whole/model.safetensors");
   for (const auto& spec :
        parameters_of(resnet({.depth = 18, .stem = Stem::small, .width = 8, .image_size = 16}, 6))) {
-    if (!spec.learned()) continue;  // a step moves the statistics, whatever the rate
+    if (!spec.learned) continue;  // a step moves the statistics, whatever the rate
     const auto same = [&](const StateDict& weights) {
       return std::ranges::equal(weights.at(spec.name).as<float>(), first.at(spec.name).as<float>());
     };
@@ -118,7 +119,7 @@ TEST_F(WarmStartCommands, TrainingBeginsWithThem) {
   EXPECT_FALSE(fs::exists(folder / "z"));
 }
 
-TEST_F(WarmStartCommands, OfARunsConfiguration) {
+TEST_F(WarmStartCommands, ARunsConfigurationNamesThem) {
   prepare();
   const std::string quick = " --set base.epochs=1 --set expert.epochs=0.5 --set decoder.epochs=1";
   output_of(folder.path(), "moe-train-base data --config c.yaml --epochs 1 --out first");

@@ -34,7 +34,7 @@ class Warnings : public testing::Test {
   TemporaryFolder folder;
 };
 
-TEST_F(Warnings, OfTagsFromWhichNothingIsLearned) {
+TEST_F(Warnings, TellOfTagsFromWhichNothingIsLearned) {
   write_pictures(folder.path(), 32);
   list("one.jsonl", {"event"});
   std::ofstream(folder / "c.yaml") << small_config;
@@ -45,10 +45,10 @@ TEST_F(Warnings, OfTagsFromWhichNothingIsLearned) {
   expect(train, {"warning: one: " + same});
   expect(train, {"warning: one: " + same});  // done already: it is as true as before
   // Under a run: of each stage once, with its name.
-  std::ofstream(folder / "run.yaml")
-      << small_config
-      << "run: {sources: [one.jsonl], ingest_options: [--val-source, images.jsonl, "
-         "--duplicates, keep, --max-bad, \"1\"], controls: false}\n";
+  std::ofstream(folder / "run.yaml") << small_config
+                                     << "ingest: {sources: [one.jsonl], val_sources: "
+                                        "[images.jsonl], duplicates: keep, max_bad: 1}\n"
+                                     << "run: {controls: false}\n";
   list("images.jsonl", {"event"}, 4);
   const std::string quick =
       " --set base.epochs=1 --set expert.epochs=1 --set decoder.epochs=1 --set expert.batch=8";
@@ -60,7 +60,7 @@ TEST_F(Warnings, OfTagsFromWhichNothingIsLearned) {
             std::string::npos);
 }
 
-TEST_F(Warnings, OfWhatIsNotInTheDataset) {
+TEST_F(Warnings, TellOfWhatIsNotInTheDataset) {
   write_pictures(folder.path(), 8);
   std::ofstream(folder / "images.jsonl", std::ios::app)
       << R"({"image": "pictures/none.png", "tags": ["red"]})"
@@ -77,7 +77,7 @@ TEST_F(Warnings, OfWhatIsNotInTheDataset) {
   expect("moe-ingest images.jsonl --out none", {});
 }
 
-TEST_F(Warnings, OfWhatIsNotMeasured) {
+TEST_F(Warnings, TellOfWhatIsNotMeasured) {
   write_pictures(folder.path(), 64);
   std::ofstream(folder / "c.yaml") << small_config << "run: {dataset: data, controls: false}\n";
   output_of(folder.path(),

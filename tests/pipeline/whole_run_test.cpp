@@ -24,7 +24,8 @@ class WholeRun : public testing::Test {
     write_pictures(folder.path(), 320);
     std::ofstream(folder / "c.yaml") << small_config << R"(
 eval: {top_experts: 1}
-run: {sources: [images.jsonl], ingest_options: [--val-fraction, "0.25"], parallel: 2}
+ingest: {sources: [images.jsonl], val_fraction: 0.25}
+run: {parallel: 2}
 )"
                                      << "device: " << (device == nullptr ? "cpu" : device) << "\n";
   }
@@ -86,9 +87,9 @@ TEST_F(WholeRun, PrintedCommandsDoTheSame) {
 TEST_F(WholeRun, AnExpertTrainsTheSameFromItsOwnShards) {
   sh("moe-run c.yaml --out run --set run.controls=false");
   sh("moe-run c.yaml --out run --set run.controls=false --dry-run > commands");
-  sh("$(grep '/moe-partition ' commands) --data run/dataset --write-shards shards");
+  sh("$(grep '/moe-partition ' commands) run/dataset --write-shards shards");
   const auto times = times_under(folder / "shards");
-  sh("$(grep '/moe-partition ' commands) --data run/dataset --write-shards shards");
+  sh("$(grep '/moe-partition ' commands) run/dataset --write-shards shards");
   EXPECT_EQ(times_under(folder / "shards"), times) << "done again";
   // On a node that has the index and one expert's shards.
   sh("rm shards/shards/part-00000-*.tar shards/shards/val-*.tar");
@@ -158,7 +159,7 @@ TEST_F(WholeRun, ARefusedRunChangesNothing) {
 
 TEST_F(WholeRun, SplittingAnExpertTrainsOnlyItsHalves) {
   sh("moe-run c.yaml --out run --set run.controls=false");
-  sh("moe-partition run/embedding --split run/partition --out split");
+  sh("moe-partition run/embedding --halve-largest run/partition --out split");
   sh("cp -r run/experts experts");
   const Json parts = read_json(folder / "split/partition.json");
   ASSERT_EQ(parts["sizes"].size(), 3U);
@@ -191,7 +192,7 @@ TEST_F(WholeRun, ABatchIsNotMoreThanTheImages) {
   EXPECT_EQ(Json::parse(base.out)["steps"], 2);
 }
 
-TEST_F(WholeRun, ControlsAndTopExperts) {
+TEST_F(WholeRun, TakesRandomPartsAndSeveralExpertsAnImage) {
   sh("moe-run c.yaml --out run --set partition.method=random --set run.controls=false "
      "--set eval.top_experts=2 --set expert.start=scratch --set base.precision=fp32 --seed 3 "
      "--set base.sampling=square_root --set expert.sampling=uniform --set "
@@ -207,7 +208,7 @@ TEST_F(WholeRun, ControlsAndTopExperts) {
   sh("moe-run c.yaml --out tag --set partition.method=top-tag --set run.controls=false");
 }
 
-TEST_F(WholeRun, CommandsInPipes) {
+TEST_F(WholeRun, CommandsWorkInPipes) {
   sh("head -64 images.jsonl | moe-ingest - --out piped --quiet");
   const auto data = read_json(folder / "piped/dataset.json");
   EXPECT_EQ(data["splits"]["train"]["images"], 64);
@@ -228,7 +229,7 @@ TEST_F(WholeRun, CommandsInPipes) {
   EXPECT_EQ(std::count(result.begin(), result.end(), '\n'), 1);
   EXPECT_EQ(sh("moe-train-base piped --config c.yaml --epochs 1 --out base --quiet"), result);
   EXPECT_EQ(Json::parse(sh("moe-embed piped --model base --half --out e"))["dimensions"], 64);
-  EXPECT_NE(sh("moe-partition e --experts 3 --out p | tail -3").find("imbalance"),
+  EXPECT_NE(sh("moe-partition e --num-experts 3 --out p | tail -3").find("imbalance"),
             std::string::npos);
   for (const char* expert : {"0", "1", "2"}) {
     sh(fmt::format(
@@ -253,7 +254,7 @@ TEST_F(WholeRun, CommandsInPipes) {
             read_json(folder / "m/metrics.json"));
 }
 
-TEST_F(WholeRun, HelpAndVersion) {
+TEST_F(WholeRun, EveryCommandHasHelpAndVersion) {
   for (const char* command : {"ingest", "tags", "train-base", "embed", "partition", "train-expert",
                               "train-decoder", "eval", "run"}) {
     const std::string name = fmt::format("moe-{}", command);

@@ -29,12 +29,16 @@ class Launcher : public testing::Test {
   }
   /// The names of those that finished, in the order they did.
   std::vector<std::string> run(const std::vector<ProcessSpec>& processes, int parallel) {
+    std::vector<RunStage> stages;
+    for (const auto& process : processes) stages.push_back({.process = process});
+    return run_graph(stages, parallel);
+  }
+  std::vector<std::string> run_graph(const std::vector<RunStage>& stages, int parallel) {
     finished.clear();
-    run_processes(processes, parallel,
-                  [&](const ProcessSpec& process, const ProcessResult& result) {
-                    EXPECT_EQ(result.exit_status, 0);
-                    finished.push_back(process.name);
-                  });
+    run_stages(stages, parallel, [&](const RunStage& stage, const ProcessResult& result) {
+      EXPECT_EQ(result.exit_status, 0);
+      finished.push_back(stage.process.name);
+    });
     return finished;
   }
   std::string path(const std::string& name) const { return (folder / name).string(); }
@@ -163,6 +167,34 @@ TEST_F(Launcher, ALaneHasOneAtATime) {
   run({a, b, c, d}, 3);
   ASSERT_EQ(finished.size(), 4U);
   EXPECT_LT(std::ranges::find(finished, "a"), std::ranges::find(finished, "c"));
+}
+
+TEST_F(Launcher, AStageRunsWhenWhatItIsAfterIsDone) {
+  // Declared backwards: the first needs what the last makes.
+  const std::vector<RunStage> stages = {
+      {.process = shell("use", "cat " + path("made")), .after = {"make", "slow"}},
+      {.process = shell("slow", "sleep 0.1; cat " + path("made")), .after = {"make"}},
+      {.process = shell("make", "touch " + path("made"))}};
+  EXPECT_EQ(run_graph(stages, 3), (std::vector<std::string>{"make", "slow", "use"}));
+}
+
+TEST_F(Launcher, WhatIsAfterAFailureNeverStarts) {
+  const std::vector<RunStage> stages = {
+      {.process = shell("bad", "exit 3")},
+      {.process = shell("next", "touch " + path("next")), .after = {"bad"}}};
+  expect_error([&] { run_graph(stages, 2); }, {"bad failed (exit status 3)"});
+  EXPECT_FALSE(fs::exists(folder / "next"));
+}
+
+TEST_F(Launcher, AStageAloneHasNothingBesideIt) {
+  const std::string quiet = "mkdir " + path("busy") + "; sleep 0.05; rmdir " + path("busy");
+  const std::vector<RunStage> stages = {{.process = shell("a", quiet)},
+                                        {.process = shell("alone", quiet), .alone = true},
+                                        {.process = shell("b", quiet), .after = {"a"}}};
+  EXPECT_EQ(run_graph(stages, 3).size(), 3U);
+  for (const char* name : {"a", "alone", "b"}) {
+    EXPECT_EQ(read_file(folder / (name + std::string(".txt"))), "");  // mkdir found none there
+  }
 }
 
 TEST_F(Launcher, OthersFinishWhenOneFails) {

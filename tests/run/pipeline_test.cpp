@@ -4,41 +4,53 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
 
 #include "base/files.h"
+#include "base/text.h"
 #include "base/threads.h"
 #include "expect_error.h"
+#include "run/summary.h"
 #include "temporary_folder.h"
 
 namespace hardmoe {
 namespace {
 namespace fs = std::filesystem;
 
-std::vector<PipelineStep> plan(const Config& config, bool force = false) {
+Pipeline plan(const Config& config, bool force = false) {
   return plan_pipeline(config, "/out", "/bin", "/out/config.yaml", force);
 }
 
-std::vector<std::string> lines_of(const std::vector<PipelineStep>& steps) {
+std::vector<std::string> lines_of(const Pipeline& pipeline) {
   std::vector<std::string> lines;
-  for (const auto& step : steps) {
-    for (const auto& process : step.processes) lines.push_back(shell_line(process.arguments));
+  for (const size_t stage : order_of(pipeline.stages)) {
+    lines.push_back(shell_line(pipeline.stages[stage].process.arguments));
   }
   return lines;
 }
 
+/// The stages by their names, each with those it is after.
+std::map<std::string, std::string> graph_of(const Pipeline& pipeline) {
+  std::map<std::string, std::string> graph;
+  for (const RunStage& stage : pipeline.stages) {
+    graph[stage.process.name] = join(stage.after, ", ");
+  }
+  return graph;
+}
+
 Config small() {
   Config config;
-  config.run.sources = {"a.tar", "b c.tar"};
-  config.run.ingest_options = {"--val-fraction", "0.2"};
+  config.ingest.sources = {"a.tar", "b c.tar"};
+  config.ingest.val_fraction = 0.2;
   config.partition.experts = 2;
   return config;
 }
 
-TEST(Pipeline, CommandsInTheirOrder) {
+TEST(Pipeline, CommandsComeInTheirOrder) {
   const std::string config = " --config /out/config.yaml";
   const std::string mixture = " --base /out/base --partition /out/partition --experts /out/experts";
   const std::vector<std::string> expected = {
-      "/bin/moe-ingest a.tar 'b c.tar' --out /out/dataset --val-fraction 0.2" + config,
+      "/bin/moe-ingest a.tar 'b c.tar' --out /out/dataset" + config,
       "/bin/moe-train-base /out/dataset --out /out/base" + config,
       "/bin/moe-embed /out/dataset --model /out/base --out /out/embedding" + config,
       "/bin/moe-partition /out/embedding --out /out/partition" + config,
@@ -58,11 +70,32 @@ TEST(Pipeline, CommandsInTheirOrder) {
   EXPECT_EQ(lines_of(plan(small())), expected);
 }
 
+TEST(Pipeline, EachStageNamesWhatItReads) {
+  EXPECT_EQ(graph_of(plan(small())),
+            (std::map<std::string, std::string>{{"ingest", ""},
+                                                {"base", "ingest"},
+                                                {"embedding", "base"},
+                                                {"partition", "embedding"},
+                                                {"expert 0", "base, partition"},
+                                                {"expert 1", "base, partition"},
+                                                {"longer", "base"},
+                                                {"decoder", "expert 0, expert 1"},
+                                                {"evaluation base", "base"},
+                                                {"evaluation longer", "longer"},
+                                                {"evaluation local", "expert 0, expert 1"},
+                                                {"evaluation shared", "decoder"}}));
+  Config config = small();
+  config.run.embedding = config.run.features = {"own.npy"};
+  EXPECT_EQ(graph_of(plan(config)).at("partition"), "ingest");
+  config.ingest.sources.clear();
+  config.run.dataset = "/data";
+  EXPECT_EQ(graph_of(plan(config)).at("partition"), "");
+  EXPECT_EQ(graph_of(plan(config)).at("base"), "");
+}
+
 TEST(Pipeline, LogsHaveNamesOfTheirOwn) {
   std::vector<std::string> logs;
-  for (const auto& step : plan(small())) {
-    for (const auto& process : step.processes) logs.push_back(process.log.string());
-  }
+  for (const auto& stage : plan(small()).stages) logs.push_back(stage.process.log.string());
   EXPECT_EQ(logs[4], "/out/logs/expert-0.txt");
   std::sort(logs.begin(), logs.end());
   EXPECT_EQ(std::adjacent_find(logs.begin(), logs.end()), logs.end());
@@ -71,14 +104,14 @@ TEST(Pipeline, LogsHaveNamesOfTheirOwn) {
 TEST(Pipeline, OptionsAreHandedOn) {
   Config config = small();
   config.run.controls = false;
-  config.run.sources.clear();
+  config.ingest.sources.clear();
   config.run.dataset = "/data";
   config.partition.method = PartitionMethod::top_tag;
   config.device = "cuda:1";
   const auto lines = lines_of(plan(config, true));
   ASSERT_EQ(lines.size(), 9U);  // no ingest, no longer, no evaluation of it
   EXPECT_EQ(lines[2],
-            "/bin/moe-partition /out/embedding --out /out/partition --data /data"
+            "/bin/moe-partition /data /out/embedding --out /out/partition"
             " --config /out/config.yaml --device cuda:1 --force");
   for (const auto& line : lines) {
     EXPECT_NE(line.find("--device cuda:1"), std::string::npos) << line;
@@ -111,10 +144,12 @@ TEST(Pipeline, ParallelExpertsShareTheThreads) {
   Config config = small();
   config.run.parallel = 8;
   set_compute_threads(6);
-  for (const auto& step : plan(config)) {
-    const bool experts = step.processes.size() > 1;
-    EXPECT_EQ(step.parallel, experts ? 2 : 1);
-    const auto line = shell_line(step.processes[0].arguments);
+  const Pipeline pipeline = plan(config);
+  EXPECT_EQ(pipeline.parallel, 2);
+  for (const auto& stage : pipeline.stages) {
+    const bool experts = stage.process.name.starts_with("expert ");
+    EXPECT_EQ(stage.alone, !experts);
+    const auto line = shell_line(stage.process.arguments);
     const int threads = experts ? 3 : 6;  // named where they are not what a command takes by itself
     EXPECT_EQ(line.find(fmt::format("--threads {}", threads)) != std::string::npos,
               threads != available_processors())
@@ -130,12 +165,13 @@ TEST(Pipeline, ExpertsAreSpreadOverGpus) {
   config.run.parallel = 2;
   const int each = available_processors() + 1;  // named, as it is not what a command takes
   set_compute_threads(6 * each);
-  const auto steps = plan(config);
-  const PipelineStep& training = steps[4];
-  EXPECT_EQ(training.parallel, 6);
-  ASSERT_EQ(training.processes.size(), 7U);
+  const Pipeline pipeline = plan(config);
+  const auto& stages = pipeline.stages;
+  EXPECT_EQ(pipeline.parallel, 6);
+  ASSERT_EQ(stages.size(), 17U);
   for (int k = 0; k < 7; ++k) {
-    const ProcessSpec& process = training.processes[static_cast<size_t>(k)];
+    const ProcessSpec& process = stages[static_cast<size_t>(4 + k)].process;
+    EXPECT_EQ(process.name, fmt::format("expert {}", k));
     const auto line = shell_line(process.arguments);
     EXPECT_NE(line.find(fmt::format("--expert {} ", k)), std::string::npos) << line;
     EXPECT_NE(line.find(fmt::format("--device cuda:{} ", k % 3)), std::string::npos) << line;
@@ -143,15 +179,15 @@ TEST(Pipeline, ExpertsAreSpreadOverGpus) {
     EXPECT_EQ(process.lane, k % 6);
   }
   // Everything else has one GPU.
-  for (const size_t step : {1U, 2U, 3U, 5U, 6U, 7U}) {
-    const auto& arguments = steps[step].processes[0].arguments;
+  for (const size_t other : {1U, 2U, 3U, 11U, 12U, 13U, 14U, 15U, 16U}) {
+    const auto& arguments = stages[other].process.arguments;
     const auto device = std::find(arguments.begin(), arguments.end(), "--device");
     ASSERT_NE(device, arguments.end());
     EXPECT_EQ(*std::next(device), "cuda");
   }
   config.run.gpus = 1;
   config.run.parallel = 1;
-  EXPECT_EQ(plan(config)[4].parallel, 1);
+  EXPECT_EQ(plan(config).parallel, 1);
 }
 
 TEST(Pipeline, RefusesWhatIsNotOneDataset) {
@@ -159,8 +195,11 @@ TEST(Pipeline, RefusesWhatIsNotOneDataset) {
   config.run.dataset = "/data";
   expect_error([&] { plan(config); }, {"sources", "dataset"}, ExitStatus::usage);
   config.run.dataset.clear();
-  config.run.sources.clear();
+  config.ingest.sources.clear();
   expect_error([&] { plan(config); }, {"sources", "dataset"}, ExitStatus::usage);
+  config = small();
+  config.ingest.val_fraction = 1;
+  expect_error([&] { plan(config); }, {"ingest.val_fraction", "found 1"}, ExitStatus::usage);
   config = small();
   config.run.parallel = 0;
   expect_error([&] { plan(config); }, {"run.parallel", "found 0"}, ExitStatus::usage);

@@ -66,14 +66,14 @@ TEST(BFloat16, EveryValueConvertsAsIeee754Says) {
   check_all<BFloat16>(8, 7, [](float value) { return to_bfloat16(value); });
 }
 
-TEST(Float16, FarBeyondTheRange) {
+TEST(Float16, FarBeyondTheRangeIsInfiniteOrZero) {
   EXPECT_EQ(to_float16(1e30F).bits, 0x7C00);
   EXPECT_EQ(to_float16(-1e30F).bits, 0xFC00);
   EXPECT_EQ(to_float16(1e-30F).bits, 0);
   EXPECT_EQ(to_float16(-std::numeric_limits<float>::denorm_min()).bits, 0x8000);
 }
 
-TEST(DType, SizesAndNames) {
+TEST(DType, HasItsSizeAndName) {
   EXPECT_EQ(size_of(DType::f32), 4U);
   EXPECT_EQ(size_of(DType::i64), 8U);
   EXPECT_EQ(size_of(DType::u8), 1U);
@@ -82,7 +82,7 @@ TEST(DType, SizesAndNames) {
 }
 
 /// Each of the 65,536 patterns, at every alignment: by vectors and, at the end, one by one.
-TEST(Convert, ManyHalvesAsOneByOne) {
+TEST(Convert, ManyHalvesGiveTheSameAsOneByOne) {
   std::vector<Float16> halves(0x10000);
   for (size_t i = 0; i < halves.size(); ++i) halves[i] = {static_cast<uint16_t>(i)};
   for (size_t skip = 0; skip < 9; ++skip) {

@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "expect_error.h"
+#include "outside.h"
 #include "temporary_folder.h"
 #include "test_files.h"
 
@@ -58,9 +59,8 @@ TEST(Npy, WritesTheBytesNumpyWrites) {
 }
 
 TEST(Npy, NumpyReadsWhatWeWrote) {
-  if (std::system("/usr/bin/python3 -c 'import numpy' 2>/dev/null") != 0) {
-    GTEST_SKIP() << "python3-numpy is not installed";
-  }
+  const auto [python, missing] = python_with("numpy");
+  if (!missing.empty()) GTEST_SKIP() << missing;
   const TemporaryFolder folder;
   save_npy(folder / "a.npy", Tensor::from<float>({0, 1, 2, 3, 4, 5}, {2, 1, 3}));
   save_npy(folder / "b.npy", Tensor::from<uint16_t>({7}, {}));
@@ -79,7 +79,7 @@ TEST(Npy, NumpyReadsWhatWeWrote) {
                              "assert b.shape == () and b.dtype == '<u2' and b == 7\n"
                              "assert c.shape == (0, 8) and c.dtype == '<f2'\n"
                              "assert d.dtype == '<i8' and d.tolist() == [[1, 2], [3, 4], [5, 6]]\n";
-  EXPECT_EQ(std::system(("/usr/bin/python3 -c \"" + script + "\"").c_str()), 0);
+  EXPECT_EQ(std::system((python.string() + " -c \"" + script + "\"").c_str()), 0);
 }
 
 TEST(Npy, RefusesWhatItCannotRead) {

@@ -7,6 +7,7 @@
 
 #include "base/files.h"
 #include "expect_error.h"
+#include "faulty_files.h"
 #include "killed_process.h"
 #include "temporary_folder.h"
 
@@ -51,6 +52,37 @@ TEST_F(SavedStateTest, TheNewestIsGoneOnFrom) {
   remove_states(file);
   EXPECT_EQ(step(), -1);
   EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
+}
+
+TEST_F(SavedStateTest, WhicheverCallFailsAWholeOneIsLeft) {
+  fail_every_call(
+      folder.path(), ENOSPC,
+      [&] {
+        save(1);
+        save(2);
+      },
+      [&] { save(3); },
+      [&](const std::string& complaint) {
+        EXPECT_NE(complaint.find("checkpoint"), std::string::npos);
+        EXPECT_TRUE(step() == 2 || step() == 3);
+        save(4);
+        EXPECT_EQ(step(), 4);
+      });
+}
+
+TEST_F(SavedStateTest, ALossOfPowerLeavesAWholeOne) {
+  for (const int saved : {0, 1, 2}) {
+    lose_power_everywhere(
+        folder.path(),
+        [&] {
+          for (int i = 1; i <= saved; ++i) save(static_cast<float>(i));
+        },
+        [&] { save(3); },
+        [&](bool finished) {
+          const int found = step();
+          EXPECT_TRUE(found == 3 || (!finished && found == (saved == 0 ? -1 : saved))) << found;
+        });
+  }
 }
 
 TEST_F(SavedStateTest, ADamagedOneFallsBackToTheOneBefore) {

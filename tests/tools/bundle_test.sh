@@ -32,7 +32,12 @@ ldd "$root"/hardmoe/bin/* | grep -o '/[^ ]*/\(ld-linux[^ ]*\|lib\(c\|m\|mvec\|pt
     cp -L "$file" "$root$file"
   done
 cp -r "$source/tests/files/images" "$root/images"
-printf '{"image": "%s", "tags": ["a"]}\n' color.jpg rgb.png lossless.webp > "$root/images/images.jsonl"
+cp "$source/tests/files/foreign/rgb.tif" "$root/images/"
+printf '{"image": "%s", "tags": ["a"]}\n' color.jpg rgb.png lossless.webp rgb.tif > "$root/images/images.jsonl"
+if ls "$root/hardmoe/lib" | grep -E 'opencv|gdal|tiff|avif'; then
+  echo "the archive holds what only moe-ingest's other formats need"
+  exit 1
+fi
 
 for command in "$root"/hardmoe/bin/*; do
   name=$(basename "$command")
@@ -42,4 +47,5 @@ done
 inside /hardmoe/bin/moe-device > /dev/null
 inside /hardmoe/bin/moe-ingest /images/images.jsonl --val-fraction 0 --min-tag-count 1 --resize 8 --out /data --quiet
 grep -q '"train"' "$root/data/dataset.json"
+grep -q '"other format".*TIFF\|TIFF.*"other format"' "$root/data/rejected.jsonl"
 echo "$(ls "$root/hardmoe/bin" | wc -l) commands run from $((size / 1000000)) MB"

@@ -3,6 +3,7 @@
 #include "train/checkpoint.h"
 
 #include "base/files.h"
+#include "engine/network_facts.h"
 #include "expect_error.h"
 #include "temporary_folder.h"
 #include "train/toy_training.h"
@@ -57,11 +58,11 @@ TEST_F(Checkpoint, BringsBackWeightsMomentsAveragesAndPosition) {
   expect_same_bytes(other->optimizer_state(), program->optimizer_state());
 }
 
-TEST_F(Checkpoint, NoneIsNoError) {
+TEST_F(Checkpoint, AnAbsentOneIsNoError) {
   EXPECT_FALSE(load_checkpoint(file, *program_for(toy_network())).has_value());
 }
 
-TEST_F(Checkpoint, CutOffIsToldWithTheFile) {
+TEST_F(Checkpoint, AFileCutOffIsNamed) {
   save_some();
   const std::string bytes = read_file(file);
   for (const size_t size : {size_t{0}, size_t{7}, size_t{100}, bytes.size() - 1}) {
@@ -70,7 +71,7 @@ TEST_F(Checkpoint, CutOffIsToldWithTheFile) {
   }
 }
 
-TEST_F(Checkpoint, OfAnotherNetworkIsTold) {
+TEST_F(Checkpoint, OneOfAnotherNetworkIsRefused) {
   save_some();
   expect_error([&] { load_checkpoint(file, *program_for(linear_decoder(6, 5))); },
                {file.string(), "fc.", "expected"});

@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "expect_error.h"
+#include "outside.h"
 #include "temporary_folder.h"
 #include "test_files.h"
 
@@ -15,8 +16,9 @@ namespace hardmoe {
 namespace {
 namespace fs = std::filesystem;
 
-TEST(EventFile, IsReadByAnother) {
-  if (std::system("python3 -c pass 2>/dev/null") != 0) GTEST_SKIP() << "needs python3";
+TEST(EventFile, IsReadByAnotherProgram) {
+  const auto [python, missing] = python_with("struct");
+  if (!missing.empty()) GTEST_SKIP() << missing;
   const TemporaryFolder folder;
   EventFile events(folder.path());
   events.scalar("loss", 50, 0.5F);
@@ -29,8 +31,8 @@ TEST(EventFile, IsReadByAnother) {
   ASSERT_EQ(files.size(), 1U);
   EXPECT_TRUE(files[0].filename().string().starts_with("events.out.tfevents."));
   const std::string reader =
-      fmt::format("python3 -B '{}/../references/read_events.py' '{}' > '{}'", test_files().string(),
-                  files[0].string(), (folder / "read.jsonl").string());
+      fmt::format("{} -B '{}/../references/read_events.py' '{}' > '{}'", python.string(),
+                  test_files().string(), files[0].string(), (folder / "read.jsonl").string());
   ASSERT_EQ(std::system(reader.c_str()), 0);
   const auto lines = split(trim(read_file(folder / "read.jsonl")), '\n');
   ASSERT_EQ(lines.size(), 3U);

@@ -15,7 +15,7 @@ namespace {
 
 using Ids = std::vector<int32_t>;
 
-TEST(Metrics, HandWorkedImage) {
+TEST(Metrics, MatchAnImageWorkedOutByHand) {
   // Ranking: 3, 0, 4, 1, 2. The image's tags 0 and 2 have ranks 2 and 5.
   const std::vector<float> scores = {0.8F, 0.2F, 0.1F, 0.9F, 0.5F};
   MetricsAccumulator accumulator({1, 2, 5});
@@ -89,7 +89,7 @@ TEST(Metrics, TableHasAColumnForEachNumber) {
                                            "1.000", "1.000", "1.000"}));
 }
 
-TEST(Metrics, OfNoImagesAreNone) {
+TEST(Metrics, OfNoImagesAreNullAndDashes) {
   MetricsAccumulator accumulator({1});
   accumulator.add(std::vector<float>{1, 2}, Ids{});
   const RankingMetrics none = accumulator.result();

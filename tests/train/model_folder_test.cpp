@@ -2,8 +2,10 @@
 #include "train/model_folder.h"
 
 #include "base/files.h"
+#include "engine/network_facts.h"
 #include "expect_error.h"
 #include "temporary_folder.h"
+#include "train/probability.h"
 #include "train/toy_training.h"
 
 namespace hardmoe {
@@ -14,7 +16,7 @@ Model small_model() {
   return {{config, 5, "the vocabulary's hash"}, initial_weights(resnet(config, 5), 7)};
 }
 
-TEST(ModelFolder, RoundTrip) {
+TEST(ModelFolder, GivesBackWhatWasSaved) {
   const TemporaryFolder folder;
   const Model saved = small_model();
   save_model(folder.path(), saved);
@@ -35,6 +37,51 @@ TEST(ModelFolder, EqualModelsAreEqualBytes) {
   for (const char* name : {"model.safetensors", "model.yaml"}) {
     EXPECT_EQ(read_file(a / name), read_file(b / name)) << name;
   }
+}
+
+TEST(ModelFolder, CardSaysWhatImagesBecomeAndWhatScoresMean) {
+  const TemporaryFolder folder;
+  Model model = small_model();
+  model.card.loss = LossKind::sigmoid;
+  model.card.model.input.mean = {0.5, 0.25, 0.125};
+  model.card.model.input.crop_share = 0.875;
+  save_model(folder.path(), model);
+  const std::string text = read_file(folder / "model.yaml");
+  for (const char* line : {"format: \"hardmoe model 2\"", "mean: [0.5, 0.25, 0.125]",
+                           "deviation: [0.229, 0.224, 0.225]", "crop_share: 0.875",
+                           "resampling: \"antialiased_bilinear\"", "loss: \"sigmoid\""}) {
+    EXPECT_NE(text.find(line), std::string::npos) << line << " is not in\n" << text;
+  }
+  const Model loaded = load_model(folder.path());
+  EXPECT_EQ(loss_of(folder.path()), LossKind::sigmoid);  // without a stage.json
+  const Network network = resnet(loaded.card.model, 0);
+  EXPECT_EQ(network.mean[0], 127.5F);
+  EXPECT_EQ(network.mean[2], 31.875F);
+  EXPECT_EQ(network.crop_share, 0.875);
+}
+
+TEST(ModelFolder, NewModelsAreNormalisedByTheConstantsOfBefore) {
+  const Network constants, network = resnet({.depth = 18, .width = 8}, 0);
+  for (size_t c = 0; c < 3; ++c) {
+    EXPECT_EQ(network.mean[c], constants.mean[c]);  // to the bit
+    EXPECT_EQ(network.deviation[c], constants.deviation[c]);
+  }
+}
+
+TEST(ModelFolder, InputsThatNoNetworkTakesAreNamed) {
+  const TemporaryFolder folder;
+  const auto refused = [&](const std::string& input, const std::vector<std::string>& words) {
+    save_model(folder.path(), small_model());
+    std::string text = read_file(folder / "model.yaml");
+    const size_t at = text.find("input:"), end = text.find("tags:");
+    write_file_atomic(folder / "model.yaml", text.replace(at, end - at, input + "\n"));
+    expect_error([&] { load_model(folder.path()); }, words, ExitStatus::usage);
+  };
+  refused("input: {mean: [0.5, 0.5]}", {"model.yaml", "'input.mean'", "3 numbers", "0.5, 0.5"});
+  refused("input: {deviation: [1, 1, 0]}", {"model.yaml", "input.deviation", "found 0"});
+  refused("input: {crop_share: 1.5}", {"model.yaml", "input.crop_share", "found 1.5"});
+  refused("input: {resampling: bicubic}", {"model.yaml", "'input.resampling'", "bicubic"});
+  refused("input: {crop: 224}", {"model.yaml", "unknown key 'input.crop'"});
 }
 
 TEST(ModelFolder, WeightsMustFitTheArchitecture) {
@@ -69,7 +116,7 @@ TEST(ModelFolder, MissingAndDamagedFilesAreNamed) {
                ExitStatus::usage);
 }
 
-TEST(ModelFolder, VocabularyHash) {
+TEST(ModelFolder, VocabularyHashIsTheSha256OfItsLines) {
   // printf 'b\na' | sha256sum
   EXPECT_EQ(vocabulary_hash({{"b", "a"}, {2, 1}}),
             "c4a78e5bdf318c857b19a6ae4678d9fc8ab0d9bf2b7dd11b41a06c4c1047d943");

@@ -25,28 +25,29 @@ void expect_rates(const TrainConfig& config, int64_t per_epoch, const std::vecto
   }
 }
 
-TEST(Schedule, Cosine) {  // CosineAnnealingLR(T_max=8)
+TEST(Schedule, CosineFollowsItsFormula) {  // CosineAnnealingLR(T_max=8)
   expect_rates(config_of(ScheduleKind::cosine, 0.1, 0), 4,
                {0.1, 0.09619397662556434, 0.08535533905932738, 0.0691341716182545, 0.05,
                 0.030865828381745515, 0.014644660940672627, 0.0038060233744356634});
 }
 
-TEST(Schedule, Linear) {  // LinearLR(start_factor=1, end_factor=0, total_iters=8)
+TEST(Schedule, LinearFollowsItsFormula) {  // LinearLR(start_factor=1, end_factor=0, total_iters=8)
   expect_rates(config_of(ScheduleKind::linear, 0.1, 0), 4,
                {0.1, 0.0875, 0.075, 0.0625, 0.05, 0.0375, 0.025, 0.0125});
 }
 
-TEST(Schedule, Step) {  // MultiStepLR(milestones=[3, 6], gamma=0.1), epochs of 2 steps
+TEST(Schedule,
+     StepFallsAtItsSteps) {  // MultiStepLR(milestones=[3, 6], gamma=0.1), epochs of 2 steps
   auto config = config_of(ScheduleKind::step, 0.05, 0);
   config.step_epochs = {1.5, 3};
   expect_rates(config, 2, {0.05, 0.05, 0.05, 0.005, 0.005, 0.005, 0.0005, 0.0005});
 }
 
-TEST(Schedule, Constant) {
+TEST(Schedule, ConstantStays) {
   expect_rates(config_of(ScheduleKind::constant, 0.3, 0), 1, {0.3, 0.3, 0.3});
 }
 
-TEST(Schedule, WarmUpThenCosine) {
+TEST(Schedule, WarmUpComesBeforeTheCosine) {
   // SequentialLR of LinearLR(start_factor=1/4, total_iters=3) for 4 steps and CosineAnnealingLR(6)
   expect_rates(config_of(ScheduleKind::cosine, 0.1, 0.4), 5,
                {0.025, 0.05, 0.075, 0.1, 0.1, 0.09330127018922195, 0.075, 0.05, 0.025,

@@ -55,7 +55,7 @@ TEST(TagPrecision, MatchesScikitLearnWithEqualScores) {
   }
 }
 
-TEST(TagPrecision, HandWorked) {
+TEST(TagPrecision, MatchesAnExampleWorkedOutByHand) {
   // Tag 0 is on images 0 and 2, tag 1 on 1; tag 2 on none. Image 3 has no tags and counts nowhere.
   ScoreRows rows(3);
   rows.add(std::vector<float>{0.9F, 0.5F, 0.1F});
@@ -105,7 +105,7 @@ TEST(ScoreRows, SayWhereTheyCannotGo) {
   expect_error([&] { rows.add(std::vector<float>{1}); }, {"1 scores", "expected 2"});
 }
 
-TEST(Probability, SoftmaxAndSigmoid) {
+TEST(Probability, MatchesSoftmaxAndSigmoidInDoublePrecision) {
   const std::vector<float> logits = {1, -2, 40};
   std::vector<float> p(3, 0.0F), log_p(3);
   double total = 0;

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/signals.h"
 #include "base/text.h"
+#include "engine/network_facts.h"
 #include "expect_error.h"
 #include "temporary_folder.h"
 #include "train/checkpoint.h"
@@ -128,7 +129,7 @@ TEST_F(Trainer, LearnsAndReports) {
   EXPECT_GT(result.images_per_second, 0);
 }
 
-TEST_F(Trainer, FractionsOfAnEpoch) {
+TEST_F(Trainer, FractionsOfAnEpochAreRoundedToStepsAndNeverNone) {
   TrainConfig config = toy_config();
   config.epochs = 0.5;
   EXPECT_EQ(run(config, folder / "half").steps, 3);  // of 2.5, rounded

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "base/files.h"
+#include "engine/network_facts.h"
 #include "expect_error.h"
 #include "temporary_folder.h"
 #include "test_files.h"

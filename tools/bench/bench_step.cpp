@@ -14,6 +14,7 @@
 #include "base/threads.h"
 #include "data/loader.h"
 #include "engine/engine.h"
+#include "engine/network_facts.h"
 #include "nn/resnet.h"
 
 using namespace hardmoe;
@@ -104,7 +105,7 @@ void measure(const Options& options) {
   program->load_weights(initial_weights(network, 1), "initial weights");
   const double compile_seconds = now_seconds() - compile_start;
 
-  std::vector<float> features(static_cast<size_t>(options.batch * network.feature_size()));
+  std::vector<float> features(static_cast<size_t>(options.batch * feature_size(network)));
   const auto run = [&](int64_t count) {
     int sent = 0;
     for (int64_t i = 0; i < count; ++i) {

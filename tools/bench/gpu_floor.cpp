@@ -7,9 +7,11 @@
 #include <algorithm>
 #include <map>
 
+#include "base/error.h"
 #include "base/text.h"
 #include "engine/cuda/kernels.h"
-#include "engine/lowering.h"
+#include "engine/graph.h"
+#include "engine/network_facts.h"
 #include "nn/resnet.h"
 
 namespace {
@@ -31,44 +33,43 @@ struct Cost {
 /// Adds up the kernels of one step.
 class Step {
  public:
-  Step(const Network& network, int64_t batch, Precision precision, const Peaks& peaks)
-      : network_(network),
+  Step(const Network& network, int64_t batch, Precision precision, const Peaks& peaks,
+       bool training)
+      : graph_(make_graph(network, {.mode = training ? Mode::train : Mode::infer})),
+        training_(training),
         batch_(static_cast<double>(batch)),
         precision_(precision),
         peaks_(peaks) {}
 
   std::map<std::string, Cost> costs;
 
-  void run(bool training) {
-    const Lowered lowered = lower(network_);
+  void run() {
     const double pixels = batch_ * positions(0);
     add("input", 3 * pixels + 4 * width() * pixels, 0);
-    for (const Node& node : lowered.nodes) forward(node, training);
-    if (!training) return;
-    const double tags = static_cast<double>(network_.logits_size());
-    add("loss", batch_ * tags * (8 + width()), 0);
-    for (const Node& node : lowered.nodes) {
-      backward(node, lowered.readers[static_cast<size_t>(node.output)].size());
+    for (const Node& node : graph_.nodes) forward(node);
+    if (!training_) return;
+    for (const Node& node : graph_.nodes) {
+      if (node.output < 0) continue;
+      backward(node, graph_.readers[static_cast<size_t>(node.output)].size());
     }
-    const auto parameters = static_cast<double>(parameter_count(network_));
-    add("update", parameters * (20 + (narrow() ? 2 : 0)), 0);  // SGD with momentum
+    const auto parameters = static_cast<double>(parameter_count(graph_.network));
+    add("update", parameters * (20 + (is_bf16() ? 2 : 0)), 0);  // SGD with momentum
   }
 
  private:
-  bool narrow() const { return precision_ == Precision::bf16; }
-  double width() const { return narrow() ? 2 : 4; }
+  bool is_bf16() const { return precision_ == Precision::bf16; }
+  double width() const { return is_bf16() ? 2 : 4; }
   double positions(int value) const {
-    const Extent& e = network_.values[static_cast<size_t>(value)];
-    return static_cast<double>(e.height * e.width);
+    return static_cast<double>(graph_.type(value).extent.positions());
   }
   double channels(int value) const {
-    const auto c = static_cast<double>(network_.values[static_cast<size_t>(value)].channels);
+    const auto c = static_cast<double>(graph_.type(value).extent.channels);
     return value == 0 ? 4 : c;  // an image is held with four
   }
   double bytes(int value) const { return batch_ * positions(value) * channels(value) * width(); }
 
   void add(const std::string& name, double bytes, double flops) {
-    const double peak = narrow() ? peaks_.bf16 : peaks_.tf32;
+    const double peak = is_bf16() ? peaks_.bf16 : peaks_.tf32;
     Cost& cost = costs[name];
     cost.bytes += bytes;
     cost.flops += flops;
@@ -76,86 +77,85 @@ class Step {
   }
 
   double weights(const Node& node) const {
-    const double window = node.kind == NodeKind::conv ? node.op.kernel * node.op.kernel : 1;
-    return window * channels(node.input) * channels(node.output);
+    const auto* conv = std::get_if<Conv>(&node.op);
+    const double window = conv != nullptr ? conv->window.kernel * conv->window.kernel : 1;
+    return window * channels(node.inputs[0]) * channels(node.output);
   }
   /// Of one pass of a product, a multiply-add counted as two; the image's fourth channel is not.
   double flops(const Node& node) const {
-    const double in = node.input == 0 ? 3 : channels(node.input);
-    return 2 * batch_ * positions(node.output) * weights(node) / channels(node.input) * in;
+    const double in = node.inputs[0] == 0 ? 3 : channels(node.inputs[0]);
+    return 2 * batch_ * positions(node.output) * weights(node) / channels(node.inputs[0]) * in;
   }
 
-  cuda::NormApply apply(const Node& node, bool training) const {
+  cuda::NormApply apply(const Node& node) const {
     // Anything but null counts as there.
-    const cuda::Activations there{const_cast<Step*>(this), narrow() ? precision_ : Precision::fp32};
+    const cuda::Activations there{const_cast<Step*>(this),
+                                  is_bf16() ? precision_ : Precision::fp32};
+    const bool residual = node.inputs.size() > 1;
     cuda::NormApply args;
     args.x = args.y = there;
-    if (node.residual >= 0) args.residual = there;
-    if (training && node.residual >= 0) args.mask = static_cast<uint8_t*>(there.data);
+    if (residual) args.residual = there;
+    if (training_ && residual) args.mask = static_cast<uint8_t*>(there.data);
     args.rows = static_cast<int64_t>(batch_ * positions(node.output));
     args.channels = static_cast<int64_t>(channels(node.output));
     return args;
   }
 
-  void forward(const Node& node, bool training) {
-    const double in = bytes(node.input), out = bytes(node.output);
-    switch (node.kind) {
-      case NodeKind::conv:
-        add("convolution forward", in + out + width() * weights(node), flops(node));
-        break;
-      case NodeKind::norm:
-        if (training) add("norm forward", in, 0);  // the statistics
-        add("norm forward", static_cast<double>(bytes_moved(apply(node, training))), 0);
-        break;
-      case NodeKind::max_pool:
-        add("pooling", in + out + (training ? out / width() : 0), 0);
-        break;
-      case NodeKind::global_avg_pool:
-        add("pooling", in + 4 * out / width(), 0);
-        break;
-      case NodeKind::linear:
-        add("linear", in + 4 * out / width() + width() * weights(node), flops(node));
-        break;
+  void forward(const Node& node) {
+    if (std::holds_alternative<TagLoss>(node.op)) {
+      const double tags = static_cast<double>(logits_size(graph_.network));
+      add("loss", batch_ * tags * (8 + width()), 0);
+      return;
+    }
+    const double in = bytes(node.inputs[0]), out = bytes(node.output);
+    if (std::holds_alternative<Conv>(node.op)) {
+      add("convolution forward", in + out + width() * weights(node), flops(node));
+    } else if (std::holds_alternative<BatchNorm>(node.op)) {
+      if (training_) add("norm forward", in, 0);  // the statistics
+      add("norm forward", static_cast<double>(bytes_moved(apply(node))), 0);
+    } else if (std::holds_alternative<MaxPool>(node.op)) {
+      add("pooling", in + out + (training_ ? out / width() : 0), 0);
+    } else if (std::holds_alternative<GlobalAvgPool>(node.op)) {
+      add("pooling", in + 4 * out / width(), 0);
+    } else if (std::holds_alternative<Linear>(node.op)) {
+      add("linear", in + 4 * out / width() + width() * weights(node), flops(node));
+    } else {
+      fail("gpu-floor does not know what operator '{}' costs", node.name);
     }
   }
 
   /// Each of `readers` left a piece of the output's gradient. A norm takes two as they are.
   void backward(const Node& node, size_t readers) {
-    const double in = bytes(node.input), out = bytes(node.output);
-    const size_t taken = node.kind == NodeKind::norm ? 2 : 1;
+    const double in = bytes(node.inputs[0]), out = bytes(node.output);
+    const auto* norm = std::get_if<BatchNorm>(&node.op);
+    const size_t taken = norm != nullptr ? 2 : 1;
     for (size_t i = taken; i < readers; ++i) add("add", 3 * out, 0);
-    switch (node.kind) {
-      case NodeKind::conv:
-        add("convolution backward weights", in + out + 4 * weights(node), flops(node));
-        if (node.input == 0) break;
-        add("convolution backward data", in + out + width() * weights(node), flops(node));
-        break;
-      case NodeKind::norm: {
-        const cuda::NormApply forward = apply(node, true);
-        cuda::NormBackward args;
-        args.x = args.dy = args.dx = forward.x;
-        args.mask = forward.mask;
-        args.relu = node.relu;
-        if (readers > 1) args.dy2 = forward.x;
-        args.keep_g = node.residual >= 0 || readers > 1;
-        args.rows = forward.rows;
-        args.channels = forward.channels;
-        add("norm backward", static_cast<double>(bytes_moved(args)), 0);
-        break;
-      }
-      case NodeKind::max_pool:
-        add("pooling", in + out + out / width(), 0);
-        break;
-      case NodeKind::global_avg_pool:
-        add("pooling", in + out, 0);
-        break;
-      case NodeKind::linear:
-        add("linear", 2 * (in + out) + (4 + width()) * weights(node), 2 * flops(node));
-        break;
+    if (std::holds_alternative<Conv>(node.op)) {
+      add("convolution backward weights", in + out + 4 * weights(node), flops(node));
+      if (node.inputs[0] == 0) return;
+      add("convolution backward data", in + out + width() * weights(node), flops(node));
+    } else if (norm != nullptr) {
+      const cuda::NormApply forward = apply(node);
+      cuda::NormBackward args;
+      args.x = args.dy = args.dx = forward.x;
+      args.mask = forward.mask;
+      args.relu = norm->relu;
+      if (readers > 1) args.dy2 = forward.x;
+      args.keep_g = node.inputs.size() > 1 || readers > 1;
+      args.rows = forward.rows;
+      args.channels = forward.channels;
+      add("norm backward", static_cast<double>(bytes_moved(args)), 0);
+    } else if (std::holds_alternative<MaxPool>(node.op)) {
+      add("pooling", in + out + out / width(), 0);
+    } else if (std::holds_alternative<GlobalAvgPool>(node.op)) {
+      add("pooling", in + out, 0);
+    } else if (std::holds_alternative<Linear>(node.op)) {
+      add("linear", 2 * (in + out) + (4 + width()) * weights(node), 2 * flops(node));
     }
   }
 
-  const Network& network_;
+  Graph graph_;
+  bool training_;
   double batch_;
   Precision precision_;
   Peaks peaks_;
@@ -194,8 +194,8 @@ int main(int argc, char** argv) {
     for (const bool training : {true, false}) {
       for (const Precision precision : {Precision::bf16, Precision::tf32}) {
         const Network network = resnet(row.model, training ? tags : 0);
-        Step step(network, row.batch, precision, peaks);
-        step.run(training);
+        Step step(network, row.batch, precision, peaks, training);
+        step.run();
         Cost all;
         for (const auto& [name, cost] : step.costs) {
           all.bytes += cost.bytes;

@@ -49,7 +49,7 @@ import json, os, resource, subprocess, sys, time
 folder, memory, experts, iterations, how, limit = sys.argv[1:]
 parts = os.path.join(folder, "embedding")
 start = time.time()
-subprocess.run(["build/bin/moe-partition", parts, "--out", os.path.join(folder, "partition"), "--experts", experts,
+subprocess.run(["build/bin/moe-partition", parts, "--out", os.path.join(folder, "partition"), "--num-experts", experts,
                 "--pca", "0", "--iterations", iterations, "--memory", memory], check=True, stdout=subprocess.DEVNULL)
 seconds = time.time() - start
 record = json.load(open(os.path.join(folder, "partition/partition.json")))

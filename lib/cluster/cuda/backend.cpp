@@ -113,9 +113,9 @@ void ClusterCuda::add_segment_sums(const float* rows, int64_t depth, const int32
   partial_.reserve(pieces * depth);
   sums_.reserve(segments * depth);
   sum_pieces(rows, depth, order, begin_.data(), piece_begin_.data(), segments, pieces,
-             partial_.data(), device_->stream());
+             partial_.data(), device_->compute());
   sum_segments(partial_.data(), piece_begin_.data(), segments, depth, sums_.data(),
-               device_->stream());
+               device_->compute());
   const auto found = sums_.download(segments * depth);
   for (size_t i = 0; i < sums.size(); ++i) sums[i] += found[i];
 }
@@ -149,16 +149,16 @@ void ClusterCuda::assign(const Points& points, const PricedCentroids& rule,
     float* distances = values_.reserve(count);
     for_each_block(rows, count, rule, [&](const Scores& scores, int64_t first) {
       nearest(scores, rows + first * depth, centroids_.data(), depth, labels + first,
-              distances + first, device_->stream());
+              distances + first, device_->compute());
     });
     const int64_t parts = (count + values_a_sum - 1) / values_a_sum;
-    sum_values(distances, count, partial_.reserve(parts), device_->stream());
+    sum_values(distances, count, partial_.reserve(parts), device_->compute());
     const auto inertia = partial_.download(parts);
     totals.inertia = std::accumulate(inertia.begin(), inertia.end(), totals.inertia);
 
     device_->sort_labels(labels, count, clusters, sorted_.reserve(count), order_.reserve(count));
     segment_begins(sorted_.data(), count, clusters, begin_.reserve(clusters + 1),
-                   device_->stream());
+                   device_->compute());
     const auto begin = begin_.download(clusters + 1);
     for (size_t c = 0; c < totals.sizes.size(); ++c) totals.sizes[c] += begin[c + 1] - begin[c];
     add_segment_sums(rows, depth, order_.data(), begin, totals.sums);

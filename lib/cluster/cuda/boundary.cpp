@@ -19,17 +19,17 @@ class DeviceBoundary final : public Boundary {
  public:
   DeviceBoundary(Device& device, int64_t clusters)
       : settled(device), device_(device), clusters_(clusters), prices_(device), sizes_(device) {
-    device.zero(settled.reserve(clusters), sizes_bytes());
+    device.zero(settled.reserve(clusters), sizes_bytes(), device.compute());
     prices_.reserve(clusters);
     sizes_.reserve(clusters);
   }
 
   void add_sizes(std::span<const float> prices, std::span<int64_t> sizes) const override {
     device_.upload(prices_.data(), prices.data(), sizes_bytes());
-    device_.copy(sizes_.data(), settled.data(), sizes_bytes());
+    device_.copy(sizes_.data(), settled.data(), sizes_bytes(), device_.compute());
     for (const Candidates& c : sections) {
       count_winners(c.first.data(), c.rows, c.cluster.data(), c.score.data(), prices_.data(),
-                    sizes_.data(), device_.stream());
+                    sizes_.data(), device_.compute());
     }
     const auto found = sizes_.download(clusters_);
     for (size_t c = 0; c < sizes.size(); ++c) sizes[c] += found[c];
@@ -71,7 +71,7 @@ float ClusterCuda::mean_gap(const Points& points, const PricedCentroids& rule) {
   values_.reserve(own.probe_count);
   for_each_block(own.probes.data(), own.probe_count, rule,
                  [&](const Scores& scores, int64_t first) {
-                   gaps(scores, values_.data() + first, device_->stream());
+                   gaps(scores, values_.data() + first, device_->compute());
                  });
   const auto found = values_.download(own.probe_count);
   return static_cast<float>(std::accumulate(found.begin(), found.end(), 0.0) /
@@ -101,9 +101,9 @@ void ClusterCuda::add_boundary(const Points& points, const PricedCentroids& rule
     float* limits = values_.reserve(section.rows);
     for_each_block(rows, section.rows, rule, [&](const Scores& scores, int64_t begin) {
       count_candidates(scores, slack_.data(), limits + begin, first + begin, added.settled.data(),
-                       device_->stream());
+                       device_->compute());
     });
-    device_->zero(first + section.rows, sizeof(int64_t));
+    device_->zero(first + section.rows, sizeof(int64_t), device_->compute());
     device_->exclusive_sum(first, section.rows + 1);
     int64_t& total = found.total;
     device_->download(&total, first + section.rows, sizeof total);
@@ -112,7 +112,7 @@ void ClusterCuda::add_boundary(const Points& points, const PricedCentroids& rule
     if (total == 0) continue;
     for_each_block(rows, section.rows, rule, [&](const Scores& scores, int64_t begin) {
       write_candidates(scores, norms_.data(), limits + begin, first + begin, found.cluster.data(),
-                       found.score.data(), device_->stream());
+                       found.score.data(), device_->compute());
     });
   }
 }

@@ -3,10 +3,14 @@
 #include <cub/device/device_radix_sort.cuh>
 #include <cub/device/device_scan.cuh>
 
-#include "cluster/cuda/launch.cuh"
+#include "gpu/launch.cuh"
 
 namespace hardmoe::cluster_cuda {
 namespace {
+
+using cuda::divide_up;
+using cuda::launch;
+using cuda::Stream;
 
 constexpr int threads = 256;
 

@@ -5,11 +5,11 @@
 
 #include <cstdint>
 
-struct CUstream_st;
+#include "gpu/stream.h"
 
 namespace hardmoe::cluster_cuda {
 
-using Stream = CUstream_st*;
+using cuda::Stream;
 
 /// Points of a block beside all centroids. A point's score is bias[c] − 2·products[c], its squared
 /// distance plus the price, less ‖z‖².

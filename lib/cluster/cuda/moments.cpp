@@ -24,7 +24,7 @@ void ClusterCuda::add_scatter(const Points& points, std::span<const float> mean,
       std::min(rows_that_fit(depth) / chunk_rows, rows_that_fit(size)), 1, most_chunks);
   mean_.upload(mean.data(), depth);
   double* sums = sums_.reserve(size);
-  device_->zero(sums, size * static_cast<int64_t>(sizeof(double)));
+  device_->zero(sums, size * static_cast<int64_t>(sizeof(double)), device_->compute());
   for (const Section& section : own.sections) {
     const float* rows = rows_of(own, section);
     for (int64_t first = 0; first < section.rows; first += chunks * chunk_rows) {
@@ -33,9 +33,9 @@ void ClusterCuda::add_scatter(const Points& points, std::span<const float> mean,
       float* centred = centred_.reserve(chunks * chunk_rows * depth);
       float* products = products_.reserve(chunks * size);
       centre(rows + first * depth, mean_.data(), count, used * chunk_rows, depth, centred,
-             device_->stream());
+             device_->compute());
       device_->squares(centred, used, chunk_rows, depth, products);
-      add_products(products, used, size, sums, device_->stream());
+      add_products(products, used, size, sums, device_->compute());
     }
   }
   const auto found = sums_.download(size);
@@ -54,7 +54,7 @@ void ClusterCuda::project(const Points& points, const Pca& pca, float* out) {
     float* products = products_.reserve(block * outputs);
     for (int64_t first = 0; first < section.rows; first += block) {
       const int64_t count = std::min(block, section.rows - first);
-      centre(rows + first * depth, mean_.data(), count, count, depth, centred, device_->stream());
+      centre(rows + first * depth, mean_.data(), count, count, depth, centred, device_->compute());
       device_->multiply(centred, centroids_.data(), count, outputs, depth, products);
       device_->download(out + (section.first + first) * outputs, products,
                         count * outputs * static_cast<int64_t>(sizeof(float)));

@@ -3,10 +3,15 @@
 // the second-level cache, where the product left them.
 #include <cmath>
 
-#include "cluster/cuda/launch.cuh"
+#include "cluster/cuda/kernels.h"
+#include "gpu/launch.cuh"
 
 namespace hardmoe::cluster_cuda {
 namespace {
+
+using cuda::divide_up;
+using cuda::dynamic_shared;
+using cuda::launch;
 
 constexpr int lanes = 32;
 constexpr int points_a_block = 8;

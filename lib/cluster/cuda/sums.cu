@@ -1,8 +1,13 @@
 // Sums of rows by segment, of values, of products; centring.
-#include "cluster/cuda/launch.cuh"
+#include "cluster/cuda/kernels.h"
+#include "gpu/launch.cuh"
 
 namespace hardmoe::cluster_cuda {
 namespace {
+
+using cuda::divide_up;
+using cuda::dynamic_shared;
+using cuda::launch;
 
 constexpr int threads = 256;
 

@@ -1,11 +1,8 @@
 #include "cluster/backend.h"
-#include "base/error.h"
+#include "gpu/no_cuda/no_cuda.h"
 
 namespace hardmoe {
 
-std::unique_ptr<ClusterBackend> make_cuda_cluster_backend(int device) {
-  fail_usage("--device cuda:{}: this build has no GPU engine ({}); use --device cpu", device,
-             HARDMOE_NO_CUDA);
-}
+std::unique_ptr<ClusterBackend> make_cuda_cluster_backend(int device) { fail_no_cuda(device); }
 
 }  // namespace hardmoe

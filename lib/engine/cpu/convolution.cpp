@@ -11,12 +11,12 @@ namespace {
 
 /// oneDNN 2's fp32 backward-weights of a strided 1×1 NHWC convolution with fewer than 8 input
 /// channels overruns its buffers on the AVX2 path.
-void refuse_known_fault(const Op& op, const Extent& in) {
-  if (op.kernel == 1 && op.stride > 1 && in.channels < 8) {
+void refuse_known_fault(const ConvolutionSpec& spec) {
+  if (spec.window.kernel == 1 && spec.window.stride > 1 && spec.in.channels < 8) {
     fail_usage(
         "layer '{}': strided 1×1 convolutions need at least 8 input channels, found {}; use "
         "model.width 8 or more",
-        op.name, in.channels);
+        spec.name, spec.in.channels);
   }
 }
 
@@ -24,12 +24,12 @@ void refuse_known_fault(const Op& op, const Extent& in) {
 class DirectConvolution final : public Convolution {
  public:
   explicit DirectConvolution(const ConvolutionSpec& spec)
-      : primitives_(onednn::convolution(spec.op, spec.in, spec.out, spec.batch, spec.precision,
-                                        spec.needs)),
-        layout_(spec.needs == onednn::Needs::forward
-                    ? onednn::plain_weight(
-                          {spec.out.channels, spec.in.channels, spec.op.kernel, spec.op.kernel})
-                    : primitives_.weights_gradient) {}
+      : primitives_(onednn::convolution(spec.name, spec.window, spec.in, spec.out, spec.batch,
+                                        spec.precision, spec.needs)),
+        layout_(spec.needs.weights
+                    ? primitives_.weights_gradient
+                    : onednn::plain_weight({spec.out.channels, spec.in.channels, spec.window.kernel,
+                                            spec.window.kernel})) {}
 
   const onednn::Desc& layout() const override { return layout_; }
   size_t scratch_bytes() const override { return primitives_.scratch_bytes; }
@@ -75,7 +75,7 @@ std::unique_ptr<Convolution> make_convolution(const ConvolutionSpec& spec) {
   if (suits_winograd_convolution(spec)) return make_winograd_convolution(spec);
   if (suits_tap_convolution(spec)) return make_tap_convolution(spec);
   if (suits_dense_convolution(spec)) return make_dense_convolution(spec);
-  refuse_known_fault(spec.op, spec.in);
+  refuse_known_fault(spec);
   return std::make_unique<DirectConvolution>(spec);
 }
 

@@ -34,9 +34,10 @@ class Convolution {
                                 Scratch scratch) const = 0;
 };
 
-/// What is known of a layer. in/out: extents of one image.
+/// What is known of a layer. in/out: extents of one row; batch: rows.
 struct ConvolutionSpec {
-  Op op;
+  std::string name;  ///< of the layer, for errors
+  Window window;
   Extent in, out;
   int64_t batch;
   Precision precision;

@@ -15,14 +15,14 @@ class DenseConvolution final : public Convolution {
   explicit DenseConvolution(const ConvolutionSpec& spec)
       : in_(spec.in.channels),
         out_(spec.out.channels),
-        window_(int64_t{spec.op.kernel} * spec.op.kernel),
+        window_(int64_t{spec.window.kernel} * spec.window.kernel),
         rows_(spec.out.elements()),
         columns_(spec.in.elements()),
-        taps_(joined_places(spec.op, spec.in, spec.out)),
+        taps_(joined_positions(spec.window, spec.in, spec.out)),
         product_(onednn::matrix_product(columns_, rows_, spec.batch, spec.precision, spec.needs)),
         // Tap by tap, each O×I.
-        layout_({out_, in_, spec.op.kernel, spec.op.kernel}, dnnl::memory::data_type::f32,
-                dnnl::memory::dims{in_, 1, spec.op.kernel * out_ * in_, out_ * in_}),
+        layout_({out_, in_, spec.window.kernel, spec.window.kernel}, dnnl::memory::data_type::f32,
+                dnnl::memory::dims{in_, 1, spec.window.kernel * out_ * in_, out_ * in_}),
         matrix_(DType::u8, {static_cast<int64_t>(product_.weights_forward.get_size())}) {}
 
   const onednn::Desc& layout() const override { return layout_; }
@@ -30,14 +30,14 @@ class DenseConvolution final : public Convolution {
   size_t copy_bytes() const override { return matrix_.bytes(); }
   void place(const float* weights) override { weights_ = weights; }
 
-  /// Fills the matrix, rows (output place, o) × columns (input place, i). Blocks without a tap stay
-  /// zero.
+  /// Fills the matrix, rows (output position, o) × columns (input position, i). Blocks without a
+  /// tap stay zero.
   void refresh() override {
     parallel_for(out_, 4, [&](int64_t begin, int64_t end) {
       for (const Tap& tap : taps_) {
         for (int64_t o = begin; o < end; ++o) {
           to_bf16(weights_ + (tap.tap * out_ + o) * in_, in_,
-                  reinterpret_cast<BFloat16*>(matrix_.data()) + place_of(tap, o));
+                  reinterpret_cast<BFloat16*>(matrix_.data()) + offset_of(tap, o));
         }
       }
     });
@@ -80,10 +80,10 @@ class DenseConvolution final : public Convolution {
   size_t gradient_bytes() const {
     return (static_cast<size_t>(rows_ * columns_) * sizeof(float) + 63) / 64 * 64;
   }
-  int64_t place_of(const Tap& tap, int64_t o) const {
+  int64_t offset_of(const Tap& tap, int64_t o) const {
     return (tap.output * out_ + o) * columns_ + tap.input * in_;
   }
-  /// Adds up the matrix's gradient over all places of each tap; one that joins nothing gets 0.
+  /// Adds up the matrix's gradient over all positions of each tap; one that joins nothing gets 0.
   void fold(const float* matrix, float* gradient) const {
     parallel_for(out_, 4, [&](int64_t begin, int64_t end) {
       for (int64_t tap = 0; tap < window_; ++tap) {
@@ -91,7 +91,7 @@ class DenseConvolution final : public Convolution {
       }
       for (const Tap& tap : taps_) {
         for (int64_t o = begin; o < end; ++o) {
-          add_to(gradient + (tap.tap * out_ + o) * in_, matrix + place_of(tap, o), in_);
+          add_to(gradient + (tap.tap * out_ + o) * in_, matrix + offset_of(tap, o), in_);
         }
       }
     });
@@ -109,7 +109,7 @@ class DenseConvolution final : public Convolution {
 
 bool suits_dense_convolution(const ConvolutionSpec& spec) {
   return spec.precision == Precision::bf16 &&
-         spec.in.height * spec.in.width < int64_t{spec.op.kernel} * spec.op.kernel;
+         spec.in.height * spec.in.width < int64_t{spec.window.kernel} * spec.window.kernel;
 }
 
 std::unique_ptr<Convolution> make_dense_convolution(const ConvolutionSpec& spec) {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <type_traits>
 
 #include "base/simd.h"
 #include "base/threads.h"
@@ -217,6 +218,35 @@ void add_in_place(Activations a, Activations b, int64_t n) {
   });
 }
 
+void copy_activations(Activations in, int64_t n, Activations out) {
+  visit(in, [&](const auto* from) {
+    auto* to = static_cast<std::remove_const_t<std::remove_pointer_t<decltype(from)>>*>(out.data);
+    parallel_for(n, grain, [&](int64_t begin, int64_t end) {
+      std::copy(from + begin, from + end, to + begin);
+    });
+  });
+}
+
+void frozen_norm_backward(const FrozenNormBackward& args) {
+  const int64_t channels = args.channels;
+  visit(args.dy, [&](auto* dy) {
+    using T = std::remove_pointer_t<decltype(dy)>;
+    const auto* y = static_cast<const T*>(args.y.data);
+    const auto* dy2 = static_cast<const T*>(args.dy2.data);
+    auto* dx = static_cast<T*>(args.dx.data);
+    parallel_for(args.rows, grain / channels + 1, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin * channels, c = 0; i < end * channels; ++i) {
+        float g = load_one(dy + i);
+        if (dy2 != nullptr) g += load_one(dy2 + i);
+        if (y != nullptr && !(load_one(y + i) > 0)) g = 0;
+        store_one(dy + i, g);
+        if (dx != nullptr) store_one(dx + i, g * args.scale[c]);
+        if (++c == channels) c = 0;
+      }
+    });
+  });
+}
+
 void average_pool(Activations x, int64_t n, int64_t positions, int64_t channels, float* out) {
   visit(x, [&](const auto* in) {
     parallel_for(n, grain / (positions * channels) + 1, [&](int64_t begin, int64_t end) {
@@ -250,14 +280,14 @@ void average_pool_backward(Activations dy, int64_t n, int64_t positions, int64_t
   });
 }
 
-double tag_loss(LossKind kind, float smoothing, const float* logits, Targets targets, int64_t n,
-                int64_t tags, double* row_loss, float* gradient) {
-  const float share = 1 / static_cast<float>(n);
-  const auto row = kind == LossKind::softmax ? softmax_row : sigmoid_row;
+double tag_loss(const LossSpec& spec, const float* logits, Targets targets, int64_t n, int64_t tags,
+                double* row_loss, float* gradient) {
+  const float share = spec.weight / static_cast<float>(n);
+  const auto row = spec.kind == LossKind::softmax ? softmax_row : sigmoid_row;
   parallel_for(n, grain / tags + 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       float* slope = gradient + i * tags;
-      row_loss[i] = row(smoothing, logits + i * tags, targets.ids + targets.ptr[i],
+      row_loss[i] = row(spec.label_smoothing, logits + i * tags, targets.ids + targets.ptr[i],
                         targets.ptr[i + 1] - targets.ptr[i], tags, slope);
       for (int64_t j = 0; j < tags; ++j) slope[j] *= share;
     }
@@ -280,6 +310,12 @@ void update_weights(const Update& update) {
                  {static_cast<float>(static_cast<double>(update.lr) / first),
                   static_cast<float>(1 / std::sqrt(second))},
                  begin, end);
+  });
+}
+
+void scale(float* values, int64_t n, float factor) {
+  parallel_for(n, grain, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) values[i] *= factor;
   });
 }
 

@@ -6,8 +6,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "engine/ops/batch_norm.h"
 #include "engine/spec.h"
-#include "nn/network.h"
 #include "tensor/dtype.h"
 
 namespace hardmoe::cpu {
@@ -58,6 +58,21 @@ struct NormBackward {
 };
 void norm_backward(const NormBackward& args, std::vector<double>& workspace);
 
+/// Backward of norm_apply with constant scale and shift: g = mask·(dy + dy2), dx = scale·g.
+struct FrozenNormBackward {
+  Activations y;    ///< the forward output, of a ReLU; empty without one
+  Activations dy;   ///< gradient of the output; holds g afterwards
+  Activations dy2;  ///< a second gradient to add; may be empty
+  Activations dx;   ///< may be dy; empty: not wanted
+  const float* scale = nullptr;
+  int64_t rows = 0;
+  int64_t channels = 0;
+};
+void frozen_norm_backward(const FrozenNormBackward& args);
+
+/// out = in, n elements of one precision.
+void copy_activations(Activations in, int64_t n, Activations out);
+
 /// a += b, n elements.
 void add_in_place(Activations a, Activations b, int64_t n);
 
@@ -73,13 +88,13 @@ struct Targets {
   const int32_t* ids;
 };
 
-/// Loss of each row and its gradient (n×V) with respect to the logits, divided by n
-/// (Mahajan et al. 2018, §2).
+/// Returns the mean over rows of the loss (Mahajan et al. 2018, §2), not times spec.weight.
 /// softmax: −Σ t_j log p_j with t = (1−ε)/k on each tag + ε/V; a row without tags has loss 0.
 /// sigmoid: Σ_j log(1+e^z_j) − y_j z_j with y = (1−ε)·[tag] + ε/2.
-/// Returns the mean over rows. row_loss: n doubles.
-double tag_loss(LossKind kind, float smoothing, const float* logits, Targets targets, int64_t n,
-                int64_t tags, double* row_loss, float* gradient);
+/// row_loss: n doubles, each row's. gradient: n×V, that of the mean times spec.weight with respect
+/// to the logits.
+double tag_loss(const LossSpec& spec, const float* logits, Targets targets, int64_t n, int64_t tags,
+                double* row_loss, float* gradient);
 
 /// The state of an update over n parameters that lie in one array. `second` is AdamW's only.
 struct Update {
@@ -93,6 +108,9 @@ struct Update {
   int64_t n = 0;
 };
 void update_weights(const Update& update);
+
+/// values *= factor, n of them.
+void scale(float* values, int64_t n, float factor);
 
 /// average = decay·average + (1 − decay)·weights.
 void average_weights(float decay, const float* weights, float* average, int64_t n);

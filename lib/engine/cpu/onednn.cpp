@@ -22,8 +22,10 @@ struct Geometry {
   memory::dims strides, kernel, padding;
 };
 
-Geometry geometry(const Op& op) {
-  return {{op.stride, op.stride}, {op.kernel, op.kernel}, {op.padding, op.padding}};
+Geometry geometry(const Window& window) {
+  return {{window.stride, window.stride},
+          {window.kernel, window.kernel},
+          {window.padding, window.padding}};
 }
 
 // oneDNN 3 makes primitive descriptors directly from arguments; oneDNN 2 through an operation
@@ -60,8 +62,7 @@ Desc activation(const Extent& extent, int64_t batch, Type type) {
 }
 
 dnnl::prop_kind forward_kind(Needs needs) {
-  return needs == Needs::forward ? dnnl::prop_kind::forward_inference
-                                 : dnnl::prop_kind::forward_training;
+  return needs.any() ? dnnl::prop_kind::forward_training : dnnl::prop_kind::forward_inference;
 }
 
 /// An instruction set includes another if it has all of its bits.
@@ -95,12 +96,12 @@ std::string describe() {
   return fmt::format("{}, oneDNN {}.{}.{}", name, version->major, version->minor, version->patch);
 }
 
-Layer convolution(const Op& op, const Extent& in, const Extent& out, int64_t batch,
-                  Precision precision, Needs needs) {
+Layer convolution(const std::string& name, const Window& window, const Extent& in,
+                  const Extent& out, int64_t batch, Precision precision, Needs needs) {
   const Type type = type_of(precision);
-  const memory::dims weight_dims = {out.channels, in.channels, op.kernel, op.kernel};
+  const memory::dims weight_dims = {out.channels, in.channels, window.kernel, window.kernel};
   const Desc weights(weight_dims, type, Tag::any);
-  const auto [strides, kernel, padding] = geometry(op);
+  const auto [strides, kernel, padding] = geometry(window);
   constexpr auto algorithm = dnnl::algorithm::convolution_direct;
   Layer layer;
   layer.source = activation(in, batch, type);
@@ -112,32 +113,37 @@ Layer convolution(const Op& op, const Extent& in, const Extent& out, int64_t bat
     layer.forward = dnnl::convolution_forward(forward);
     layer.weights_forward = forward.weights_desc();
     note_scratch(layer.scratch_bytes, forward);
-    if (needs == Needs::forward) return layer;
-    const Desc gradient(weight_dims, Type::f32, Tag::any);
-    const auto backward_weights = build_backward<dnnl::convolution_backward_weights>(
-        forward, algorithm, layer.source, gradient, layer.target, strides, padding, padding);
-    layer.backward_weights = dnnl::convolution_backward_weights(backward_weights);
-    layer.weights_gradient = backward_weights.diff_weights_desc();
-    note_scratch(layer.scratch_bytes, backward_weights);
-    if (needs == Needs::weights_gradient) return layer;
+    if (needs.weights) {
+      const Desc gradient(weight_dims, Type::f32, Tag::any);
+      const auto backward_weights = build_backward<dnnl::convolution_backward_weights>(
+          forward, algorithm, layer.source, gradient, layer.target, strides, padding, padding);
+      layer.backward_weights = dnnl::convolution_backward_weights(backward_weights);
+      layer.weights_gradient = backward_weights.diff_weights_desc();
+      note_scratch(layer.scratch_bytes, backward_weights);
+    }
+    if (!needs.data) return layer;
     const auto backward_data = build_backward<dnnl::convolution_backward_data>(
         forward, algorithm, layer.source, weights, layer.target, strides, padding, padding);
     layer.backward_data = dnnl::convolution_backward_data(backward_data);
     layer.weights_backward = backward_data.weights_desc();
     note_scratch(layer.scratch_bytes, backward_data);
   } catch (const dnnl::error& error) {
-    fail("layer '{}': oneDNN has no {}×{} convolution {}→{} here: {}", op.name, op.kernel,
-         op.kernel, in.channels, out.channels, error.what());
+    fail("layer '{}': oneDNN has no {}×{} convolution {}→{} here: {}", name, window.kernel,
+         window.kernel, in.channels, out.channels, error.what());
   }
   return layer;
 }
 
-Layer inner_product(int64_t in, int64_t out, int64_t batch, Precision precision, Needs needs) {
+Layer inner_product(const Extent& in, int64_t out, int64_t batch, Precision precision,
+                    Needs needs) {
   const Type type = type_of(precision);
-  const Desc weights({out, in}, type, Tag::any);
+  const bool vector = in.positions() == 1;
+  const memory::dims weight_dims =
+      vector ? memory::dims{out, in.channels} : memory::dims{out, in.channels, in.height, in.width};
+  const Desc weights(weight_dims, type, Tag::any);
   const Desc bias({out}, Type::f32, Tag::x);
   Layer layer;
-  layer.source = Desc({batch, in}, type, Tag::nc);
+  layer.source = vector ? Desc({batch, in.channels}, type, Tag::nc) : activation(in, batch, type);
   layer.target = Desc({batch, out}, Type::f32, Tag::nc);
   try {
     const auto forward = build<dnnl::inner_product_forward>(forward_kind(needs), layer.source,
@@ -145,22 +151,23 @@ Layer inner_product(int64_t in, int64_t out, int64_t batch, Precision precision,
     layer.forward = dnnl::inner_product_forward(forward);
     layer.weights_forward = forward.weights_desc();
     note_scratch(layer.scratch_bytes, forward);
-    if (needs == Needs::forward) return layer;
     const Desc gradient_in({batch, out}, type, Tag::nc);
-    const Desc gradient({out, in}, Type::f32, Tag::any);
-    const auto backward_weights = build_backward<dnnl::inner_product_backward_weights>(
-        forward, layer.source, gradient, bias, gradient_in);
-    layer.backward_weights = dnnl::inner_product_backward_weights(backward_weights);
-    layer.weights_gradient = backward_weights.diff_weights_desc();
-    note_scratch(layer.scratch_bytes, backward_weights);
-    if (needs == Needs::weights_gradient) return layer;
+    if (needs.weights) {
+      const Desc gradient(weight_dims, Type::f32, Tag::any);
+      const auto backward_weights = build_backward<dnnl::inner_product_backward_weights>(
+          forward, layer.source, gradient, bias, gradient_in);
+      layer.backward_weights = dnnl::inner_product_backward_weights(backward_weights);
+      layer.weights_gradient = backward_weights.diff_weights_desc();
+      note_scratch(layer.scratch_bytes, backward_weights);
+    }
+    if (!needs.data) return layer;
     const auto backward_data = build_backward<dnnl::inner_product_backward_data>(
         forward, layer.source, weights, gradient_in);
     layer.backward_data = dnnl::inner_product_backward_data(backward_data);
     layer.weights_backward = backward_data.weights_desc();
     note_scratch(layer.scratch_bytes, backward_data);
   } catch (const dnnl::error& error) {
-    fail("oneDNN has no linear layer {}→{} here: {}", in, out, error.what());
+    fail("oneDNN has no linear layer {}→{} here: {}", in.elements(), out, error.what());
   }
   return layer;
 }
@@ -177,12 +184,13 @@ Layer matrix_product(int64_t in, int64_t out, int64_t batch, Precision precision
                                                             layer.weights_forward, layer.target);
     layer.forward = dnnl::inner_product_forward(forward);
     note_scratch(layer.scratch_bytes, forward);
-    if (needs == Needs::forward) return layer;
-    const auto backward_weights = build_backward<dnnl::inner_product_backward_weights>(
-        forward, layer.source, layer.weights_gradient, layer.target);
-    layer.backward_weights = dnnl::inner_product_backward_weights(backward_weights);
-    note_scratch(layer.scratch_bytes, backward_weights);
-    if (needs == Needs::weights_gradient) return layer;
+    if (needs.weights) {
+      const auto backward_weights = build_backward<dnnl::inner_product_backward_weights>(
+          forward, layer.source, layer.weights_gradient, layer.target);
+      layer.backward_weights = dnnl::inner_product_backward_weights(backward_weights);
+      note_scratch(layer.scratch_bytes, backward_weights);
+    }
+    if (!needs.data) return layer;
     const auto backward_data = build_backward<dnnl::inner_product_backward_data>(
         forward, layer.source, layer.weights_backward, layer.target);
     layer.backward_data = dnnl::inner_product_backward_data(backward_data);
@@ -193,10 +201,10 @@ Layer matrix_product(int64_t in, int64_t out, int64_t batch, Precision precision
   return layer;
 }
 
-MaxPool max_pool(const Op& op, const Extent& in, const Extent& out, int64_t batch,
+MaxPool max_pool(const Window& window, const Extent& in, const Extent& out, int64_t batch,
                  Precision precision, bool training) {
   const Type type = type_of(precision);
-  const auto [strides, kernel, padding] = geometry(op);
+  const auto [strides, kernel, padding] = geometry(window);
   constexpr auto algorithm = dnnl::algorithm::pooling_max;
   const auto kind =
       training ? dnnl::prop_kind::forward_training : dnnl::prop_kind::forward_inference;
@@ -226,7 +234,7 @@ MaxPool max_pool(const Op& op, const Extent& in, const Extent& out, int64_t batc
     pool.backward = dnnl::pooling_backward(backward);
     note_scratch(pool.scratch_bytes, backward);
   } catch (const dnnl::error& error) {
-    fail("layer '{}': oneDNN has no such max pool here: {}", op.name, error.what());
+    fail("oneDNN has no such max pool here: {}", error.what());
   }
   return pool;
 }

@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "engine/lowering.h"
+#include "engine/ops/operator.h"
 #include "engine/spec.h"
 #include "engine/work.h"
 
@@ -47,14 +47,20 @@ struct Layer {
   size_t scratch_bytes = 0;  ///< the most any of the three needs
 };
 
-enum class Needs { forward, weights_gradient, all_gradients };
+/// The gradients that a layer is asked for; none in inference.
+struct Needs {
+  bool weights = false;  ///< of its weights
+  bool data = false;     ///< of its input
+  bool any() const { return weights || data; }
+};
 
-/// in/out: extents of one image; batch N.
-Layer convolution(const Op& op, const Extent& in, const Extent& out, int64_t batch,
-                  Precision precision, Needs needs);
+/// in/out: extents of one image; batch N. `name` of the layer is for errors.
+Layer convolution(const std::string& name, const Window& window, const Extent& in,
+                  const Extent& out, int64_t batch, Precision precision, Needs needs);
 
-/// Linear layer N×D → N×V with float32 outputs and a float32 bias.
-Layer inner_product(int64_t in, int64_t out, int64_t batch, Precision precision, Needs needs);
+/// Linear layer from N rows of H×W×C to N×V with float32 outputs and a float32 bias; weights are
+/// V×C×H×W, V×C where H and W are 1.
+Layer inner_product(const Extent& in, int64_t out, int64_t batch, Precision precision, Needs needs);
 
 /// A bias-free product with a plain row-major out×in matrix; inputs and outputs in working
 /// precision.
@@ -65,7 +71,7 @@ struct MaxPool {
   dnnl::primitive forward, backward;
   size_t scratch_bytes = 0;
 };
-MaxPool max_pool(const Op& op, const Extent& in, const Extent& out, int64_t batch,
+MaxPool max_pool(const Window& window, const Extent& in, const Extent& out, int64_t batch,
                  Precision precision, bool training);
 
 /// Copies between two layouts or types of one tensor, made once and run often.

@@ -4,53 +4,58 @@
 
 namespace hardmoe::cpu {
 
-int Parameters::add(const ParameterSpec& spec, const onednn::Desc* layout) {
-  Slot slot{spec, {}, length_, element_count(spec.shape)};
-  if (layout != nullptr) {
-    slot.layout = *layout;
-    slot.length = static_cast<int64_t>(layout->get_size() / sizeof(float));
+int Parameters::add(const ParameterSpec& spec, bool trained, const onednn::Desc* held,
+                    const onednn::Desc* plain) {
+  Entry entry{spec, trained, {}, {}, element_count(spec.shape)};
+  if (held != nullptr) {
+    entry.held = *held;
+    entry.plain = plain != nullptr ? *plain : onednn::plain_weight(spec.shape);
+    entry.length = static_cast<int64_t>(held->get_size() / sizeof(float));
   }
-  length_ += (slot.length + 15) / 16 * 16;
-  if (spec.learned()) learned_length_ = length_;
-  slots_.push_back(std::move(slot));
-  return static_cast<int>(slots_.size()) - 1;
+  entries_.push_back(std::move(entry));
+  return static_cast<int>(entries_.size()) - 1;
 }
 
-bool Parameters::is_weight(const Slot& slot) const {
-  return slot.spec.kind == ParameterKind::conv_weight ||
-         slot.spec.kind == ParameterKind::linear_weight;
+void Parameters::lay_out() {
+  length_ = 0;
+  for (const bool trained : {true, false}) {
+    for (Entry& entry : entries_) {
+      if (entry.trained != trained) continue;
+      entry.offset = length_;
+      length_ += (entry.length + 15) / 16 * 16;
+    }
+    if (trained) trained_length_ = length_;
+  }
 }
 
-void Parameters::save(const Tensor& array, const std::string& prefix, bool learned_only,
+void Parameters::save(const Tensor& array, const std::string& prefix, Which which,
                       StateDict& into) const {
   const auto all = array.as<float>();
-  for (const Slot& slot : slots_) {
-    if (learned_only && !slot.spec.learned()) continue;
-    Tensor tensor(DType::f32, slot.spec.shape);
-    const float* source = all.data() + slot.offset;
-    if (is_weight(slot)) {
-      onednn::Reorder(slot.layout, onednn::plain_weight(slot.spec.shape))
-          .run(source, tensor.data());
+  for (const Entry& entry : entries_) {
+    if (which == Which::trained && !entry.trained) continue;
+    Tensor tensor(DType::f32, entry.spec.shape);
+    const float* source = all.data() + entry.offset;
+    if (entry.held) {
+      onednn::Reorder(*entry.held, entry.plain).run(source, tensor.data());
     } else {
-      std::copy_n(source, slot.length, tensor.as<float>().data());
+      std::copy_n(source, entry.length, tensor.as<float>().data());
     }
-    into.insert_or_assign(prefix + slot.spec.name, std::move(tensor));
+    into.insert_or_assign(prefix + entry.spec.name, std::move(tensor));
   }
 }
 
-void Parameters::load(const StateDict& from, const std::string& prefix, bool learned_only,
+void Parameters::load(const StateDict& from, const std::string& prefix, Which which,
                       const std::string& where, Tensor& array) const {
   const auto all = array.as<float>();
-  for (const Slot& slot : slots_) {
-    if (learned_only && !slot.spec.learned()) continue;
+  for (const Entry& entry : entries_) {
+    if (which == Which::trained && !entry.trained) continue;
     const Tensor tensor =
-        to_float32(require_tensor(from, prefix + slot.spec.name, where, &slot.spec.shape));
-    float* target = all.data() + slot.offset;
-    if (is_weight(slot)) {
-      onednn::Reorder(onednn::plain_weight(slot.spec.shape), slot.layout)
-          .run(tensor.data(), target);
+        to_float32(require_tensor(from, prefix + entry.spec.name, where, &entry.spec.shape));
+    float* target = all.data() + entry.offset;
+    if (entry.held) {
+      onednn::Reorder(entry.plain, *entry.held).run(tensor.data(), target);
     } else {
-      std::copy_n(tensor.as<float>().data(), slot.length, target);
+      std::copy_n(tensor.as<float>().data(), entry.length, target);
     }
   }
 }

@@ -8,99 +8,94 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "engine/batch_check.h"
+#include "engine/network_facts.h"
+#include "engine/profile.h"
 
 namespace hardmoe::cpu {
 
 void CpuProgram::load_weights(const StateDict& weights, const std::string& where) {
-  parameters_.load(weights, "", false, where, weights_);
+  parameters_.load(weights, "", Which::all, where, weights_);
   for (Tensor* moment : {&first_moment_, &second_moment_}) {
     std::memset(moment->data(), 0, moment->bytes());
   }
   if (average_.elements() > 0) std::memcpy(average_.data(), weights_.data(), average_.bytes());
   step_ = 0;
   sent_rows_ = 0;
-  loss_sum_ = 0;
-  loss_steps_ = 0;
-  refresh_working_weights();
+  take_losses();
+  refresh_layers();
 }
 
 StateDict CpuProgram::weights() const {
   StateDict state;
-  parameters_.save(weights_, "", false, state);
+  parameters_.save(weights_, "", Which::all, state);
   return state;
 }
 
 StateDict CpuProgram::averaged_weights() const {
   StateDict state;
-  parameters_.save(average_.elements() > 0 ? average_ : weights_, "", false, state);
+  parameters_.save(average_.elements() > 0 ? average_ : weights_, "", Which::all, state);
   return state;
 }
 
 StateDict CpuProgram::optimizer_state() const {
-  require_training("optimizer_state()");
+  require_mode(options_, Mode::train, "optimizer_state()");
   StateDict state;
-  parameters_.save(first_moment_, "first_moment.", true, state);
-  if (second_moment_.elements() > 0)
-    parameters_.save(second_moment_, "second_moment.", true, state);
-  if (average_.elements() > 0) parameters_.save(average_, "average.", false, state);
+  parameters_.save(first_moment_, "first_moment.", Which::trained, state);
+  if (second_moment_.elements() > 0) {
+    parameters_.save(second_moment_, "second_moment.", Which::trained, state);
+  }
+  if (average_.elements() > 0) parameters_.save(average_, "average.", Which::all, state);
   state.emplace("step", Tensor::from<int64_t>({step_}, {1}));
   return state;
 }
 
 void CpuProgram::load_optimizer_state(const StateDict& state, const std::string& where) {
-  require_training("load_optimizer_state()");
-  parameters_.load(state, "first_moment.", true, where, first_moment_);
+  require_mode(options_, Mode::train, "load_optimizer_state()");
+  parameters_.load(state, "first_moment.", Which::trained, where, first_moment_);
   if (second_moment_.elements() > 0) {
-    parameters_.load(state, "second_moment.", true, where, second_moment_);
+    parameters_.load(state, "second_moment.", Which::trained, where, second_moment_);
   }
-  if (average_.elements() > 0) parameters_.load(state, "average.", false, where, average_);
+  if (average_.elements() > 0) parameters_.load(state, "average.", Which::all, where, average_);
   step_ = require_tensor(state, "step", where).as<int64_t>()[0];
 }
 
 StateDict CpuProgram::gradients() const {
-  require_training("gradients()");
+  require_mode(options_, Mode::train, "gradients()");
   StateDict state;
-  parameters_.save(gradients_, "", true, state);
+  parameters_.save(gradients_, "", Which::trained, state);
   return state;
 }
 
-void CpuProgram::take_input(const Batch& batch) {
-  const double start = profiling_ ? now_seconds() : 0;
-  const Extent& in = extent(0);
-  if (network_.input == InputKind::image) {
-    normalize_images(batch.input.as<uint8_t>().data(), batch.size * in.height * in.width,
-                     network_.mean, network_.deviation, activations(value_buffers_[0]));
-  } else {
-    std::memcpy(at(value_buffers_[0]), batch.input.data(),
-                static_cast<size_t>(batch.size * in.channels) * sizeof(float));
+void CpuProgram::run_steps(const Batch& batch) {
+  running_.batch = &batch;
+  for (size_t i = 0; i < work_.size(); ++i) {
+    const double start = profiling_ ? now_seconds() : 0;
+    work_[i]();
+    if (profiling_) seconds_[i] += now_seconds() - start;
   }
-  if (profiling_) input_seconds_ += now_seconds() - start;
-}
-
-void CpuProgram::run_steps() {
-  if (!profiling_) {
-    for (const Step& step : steps_) step.work[0]();
-    return;
-  }
-  for (Step& step : steps_) {
-    const double start = now_seconds();
-    step.work[0]();
-    step.seconds += now_seconds() - start;
-  }
+  running_.batch = nullptr;
 }
 
 void CpuProgram::train_step(const Batch& batch, float lr) {
-  require_training("train_step()");
-  check_batch(network_, options_, batch);
-  check_tags(network_, batch);
-  tag_ptr_ = batch.tag_ptr;
-  tag_ids_ = batch.tag_ids;
-  take_input(batch);
-  run_steps();
+  require_mode(options_, Mode::train, "train_step()");
+  check_batch(graph_.network, options_, batch);
+  check_tags(batch, graph_.type(graph_.network.logits).extent.elements());
+  run_steps(batch);
   const double start = profiling_ ? now_seconds() : 0;
+  reduce_gradients();
   update(lr);
   if (profiling_) update_seconds_ += now_seconds() - start;
   ++loss_steps_;
+}
+
+/// Averages over all processes.
+void CpuProgram::reduce_gradients() {
+  Communicator* processes = options_.communicator.get();
+  if (processes == nullptr || processes->size() == 1) return;
+  const int64_t n = parameters_.trained_length();
+  float* gradients = gradients_.as<float>().data();
+  processes->all_reduce(gradients, n, nullptr);
+  scale(gradients, n, 1 / static_cast<float>(processes->size()));
 }
 
 void CpuProgram::update(float lr) {
@@ -108,36 +103,31 @@ void CpuProgram::update(float lr) {
   const OptimizerSpec& spec = options_.optimizer;
   float* second = second_moment_.elements() > 0 ? second_moment_.as<float>().data() : nullptr;
   update_weights({spec, lr, step_, weights_.as<float>().data(), gradients_.as<float>().data(),
-                  first_moment_.as<float>().data(), second, parameters_.learned_length()});
+                  first_moment_.as<float>().data(), second, parameters_.trained_length()});
   if (average_.elements() > 0) {
     average_weights(spec.ema_decay, weights_.as<float>().data(), average_.as<float>().data(),
                     parameters_.length());
   }
-  refresh_working_weights();
+  refresh_layers();
 }
 
-void CpuProgram::refresh_working_weights() {
-  for (const auto& layer : convs_) {
-    if (layer) layer->convolution->refresh();
-  }
-  for (const auto& layer : linears_) {
-    if (layer) layer->weights.refresh();
-  }
+void CpuProgram::refresh_layers() {
+  for (const auto& layer : layers_) layer->refresh();
 }
 
-double CpuProgram::take_loss() {
-  const double mean = loss_steps_ > 0 ? loss_sum_ / static_cast<double>(loss_steps_) : 0;
-  loss_sum_ = 0;
+std::vector<double> CpuProgram::take_losses() {
+  std::vector<double> means = running_.loss_sums;
+  for (double& mean : means) mean = loss_steps_ > 0 ? mean / static_cast<double>(loss_steps_) : 0;
+  std::fill(running_.loss_sums.begin(), running_.loss_sums.end(), 0.0);
   loss_steps_ = 0;
-  return mean;
+  return means;
 }
 
 void CpuProgram::send(const Batch& batch) {
-  require_inference("send()");
-  check_batch(network_, options_, batch);
+  require_mode(options_, Mode::infer, "send()");
+  check_batch(graph_.network, options_, batch);
   if (sent_rows_ > 0) fail("send() before the results of the last batch were received");
-  take_input(batch);
-  run_steps();
+  run_steps(batch);
   sent_rows_ = batch.size;
 }
 
@@ -145,32 +135,28 @@ void CpuProgram::receive(std::span<float> features, std::span<float> logits) {
   const int64_t rows = std::exchange(sent_rows_, 0);
   if (rows == 0) fail("receive() without a batch that was sent");
   const auto copy = [&](int value, std::span<float> out, const char* what) {
-    check_results(network_, value, rows, out, what);
+    const int64_t size = value < 0 ? 0 : graph_.type(value).extent.elements();
+    check_results(size, rows, out, what);
     if (out.empty()) return;
-    const auto count = static_cast<size_t>(rows * extent(value).elements());
-    std::memcpy(out.data(), at(value_buffers_[index(value)]), count * sizeof(float));
+    to_float(activations(plan_->buffer_of(value)), rows * size, out.data());
   };
-  copy(network_.feature, features, "features");
-  copy(network_.logits, logits, "logits");
+  copy(graph_.network.feature, features, "features");
+  copy(graph_.network.logits, logits, "logits");
 }
 
 std::vector<ProfileLine> CpuProgram::profile() const {
-  std::vector<ProfileLine> more = {{"input", input_seconds_}};
-  if (training_) more.push_back({"update", update_seconds_});
-  return profile_of(more);
+  std::vector<ProfileLine> lines;
+  for (size_t i = 0; i < seconds_.size(); ++i) {
+    lines.push_back({plan_->steps()[i].name, seconds_[i]});
+  }
+  if (training_) lines.push_back({"update", update_seconds_});
+  return merged_profile(lines);
 }
 
 int64_t CpuProgram::memory_bytes() const {
-  size_t bytes = arena_.bytes() + scratch_.bytes();
-  for (const Tensor* t : {&weights_, &gradients_, &first_moment_, &second_moment_, &average_}) {
-    bytes += t->bytes();
-  }
-  for (const auto& layer : convs_) {
-    if (layer) bytes += layer->convolution->copy_bytes();
-  }
-  for (const auto& layer : linears_) {
-    if (layer) bytes += layer->weights.bytes();
-  }
+  size_t bytes = arena_.bytes() + scratch_.bytes() + weights_.bytes() + gradients_.bytes() +
+                 first_moment_.bytes() + second_moment_.bytes() + average_.bytes();
+  for (const auto& layer : layers_) bytes += layer->copy_bytes();
   return static_cast<int64_t>(bytes);
 }
 

@@ -31,23 +31,23 @@ class TapConvolution final : public Convolution {
       : batch_(spec.batch),
         in_(spec.in.channels),
         out_(spec.out.channels),
-        in_places_(spec.in.height * spec.in.width),
-        out_places_(spec.out.height * spec.out.width),
-        window_(int64_t{spec.op.kernel} * spec.op.kernel),
+        in_positions_(spec.in.height * spec.in.width),
+        out_positions_(spec.out.height * spec.out.width),
+        window_(int64_t{spec.window.kernel} * spec.window.kernel),
         panel_(out_ % 64 == 0 ? 64 : lanes),
-        taps_(joined_places(spec.op, spec.in, spec.out)),
+        taps_(joined_positions(spec.window, spec.in, spec.out)),
         layout_(
-            {out_, in_, spec.op.kernel, spec.op.kernel}, dnnl::memory::data_type::f32,
+            {out_, in_, spec.window.kernel, spec.window.kernel}, dnnl::memory::data_type::f32,
             panel_ == 64 ? dnnl::memory::format_tag::Ohwi64o : dnnl::memory::format_tag::Ohwi16o) {
-    // One tap's weights are read for all its pairs of places in turn.
+    // One tap's weights are read for all its pairs of positions in turn.
     std::stable_sort(taps_.begin(), taps_.end(),
                      [](const Tap& a, const Tap& b) { return a.tap < b.tap; });
   }
 
   const onednn::Desc& layout() const override { return layout_; }
   size_t scratch_bytes() const override {
-    const int64_t turned = padded(batch_) * (in_places_ * in_ + out_places_ * out_);
-    const int64_t packed = batch_ * (in_places_ * packed_row() + out_places_ * out_);
+    const int64_t turned = padded(batch_) * (in_positions_ * in_ + out_positions_ * out_);
+    const int64_t packed = batch_ * (in_positions_ * packed_row() + out_positions_ * out_);
     return static_cast<size_t>(std::max(turned, packed)) * sizeof(float);
   }
   size_t copy_bytes() const override { return 0; }
@@ -83,23 +83,23 @@ class TapConvolution final : public Convolution {
   void run_forward(const float* x, float* y) const {
     const int64_t blocks = blocks_of(batch_);
     parallel_for(panels() * blocks, 1, [&](int64_t begin, int64_t end) {
-      std::vector<char> begun(static_cast<size_t>(out_places_));
+      std::vector<char> begun(static_cast<size_t>(out_positions_));
       for (int64_t item = begin; item < end; ++item) {
         const int64_t p = item / blocks;
         const Rows rows = rows_of_block(batch_, item % blocks);
         std::fill(begun.begin(), begun.end(), 0);
         for (const Tap& tap : taps_) {
-          float* out = y + (rows.begin * out_places_ + tap.output) * out_ + p * panel_;
+          float* out = y + (rows.begin * out_positions_ + tap.output) * out_ + p * panel_;
           char& summed = begun[static_cast<size_t>(tap.output)];
-          multiply({.a = x + (rows.begin * in_places_ + tap.input) * in_,
-                    .row_stride = in_places_ * in_,
+          multiply({.a = x + (rows.begin * in_positions_ + tap.input) * in_,
+                    .row_stride = in_positions_ * in_,
                     .depth_stride = 1,
                     .b = weights_ + weights_at(p, tap.tap),
                     .b_stride = panel_,
                     .start = summed ? out : no_start.data(),
-                    .start_stride = summed ? out_places_ * out_ : 0,
+                    .start_stride = summed ? out_positions_ * out_ : 0,
                     .out = out,
-                    .out_stride = out_places_ * out_,
+                    .out_stride = out_positions_ * out_,
                     .rows = rows.count,
                     .columns = panel_,
                     .depth = in_});
@@ -112,19 +112,19 @@ class TapConvolution final : public Convolution {
   /// dxᵀ = W·dyᵀ, place by place: with the batch as columns the weights need no transposing.
   void run_backward_data(const float* dy, float* dx, float* room) const {
     const int64_t columns = padded(batch_);
-    float* slopes = room;                                 // places × O × columns
-    float* sums = slopes + out_places_ * out_ * columns;  // places × I × columns
-    parallel_for(out_places_, 1, [&](int64_t begin, int64_t end) {
+    float* slopes = room;                                    // places × O × columns
+    float* sums = slopes + out_positions_ * out_ * columns;  // places × I × columns
+    parallel_for(out_positions_, 1, [&](int64_t begin, int64_t end) {
       for (int64_t place = begin; place < end; ++place) {
         for (int64_t n = 0; n < columns; ++n) {
-          const float* from = dy + (n * out_places_ + place) * out_;
+          const float* from = dy + (n * out_positions_ + place) * out_;
           float* to = slopes + place * out_ * columns + n;
           for (int64_t o = 0; o < out_; ++o) to[o * columns] = n < batch_ ? from[o] : 0.0F;
         }
       }
     });
     const int64_t blocks = blocks_of(in_);
-    parallel_for(in_places_ * blocks, 1, [&](int64_t begin, int64_t end) {
+    parallel_for(in_positions_ * blocks, 1, [&](int64_t begin, int64_t end) {
       for (int64_t item = begin; item < end; ++item) {
         const int64_t place = item / blocks;
         const Rows rows = rows_of_block(in_, item % blocks);
@@ -151,25 +151,25 @@ class TapConvolution final : public Convolution {
     });
     parallel_for(batch_, 8, [&](int64_t begin, int64_t end) {
       for (int64_t n = begin; n < end; ++n) {
-        float* to = dx + n * in_places_ * in_;
-        for (int64_t i = 0; i < in_places_ * in_; ++i) to[i] = sums[i * columns + n];
+        float* to = dx + n * in_positions_ * in_;
+        for (int64_t i = 0; i < in_positions_ * in_; ++i) to[i] = sums[i * columns + n];
       }
     });
   }
 
   void run_backward_weights(const float* x, const float* dy, float* gradient, float* room) const {
-    float* inputs = room;                                         // places × N × packed_row()
-    float* slopes = inputs + in_places_ * batch_ * packed_row();  // panels × places × N × panel
+    float* inputs = room;                                            // places × N × packed_row()
+    float* slopes = inputs + in_positions_ * batch_ * packed_row();  // panels × places × N × panel
     parallel_for(batch_, 8, [&](int64_t begin, int64_t end) {
       for (int64_t n = begin; n < end; ++n) {
-        for (int64_t place = 0; place < in_places_; ++place) {
-          std::copy_n(x + (n * in_places_ + place) * in_, in_,
+        for (int64_t place = 0; place < in_positions_; ++place) {
+          std::copy_n(x + (n * in_positions_ + place) * in_, in_,
                       inputs + (place * batch_ + n) * packed_row());
         }
-        for (int64_t place = 0; place < out_places_; ++place) {
+        for (int64_t place = 0; place < out_positions_; ++place) {
           for (int64_t p = 0; p < panels(); ++p) {
-            std::copy_n(dy + (n * out_places_ + place) * out_ + p * panel_, panel_,
-                        slopes + ((p * out_places_ + place) * batch_ + n) * panel_);
+            std::copy_n(dy + (n * out_positions_ + place) * out_ + p * panel_, panel_,
+                        slopes + ((p * out_positions_ + place) * batch_ + n) * panel_);
           }
         }
       }
@@ -189,7 +189,7 @@ class TapConvolution final : public Convolution {
           multiply({.a = inputs + tap.input * batch_ * packed_row() + rows.begin,
                     .row_stride = 1,
                     .depth_stride = packed_row(),
-                    .b = slopes + (p * out_places_ + tap.output) * batch_ * panel_,
+                    .b = slopes + (p * out_positions_ + tap.output) * batch_ * panel_,
                     .b_stride = panel_,
                     .start = summed ? sum_of(tap.tap) : no_start.data(),
                     .start_stride = summed ? panel_ : 0,
@@ -207,7 +207,7 @@ class TapConvolution final : public Convolution {
     });
   }
 
-  int64_t batch_, in_, out_, in_places_, out_places_, window_, panel_;
+  int64_t batch_, in_, out_, in_positions_, out_positions_, window_, panel_;
   std::vector<Tap> taps_;
   onednn::Desc layout_;
   const float* weights_ = nullptr;
@@ -220,9 +220,10 @@ bool suits_tap_convolution(const ConvolutionSpec& spec) {
       spec.out.channels % lanes != 0) {
     return false;
   }
-  const auto taps = joined_places(spec.op, spec.in, spec.out);
+  const auto taps = joined_positions(spec.window, spec.in, spec.out);
   const auto places = static_cast<size_t>(spec.out.height * spec.out.width);
-  const auto window = static_cast<size_t>(spec.op.kernel) * static_cast<size_t>(spec.op.kernel);
+  const auto window =
+      static_cast<size_t>(spec.window.kernel) * static_cast<size_t>(spec.window.kernel);
   // Gains from 3/4 of the multiplications down; passes sum into every place of both maps.
   const auto all_joined = [&](size_t count, int64_t Tap::*side) {
     std::vector<char> seen(count);

@@ -17,10 +17,9 @@ class WinogradConvolution final : public Convolution {
         layout_({spec.out.channels, spec.in.channels, 3, 3}, dnnl::memory::data_type::f32,
                 dnnl::memory::format_tag::hwio),
         forward_(DType::f32, {layer_.weight_floats()}),
-        backward_(DType::f32,
-                  {spec.needs == onednn::Needs::all_gradients ? layer_.weight_floats() : 0}),
+        backward_(DType::f32, {spec.needs.data ? layer_.weight_floats() : 0}),
         scratch_floats_(convolution_workspace(layer_)) {
-    if (spec.needs == onednn::Needs::forward) return;
+    if (!spec.needs.any()) return;
     scratch_floats_ = std::max(scratch_floats_, weight_gradient_workspace(layer_));
     if (backward_.elements() == 0) return;
     scratch_floats_ = std::max(scratch_floats_, convolution_workspace(layer_.transposed()));
@@ -72,9 +71,9 @@ class WinogradConvolution final : public Convolution {
 }  // namespace
 
 bool suits_winograd_convolution(const ConvolutionSpec& spec) {
-  return spec.precision == Precision::fp32 && spec.op.kernel == 3 && spec.op.stride == 1 &&
-         spec.op.padding == 1 && spec.in.channels % lanes == 0 && spec.out.channels % lanes == 0 &&
-         spec.in.height > 3 && spec.in.width > 3;
+  return spec.precision == Precision::fp32 && spec.window.kernel == 3 && spec.window.stride == 1 &&
+         spec.window.padding == 1 && spec.in.channels % lanes == 0 &&
+         spec.out.channels % lanes == 0 && spec.in.height > 3 && spec.in.width > 3;
 }
 
 std::unique_ptr<Convolution> make_winograd_convolution(const ConvolutionSpec& spec) {

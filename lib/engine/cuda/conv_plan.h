@@ -7,7 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "engine/cuda/gpu.h"
+#include "engine/cuda/kernels.h"
+#include "gpu/gpu.h"
 
 namespace hardmoe::cuda {
 

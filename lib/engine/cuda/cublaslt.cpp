@@ -4,9 +4,9 @@
 
 #include <array>
 
-#include "engine/cuda/check.h"
-#include "engine/cuda/libraries.h"
 #include "engine/cuda/linear_plan.h"
+#include "gpu/cuda/check.h"
+#include "gpu/libraries.h"
 
 namespace hardmoe::cuda {
 namespace {
@@ -28,8 +28,7 @@ struct Functions {
 
   Functions() {
     const auto find = [](auto& function, const char* name) {
-      function = reinterpret_cast<std::remove_reference_t<decltype(function)>>(
-          function_of(Library::cublaslt, name));
+      find_function(Library::cublaslt, name, function);
     };
     find(create, "cublasLtCreate");
     find(destroy, "cublasLtDestroy");

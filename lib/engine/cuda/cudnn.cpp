@@ -6,12 +6,12 @@
 #include <unordered_map>
 
 #include "base/log.h"
-#include "engine/cuda/check.h"
 #include "engine/cuda/conv_plan.h"
-#include "engine/cuda/devices.h"
 #include "engine/cuda/plan_cache.h"
 #include "engine/cuda/plan_key.h"
 #include "engine/cuda_engine.h"
+#include "gpu/cuda/check.h"
+#include "gpu/memory.h"
 
 namespace hardmoe::cuda {
 namespace {
@@ -449,7 +449,7 @@ void keep_and_take(Graph& graph, int64_t index, int capability,
 }
 
 std::string description_of(int device) {
-  choose_device(device);
+  const Gpu gpu(device);
   fe::DeviceProperties properties;
   properties.set_device_id(device);
   check(properties.build(), "to describe the GPU");

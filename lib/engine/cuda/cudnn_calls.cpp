@@ -1,11 +1,11 @@
 // cudnn-frontend (cudnn.cpp) calls cuDNN by its functions' names. These are those functions: each
-// passes the call on to the library that was opened when a GPU was first used (libraries.h), so
+// passes the call on to the library that was opened when a GPU was first used (gpu/libraries.h), so
 // that nothing has to be linked. With the frontend's own dynamic loading the CUDA runtime would be
 // opened a second time.
 #include <cudnn_graph.h>
 #include <nvrtc.h>
 
-#include "engine/cuda/libraries.h"
+#include "gpu/libraries.h"
 
 namespace {
 

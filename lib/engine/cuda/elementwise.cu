@@ -141,6 +141,10 @@ __global__ void __launch_bounds__(threads) add_kernel(const T* a, const T* b, in
   if (rest < n) put_sum(load_pack<1>(a + rest), load_pack<1>(b + rest), out + rest);
 }
 
+__global__ void __launch_bounds__(threads) scale_kernel(float* values, int64_t n, float factor) {
+  for (int64_t i = first_index(); i < n; i += index_step()) values[i] *= factor;
+}
+
 // ---- sums over rows: dy read once ----
 
 template <class T, int V>
@@ -212,6 +216,24 @@ void add(Activations a, Activations b, int64_t n, Activations out, Stream stream
            static_cast<const T*>(b.data), n, static_cast<T*>(out.data));
   };
   a.precision == Precision::bf16 ? run(Access<BFloat16, 8>{}) : run(Access<float, 4>{});
+}
+
+void copy(Activations in, int64_t n, Activations out, Stream stream) {
+  if (n == 0) return;
+  const dim3 grid = striding_grid(divide_up(n, 4 * threads * batch));
+  if (in.precision == Precision::bf16) {
+    launch("copy", convert_kernel<BFloat16, BFloat16>, grid, threads, 0, stream,
+           static_cast<const BFloat16*>(in.data), n, static_cast<BFloat16*>(out.data));
+  } else {
+    launch("copy", convert_kernel<float, float>, grid, threads, 0, stream,
+           static_cast<const float*>(in.data), n, static_cast<float*>(out.data));
+  }
+}
+
+void scale(float* values, int64_t n, float factor, Stream stream) {
+  if (n == 0) return;
+  launch("scale", scale_kernel, striding_grid(divide_up(n, threads)), threads, 0, stream, values, n,
+         factor);
 }
 
 void bias_gradient(Activations dy, int64_t rows, int64_t columns, float* out, Stream stream) {

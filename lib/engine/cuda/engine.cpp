@@ -18,7 +18,9 @@ class CudaEngine final : public Engine {
                        device_->convolutions->describe(), device_->linears->describe());
   }
 
-  bool supports(Precision precision) const override { return device_->gpu.supports(precision); }
+  bool supports(Precision precision) const override {
+    return trains_in(device_->gpu.capability(), precision);
+  }
 
   std::unique_ptr<Program> compile(const Network& network, const CompileOptions& options) override {
     if (!supports(options.precision)) {

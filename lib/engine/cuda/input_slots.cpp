@@ -41,13 +41,13 @@ InputSlots::InputSlots(Gpu& gpu, int64_t rows, int64_t row_bytes, int64_t given_
 int64_t InputSlots::bytes() const { return count * total_; }
 
 const int32_t* InputSlots::tag_ptr(int slot) const {
-  return reinterpret_cast<const int32_t*>(place(slot, tag_ptr_at_));
+  return reinterpret_cast<const int32_t*>(address(slot, tag_ptr_at_));
 }
 const int32_t* InputSlots::tag_ids(int slot) const {
-  return reinterpret_cast<const int32_t*>(place(slot, tag_ids_at_));
+  return reinterpret_cast<const int32_t*>(address(slot, tag_ids_at_));
 }
 const StepFactors* InputSlots::factors(int slot) const {
-  return reinterpret_cast<const StepFactors*>(place(slot, 0));
+  return reinterpret_cast<const StepFactors*>(address(slot, 0));
 }
 
 int InputSlots::send(const Batch& batch, const StepFactors& factors, bool with_tags) {

@@ -5,7 +5,8 @@
 #include <array>
 #include <memory>
 
-#include "engine/cuda/gpu.h"
+#include "engine/cuda/kernels.h"
+#include "gpu/memory.h"
 #include "nn/batch.h"
 
 namespace hardmoe::cuda {
@@ -23,7 +24,7 @@ class InputSlots {
   int64_t bytes() const;  ///< of device memory
 
   // Device memory that a step of the slot reads.
-  const std::byte* rows(int slot) const { return place(slot, rows_at_); }
+  const std::byte* rows(int slot) const { return address(slot, rows_at_); }
   const int32_t* tag_ptr(int slot) const;
   const int32_t* tag_ids(int slot) const;
   const StepFactors* factors(int slot) const;
@@ -39,7 +40,7 @@ class InputSlots {
     Memory pinned, device;
     OwnedEvent copied, used;
   };
-  const std::byte* place(int slot, int64_t offset) const {
+  const std::byte* address(int slot, int64_t offset) const {
     return slots_[static_cast<size_t>(slot)].device.data() + offset;
   }
 

@@ -3,8 +3,6 @@
 
 #include <cmath>
 
-#include "base/error.h"
-
 namespace hardmoe::cuda {
 namespace {
 
@@ -13,11 +11,6 @@ int64_t width_of(Precision precision) { return precision == Precision::bf16 ? 2 
 int64_t bytes_of(Activations array, int64_t n) { return array ? n * width_of(array.precision) : 0; }
 
 }  // namespace
-
-[[noreturn]] void launch_failed(const char* name, const char* reason);
-void launch_failed(const char* name, const char* reason) {
-  fail("CUDA kernel '{}' could not be started: {}", name, reason);
-}
 
 int64_t norm_mask_bytes(Precision precision, int64_t rows, int64_t channels) {
   const int64_t access = precision == Precision::bf16 ? 8 : 4;
@@ -66,13 +59,13 @@ int64_t bytes_moved(const NormBackward& args) {
   return sums + differences;
 }
 
-int64_t bytes_moved(const MaxPool& pool, Precision precision, bool with_index) {
+int64_t bytes_moved(const MaxPoolShape& pool, Precision precision, bool with_index) {
   const int64_t in = pool.n * pool.height * pool.width * pool.channels;
   const int64_t out = pool.n * pool.out_height * pool.out_width * pool.channels;
   return (in + out) * width_of(precision) + (with_index ? out : 0);
 }
 
-int64_t bytes_moved(const TagLoss& args) {
+int64_t bytes_moved(const TagLossArgs& args) {
   const int64_t passes = args.kind == LossKind::softmax ? 2 : 1;
   return passes * args.n * args.tags * 4 + bytes_of(args.gradient, args.n * args.tags);
 }

@@ -13,14 +13,12 @@
 
 #include <cstdint>
 
+#include "engine/ops/batch_norm.h"
 #include "engine/spec.h"
+#include "gpu/stream.h"
 #include "tensor/dtype.h"
 
-struct CUstream_st;
-
 namespace hardmoe::cuda {
-
-using Stream = CUstream_st*;
 
 /// An activation array of either precision.
 struct Activations {
@@ -52,6 +50,10 @@ void convert(const float* in, int64_t n, Activations out, Stream stream);
 void to_float(Activations in, int64_t n, float* out, Stream stream);
 /// out = a + b, n elements; all three of one precision. `out` may be a or b.
 void add(Activations a, Activations b, int64_t n, Activations out, Stream stream);
+/// out = in, n elements of one precision.
+void copy(Activations in, int64_t n, Activations out, Stream stream);
+/// values *= factor, n of them.
+void scale(float* values, int64_t n, float factor, Stream stream);
 /// out[c] = Σ over rows of dy (rows×columns): the gradient of a linear layer's bias.
 void bias_gradient(Activations dy, int64_t rows, int64_t columns, float* out, Stream stream);
 
@@ -70,7 +72,7 @@ struct NormState {
 };
 
 /// Mean and biased variance of x over rows, the norm's state, and the running statistics moved on
-/// as PyTorch does (unbiased variance, momentum of nn/network.h).
+/// as PyTorch does (unbiased variance, momentum of engine/ops/batch_norm.h).
 struct NormStatistics {
   Activations x;
   int64_t rows = 0;
@@ -138,27 +140,39 @@ struct NormBackward {
 void norm_backward(const NormBackward& args, Stream stream);
 int64_t bytes_moved(const NormBackward& args);
 
+/// Backward of norm_apply with constant scale and shift: g = mask·(dy + dy2), dx = scale·g.
+struct FrozenNormBackward {
+  Activations y;    ///< the forward output, of a ReLU; empty without one
+  Activations dy;   ///< gradient of the output; holds g afterwards
+  Activations dy2;  ///< a second gradient to add; may be empty
+  Activations dx;   ///< may be dy; empty: not wanted
+  const float* scale = nullptr;
+  int64_t rows = 0;
+  int64_t channels = 0;
+};
+void frozen_norm_backward(const FrozenNormBackward& args, Stream stream);
+
 // ---- pooling ----
 
 /// Square windows over x (N×H×W×C) → y (N×OH×OW×C), padding never wins. Of equal values the first
 /// in row-major order wins; a NaN wins over numbers. Windows of up to 15×15.
-struct MaxPool {
+struct MaxPoolShape {
   int64_t n = 0;
   int64_t height = 0, width = 0, channels = 0;  ///< of x
   int64_t out_height = 0, out_width = 0;        ///< of y
   int kernel = 3, stride = 2, padding = 1;
 };
 /// `index`: which place of its window won, one byte an output element; null in inference.
-void max_pool(const MaxPool& pool, Activations x, Activations y, uint8_t* index, Stream stream);
+void max_pool(const MaxPoolShape& pool, Activations x, Activations y, uint8_t* index,
+              Stream stream);
 /// dx = Σ of dy over the windows that x's element won.
-void max_pool_backward(const MaxPool& pool, Activations dy, const uint8_t* index, Activations dx,
-                       Stream stream);
-int64_t bytes_moved(const MaxPool& pool, Precision precision, bool with_index);
+void max_pool_backward(const MaxPoolShape& pool, Activations dy, const uint8_t* index,
+                       Activations dx, Stream stream);
+int64_t bytes_moved(const MaxPoolShape& pool, Precision precision, bool with_index);
 
-/// Mean over positions: x N×P×C → out N×C, float32, and the same rounded to bf16 in `narrow` unless
-/// that is null.
+/// Mean over positions: x N×P×C → out N×C, float32.
 void average_pool(Activations x, int64_t n, int64_t positions, int64_t channels, float* out,
-                  BFloat16* narrow, Stream stream);
+                  Stream stream);
 /// Gradient of average_pool: dx = dy/P at every position. dy and dx each of their own precision.
 void average_pool_backward(Activations dy, int64_t n, int64_t positions, int64_t channels,
                            Activations dx, Stream stream);
@@ -169,9 +183,10 @@ void average_pool_backward(Activations dy, int64_t n, int64_t positions, int64_t
 /// (Mahajan et al. 2018, §2).
 /// softmax: −Σ t_j log p_j with t = (1−ε)/k on each tag + ε/V; a row without tags has loss 0.
 /// sigmoid: Σ_j log(1+e^z_j) − y_j z_j with y = (1−ε)·[tag] + ε/2.
-struct TagLoss {
+struct TagLossArgs {
   LossKind kind = LossKind::softmax;
   float smoothing = 0;
+  float weight = 1;  ///< of the loss: the gradient has it, row_loss and loss_sum do not
   const float* logits = nullptr;     ///< n×stride
   const int32_t* tag_ptr = nullptr;  ///< n+1: row i has tag_ids[tag_ptr[i]] … [tag_ptr[i+1]−1],
   const int32_t* tag_ids = nullptr;  ///< ascending
@@ -182,8 +197,8 @@ struct TagLoss {
   double* loss_sum = nullptr;  ///< += mean over rows; may be null
   Activations gradient;        ///< n×stride in its own precision; columns from V up become 0
 };
-void tag_loss(const TagLoss& args, Stream stream);
-int64_t bytes_moved(const TagLoss& args);
+void tag_loss(const TagLossArgs& args, Stream stream);
+int64_t bytes_moved(const TagLossArgs& args);
 
 // ---- update ----
 

@@ -6,7 +6,8 @@
 #include <memory>
 #include <string>
 
-#include "engine/cuda/gpu.h"
+#include "engine/cuda/kernels.h"
+#include "gpu/gpu.h"
 
 namespace hardmoe::cuda {
 

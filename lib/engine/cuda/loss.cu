@@ -2,8 +2,9 @@
 // no sum leaves the block. Softmax reads a row twice (an online maximum and sum, then the
 // gradient; the second time from the cache where rows fit it), sigmoid once. A tag has few bytes
 // written twice: first as if it were none, then as one, behind a barrier.
-#include "engine/cuda/launch.cuh"
+#include "engine/cuda/kernels.h"
 #include "engine/cuda/pack.cuh"
+#include "gpu/launch.cuh"
 
 namespace hardmoe::cuda {
 namespace {
@@ -15,7 +16,7 @@ struct Row {
   const int32_t* tags;
   int64_t count;  ///< of its tags
 };
-__device__ __forceinline__ Row row_of(const TagLoss& args, int64_t i) {
+__device__ __forceinline__ Row row_of(const TagLossArgs& args, int64_t i) {
   const int32_t begin = args.tag_ptr[i];
   return {args.logits + i * args.stride, args.tag_ids + begin, args.tag_ptr[i + 1] - begin};
 }
@@ -84,7 +85,8 @@ __device__ __forceinline__ void clear(T* gradient, int64_t begin, int64_t stride
 }
 
 template <class T, int V>
-__global__ void __launch_bounds__(threads) softmax_kernel(TagLoss args, T* __restrict__ gradients) {
+__global__ void __launch_bounds__(threads)
+    softmax_kernel(TagLossArgs args, T* __restrict__ gradients) {
   const int64_t i = blockIdx.x;
   const Row row = row_of(args, i);
   T* gradient = gradients + i * args.stride;
@@ -95,7 +97,7 @@ __global__ void __launch_bounds__(threads) softmax_kernel(TagLoss args, T* __res
   }
   const float spread = args.smoothing / static_cast<float>(args.tags);
   const float share = (1 - args.smoothing) / static_cast<float>(row.count);
-  const float one_over_n = 1 / static_cast<float>(args.n);
+  const float one_over_n = args.weight / static_cast<float>(args.n);
 
   Exponentials mine;
   float logits = 0;
@@ -148,12 +150,13 @@ __global__ void __launch_bounds__(threads) softmax_kernel(TagLoss args, T* __res
 }
 
 template <class T, int V>
-__global__ void __launch_bounds__(threads) sigmoid_kernel(TagLoss args, T* __restrict__ gradients) {
+__global__ void __launch_bounds__(threads)
+    sigmoid_kernel(TagLossArgs args, T* __restrict__ gradients) {
   const int64_t i = blockIdx.x;
   const Row row = row_of(args, i);
   T* gradient = gradients + i * args.stride;
   const float low = args.smoothing / 2;
-  const float one_over_n = 1 / static_cast<float>(args.n);
+  const float one_over_n = args.weight / static_cast<float>(args.n);
   const auto slope = [&](float z, float target) {
     return (1 / (1 + expf(-z)) - target) * one_over_n;
   };
@@ -197,7 +200,7 @@ __global__ void __launch_bounds__(threads)
 }
 
 template <class T, int V>
-void run_loss(const TagLoss& args, Stream stream) {
+void run_loss(const TagLossArgs& args, Stream stream) {
   const auto kernel = args.kind == LossKind::softmax ? softmax_kernel<T, V> : sigmoid_kernel<T, V>;
   launch("loss", kernel, dim3(static_cast<unsigned>(args.n)), threads, threads * sizeof(double),
          stream, args, static_cast<T*>(args.gradient.data));
@@ -205,8 +208,8 @@ void run_loss(const TagLoss& args, Stream stream) {
 
 }  // namespace
 
-void tag_loss(const TagLoss& given, Stream stream) {
-  TagLoss args = given;
+void tag_loss(const TagLossArgs& given, Stream stream) {
+  TagLossArgs args = given;
   if (args.stride == 0) args.stride = args.tags;
   const bool aligned = args.stride % 4 == 0;
   if (args.gradient.precision == Precision::bf16) {

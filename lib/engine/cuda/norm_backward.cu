@@ -207,7 +207,62 @@ void run_backward(const NormBackward& args, Stream stream) {
          affine);
 }
 
+// ---- with constant scale and shift ----
+
+template <class T>
+struct FrozenArgs {
+  const T* y;
+  T* dy;
+  const T* dy2;
+  T* dx;
+  const float* scale;
+  int64_t accesses, channels;
+};
+
+template <class T, int V>
+__global__ void __launch_bounds__(tile_threads) frozen_kernel(FrozenArgs<T> args) {
+  const int64_t step = int64_t{gridDim.x} * tile_threads;
+  for (int64_t i = int64_t{blockIdx.x} * tile_threads + threadIdx.x; i < args.accesses; i += step) {
+    const int64_t at = i * V;
+    float g[V], other[V], factor[V];
+    load(args.dy + at, g);
+    if (args.dy2 != nullptr) {
+      load(args.dy2 + at, other);
+#pragma unroll
+      for (int k = 0; k < V; ++k) g[k] += other[k];
+    }
+    if (args.y != nullptr) {
+      load(args.y + at, other);
+#pragma unroll
+      for (int k = 0; k < V; ++k) g[k] = other[k] > 0 ? g[k] : 0.0F;
+    }
+    store(args.dy + at, g);
+    if (args.dx == nullptr) continue;
+    load(args.scale + at % args.channels, factor);
+#pragma unroll
+    for (int k = 0; k < V; ++k) g[k] *= factor[k];
+    store(args.dx + at, g);
+  }
+}
+
 }  // namespace
+
+void frozen_norm_backward(const FrozenNormBackward& args, Stream stream) {
+  with_access(args.dy.precision, args.channels, [&](auto access) {
+    using T = typename decltype(access)::Type;
+    constexpr int width = decltype(access)::width;
+    const int64_t accesses = args.rows * args.channels / width;
+    const FrozenArgs<T> pointers{static_cast<const T*>(args.y.data),
+                                 static_cast<T*>(args.dy.data),
+                                 static_cast<const T*>(args.dy2.data),
+                                 static_cast<T*>(args.dx.data),
+                                 args.scale,
+                                 accesses,
+                                 args.channels};
+    launch("frozen norm backward", frozen_kernel<T, width>,
+           striding_grid(divide_up(accesses, tile_threads)), tile_threads, 0, stream, pointers);
+  });
+}
 
 int64_t norm_workspace_floats(int64_t rows, int64_t channels) {
   int64_t parts = 0;  // of either precision and direction

@@ -1,8 +1,9 @@
 // One update of all parameters in one launch: 4 parameters a thread. Bytes a learned parameter:
 // gradient 4, weight 8, moment 8 (AdamW 16), average 8, bf16 copy 2; a running statistic: weight 4,
 // average 8.
-#include "engine/cuda/launch.cuh"
+#include "engine/cuda/kernels.h"
 #include "engine/cuda/pack.cuh"
+#include "gpu/launch.cuh"
 
 namespace hardmoe::cuda {
 namespace {

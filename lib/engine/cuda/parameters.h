@@ -7,43 +7,49 @@
 #include <string>
 #include <vector>
 
-#include "nn/network.h"
+#include "engine/ops/operator.h"
 #include "tensor/safetensors.h"
 
 namespace hardmoe::cuda {
 
+/// Which parameters are saved or loaded.
+enum class Which { all, trained };
+
 class Parameters {
  public:
-  struct Slot {
-    ParameterSpec spec;
-    int64_t out = 0;     ///< channels held: of the output (or the whole vector),
-    int64_t in = 0;      ///< and of the input; 1 for vectors
-    int64_t offset = 0;  ///< in floats, a multiple of 64
-    int64_t length = 0;  ///< floats held
-  };
+  /// Adds a parameter and returns its number. Weights are held out×window×in channels, where
+  /// PyTorch has O×I×window; vectors have a window and an `in` of 1.
+  int add(const ParameterSpec& spec, bool trained, int64_t out, int64_t in, int64_t window);
+  /// Gives all parameters their offsets, trained ones first; after the last add().
+  void lay_out();
 
-  /// Places a parameter; learned ones must all come before the running statistics. Weights of
-  /// convolutions are held out×K×K×in, of linear layers out×in. Returns its slot.
-  int add(const ParameterSpec& spec, int64_t out, int64_t in = 1);
-
-  const std::vector<Slot>& slots() const { return slots_; }
-  const Slot& slot(int index) const { return slots_[static_cast<size_t>(index)]; }
-  /// Floats of an array that holds all slots, and of its learned beginning.
+  int64_t offset(int number) const { return entries_[static_cast<size_t>(number)].offset; }
+  /// Floats of an array that holds all parameters, and of its trained beginning.
   int64_t length() const { return length_; }
-  int64_t learned_length() const { return learned_length_; }
+  int64_t trained_length() const { return trained_length_; }
 
-  /// Copies every slot out of `array` under `prefix` + its name; only the learned ones if asked.
-  void save(std::span<const float> array, const std::string& prefix, bool learned_only,
+  /// Copies parameters out of `array` under `prefix` + their names.
+  void save(std::span<const float> array, const std::string& prefix, Which which,
             StateDict& into) const;
-  /// The way back; what belongs to no slot becomes 0. Throws Error naming `where` and the tensor
-  /// that is missing or misshapen.
-  void load(const StateDict& from, const std::string& prefix, bool learned_only,
-            const std::string& where, std::span<float> array) const;
+  /// The way back; what belongs to no parameter becomes 0. Throws Error naming `where` and the
+  /// tensor that is missing or misshapen.
+  void load(const StateDict& from, const std::string& prefix, Which which, const std::string& where,
+            std::span<float> array) const;
 
  private:
-  std::vector<Slot> slots_;
+  struct Entry {
+    ParameterSpec spec;
+    bool trained;
+    int64_t out, in, window;  ///< held
+    int64_t length;           ///< floats held
+    int64_t offset = 0;       ///< in floats, a multiple of 64
+  };
+  template <class Copy>
+  static void for_each_element(const Entry& entry, const Copy& copy);
+
+  std::vector<Entry> entries_;
   int64_t length_ = 0;
-  int64_t learned_length_ = 0;
+  int64_t trained_length_ = 0;
 };
 
 }  // namespace hardmoe::cuda

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/folders.h"
 #include "base/log.h"
 
 namespace hardmoe::cuda {
@@ -35,8 +36,7 @@ fs::path PlanCache::file_of(const std::string& key) const {
 std::optional<std::string> PlanCache::find(const std::string& key) const {
   if (folder_.empty()) return std::nullopt;
   const fs::path file = file_of(key);
-  std::error_code ignored;
-  if (!fs::exists(file, ignored)) return std::nullopt;
+  if (path_kind(file) != PathKind::file) return std::nullopt;
   try {
     const std::string bytes = read_file(file);
     size_t end = 0;  // of the header's third line
@@ -58,7 +58,7 @@ std::optional<std::string> PlanCache::find(const std::string& key) const {
 void PlanCache::store(const std::string& key, std::string_view plan) {
   if (folder_.empty()) return;
   try {
-    fs::create_directories(folder_);
+    make_folders(folder_);
     write_file_atomic(file_of(key), header_of(key, plan) + std::string(plan));
   } catch (const std::exception& error) {
     log_warning("convolution plans are not kept for the next start: {}", error.what());

@@ -24,7 +24,7 @@ struct alignas(V) Places {
 
 template <class T, int V>
 __global__ void __launch_bounds__(threads)
-    max_pool_kernel(MaxPool pool, const T* __restrict__ x, T* __restrict__ y,
+    max_pool_kernel(MaxPoolShape pool, const T* __restrict__ x, T* __restrict__ y,
                     uint8_t* __restrict__ index) {
   constexpr int batch = 3;
   constexpr uint8_t none = 255;  // has won yet
@@ -83,7 +83,7 @@ __global__ void __launch_bounds__(threads)
 
 template <class T, int V>
 __global__ void __launch_bounds__(threads)
-    max_pool_backward_kernel(MaxPool pool, const T* __restrict__ dy,
+    max_pool_backward_kernel(MaxPoolShape pool, const T* __restrict__ dy,
                              const uint8_t* __restrict__ index, T* __restrict__ dx) {
   const int groups = static_cast<int>(pool.channels / V);
   const int place = static_cast<int>(blockIdx.x) * threads + static_cast<int>(threadIdx.x);
@@ -129,7 +129,7 @@ __global__ void __launch_bounds__(threads)
 template <class T, int V>
 __global__ void __launch_bounds__(tile_threads)
     average_pool_kernel(const T* __restrict__ x, int64_t n, int64_t positions, int64_t channels,
-                        Tiles tiles, float* __restrict__ out, BFloat16* __restrict__ narrow) {
+                        Tiles tiles, float* __restrict__ out) {
   Place place = place_in(tiles, V, channels);
   for (int64_t image = blockIdx.y; image < n; image += gridDim.y) {
     float sums[V] = {};
@@ -149,7 +149,6 @@ __global__ void __launch_bounds__(tile_threads)
       for (int i = 0; i < V; ++i) sums[i] /= static_cast<float>(positions);
       const int64_t at = image * channels + place.channel;
       store(out + at, sums);
-      if (narrow != nullptr) store(narrow + at, sums);
     }
   }
 }
@@ -181,7 +180,7 @@ Tiles image_tiles(int64_t n, int64_t accesses) {
   return tiles;
 }
 
-void check_window(const MaxPool& pool) {
+void check_window(const MaxPoolShape& pool) {
   if (pool.kernel < 1 || pool.kernel > 15) {
     launch_failed("max pool", "windows are 1×1 to 15×15");
   }
@@ -189,7 +188,8 @@ void check_window(const MaxPool& pool) {
 
 }  // namespace
 
-void max_pool(const MaxPool& pool, Activations x, Activations y, uint8_t* index, Stream stream) {
+void max_pool(const MaxPoolShape& pool, Activations x, Activations y, uint8_t* index,
+              Stream stream) {
   check_window(pool);
   with_access(x.precision, pool.channels, [&](auto access) {
     using T = typename decltype(access)::Type;
@@ -200,8 +200,8 @@ void max_pool(const MaxPool& pool, Activations x, Activations y, uint8_t* index,
   });
 }
 
-void max_pool_backward(const MaxPool& pool, Activations dy, const uint8_t* index, Activations dx,
-                       Stream stream) {
+void max_pool_backward(const MaxPoolShape& pool, Activations dy, const uint8_t* index,
+                       Activations dx, Stream stream) {
   check_window(pool);
   with_access(dy.precision, pool.channels, [&](auto access) {
     using T = typename decltype(access)::Type;
@@ -213,14 +213,14 @@ void max_pool_backward(const MaxPool& pool, Activations dy, const uint8_t* index
 }
 
 void average_pool(Activations x, int64_t n, int64_t positions, int64_t channels, float* out,
-                  BFloat16* narrow, Stream stream) {
+                  Stream stream) {
   with_access(x.precision, channels, [&](auto access) {
     using T = typename decltype(access)::Type;
     constexpr int width = decltype(access)::width;
     const Tiles tiles = image_tiles(n, channels / width);
     launch("average pool", average_pool_kernel<T, width>, tiles.grid(), tile_threads,
            lane_sum_bytes(width), stream, static_cast<const T*>(x.data), n, positions, channels,
-           tiles, out, narrow);
+           tiles, out);
   });
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "engine/batch_check.h"
+#include "engine/profile.h"
 
 namespace hardmoe::cuda {
 
@@ -20,7 +21,7 @@ std::vector<float> CudaProgram::fetch(const Memory& array) const {
   return {values, values + array.bytes() / 4};
 }
 
-void CudaProgram::send(const Memory& array, std::span<const float> values) const {
+void CudaProgram::store(const Memory& array, std::span<const float> values) const {
   const Memory staging = pinned_memory(gpu_, array.bytes(), "weights");
   std::copy(values.begin(), values.end(), staging.as<float>());
   gpu_.to_device(array.data(), staging.data(), array.bytes(), gpu_.compute());
@@ -29,161 +30,164 @@ void CudaProgram::send(const Memory& array, std::span<const float> values) const
 
 void CudaProgram::load_weights(const StateDict& weights, const std::string& where) {
   gpu_.enter();
-  std::vector<float> values(static_cast<size_t>(parameters_.length()));
-  parameters_.load(weights, "", false, where, values);
-  send(weights_, values);
-  if (average_) send(average_, values);
-  for (const Memory* memory : {&first_moment_, &second_moment_, &loss_}) {
+  std::vector<float> values(static_cast<size_t>(compilation_.parameters.length()));
+  compilation_.parameters.load(weights, "", Which::all, where, values);
+  store(weights_, values);
+  if (average_) store(average_, values);
+  for (const Memory* memory : {&first_moment_, &second_moment_, &losses_}) {
     gpu_.zero(memory->data(), memory->bytes(), gpu_.compute());
   }
   step_ = 0;
   loss_steps_ = 0;
   in_flight_.clear();
-  refresh();
+  refresh_layers();
 }
 
-/// What follows from the weights: their bf16 copies, and in inference the norms' coefficients.
-void CudaProgram::refresh() {
-  if (narrow()) {
-    convert(weights_.as<float>(), parameters_.length(), {copies_.data(), Precision::bf16},
-            gpu_.compute());
+/// What follows from the weights: their bf16 copies, and what layers make of them.
+void CudaProgram::refresh_layers() {
+  if (is_bf16()) {
+    convert(weights_.as<float>(), compilation_.parameters.length(),
+            {copies_.data(), Precision::bf16}, gpu_.compute());
   }
-  if (!training_) {
-    for (const auto& norm : norms_) {
-      if (!norm) continue;
-      const NormState state = state_of(*norm);
-      norm_coefficients(master(norm->gamma), master(norm->beta), master(norm->running_mean),
-                        master(norm->running_var), norm->channels, state.scale, state.shift,
-                        gpu_.compute());
-    }
-  }
+  for (const auto& layer : layers_) layer->refresh(*this);
 }
 
 StateDict CudaProgram::weights() const {
   StateDict state;
-  parameters_.save(fetch(weights_), "", false, state);
+  compilation_.parameters.save(fetch(weights_), "", Which::all, state);
   return state;
 }
 
 StateDict CudaProgram::averaged_weights() const {
   StateDict state;
-  parameters_.save(fetch(average_ ? average_ : weights_), "", false, state);
+  compilation_.parameters.save(fetch(average_ ? average_ : weights_), "", Which::all, state);
   return state;
 }
 
 StateDict CudaProgram::optimizer_state() const {
-  require_training("optimizer_state()");
+  require_mode(options_, Mode::train, "optimizer_state()");
+  const Parameters& parameters = compilation_.parameters;
   StateDict state;
-  parameters_.save(fetch(first_moment_), "first_moment.", true, state);
-  if (second_moment_) parameters_.save(fetch(second_moment_), "second_moment.", true, state);
-  if (average_) parameters_.save(fetch(average_), "average.", false, state);
+  parameters.save(fetch(first_moment_), "first_moment.", Which::trained, state);
+  if (second_moment_) {
+    parameters.save(fetch(second_moment_), "second_moment.", Which::trained, state);
+  }
+  if (average_) parameters.save(fetch(average_), "average.", Which::all, state);
   state.emplace("step", Tensor::from<int64_t>({step_}, {1}));
   return state;
 }
 
 void CudaProgram::load_optimizer_state(const StateDict& state, const std::string& where) {
-  require_training("load_optimizer_state()");
+  require_mode(options_, Mode::train, "load_optimizer_state()");
   gpu_.enter();
-  std::vector<float> values(static_cast<size_t>(parameters_.length()));
-  const auto take = [&](const Memory& array, const char* prefix, bool learned_only) {
+  std::vector<float> values(static_cast<size_t>(compilation_.parameters.length()));
+  const auto take = [&](const Memory& array, const char* prefix, Which which) {
     if (!array) return;
-    parameters_.load(state, prefix, learned_only, where, values);
-    send(array, values);
+    compilation_.parameters.load(state, prefix, which, where, values);
+    store(array, values);
   };
-  take(first_moment_, "first_moment.", true);
-  take(second_moment_, "second_moment.", true);
-  take(average_, "average.", false);
+  take(first_moment_, "first_moment.", Which::trained);
+  take(second_moment_, "second_moment.", Which::trained);
+  take(average_, "average.", Which::all);
   step_ = require_tensor(state, "step", where).as<int64_t>()[0];
 }
 
 StateDict CudaProgram::gradients() const {
-  require_training("gradients()");
+  require_mode(options_, Mode::train, "gradients()");
   StateDict state;
-  parameters_.save(fetch(gradients_), "", true, state);
+  compilation_.parameters.save(fetch(gradients_), "", Which::trained, state);
   return state;
 }
 
 // ---- steps ----
 
-void CudaProgram::run_steps(int slot) {
+void CudaProgram::run_work(int slot) {
   if (!graphs_.empty() && !profiling_) {
-    graphs_[index(slot)]->launch();
+    const auto& graphs = graphs_[index(slot)];
+    graphs.front()->launch();
+    if (graphs.size() == 1) return;
+    for (const Task& task : tasks_) {
+      if (task.piece == Piece::reduce) task.work[index(slot)]();
+    }
+    graphs.back()->launch();
     return;
   }
-  for (size_t i = 0; i < steps_.size(); ++i) {
+  for (size_t i = 0; i < tasks_.size(); ++i) {
     if (profiling_) gpu_.record(marks_[i].get(), gpu_.compute());
-    steps_[i].work[index(slot)]();
+    tasks_[i].work[index(slot)]();
   }
   if (!profiling_) return;
   gpu_.record(marks_.back().get(), gpu_.compute());
   gpu_.synchronize(marks_.back().get());
-  for (size_t i = 0; i < steps_.size(); ++i) {
-    steps_[i].seconds += gpu_.seconds_between(marks_[i].get(), marks_[i + 1].get());
+  for (size_t i = 0; i < tasks_.size(); ++i) {
+    tasks_[i].seconds += gpu_.seconds_between(marks_[i].get(), marks_[i + 1].get());
   }
 }
 
 void CudaProgram::train_step(const Batch& batch, float lr) {
-  require_training("train_step()");
-  check_batch(network_, options_, batch);
-  check_tags(network_, batch);
+  require_mode(options_, Mode::train, "train_step()");
+  check_batch(graph_.network, options_, batch);
+  check_tags(batch, row_elements(graph_.network.logits));
   gpu_.enter();
   const auto tags = static_cast<int64_t>(batch.tag_ids.size());
   if (tags > slots_->most_tags()) {  // more than ever before: larger slots, other addresses
     gpu_.synchronize(gpu_.compute());
     graphs_.clear();
     make_slots(2 * tags);
-    bind_steps(InputSlots::count);
+    bind_work();
     record_graphs();
   }
   const int slot =
       slots_->send(batch, step_factors(options_.optimizer, lr, step_ + 1), /*with_tags=*/true);
-  run_steps(slot);
+  run_work(slot);
   slots_->enqueued(slot);
   ++step_;
   ++loss_steps_;
 }
 
-double CudaProgram::take_loss() {
-  if (loss_steps_ == 0) return 0;
+std::vector<double> CudaProgram::take_losses() {
+  std::vector<double> means(options_.losses.size(), 0.0);
+  if (loss_steps_ == 0) return means;
   gpu_.enter();
-  double* sum = loss_.as<double>() + options_.batch;
-  gpu_.to_host(loss_result_.data(), sum, sizeof *sum, gpu_.compute());
-  gpu_.zero(sum, sizeof *sum, gpu_.compute());
+  const auto bytes = static_cast<int64_t>(8 * means.size());
+  gpu_.to_host(losses_result_.data(), loss_sum(0), bytes, gpu_.compute());
+  gpu_.zero(loss_sum(0), bytes, gpu_.compute());
   gpu_.synchronize(gpu_.compute());
-  const double mean = *loss_result_.as<double>() / static_cast<double>(loss_steps_);
+  for (size_t i = 0; i < means.size(); ++i) {
+    means[i] = losses_result_.as<double>()[i] / static_cast<double>(loss_steps_);
+  }
   loss_steps_ = 0;
-  return mean;
+  return means;
 }
 
-/// The values that go back to the host.
+/// The values that go back to the host, in the order in which receive() takes them.
 std::vector<int> CudaProgram::results() const {
   std::vector<int> values;
-  for (const int value : {network_.feature, network_.logits}) {
+  for (const int value : {graph_.network.feature, graph_.network.logits}) {
     if (value > 0) values.push_back(value);  // 0 is the input, which the host has
   }
   return values;
 }
 
 void CudaProgram::send(const Batch& batch) {
-  require_inference("send()");
-  check_batch(network_, options_, batch);
+  require_mode(options_, Mode::infer, "send()");
+  check_batch(graph_.network, options_, batch);
   if (std::ssize(in_flight_) == most_in_flight()) {
     fail("send() with {} batches on their way; receive() the first", in_flight_.size());
   }
   gpu_.enter();
   const int slot = slots_->send(batch, {}, /*with_tags=*/false);
-  run_steps(slot);
+  run_work(slot);
   slots_->enqueued(slot);
   Sent& sent = sent_[index(slot)];
   sent.rows = batch.size;
-  if (network_.feature == 0) {  // as they came, before any rounding
+  if (graph_.network.feature == 0) {  // as they came, before any rounding
     const auto* rows = reinterpret_cast<const float*>(batch.input.data());
-    sent.input.assign(rows, rows + batch.size * extent(0).channels);
+    sent.input.assign(rows, rows + batch.size * row_elements(0));
   }
   std::byte* to = sent.results.data();
   for (const int value : results()) {
-    gpu_.to_host(to, at(value_buffers_[index(value)]), 4 * batch.size * channels(value),
-                 gpu_.compute());
+    gpu_.to_host(to, at(plan_->buffer_of(value)), 4 * batch.size * held(value), gpu_.compute());
     to += 4 * elements(value);
   }
   gpu_.record(sent.done->get(), gpu_.compute());
@@ -194,21 +198,24 @@ void CudaProgram::receive(std::span<float> features, std::span<float> logits) {
   if (in_flight_.empty()) fail("receive() without a batch that was sent");
   const Sent& sent = sent_[index(in_flight_.front())];
   in_flight_.pop_front();
-  check_results(network_, network_.feature, sent.rows, features, "features");
-  check_results(network_, network_.logits, sent.rows, logits, "logits");
+  const auto size_of = [&](int value) { return value < 0 ? 0 : row_elements(value); };
+  check_results(size_of(graph_.network.feature), sent.rows, features, "features");
+  check_results(size_of(graph_.network.logits), sent.rows, logits, "logits");
   gpu_.enter();
   gpu_.synchronize(sent.done->get());
   const std::byte* from = sent.results.data();
-  for (const int value : results()) {
-    const std::span<float> out = value == network_.feature ? features : logits;
+  const auto copy = [&](int value, std::span<float> out) {
+    if (value <= 0) return;  // none, or the input itself
     const auto* rows = reinterpret_cast<const float*>(from);
-    const int64_t held = channels(value), kept = extent(value).channels;
+    const int64_t stride = held(value), kept = row_elements(value);
     for (int64_t row = 0; row < sent.rows && !out.empty(); ++row) {
-      std::copy_n(rows + row * held, kept, out.data() + row * kept);
+      std::copy_n(rows + row * stride, kept, out.data() + row * kept);
     }
     from += 4 * elements(value);
-  }
-  if (network_.feature == 0 && !features.empty()) {
+  };
+  copy(graph_.network.feature, features);
+  copy(graph_.network.logits, logits);
+  if (graph_.network.feature == 0 && !features.empty()) {
     std::copy(sent.input.begin(), sent.input.end(), features.begin());
   }
 }
@@ -217,16 +224,20 @@ void CudaProgram::receive(std::span<float> features, std::span<float> logits) {
 
 void CudaProgram::set_profiling(bool on) {
   gpu_.enter();
-  while (on && marks_.size() < steps_.size() + 1) marks_.emplace_back(gpu_, EventKind::timing);
+  while (on && marks_.size() < tasks_.size() + 1) marks_.emplace_back(gpu_, EventKind::timing);
   profiling_ = on;
 }
 
-std::vector<ProfileLine> CudaProgram::profile() const { return profile_of({}); }
+std::vector<ProfileLine> CudaProgram::profile() const {
+  std::vector<ProfileLine> lines;
+  for (const Task& task : tasks_) lines.push_back({task.name, task.seconds});
+  return merged_profile(lines);
+}
 
 int64_t CudaProgram::memory_bytes() const {
   int64_t bytes = slots_->bytes();
   for (const Memory* memory : {&weights_, &gradients_, &first_moment_, &second_moment_, &average_,
-                               &copies_, &states_, &arena_, &workspace_, &loss_}) {
+                               &copies_, &states_, &arena_, &workspace_, &losses_}) {
     bytes += memory->bytes();
   }
   return bytes;

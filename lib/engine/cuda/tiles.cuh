@@ -3,7 +3,8 @@
 // reads contiguous memory at every width. And the sum over a block's lanes, in a fixed order.
 #pragma once
 
-#include "engine/cuda/launch.cuh"
+#include "engine/cuda/kernels.h"
+#include "gpu/launch.cuh"
 
 namespace hardmoe::cuda {
 

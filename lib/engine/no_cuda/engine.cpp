@@ -1,26 +1,11 @@
-// Builds without the GPU engine: every question is answered with what CMake missed.
-#include "base/error.h"
+// Builds without the GPU engine.
 #include "engine/cuda_engine.h"
+#include "gpu/no_cuda/no_cuda.h"
 
 namespace hardmoe {
-namespace {
 
-[[noreturn]] void refuse(const std::string& what) {
-  fail_usage("{}: this build has no GPU engine ({}); use --device cpu", what, HARDMOE_NO_CUDA);
-}
+std::unique_ptr<Engine> make_cuda_engine(int device) { fail_no_cuda(device); }
 
-}  // namespace
-
-std::unique_ptr<Engine> make_cuda_engine(int device) {
-  refuse(fmt::format("--device cuda:{}", device));
-}
-
-std::vector<std::pair<std::string, std::string>> cuda_versions() {
-  return {{"GPU engine", std::string("not built: ") + HARDMOE_NO_CUDA}};
-}
-
-std::vector<CudaDevice> cuda_devices() { refuse("--device cuda"); }
-
-std::string describe_cuda_device(int device) { refuse(fmt::format("--device cuda:{}", device)); }
+std::string describe_cuda_device(int device) { fail_no_cuda(device); }
 
 }  // namespace hardmoe

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/folders.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "ingest/sources/folder_walk.h"
@@ -16,9 +17,8 @@ namespace {
 
 std::vector<fs::path> files_in(const fs::path& folder, const auto& wanted) {
   std::vector<fs::path> files;
-  for (const auto& entry : fs::directory_iterator(folder)) {
-    std::error_code ignored;
-    if (wanted(entry.path()) && entry.is_regular_file(ignored)) files.push_back(entry.path());
+  for (const FolderEntry& entry : list_folder(folder)) {
+    if (wanted(entry.path()) && entry.kind() == PathKind::file) files.push_back(entry.path());
   }
   std::sort(files.begin(), files.end());
   return files;
@@ -43,7 +43,7 @@ class Expansion {
     fs::path path(name);
     const size_t colon = name.find(':');
     if (colon != std::string::npos && source_kind_named(name.substr(0, colon)) &&
-        !fs::exists(path)) {
+        !path_exists(path)) {
       kind = source_kind_named(name.substr(0, colon));
       path = name.substr(colon + 1);
     }
@@ -51,13 +51,13 @@ class Expansion {
     if (!path.has_filename() && path.has_relative_path()) path = path.parent_path();
     if (path == "-") {
       found_.sources.push_back({path, kind_of_standard_input(kind)});
-    } else if (!fs::exists(path)) {
-      if (colon != std::string::npos && fs::exists(name.substr(colon + 1))) {
+    } else if (!path_exists(path)) {
+      if (colon != std::string::npos && path_exists(name.substr(colon + 1))) {
         fail_usage("{}: '{}' is no kind of source; there are {}", name, name.substr(0, colon),
                    all_source_kinds());
       }
       fail_usage("{}: no such file or folder; {}", name, sources_there_are);
-    } else if (fs::is_directory(path)) {
+    } else if (is_folder(path)) {
       add_folder(path, kind);
     } else if (kind || !is_companion(path)) {
       found_.sources.push_back({path, kind ? *kind : kind_of_file(path, name)});
@@ -78,13 +78,13 @@ class Expansion {
   }
 
   void add_folder(const fs::path& folder, std::optional<SourceKind> kind) {
-    if (kind == SourceKind::tiny_imagenet && !fs::exists(folder / "wnids.txt")) {
+    if (kind == SourceKind::tiny_imagenet && !path_exists(folder / "wnids.txt")) {
       found_.sources.push_back({folder, *kind});  // only a split of it
       return;
     }
     const bool may_have_splits = kind == SourceKind::folder || kind == SourceKind::photos ||
                                  kind == SourceKind::webdataset ||
-                                 (!kind && !fs::exists(folder / "wnids.txt"));
+                                 (!kind && !path_exists(folder / "wnids.txt"));
     if (may_have_splits) {
       if (const auto splits = splits_in_subfolders(folder)) {
         add_splits(folder, *splits, kind);
@@ -232,7 +232,7 @@ class Expansion {
     }
     const size_t before = found_.sources.size();
     for (auto& path : paths) {
-      if (fs::exists(path)) found_.sources.push_back({std::move(path), kind});
+      if (path_exists(path)) found_.sources.push_back({std::move(path), kind});
     }
     if (found_.sources.size() == before) {
       fail_usage("{}: no {} of {} in it", folder.string(),

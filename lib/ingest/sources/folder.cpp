@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/folders.h"
 #include "base/text.h"
 #include "ingest/sources/folder_walk.h"
 #include "ingest/sources/kinds.h"
@@ -124,7 +125,7 @@ class TinyImageNetSource : public Source {
       names_.emplace(line, wordnet.tags_of(line));
     }
     const fs::path annotations = split_folder_ / "val_annotations.txt";
-    if (!fs::exists(annotations)) return;  // in training, the folder's name is the synset
+    if (!path_exists(annotations)) return;  // in training, the folder's name is the synset
     const RecordFile lines(annotations, RecordForm::line);
     for (int64_t i = 0; i < lines.size(); ++i) {
       const auto fields = split(lines.record(i).text, '\t');

@@ -1,15 +1,13 @@
 #include "ingest/sources/folder_walk.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <map>
 #include <unordered_set>
 
 #include "base/error.h"
+#include "base/files.h"
+#include "base/folders.h"
 #include "base/signals.h"
 #include "image/codec.h"
 #include "ingest/sources/kinds.h"
@@ -18,9 +16,7 @@ namespace hardmoe {
 namespace fs = std::filesystem;
 namespace {
 
-using FolderId = std::pair<dev_t, ino_t>;
-
-/// Extensions of files that describe an image beside them; they are not examined as images.
+/// Returns whether a file describes an image beside it; it is not examined as an image.
 bool is_text_kind(std::string_view extension) {
   return extension == "json" || extension == "txt" || extension == "xmp" || extension == "cls";
 }
@@ -50,9 +46,9 @@ class Walk {
 
   void visit(const fs::path& folder) {
     throw_if_interrupted();
-    struct stat info = {};
-    if (::stat((root_ / folder).c_str(), &info) != 0) return;
-    const FolderId id{info.st_dev, info.st_ino};
+    const auto found = path_identity(root_ / folder);
+    if (!found) return;
+    const PathIdentity id = *found;
     if (std::find(above_.begin(), above_.end(), id) != above_.end()) {
       pass_over("link back to a folder it is in", folder);
       return;
@@ -61,29 +57,25 @@ class Walk {
       pass_over("folder linked to many times", folder);
       return;
     }
-    std::error_code error;
-    fs::directory_iterator entries(root_ / folder, error);
-    if (error) {
-      pass_over("folder that cannot be read", folder);
-      if (report_ != nullptr) {
-        report_->warnings.push_back(
-            fmt::format("{}: {}", printable((root_ / folder).string()), error.message()));
-      }
-      return;
-    }
     above_.push_back(id);
-    for (const auto& entry : entries) take(folder / entry.path().filename(), entry);
+    try {
+      visit_folder(root_ / folder, [&](const FolderEntry& entry) {
+        take(folder / entry.path().filename(), entry.kind());
+      });
+    } catch (const Error& error) {
+      if (error.status() == ExitStatus::interrupted) throw;
+      pass_over("folder that cannot be read", folder);
+      if (report_ != nullptr) report_->warnings.push_back(printable(error.what()));
+    }
     above_.pop_back();
   }
 
-  void take(const fs::path& path, const fs::directory_entry& entry) {
-    std::error_code error;
-    const fs::file_status status = entry.status(error);
+  void take(const fs::path& path, PathKind kind) {
     if (path.filename().string().starts_with('.')) {
-      pass_over(fs::is_directory(status) ? "hidden folder" : "hidden file", path);
-    } else if (fs::is_directory(status)) {
+      pass_over(kind == PathKind::folder ? "hidden folder" : "hidden file", path);
+    } else if (kind == PathKind::folder) {
       visit(path);
-    } else if (fs::exists(status) && !fs::is_regular_file(status)) {
+    } else if (kind == PathKind::other) {
       pass_over("device, pipe or socket", path);
     } else {
       files_.push_back(path);
@@ -92,8 +84,8 @@ class Walk {
 
   const fs::path& root_;
   SourceReport* report_;
-  std::vector<FolderId> above_;
-  std::map<FolderId, int> visits_;
+  std::vector<PathIdentity> above_;
+  std::map<PathIdentity, int> visits_;
   std::vector<fs::path> files_;
 };
 
@@ -129,7 +121,7 @@ std::vector<fs::path> images_in(const fs::path& folder, SourceReport* report,
       images.push_back(std::move(file));
     } else if (report == nullptr) {
       continue;
-    } else if (!fs::exists(folder / file)) {
+    } else if (!path_exists(folder / file)) {
       report->pass_over("link to nothing", printable(file.string()));
     } else if (std::find(companions.begin(), companions.end(), extension) != companions.end()) {
       texts.push_back(std::move(file));
@@ -144,28 +136,27 @@ std::vector<fs::path> images_in(const fs::path& folder, SourceReport* report,
 fs::path text_beside(const fs::path& image, const char* extension) {
   for (fs::path file :
        {fs::path(image).replace_extension(extension), fs::path(image.string() + extension)}) {
-    std::error_code ignored;  // pipes and devices are no texts
-    if (fs::is_regular_file(file, ignored)) return file;
+    if (path_kind(file) == PathKind::file) return file;  // pipes and devices are no texts
   }
   return {};
 }
 
 bool holds_image(const fs::path& file) {
-  const int descriptor = ::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (descriptor < 0) return false;
-  std::array<std::byte, 256> head;
-  const ssize_t size = ::read(descriptor, head.data(), head.size());
-  ::close(descriptor);
-  return size > 0 && !known_image_format(std::span(head).first(static_cast<size_t>(size))).empty();
+  const std::string head = read_piece(file, 0, 256);
+  return !head.empty() && !known_image_format(std::as_bytes(std::span(head))).empty();
 }
 
 std::vector<fs::path> subfolders_of(const fs::path& folder) {
   std::vector<fs::path> folders;
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(folder, error)) {
-    std::error_code ignored;  // a broken link is no folder
-    if (entry.path().filename().string().starts_with('.')) continue;
-    if (entry.is_directory(ignored)) folders.push_back(entry.path());
+  std::vector<FolderEntry> entries;
+  try {
+    entries = list_folder(folder);
+  } catch (const Error&) {
+    return folders;  // whoever reads it says why it cannot be read
+  }
+  for (const FolderEntry& entry : entries) {
+    if (entry.name().starts_with('.')) continue;
+    if (entry.kind() == PathKind::folder) folders.push_back(entry.path());
   }
   std::sort(folders.begin(), folders.end());
   return folders;

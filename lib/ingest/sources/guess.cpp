@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/folders.h"
 #include "base/text.h"
 #include "data/tar.h"
 #include "ingest/sources/compressed.h"
@@ -22,8 +23,8 @@ namespace {
 std::string extension(const fs::path& path) { return lower_ascii(path.extension().string()); }
 
 std::optional<SourceKind> cifar_kind(const fs::path& folder) {
-  if (fs::exists(folder / "batches.meta.txt")) return SourceKind::cifar10;
-  if (fs::exists(folder / "fine_label_names.txt")) return SourceKind::cifar100;
+  if (path_exists(folder / "batches.meta.txt")) return SourceKind::cifar10;
+  if (path_exists(folder / "fine_label_names.txt")) return SourceKind::cifar100;
   return {};
 }
 
@@ -102,12 +103,11 @@ bool is_companion(const fs::path& file) {
   if (labels || name.ends_with("_stats.json")) return true;
   if (!name.ends_with(".parquet")) return false;
   fs::path shard = file;
-  return fs::exists(shard.replace_extension()) || fs::exists(shard.replace_extension(".tar"));
+  return path_exists(shard.replace_extension()) || path_exists(shard.replace_extension(".tar"));
 }
 
 SourceKind kind_of_file(const fs::path& file, const std::string& name) {
-  std::error_code ignored;
-  if (!fs::is_regular_file(file, ignored)) {
+  if (path_kind(file) != PathKind::file) {
     fail_usage(
         "{}: neither a file nor a folder (a device, pipe or socket); lists can be read from "
         "standard input ('-')",
@@ -145,20 +145,20 @@ SourceKind kind_of_file(const fs::path& file, const std::string& name) {
 }
 
 SourceKind kind_of_folder(const fs::path& folder) {
-  if (fs::exists(folder / "wnids.txt") && fs::exists(folder / "words.txt")) {
+  if (path_exists(folder / "wnids.txt") && path_exists(folder / "words.txt")) {
     return SourceKind::tiny_imagenet;
   }
   if (const auto kind = cifar_kind(folder)) return *kind;
-  if (fs::exists(folder / "batches.meta") ||
-      (fs::exists(folder / "meta") && fs::exists(folder / "train"))) {
-    if (fs::is_regular_file(folder / "data_batch_1") || fs::is_regular_file(folder / "train")) {
+  if (path_exists(folder / "batches.meta") ||
+      (path_exists(folder / "meta") && path_exists(folder / "train"))) {
+    if (is_file(folder / "data_batch_1") || is_file(folder / "train")) {
       fail_usage(
           "{}: the Python version of CIFAR (pickles, which can run programs when they are opened); "
           "take the binary version: cifar-10-binary.tar.gz or cifar-100-binary.tar.gz",
           folder.string());
     }
   }
-  for (const auto& entry : fs::directory_iterator(folder)) {
+  for (const FolderEntry& entry : list_folder(folder)) {
     if (is_idx_images(entry.path())) return SourceKind::idx;
   }
   const auto tars = tars_in(folder);
@@ -182,7 +182,7 @@ std::vector<fs::path> tars_in(const fs::path& folder, SourceReport* report) {
     const fs::path file = folder / below;
     if (extension(file) == ".tar") {
       // A missing shard is reported before hours of work without it.
-      if (!fs::exists(file)) {
+      if (!path_exists(file)) {
         fail_usage("{}: a link to nothing, expected a tar; put it there, or remove the link",
                    file.string());
       }

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "base/error.h"
+#include "base/folders.h"
 #include "data/tar.h"
 #include "ingest/sources/folder_walk.h"
 #include "ingest/sources/kinds.h"
@@ -13,8 +14,9 @@ namespace fs = std::filesystem;
 namespace {
 
 /// Extensions that a list may leave out.
-constexpr std::array<const char*, 9> extensions = {"",     ".jpg",  ".png", ".jpeg", ".webp",
-                                                   ".JPG", ".JPEG", ".PNG", ".jfif"};
+constexpr std::array extensions = {"",      ".jpg",  ".png",  ".jpeg", ".webp", ".JPG",
+                                   ".JPEG", ".PNG",  ".jfif", ".tif",  ".tiff", ".bmp",
+                                   ".gif",  ".avif", ".jp2",  ".TIF"};
 
 /// Returns whether a member describes an image in its sample, so that it need not be remembered.
 bool is_text(const std::string& name) {
@@ -33,13 +35,13 @@ ImageStore::ImageStore(const std::vector<fs::path>& roots) {
 }
 
 ImageStore::Contents ImageStore::contents_of(const fs::path& root) {
-  if (!fs::exists(root)) fail_usage("--images {}: no such file or folder", root.string());
+  if (!path_exists(root)) fail_usage("--images {}: no such file or folder", root.string());
   Contents contents;
-  if (!fs::is_directory(root)) {
+  if (!is_folder(root)) {
     contents.tars = {root};
     return contents;
   }
-  for (const auto& entry : fs::directory_iterator(root)) {
+  for (const FolderEntry& entry : list_folder(root)) {
     if (entry.path().extension() == ".tar") contents.tars.push_back(entry.path());
   }
   std::sort(contents.tars.begin(), contents.tars.end());
@@ -84,8 +86,7 @@ std::optional<ImageStore::Location> ImageStore::find(std::string name) const {
   for (const auto& folder : folders_) {
     for (const char* extension : extensions) {
       fs::path file = folder / (name + extension);
-      std::error_code ignored;
-      if (fs::is_regular_file(file, ignored)) return Location{std::move(file), 0, 0, {}};
+      if (path_kind(file) == PathKind::file) return Location{std::move(file), 0, 0, {}};
     }
   }
   return {};

@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "base/error.h"
+#include "base/folders.h"
 #include "base/foreign_json.h"
 #include "base/text.h"
 
@@ -95,8 +96,7 @@ void ListSource::take_image(const std::string& image, const std::string& key,
   item.key = key_of(path, key);
   if (store_.empty()) {
     item.path = list_.folder / path;
-    std::error_code ignored;
-    if (!fs::exists(item.path, ignored)) {
+    if (path_kind(item.path) == PathKind::nothing) {
       refuse_image(item, Rejection::unreadable_image,
                    fmt::format("{}: {}", item.path.string(), why_not_there(image)));
     }
@@ -127,9 +127,8 @@ std::string ListSource::why_not_there(const std::string& image) const {
   }
   for (const auto& [name, hint] : other_spellings(image)) {
     if (name.empty() || name == image) continue;
-    std::error_code ignored;
-    const bool there =
-        store_.empty() ? fs::exists(list_.folder / name, ignored) : store_.find(name).has_value();
+    const bool there = store_.empty() ? path_kind(list_.folder / name) == PathKind::file
+                                      : store_.find(name).has_value();
     if (there && (store_.empty() || options_.allow_outside || !leaves_folder(name))) return hint;
   }
   return "no such file";

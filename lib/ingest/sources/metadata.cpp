@@ -232,10 +232,12 @@ std::string missing_field(const Json& value, std::string_view what,
   for (const auto& [name, field] : value.items()) {
     if (there.size() <= shown) there.push_back(name);
   }
+  const std::string near = names.size() == 1 ? nearest_name(names[0], there) : "";
   const bool more = there.size() > shown;
   if (more) there.resize(shown);
-  return fmt::format("no field '{}' among '{}'{}; name it by --columns {}=NAME",
-                     join(names, "' or '"), join(there, "', '"), more ? " …" : "", what);
+  return fmt::format("no field '{}' among '{}'{}{}; name it by --columns {}=NAME",
+                     join(names, "' or '"), join(there, "', '"), more ? " …" : "",
+                     near.empty() ? "" : fmt::format(" (did you mean '{}'?)", near), what);
 }
 
 }  // namespace hardmoe

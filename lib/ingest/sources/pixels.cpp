@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "base/folders.h"
 #include "base/text.h"
 #include "image/codec.h"
 #include "ingest/sources/kinds.h"
@@ -175,7 +176,7 @@ fs::path idx_labels_beside(const fs::path& images) {
   replace(".gz", "");
   for (const char* packed : {"", ".gz"}) {
     fs::path labels = images.parent_path() / (name + packed);
-    if (labels.filename() != images.filename() && fs::exists(labels)) return labels;
+    if (labels.filename() != images.filename() && path_exists(labels)) return labels;
   }
   fail_usage("{}: no labels beside it; expected {} or {}.gz", images.string(),
              (images.parent_path() / name).string(), name);

@@ -31,10 +31,10 @@ std::string lower_ascii(std::string text) {
 }
 
 bool is_image_extension(std::string_view name) {
-  constexpr std::array<std::string_view, 23> known = {
-      "jpg", "jpeg", "png", "webp", "jpe",  "jfif", "jpg_large", "gif",
-      "bmp", "dib",  "tif", "tiff", "apng", "avif", "heic",      "heif",
-      "jxl", "jp2",  "ppm", "pgm",  "pbm",  "tga",  "psd"};
+  constexpr std::array<std::string_view, 28> known = {
+      "jpg", "jpeg", "png",  "webp", "jpe",  "jfif", "jpg_large", "gif", "bmp", "dib",
+      "tif", "tiff", "apng", "avif", "heic", "heif", "jxl",       "jp2", "j2k", "jpf",
+      "jpx", "j2c",  "jpc",  "ppm",  "pgm",  "pbm",  "tga",       "psd"};
   return std::find(known.begin(), known.end(), name) != known.end();
 }
 
@@ -66,6 +66,11 @@ ColumnNames parse_columns(std::string_view text) {
                   : what == "truth" ? &columns.truth
                   : what == "key"   ? &columns.key
                                     : nullptr;
+    if (names == nullptr && !name.empty()) {
+      const std::string near = nearest_name(what, {"image", "tags", "truth", "key"});
+      fail_usage("--columns {}: names are image, tags, truth and key, '{}' is not one of them{}",
+                 part, what, near.empty() ? "" : fmt::format("; did you mean '{}'?", near));
+    }
     if (names == nullptr || name.empty()) {
       fail_usage(
           "--columns: expected image=NAME, tags=NAME, truth=NAME or key=NAME with commas "

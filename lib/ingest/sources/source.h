@@ -30,7 +30,7 @@ enum class Rejection : uint8_t {
   no_kept_tag,  ///< none of its tags is in the vocabulary
   too_large,    ///< more pixels than allowed
   too_small,
-  too_long,        ///< its sides are too unequal
+  too_elongated,   ///< its sides are too unequal
   duplicate,       ///< the same bytes as an earlier image
   near_duplicate,  ///< looks like an earlier image
   absent_label,    ///< says what an image does not show (Open Images' confidence 0)
@@ -39,7 +39,7 @@ enum class Rejection : uint8_t {
 };
 inline constexpr std::array<std::string_view, 15> rejection_names = {
     "",          "unreadable image", "unreadable tags", "no image",  "repeated",
-    "no tags",   "no kept tag",      "too large",       "too small", "too long",
+    "no tags",   "no kept tag",      "too large",       "too small", "too elongated",
     "duplicate", "near duplicate",   "absent label",    "outside",   "other format"};
 constexpr std::string_view name_of(Rejection rejection) {
   return rejection_names[static_cast<size_t>(rejection)];

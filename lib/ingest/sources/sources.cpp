@@ -1,6 +1,7 @@
 // Opens sources, and tells which files they are read from.
 #include "base/error.h"
 #include "base/files.h"
+#include "base/folders.h"
 #include "ingest/sources/compressed.h"
 #include "ingest/sources/folder_walk.h"
 #include "ingest/sources/guess.h"
@@ -20,7 +21,7 @@ std::vector<fs::path> input_files(const SourceSpec& source, const SourceOptions&
       for (const auto& image : images_in(path)) files.push_back(path / image);
       if (source.kind != SourceKind::tiny_imagenet) break;
       files.push_back(path.parent_path() / "wnids.txt");
-      if (fs::exists(path / "val_annotations.txt")) files.push_back(path / "val_annotations.txt");
+      if (path_exists(path / "val_annotations.txt")) files.push_back(path / "val_annotations.txt");
       files.push_back(wordnet_nouns(options.wordnet));
       break;
     case SourceKind::idx:
@@ -41,7 +42,7 @@ fs::path unpacked(const fs::path& file, const fs::path& work) {
   if (!is_compressed(file)) return file;
   fs::path target = work / fmt::format("{}.{}.unpacked", file.stem().string(),
                                        sha256_hex(fs::absolute(file).string()).substr(0, 16));
-  if (fs::exists(target)) return target;
+  if (path_exists(target)) return target;
   make_writable_folder(work);
   AtomicFile output(target);
   read_unpacked(file, [&](std::string_view piece) {

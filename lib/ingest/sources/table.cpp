@@ -219,8 +219,10 @@ class TableSource : public ListSource {
       }
       const auto found = columns_where([&](const std::string& there) { return there == name; });
       if (found.empty()) {
-        fail_usage("{}, line 1: no column '{}' (--columns) among '{}'{}", list_.name, name,
+        const std::string near = nearest_name(name, heading_);
+        fail_usage("{}, line 1: no column '{}' (--columns) among '{}'{}{}", list_.name, name,
                    join(heading_, "', '"),
+                   near.empty() ? "" : fmt::format("; did you mean '{}'?", near),
                    separator_hint() ? "; " + *separator_hint() : std::string());
       }
       columns.insert(columns.end(), found.begin(), found.end());

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/folders.h"
 #include "base/text.h"
 #include "ingest/sources/compressed.h"
 #include "ingest/sources/kinds.h"
@@ -195,7 +196,7 @@ std::unique_ptr<Source> open_yfcc100m(const fs::path& metadata, const std::strin
       work / fmt::format("{}.{}.jsonl", metadata.filename().string(),
                          sha256_hex(fs::absolute(metadata).string()).substr(0, 16));
   const fs::path report = fs::path(joined).replace_extension(".json");
-  if (!fs::exists(joined) || !fs::exists(report)) {
+  if (!path_exists(joined) || !path_exists(report)) {
     make_writable_folder(work);
     write_json(report, json_of(Join(options.images).write(metadata, name, joined)));
   }

@@ -1,0 +1,67 @@
+// Element by element over activations of any precision: chunk after chunk as float32 in the cache,
+// for operators that are worth no kernel for each combination of precisions.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "base/threads.h"
+#include "engine/cpu/kernels.h"
+
+namespace hardmoe::cpu {
+
+/// A range of elements as one thread works on it.
+class FloatChunk {
+ public:
+  static constexpr int64_t capacity = 1024;
+
+  FloatChunk(int64_t first, int64_t size) : first_(first), size_(size) {}
+  int64_t size() const { return size_; }
+
+  /// The elements as float32: where they lie, or converted; until the second read() after it.
+  const float* read(Activations array) {
+    if (array.precision != Precision::bf16) return static_cast<const float*>(array.data) + first_;
+    float* room = reads_[next_];
+    next_ = 1 - next_;
+    to_float({static_cast<BFloat16*>(array.data) + first_, Precision::bf16}, size_, room);
+    return room;
+  }
+  /// The elements as float32 that may be changed.
+  float* copy(Activations array) {
+    to_float({array.precision == Precision::bf16
+                  ? static_cast<void*>(static_cast<BFloat16*>(array.data) + first_)
+                  : static_cast<float*>(array.data) + first_,
+              array.precision},
+             size_, result_);
+    return result_;
+  }
+  /// Room for results.
+  float* result() { return result_; }
+  void write(const float* values, Activations array) const {
+    if (array.precision == Precision::bf16) {
+      to_bf16(values, size_, static_cast<BFloat16*>(array.data) + first_);
+    } else {
+      std::copy_n(values, size_, static_cast<float*>(array.data) + first_);
+    }
+  }
+
+ private:
+  int64_t first_, size_;
+  int next_ = 0;
+  alignas(64) float reads_[2][capacity];
+  alignas(64) float result_[capacity];
+};
+
+/// Calls body(chunk) for chunks that cover n elements, on all threads.
+template <class Body>
+void for_float_chunks(int64_t n, const Body& body) {
+  constexpr int64_t grain = 1 << 14;
+  parallel_for(n, grain, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; i += FloatChunk::capacity) {
+      FloatChunk chunk(i, std::min(FloatChunk::capacity, end - i));
+      body(chunk);
+    }
+  });
+}
+
+}  // namespace hardmoe::cpu

@@ -1,0 +1,77 @@
+#include "engine/ops/linear.h"
+
+#include "engine/cpu/layer.h"
+#include "engine/cpu/working_weights.h"
+
+namespace hardmoe::cpu {
+namespace {
+
+class LinearLayer final : public Layer {
+ public:
+  LinearLayer(const Linear& op, LayerBuilder& builder)
+      : primitives_(onednn::inner_product(builder.input().extent, op.channels, builder.rows(),
+                                          builder.precision(), builder.needs())),
+        bias_desc_({op.channels}, dnnl::memory::data_type::f32, dnnl::memory::format_tag::x),
+        slope_desc_({builder.rows(), op.channels}, onednn::type_of(builder.precision()),
+                    dnnl::memory::format_tag::nc) {
+    const Extent& in = builder.input().extent;
+    const Shape shape = in.positions() == 1 ? Shape{op.channels, in.channels}
+                                            : Shape{op.channels, in.channels, in.height, in.width};
+    const onednn::Desc plain = onednn::plain_weight(shape);
+    layout_ = builder.needs().weights ? primitives_.weights_gradient : plain;
+    weight_ = builder.parameter(".weight", &layout_, &plain);
+    bias_ = builder.parameter(".bias");
+    builder.need_scratch(primitives_.scratch_bytes);
+  }
+
+  size_t copy_bytes() const override { return weights_.bytes(); }
+  void place(const Arrays& arrays) override {
+    weights_.place(arrays.weights(weight_), layout_, primitives_);
+  }
+  void refresh() override { weights_.refresh(); }
+  Work work(const Step& step, const Arrays& arrays) override {
+    const auto& p = primitives_;
+    const auto at = [&](const onednn::Desc& desc, BufferId buffer) {
+      return onednn::wrap(desc, arrays.at(buffer));
+    };
+    switch (step.pass) {
+      case Pass::forward:
+        return onednn::bind(
+            p.forward,
+            {{DNNL_ARG_SRC, at(p.source, step.x[0])},
+             {DNNL_ARG_WEIGHTS, onednn::wrap(p.weights_forward, weights_.forward())},
+             {DNNL_ARG_BIAS, onednn::wrap(bias_desc_, arrays.weights(bias_))},
+             {DNNL_ARG_DST, at(p.target, step.y)}},
+            arrays.scratch());
+      case Pass::backward_weights:
+        return onednn::bind(
+            p.backward_weights,
+            {{DNNL_ARG_SRC, at(p.source, step.x[0])},
+             {DNNL_ARG_DIFF_DST, at(slope_desc_, step.dy)},
+             {DNNL_ARG_DIFF_WEIGHTS, onednn::wrap(p.weights_gradient, arrays.gradient(weight_))},
+             {DNNL_ARG_DIFF_BIAS, onednn::wrap(bias_desc_, arrays.gradient(bias_))}},
+            arrays.scratch());
+      default:
+        return onednn::bind(
+            p.backward_data,
+            {{DNNL_ARG_DIFF_DST, at(slope_desc_, step.dy)},
+             {DNNL_ARG_WEIGHTS, onednn::wrap(p.weights_backward, weights_.backward())},
+             {DNNL_ARG_DIFF_SRC, at(p.source, step.dx[0])}},
+            arrays.scratch());
+    }
+  }
+
+ private:
+  onednn::Layer primitives_;
+  onednn::Desc bias_desc_, slope_desc_, layout_;
+  int weight_, bias_;
+  WorkingWeights weights_;
+};
+
+}  // namespace
+
+std::unique_ptr<Layer> make_layer(const Linear& op, LayerBuilder& builder) {
+  return std::make_unique<LinearLayer>(op, builder);
+}
+
+}  // namespace hardmoe::cpu

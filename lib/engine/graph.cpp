@@ -1,0 +1,184 @@
+#include "engine/graph.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "engine/network_facts.h"
+
+namespace hardmoe {
+namespace {
+
+size_t index(int number) { return static_cast<size_t>(number); }
+
+/// Appends operators as nodes; a batch norm absorbs the add or the ReLU that is the only reader of
+/// its present output.
+class Fusion {
+ public:
+  explicit Fusion(const Network& network)
+      : uses_(index(network.value_count()), 0), producer_(index(network.value_count()), -1) {
+    for (const Op& op : network.ops) {
+      for (const int input : op.inputs) ++uses_[index(input)];
+    }
+    // Results are read from outside.
+    for (const int value : {network.feature, network.logits}) {
+      if (value >= 0) ++uses_[index(value)];
+    }
+    for (size_t i = 0; i < network.ops.size(); ++i) append(network.ops[i], static_cast<int>(i) + 1);
+  }
+
+  std::vector<Node> take() { return std::move(nodes_); }
+
+ private:
+  void append(const Op& op, int output) {
+    Operator made = make_operator(op);
+    const bool relu = std::holds_alternative<Relu>(made), add = std::holds_alternative<Add>(made);
+    const int host = relu || add ? host_of(op.inputs[0], add) : -1;
+    if (host < 0) {
+      nodes_.push_back({std::move(made), op.name, op.inputs, output});
+    } else {
+      Node merged = nodes_[index(host)];
+      merged.output = output;
+      if (relu) std::get<BatchNorm>(merged.op).relu = true;
+      if (add) merged.inputs.push_back(op.inputs[1]);
+      // The residual may be made after the norm (a downsampling shortcut): move the norm behind it.
+      nodes_.erase(nodes_.begin() + host);
+      for (int& node : producer_) {
+        if (node > host) --node;
+      }
+      nodes_.push_back(std::move(merged));
+    }
+    producer_[index(output)] = static_cast<int>(nodes_.size()) - 1;
+  }
+
+  /// The node of the norm that the reader of `value` can join; -1: none.
+  int host_of(int value, bool with_residual) const {
+    const int number = producer_[index(value)];
+    if (number < 0 || uses_[index(value)] != 1) return -1;
+    const Node& node = nodes_[index(number)];
+    const auto* norm = std::get_if<BatchNorm>(&node.op);
+    if (norm == nullptr || norm->relu) return -1;
+    return with_residual && node.inputs.size() > 1 ? -1 : number;
+  }
+
+  std::vector<int> uses_;      ///< by value: its readers
+  std::vector<int> producer_;  ///< by value: the node that makes it
+  std::vector<Node> nodes_;
+};
+
+bool matches(std::string_view name, std::string_view pattern) {
+  const size_t star = pattern.find('*');
+  if (star == std::string_view::npos) return name == pattern;
+  if (!name.starts_with(pattern.substr(0, star))) return false;
+  const std::string_view rest = pattern.substr(star + 1);
+  for (size_t from = star; from <= name.size(); ++from) {
+    if (matches(name.substr(from), rest)) return true;
+  }
+  return false;
+}
+
+void require_patterns_match(const Network& network, const std::vector<std::string>& patterns) {
+  const auto specs = parameters_of(network);
+  for (const std::string& pattern : patterns) {
+    const bool found = std::any_of(specs.begin(), specs.end(), [&](const ParameterSpec& spec) {
+      return spec.learned && matches(spec.name, pattern);
+    });
+    if (!found) {
+      fail_usage(
+          "freeze: no parameter of the network is named '{}'; they are named '{}' to '{}', and * "
+          "stands for any characters",
+          pattern, specs.front().name, specs.back().name);
+    }
+  }
+}
+
+/// What is trained, and which values it is a part of.
+void find_trained(Graph& graph, const std::vector<std::string>& frozen) {
+  for (const Node& node : graph.nodes) {
+    const auto specs = graph.parameters(node);
+    const bool own = std::any_of(specs.begin(), specs.end(), [&](const ParameterSpec& spec) {
+      return spec.learned && !is_frozen(spec.name, frozen);
+    });
+    graph.trained_nodes.push_back(own);
+    if (node.output < 0) continue;
+    graph.trained_values[index(node.output)] =
+        own || std::any_of(node.inputs.begin(), node.inputs.end(),
+                           [&](int input) { return graph.trained_values[index(input)]; });
+  }
+}
+
+/// Results come as float32, a vector an image.
+void require_readable_results(const Graph& graph) {
+  for (const int value : {graph.network.feature, graph.network.logits}) {
+    if (value < 0 || (value == 0 && graph.network.input == InputKind::image)) continue;
+    const ValueType& type = graph.type(value);
+    if (type.element != Element::float32 || type.rows.kind != RowKind::image) {
+      fail("value {} of the network is no vector of float32 of an image, as results are", value);
+    }
+  }
+}
+
+void append_losses(Graph& graph, const std::vector<LossSpec>& losses) {
+  for (size_t i = 0; i < losses.size(); ++i) {
+    const LossSpec& spec = losses[i];
+    const int value = spec.value < 0 ? graph.network.logits : spec.value;
+    if (value < 0) fail("a network without logits cannot be trained");
+    const ValueType& type = graph.types.at(index(value));
+    const bool scores = type.element == Element::float32 && type.rows.kind == RowKind::image;
+    if (!scores || type.extent.elements() != logits_size(graph.network)) {
+      fail("loss '{}': value {} does not hold a score for each of the {} tags of an image",
+           spec.name, value, logits_size(graph.network));
+    }
+    graph.nodes.push_back({TagLoss{spec, static_cast<int>(i)}, spec.name, {value}, -1});
+  }
+}
+
+}  // namespace
+
+std::vector<ValueType> Graph::input_types(const Node& node) const {
+  std::vector<ValueType> result;
+  for (const int input : node.inputs) result.push_back(type(input));
+  return result;
+}
+
+std::vector<ParameterSpec> Graph::parameters(const Node& node) const {
+  const auto inputs = input_types(node);
+  return std::visit([&](const auto& op) { return op.parameters(node.name, inputs); }, node.op);
+}
+
+bool is_frozen(const std::string& name, const std::vector<std::string>& patterns) {
+  return std::any_of(patterns.begin(), patterns.end(),
+                     [&](const std::string& pattern) { return matches(name, pattern); });
+}
+
+Graph make_graph(const Network& network, const CompileOptions& options) {
+  if (options.batch < 1) fail_usage("batch: expected at least 1, found {}", options.batch);
+  Graph graph;
+  graph.network = network;
+  graph.types = value_types(network);
+  graph.nodes = Fusion(network).take();
+  const size_t values = graph.types.size();
+  graph.readers.resize(values);
+  graph.trained_values.resize(values, false);
+  const bool training = options.mode == Mode::train;
+  if (training) {
+    require_patterns_match(network, options.frozen);
+    append_losses(graph, options.losses);
+    find_trained(graph, options.frozen);
+    const auto any = [](const std::vector<bool>& flags) {
+      return std::find(flags.begin(), flags.end(), true) != flags.end();
+    };
+    if (!any(graph.trained_nodes)) fail_usage("freeze: nothing is left to train");
+  } else {
+    graph.trained_nodes.resize(graph.nodes.size(), false);
+    require_readable_results(graph);
+  }
+  for (size_t i = 0; i < graph.nodes.size(); ++i) {
+    for (const int input : graph.nodes[i].inputs) {
+      graph.readers[index(input)].push_back(static_cast<int>(i));
+    }
+  }
+  return graph;
+}
+
+}  // namespace hardmoe

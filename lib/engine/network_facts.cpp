@@ -1,0 +1,107 @@
+#include "engine/network_facts.h"
+
+#include "base/error.h"
+#include "base/random.h"
+#include "engine/ops/operators.h"
+
+namespace hardmoe {
+namespace {
+
+std::vector<ValueType> types_of(const Op& op, const std::vector<ValueType>& types) {
+  std::vector<ValueType> inputs;
+  for (const int input : op.inputs) {
+    if (input < 0 || static_cast<size_t>(input) >= types.size()) {
+      fail("operator '{}' of type {} reads value {}, which is not made before it", op.name, op.type,
+           input);
+    }
+    inputs.push_back(types[static_cast<size_t>(input)]);
+  }
+  return inputs;
+}
+
+/// Calls visit(operator, its name, its inputs' types) in order.
+template <class Visit>
+void for_each_operator(const Network& network, const Visit& visit) {
+  const auto types = value_types(network);
+  for (const Op& op : network.ops) {
+    const auto inputs = types_of(op, types);
+    std::visit([&](const auto& one) { visit(one, op.name, InputTypes(inputs)); },
+               make_operator(op));
+  }
+}
+
+int64_t size_of(const Network& network, int value) {
+  return value_types(network).at(static_cast<size_t>(value)).extent.elements();
+}
+
+}  // namespace
+
+std::vector<ValueType> value_types(const Network& network) {
+  const bool image = network.input == InputKind::image;
+  std::vector<ValueType> types = {
+      {network.extent, image ? Element::working : Element::float32, {}}};
+  for (const Op& op : network.ops) {
+    const auto inputs = types_of(op, types);
+    const ValueType output =
+        std::visit([&](const auto& one) { return one.output(op.name, inputs); }, make_operator(op));
+    if (output.extent.elements() <= 0) fail_usage("operator '{}': has no outputs", op.name);
+    types.push_back(output);
+  }
+  return types;
+}
+
+int64_t feature_size(const Network& network) { return size_of(network, network.feature); }
+
+int64_t logits_size(const Network& network) {
+  return network.logits < 0 ? 0 : size_of(network, network.logits);
+}
+
+std::vector<ParameterSpec> parameters_of(const Network& network) {
+  std::vector<ParameterSpec> all;
+  for_each_operator(network, [&](const auto& op, const std::string& name, InputTypes inputs) {
+    for (ParameterSpec& spec : op.parameters(name, inputs)) all.push_back(std::move(spec));
+  });
+  return all;
+}
+
+int64_t parameter_count(const Network& network) {
+  int64_t count = 0;
+  for (const auto& parameter : parameters_of(network)) {
+    if (parameter.learned) count += element_count(parameter.shape);
+  }
+  return count;
+}
+
+double flops_per_image(const Network& network) {
+  double flops = 0;
+  for_each_operator(network, [&](const auto& op, const std::string&, InputTypes inputs) {
+    flops += op.flops(inputs);
+  });
+  return flops;
+}
+
+StateDict initial_weights(const Network& network, uint64_t seed) {
+  StateDict weights;
+  uint64_t stream = 0;
+  for (const auto& [name, shape, initial, learned] : parameters_of(network)) {
+    Tensor tensor(DType::f32, shape);
+    Random random(seed, RandomUse::init, stream++);
+    for (float& value : tensor.as<float>()) {
+      switch (initial.kind) {
+        case InitialValues::Kind::constant:
+          value = initial.value;
+          break;
+        case InitialValues::Kind::normal:
+          value = initial.value * random.normal();
+          break;
+        case InitialValues::Kind::uniform:
+          value = initial.value * (2 * random.uniform() - 1);
+          break;
+      }
+    }
+    weights.emplace(name, std::move(tensor));
+  }
+  return weights;
+}
+
+}  // namespace hardmoe

@@ -1,0 +1,33 @@
+// A convolution without bias: x (H×W×I of each image) with weights O×I×K×K. Attributes: channels
+// (O), kernel, stride, padding.
+#pragma once
+
+#include "engine/ops/operator.h"
+
+namespace hardmoe {
+
+struct Conv {
+  static constexpr const char* type = "conv";
+  static constexpr bool keeps_channels = false;
+
+  int64_t channels = 1;
+  Window window;
+
+  static Conv from(Attributes& attributes) {
+    return {attributes.size("channels"), Window::from(attributes)};
+  }
+  ValueType output(const std::string& name, InputTypes inputs) const;
+  std::vector<ParameterSpec> parameters(const std::string& name, InputTypes inputs) const;
+  double flops(InputTypes inputs) const;
+  void plan_forward(NodePlan& plan) const;
+  void plan_backward(NodePlan& plan) const;
+};
+
+namespace cpu {
+std::unique_ptr<Layer> make_layer(const Conv& op, LayerBuilder& builder);
+}
+namespace cuda {
+std::unique_ptr<Layer> make_layer(const Conv& op, LayerBuilder& builder);
+}
+
+}  // namespace hardmoe

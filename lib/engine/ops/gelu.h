@@ -1,0 +1,28 @@
+// y = x·Φ(x), Φ the normal distribution's cumulative function (Hendrycks & Gimpel 2016), not its
+// tanh approximation; torch.nn.GELU's default.
+#pragma once
+
+#include "engine/ops/operator.h"
+
+namespace hardmoe {
+
+struct Gelu {
+  static constexpr const char* type = "gelu";
+  static constexpr bool keeps_channels = true;
+
+  static Gelu from(Attributes&) { return {}; }
+  ValueType output(const std::string& name, InputTypes inputs) const;
+  std::vector<ParameterSpec> parameters(const std::string&, InputTypes) const { return {}; }
+  double flops(InputTypes) const { return 0; }
+  void plan_forward(NodePlan& plan) const;
+  void plan_backward(NodePlan& plan) const;
+};
+
+namespace cpu {
+std::unique_ptr<Layer> make_layer(const Gelu& op, LayerBuilder& builder);
+}
+namespace cuda {
+std::unique_ptr<Layer> make_layer(const Gelu& op, LayerBuilder& builder);
+}
+
+}  // namespace hardmoe

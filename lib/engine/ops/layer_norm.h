@@ -1,0 +1,32 @@
+// Layer normalisation (Ba et al. 2016) over the channels of every position, with weight and bias:
+// torch.nn.LayerNorm(C) on N×H×W×C or N×T×C. Attribute: epsilon (1e-5).
+#pragma once
+
+#include "engine/ops/operator.h"
+
+namespace hardmoe {
+
+struct LayerNorm {
+  static constexpr const char* type = "layer_norm";
+  static constexpr bool keeps_channels = true;
+
+  float epsilon = 1e-5F;
+
+  static LayerNorm from(Attributes& attributes) {
+    return {static_cast<float>(attributes.number("epsilon", 1e-5))};
+  }
+  ValueType output(const std::string& name, InputTypes inputs) const;
+  std::vector<ParameterSpec> parameters(const std::string& name, InputTypes inputs) const;
+  double flops(InputTypes) const { return 0; }
+  void plan_forward(NodePlan& plan) const;
+  void plan_backward(NodePlan& plan) const;
+};
+
+namespace cpu {
+std::unique_ptr<Layer> make_layer(const LayerNorm& op, LayerBuilder& builder);
+}
+namespace cuda {
+std::unique_ptr<Layer> make_layer(const LayerNorm& op, LayerBuilder& builder);
+}
+
+}  // namespace hardmoe

@@ -1,0 +1,32 @@
+// The loss of an image's tags at one value of scores (engine/spec.h), times `weight`. It has no
+// output; its forward step leaves the gradient of its input, too.
+#pragma once
+
+#include "engine/ops/operator.h"
+#include "engine/spec.h"
+
+namespace hardmoe {
+
+struct TagLoss {
+  static constexpr const char* type = "tag_loss";
+  static constexpr bool keeps_channels = true;
+
+  LossSpec spec;
+  int number = 0;  ///< of the program's losses
+
+  static TagLoss from(Attributes&) { return {}; }
+  ValueType output(const std::string& name, InputTypes inputs) const;
+  std::vector<ParameterSpec> parameters(const std::string&, InputTypes) const { return {}; }
+  double flops(InputTypes) const { return 0; }
+  void plan_forward(NodePlan& plan) const;
+  void plan_backward(NodePlan& plan) const;
+};
+
+namespace cpu {
+std::unique_ptr<Layer> make_layer(const TagLoss& op, LayerBuilder& builder);
+}
+namespace cuda {
+std::unique_ptr<Layer> make_layer(const TagLoss& op, LayerBuilder& builder);
+}
+
+}  // namespace hardmoe

@@ -1,0 +1,28 @@
+// The positions of a map as rows of their own: H×W×C of an image becomes H·W tokens of C, row by
+// row of the map. Nothing is moved.
+#pragma once
+
+#include "engine/ops/operator.h"
+
+namespace hardmoe {
+
+struct Tokens {
+  static constexpr const char* type = "tokens";
+  static constexpr bool keeps_channels = true;
+
+  static Tokens from(Attributes&) { return {}; }
+  ValueType output(const std::string& name, InputTypes inputs) const;
+  std::vector<ParameterSpec> parameters(const std::string&, InputTypes) const { return {}; }
+  double flops(InputTypes) const { return 0; }
+  void plan_forward(NodePlan& plan) const;
+  void plan_backward(NodePlan& plan) const;
+};
+
+namespace cpu {
+std::unique_ptr<Layer> make_layer(const Tokens& op, LayerBuilder& builder);
+}
+namespace cuda {
+std::unique_ptr<Layer> make_layer(const Tokens& op, LayerBuilder& builder);
+}
+
+}  // namespace hardmoe

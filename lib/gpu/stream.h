@@ -1,0 +1,12 @@
+// Handles of the CUDA runtime, without its headers.
+#pragma once
+
+struct CUstream_st;
+struct CUevent_st;
+
+namespace hardmoe::cuda {
+
+using Stream = CUstream_st*;
+using Event = CUevent_st*;
+
+}  // namespace hardmoe::cuda

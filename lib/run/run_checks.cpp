@@ -1,0 +1,80 @@
+#include "run/run_checks.h"
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/folders.h"
+#include "base/json.h"
+#include "base/text.h"
+#include "data/dataset.h"
+#include "moe/embedding.h"
+#include "run/launcher.h"
+#include "run/pipeline.h"
+
+namespace hardmoe {
+namespace fs = std::filesystem;
+
+void check_run_folder(const fs::path& out) {
+  const bool stage = path_exists(out / "stage.json");  // has a config.yaml, too
+  if (!is_folder(out) || (path_exists(out / "config.yaml") && !stage)) return;
+  for (const FolderEntry& entry : list_folder(out)) {
+    const std::string name = entry.name();
+    if (name == "logs" || name == ".lock" || name == "planned.yaml") continue;
+    fail_usage("{}: holds '{}' and is no folder of a run; choose an empty one for --out",
+               out.string(), name);
+  }
+}
+
+void check_evaluation_split(const Config& config, const fs::path& out) {
+  const fs::path data = dataset_folder(config, out), record = data / "dataset.json";
+  if (!path_exists(record)) return;
+  const auto splits = json_get<Json>(read_dataset_record(record), "splits", record.string());
+  if (splits.contains(config.eval.split)) return;
+  fail_usage(
+      "{}: has no split '{}' to evaluate on; make one with moe-ingest's --val-fraction or "
+      "--val-source, or name another as eval.split",
+      data.string(), config.eval.split);
+}
+
+void check_own_embedding(const Config& config, const fs::path& out) {
+  if (config.run.embedding.empty()) return;
+  const std::vector<fs::path> paths(config.run.embedding.begin(), config.run.embedding.end());
+  const EmbeddingInput input = find_embedding(paths);
+  const Embedding embedding(input.files);
+  if (input.identity.contains("model")) {
+    fail_usage("run.embedding: {} was made by moe-embed; leave it out, and the run makes its own",
+               config.run.embedding[0]);
+  }
+  const Embedding features(find_own_features(config.run.features).files);
+  if (features.cols() != embedding.cols()) {
+    fail_usage("run.features: rows of {} values, run.embedding's have {}; take one model for both",
+               features.cols(), embedding.cols());
+  }
+  const fs::path data = dataset_folder(config, out);
+  if (!path_exists(data / "dataset.json")) return;
+  const Dataset dataset = Dataset::open(data);
+  const auto require = [&](const char* key, const Embedding& rows, const std::string& split) {
+    const int64_t images = dataset.split(split).size();
+    if (rows.rows() == images) return;
+    fail_usage(
+        "run.{}: {} rows, split '{}' of {} has {} images; it takes one row an image, in the order "
+        "of {}",
+        key, rows.rows(), split, data.string(), images, (data / split / "keys.txt").string());
+  };
+  require("embedding", embedding, "train");
+  require("features", features, config.eval.split);
+}
+
+void check_devices(const Config& config, const fs::path& programs, const fs::path& log) {
+  std::vector<std::string> needed;
+  if (config.device != "cpu") needed.push_back(config.device);
+  if (config.run.gpus > 0) {
+    const int used = std::min(config.run.gpus, config.partition.experts);
+    needed.push_back(fmt::format("cuda:{}", used - 1));
+  }
+  for (const auto& device : needed) {
+    const std::vector<std::string> command = {programs / "moe-device", "--device", device};
+    run_process({"looking for " + device, command, log});
+  }
+}
+
+}  // namespace hardmoe

@@ -1,0 +1,139 @@
+#include "tasks/embed.h"
+
+#include <optional>
+
+#include "base/log.h"
+#include "base/stage.h"
+#include "base/text.h"
+#include "engine/network_facts.h"
+#include "moe/routing.h"
+#include "tasks/results.h"
+#include "tensor/npy.h"
+
+namespace hardmoe {
+namespace {
+
+/// OUT/SPLIT.npy, appended to.
+class FeatureFile {
+ public:
+  FeatureFile(const std::filesystem::path& path, bool half, int64_t width)
+      : half_(half), writer_(path, half ? DType::f16 : DType::f32, {width}) {}
+
+  void append(std::span<const float> features, int64_t rows) {
+    if (!half_) return writer_.append(features.data(), rows);
+    narrow_.resize(features.size());
+    for (size_t i = 0; i < features.size(); ++i) narrow_[i] = to_float16(features[i]);
+    writer_.append(narrow_.data(), rows);
+  }
+  void finish() { writer_.finish(); }
+
+ private:
+  bool half_;
+  NpyWriter writer_;
+  std::vector<Float16> narrow_;
+};
+
+struct Networks {
+  std::optional<Model> model;
+  std::optional<Mixture> mixture;
+  std::optional<EmbeddingInput> own;  ///< what the mixture routes by, where the base does not
+  Json identity;
+  const ModelCard& card() const { return model ? model->card : mixture->base.card; }
+};
+
+Networks open_networks(const EmbedTask& task, const Dataset& dataset, bool use_prices) {
+  const NetworkFolders& folders = task.networks;
+  Networks networks;
+  if (!folders.is_mixture()) {
+    networks.model = load_model(folders.model);
+    networks.identity["model"] = model_hash(folders.model);
+    return networks;
+  }
+  check_experts_folder(folders.experts);
+  networks.mixture = open_mixture(folders.base, folders.partition, folders.experts, "");
+  if (networks.mixture->own_embedding && task.splits.size() > 1) {
+    fail_usage("--split: {} are named, and --features has the rows of one; embed one at a time",
+               join(task.splits, ", "));
+  }
+  const auto& own = networks.own = find_routing_features(
+      *networks.mixture, folders.partition, folders.features, dataset.split(task.splits.front()));
+  networks.identity = mixture_identity(*networks.mixture, folders.base, folders.partition);
+  networks.identity["use_prices"] = use_prices;
+  if (own) networks.identity["features"] = own->identity["embedding"];
+  networks.identity["model"] = sha256_hex(networks.identity.dump());
+  return networks;
+}
+
+/// Throws Error(usage) for a name that is no split of the data set.
+void check_splits(const EmbedTask& task, const Dataset& dataset) {
+  for (const auto& name : task.splits) {
+    if (name.find(',') != std::string::npos) {
+      fail_usage("--split {}: expected one name; name several as --split {}", name,
+                 join(split(name, ','), " "));
+    }
+    dataset.split(name);
+  }
+}
+
+std::vector<std::string> feature_files(const Dataset& dataset) {
+  std::vector<std::string> files;
+  for (const auto& split : dataset.split_names()) files.push_back(split + ".npy");
+  return files;
+}
+
+/// Appends the features of the split's images.
+void embed_split(const EmbedTask& task, const Networks& networks, const Split& split,
+                 bool use_prices, Inference& inference, FeatureFile& file) {
+  if (!networks.mixture) {
+    inference.load(networks.model->weights, task.networks.model);
+    inference.run(split, all_items(split),
+                  [&](auto, int64_t rows, auto features, auto) { file.append(features, rows); });
+    return;
+  }
+  const Mixture& mixture = *networks.mixture;
+  const Tensor routed = routing_features(inference, mixture, split, networks.own);
+  const auto assignment = mixture.partition.gater.route(matrix_view(routed), use_prices);
+  if (networks.own) warn_of_skew(mixture.partition, assignment);
+  const Tensor features = unified_embedding(inference, mixture, split, assignment);
+  file.append(features.as<float>(), split.size());
+}
+
+}  // namespace
+
+std::string embed_images(const EmbedTask& task, Config& config) {
+  const Precision precision = inference_precision(
+      config.embed.precision,
+      task.networks.is_mixture() ? config.expert.precision : config.base.precision);
+  const bool use_prices = config.eval.use_prices;
+  const auto engine = make_engine(config.device);
+  require_precision(*engine, precision);
+  const Dataset dataset = Dataset::open(task.dataset);
+  check_splits(task, dataset);
+  const Networks networks = open_networks(task, dataset, use_prices);
+  Json inputs = {{"dataset", dataset.fingerprint()}};
+  inputs.update(networks.identity);
+  inputs.update(
+      {{"splits", task.splits}, {"half", config.embed.half}, {"precision", name_of(precision)}});
+  Stage stage({task.out, "moe-embed", inputs, task.force,
+               paths_read(task.dataset, task.networks, networks.own), feature_files(dataset)});
+  if (stage.done()) return results_of_done(stage);
+  const ModelConfig& model = networks.card().model;
+  Inference inference(*engine, resnet(model, 0), model.image_size, precision);
+  const int64_t width = feature_size(inference.network());
+  Json results = {{"dimensions", width}};
+  std::vector<std::string> files;
+  const double start = now_seconds();
+  for (const auto& name : task.splits) {
+    const Split& split = dataset.split(name);
+    files.push_back(name + ".npy");
+    FeatureFile file(stage.folder() / files.back(), config.embed.half, width);
+    embed_split(task, networks, split, use_prices, inference, file);
+    file.finish();
+    results["images"][name] = split.size();
+  }
+  results["seconds"] = now_seconds() - start;
+  stage.finish(files, results);
+  return result_line(stage.results());
+}
+
+}  // namespace hardmoe

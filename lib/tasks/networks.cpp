@@ -1,0 +1,42 @@
+#include "tasks/networks.h"
+
+#include "base/error.h"
+#include "base/folders.h"
+#include "base/text.h"
+
+namespace hardmoe {
+namespace fs = std::filesystem;
+
+bool NetworkFolders::is_mixture() const {
+  if (!model.empty()) return false;
+  std::vector<std::string> missing;
+  if (base.empty()) missing.emplace_back("--base");
+  if (partition.empty()) missing.emplace_back("--partition");
+  if (experts.empty()) missing.emplace_back("--experts");
+  if (missing.size() == 3) {
+    fail_usage("give --model DIR, or --base, --partition and --experts; see --help");
+  }
+  if (!missing.empty()) fail_usage("a mixture needs {}, too; see --help", join(missing, " and "));
+  return true;
+}
+
+void check_experts_folder(const fs::path& experts) {
+  if (!path_exists(experts / "model.yaml")) return;
+  fs::path folder = experts.lexically_normal();
+  if (!folder.has_filename()) folder = folder.parent_path();  // experts/0/
+  const std::string all = folder.has_parent_path() ? folder.parent_path().string() : ".";
+  fail_usage(
+      "--experts {}: is the folder of one model; give the folder that holds all experts' folders "
+      "0, 1, …, perhaps {}",
+      experts.string(), all);
+}
+
+std::vector<fs::path> paths_read(const fs::path& dataset, const NetworkFolders& networks,
+                                 const std::optional<EmbeddingInput>& own) {
+  std::vector<fs::path> paths = {dataset, networks.model, networks.base, networks.partition,
+                                 networks.experts};
+  if (own) paths.insert(paths.end(), own->files.begin(), own->files.end());
+  return paths;
+}
+
+}  // namespace hardmoe

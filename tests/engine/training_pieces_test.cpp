@@ -1,0 +1,300 @@
+// The pieces of a training step that a single loss over all parameters of one process does not
+// show: several losses, frozen parameters, gradients averaged over processes.
+#include <gtest/gtest.h>
+
+#include <barrier>
+#include <cmath>
+#include <cstring>
+#include <thread>
+
+#include "engine/operator_cases.h"
+#include "engine/reference_network.h"
+#include "expect_error.h"
+#include "nn/resnet.h"
+
+namespace hardmoe {
+namespace {
+
+void expect_same_tensor(const Tensor& a, const Tensor& b, const std::string& name, bool same) {
+  ASSERT_EQ(a.shape(), b.shape()) << name;
+  EXPECT_EQ(std::memcmp(a.data(), b.data(), a.bytes()) == 0, same) << name;
+}
+
+double largest_difference(const Tensor& a, const Tensor& b) {
+  double difference = 0;
+  for (size_t i = 0; i < a.as<float>().size(); ++i) {
+    difference =
+        std::max(difference, std::abs(double{a.as<float>()[i]} - double{b.as<float>()[i]}));
+  }
+  return difference;
+}
+
+// ---- several losses ----
+
+/// A trunk with a second head half way: value `early` has a score a tag, too.
+struct TwoHeads {
+  Network network;
+  int early = 0;
+
+  TwoHeads() {
+    CaseBuilder build({5, 7, 3});
+    const int x = build.relu(build.conv_norm(0, "below", 8, 3));
+    early = build.linear(build.mean(x), "early", 5);
+    network = build.finish("", 0, build.relu(build.conv_norm(x, "above", 8, 3))).network;
+  }
+
+  std::vector<LossSpec> losses() const {
+    return {{LossKind::softmax, 0.125F, 1, -1, "late"},
+            {LossKind::sigmoid, 0, 0.25F, early, "early"}};
+  }
+};
+
+TEST(Losses, TheirWeightedSumIsWhatIsTrained) {
+  const TwoHeads heads;
+  const StateDict weights = case_weights(heads.network);
+  const Batch batch = case_batch(heads.network, 4);
+  const auto engine = engine_under_test();
+  const auto trained = [&](std::vector<LossSpec> losses) {
+    auto program = engine->compile(heads.network, {.batch = 4, .losses = std::move(losses)});
+    program->load_weights(weights, "closed form");
+    program->train_step(batch, 0);
+    return program;
+  };
+  const auto both = trained(heads.losses());
+  const auto late = trained({heads.losses()[0]}), early = trained({heads.losses()[1]});
+
+  const auto values = reference_forward(heads.network, to_double(weights), batch, true);
+  const auto expected = [&](LossKind kind, double smoothing, int value) {
+    return reference_loss(kind, smoothing, values[static_cast<size_t>(value)], batch);
+  };
+  const auto losses = both->take_losses();
+  ASSERT_EQ(losses.size(), 2U);
+  EXPECT_NEAR(losses[0], expected(LossKind::softmax, 0.125, heads.network.logits), 1e-5);
+  EXPECT_NEAR(losses[1], expected(LossKind::sigmoid, 0, heads.early), 1e-5);
+  EXPECT_EQ(both->take_losses(), (std::vector<double>{0, 0}));
+  both->train_step(batch, 0);
+  EXPECT_NEAR(both->take_loss(), losses[0] + 0.25 * losses[1], 1e-9);
+
+  const auto sum = both->gradients(), first = late->gradients(), second = early->gradients();
+  for (const auto& [name, gradient] : sum) {
+    Tensor added = first.at(name);
+    for (size_t i = 0; i < added.as<float>().size(); ++i) {
+      added.as<float>()[i] += second.at(name).as<float>()[i];
+    }
+    EXPECT_LT(largest_difference(gradient, added), 2e-6) << name;
+  }
+}
+
+TEST(Losses, RefusesAValueThatHoldsNoScores) {
+  const TwoHeads heads;
+  const auto engine = engine_under_test();
+  LossSpec wrong = heads.losses()[1];
+  wrong.value = heads.network.feature;
+  expect_error([&] { engine->compile(heads.network, {.batch = 4, .losses = {wrong}}); },
+               {"early", "score"});
+}
+
+// ---- frozen parameters ----
+
+const Network& small_resnet() {
+  static const Network network = resnet({18, Stem::small, 8, 8}, 5);
+  return network;
+}
+
+TEST(FrozenParameters, StayAsTheyAreWhileOthersLearn) {
+  const auto engine = engine_under_test();
+  const auto is_frozen = [](const std::string& name) {
+    return name.starts_with("conv1") || name.starts_with("bn1") || name.starts_with("layer1");
+  };
+  for (const OptimizerKind kind : {OptimizerKind::sgd, OptimizerKind::adamw}) {
+    OptimizerSpec optimizer{.kind = kind};
+    optimizer.weight_decay = 0.01F;
+    const auto program = engine->compile(
+        small_resnet(),
+        {.batch = 6, .optimizer = optimizer, .frozen = {"conv1.*", "bn1.*", "layer1.*"}});
+    program->load_weights(case_weights(small_resnet()), "closed form");
+    const StateDict before = program->weights();
+    for (uint64_t i = 0; i < 3; ++i) program->train_step(case_batch(small_resnet(), 6, i), 0.05F);
+    const StateDict after = program->weights();
+    for (const auto& [name, tensor] : before) {
+      expect_same_tensor(tensor, after.at(name), name, is_frozen(name));
+    }
+    for (const auto& [name, gradient] : program->gradients()) EXPECT_FALSE(is_frozen(name)) << name;
+    for (const auto& [name, moment] : program->optimizer_state()) {
+      EXPECT_EQ(name.find("layer1"), std::string::npos) << name;
+    }
+  }
+}
+
+TEST(FrozenParameters, ACheckpointContinuesWithTheSameBytes) {
+  const auto engine = engine_under_test();
+  CompileOptions options{.batch = 6, .deterministic = true, .frozen = {"*bn*", "layer2.*"}};
+  options.optimizer.ema_decay = 0.9F;
+  const auto train = [&](Program& program, uint64_t first, uint64_t last) {
+    for (uint64_t i = first; i < last; ++i) {
+      program.train_step(case_batch(small_resnet(), 6, i), 0.02F);
+    }
+  };
+  const auto whole = engine->compile(small_resnet(), options);
+  whole->load_weights(case_weights(small_resnet()), "closed form");
+  train(*whole, 0, 2);
+  const auto resumed = engine->compile(small_resnet(), options);
+  resumed->load_weights(whole->weights(), "checkpoint");
+  resumed->load_optimizer_state(whole->optimizer_state(), "checkpoint");
+  train(*whole, 2, 4);
+  train(*resumed, 2, 4);
+  for (const auto& [name, tensor] : whole->averaged_weights()) {
+    expect_same_tensor(tensor, resumed->averaged_weights().at(name), name, true);
+  }
+}
+
+TEST(FrozenParameters, AFrozenPrefixCostsNoBackwardPass) {
+  const auto engine = engine_under_test();
+  const auto work_of = [&](std::vector<std::string> frozen) {
+    const auto program = engine->compile(small_resnet(), {.batch = 6, .frozen = std::move(frozen)});
+    program->load_weights(case_weights(small_resnet()), "closed form");
+    program->set_profiling(true);
+    program->train_step(case_batch(small_resnet(), 6), 0.01F);
+    std::map<std::string, double> seconds;
+    for (const auto& line : program->profile()) seconds[line.name] = line.seconds;
+    return seconds;
+  };
+  EXPECT_GT(work_of({})["convolution backward data"], 0);
+  const auto decoder_alone = work_of({"conv1.*", "bn1.*", "layer*"});
+  for (const char* name : {"convolution backward data", "convolution backward weights",
+                           "norm backward", "pooling backward"}) {
+    EXPECT_FALSE(decoder_alone.contains(name)) << name;
+  }
+  EXPECT_TRUE(decoder_alone.contains("linear"));
+}
+
+// A batch norm whose weight and bias stay is a fixed affine map, in the middle of a network too:
+// gradients of what is below it, and of residuals, against central differences.
+TEST(FrozenParameters, GradientsPassThroughFrozenNorms) {
+  std::vector<OperatorCase> cases = joined_cases();
+  cases.push_back(norm_case(NormForm::plain, 10, {5, 7}, 2));
+  cases.push_back(norm_case(NormForm::relu, 16, {5, 7}, 2));
+  const auto engine = engine_under_test();
+  for (const OperatorCase& c : cases) {
+    SCOPED_TRACE(c.name);
+    const StateDict stored = case_weights(c.network);
+    ReferenceWeights weights = to_double(stored);
+    const Batch batch = case_batch(c.network, c.batch);
+    const auto loss = [&] {
+      const auto values = reference_forward(c.network, weights, batch, true, /*frozen=*/true);
+      return reference_loss(LossKind::sigmoid, 0, values[static_cast<size_t>(c.network.logits)],
+                            batch);
+    };
+    std::vector<std::string> norms;
+    for (const Op& op : c.network.ops) {
+      if (op.type == "batch_norm") norms.push_back(op.name + ".*");
+    }
+    const auto program = engine->compile(
+        c.network, {.batch = c.batch, .losses = {{LossKind::sigmoid}}, .frozen = norms});
+    program->load_weights(stored, "closed form");
+    program->train_step(batch, 0);
+    EXPECT_NEAR(program->take_loss(), loss(), 1e-5);
+    Random random(5, RandomUse::test);
+    for (const auto& [name, gradient] : to_double(program->gradients())) {
+      Doubles& parameter = weights.at(name);
+      Doubles direction(parameter.size());
+      double along = 0, squares = 0;
+      for (size_t i = 0; i < direction.size(); ++i) {
+        direction[i] = double{random.normal()} / std::sqrt(static_cast<double>(direction.size()));
+        along += gradient[i] * direction[i];
+        squares += gradient[i] * gradient[i];
+      }
+      constexpr double step = 1e-7;  // small, for ReLUs' kinks
+      const Doubles before = parameter;
+      for (size_t i = 0; i < direction.size(); ++i) parameter[i] = before[i] + step * direction[i];
+      const double ahead = loss();
+      for (size_t i = 0; i < direction.size(); ++i) parameter[i] = before[i] - step * direction[i];
+      const double slope = (ahead - loss()) / (2 * step);
+      parameter = before;
+      const double typical = std::sqrt(squares / static_cast<double>(direction.size()));
+      EXPECT_LE(std::abs(along - slope) / (typical + std::abs(slope) + 1e-4), 1e-3) << name;
+    }
+  }
+}
+
+// ---- several processes ----
+
+/// Processes that are threads of this one: each call waits until all have come.
+class Threads {
+ public:
+  explicit Threads(int size) : size_(size), arrays_(static_cast<size_t>(size)), barrier_(size) {}
+
+  class Member final : public Communicator {
+   public:
+    Member(Threads& all, int rank) : all_(all), rank_(rank) {}
+    int rank() const override { return rank_; }
+    int size() const override { return all_.size_; }
+    void all_reduce(float* values, int64_t count, DeviceQueue) override {
+      all_.arrays_[static_cast<size_t>(rank_)] = values;
+      all_.barrier_.arrive_and_wait();
+      std::vector<float> sums(static_cast<size_t>(count), 0.0F);
+      for (const float* array : all_.arrays_) {
+        for (size_t i = 0; i < sums.size(); ++i) sums[i] += array[i];
+      }
+      all_.barrier_.arrive_and_wait();
+      std::copy(sums.begin(), sums.end(), values);
+    }
+    void all_gather(float*, int64_t, DeviceQueue) override { FAIL() << "nobody gathers"; }
+    void all_to_all(float*, int64_t, DeviceQueue) override { FAIL() << "nobody exchanges"; }
+
+   private:
+    Threads& all_;
+    int rank_;
+  };
+
+ private:
+  int size_;
+  std::vector<float*> arrays_;
+  std::barrier<> barrier_;
+};
+
+TEST(Processes, TwoWithHalfABatchEachTrainAsOneWithAll) {
+  if (device_under_test() != "cpu") GTEST_SKIP() << "threads share the memory of the CPU only";
+  const Network network = linear_case(16, 5, 8).network;  // no norm sees the other half
+  const Batch whole = case_batch(network, 8);
+  const auto half = [&](int64_t first) {
+    Batch batch;
+    batch.size = 4;
+    batch.input = Tensor(DType::f32, {4, 16});
+    std::copy_n(whole.input.as<float>().data() + first * 16, 4 * 16,
+                batch.input.as<float>().data());
+    for (int64_t i = first; i < first + 4; ++i) {
+      const auto begin = whole.tag_ids.begin() + whole.tag_ptr[static_cast<size_t>(i)];
+      const auto end = whole.tag_ids.begin() + whole.tag_ptr[static_cast<size_t>(i) + 1];
+      batch.tag_ids.insert(batch.tag_ids.end(), begin, end);
+      batch.tag_ptr.push_back(static_cast<int32_t>(batch.tag_ids.size()));
+    }
+    return batch;
+  };
+  const auto trained = [&](const Batch& batch, std::shared_ptr<Communicator> communicator) {
+    const auto engine = make_engine("cpu");
+    const auto program =
+        engine->compile(network, {.batch = batch.size, .communicator = std::move(communicator)});
+    program->load_weights(case_weights(network), "closed form");
+    for (int i = 0; i < 3; ++i) program->train_step(batch, 0.1F);
+    return program->weights();
+  };
+  const StateDict alone = trained(whole, self_communicator());
+  Threads threads(2);
+  std::vector<StateDict> found(2);
+  std::vector<std::thread> processes;
+  for (int rank = 0; rank < 2; ++rank) {
+    processes.emplace_back([&, rank] {
+      found[static_cast<size_t>(rank)] =
+          trained(half(4 * rank), std::make_shared<Threads::Member>(threads, rank));
+    });
+  }
+  for (auto& process : processes) process.join();
+  for (const auto& [name, tensor] : alone) {
+    EXPECT_LT(largest_difference(tensor, found[0].at(name)), 1e-6) << name;
+    expect_same_tensor(found[0].at(name), found[1].at(name), name, true);
+  }
+}
+
+}  // namespace
+}  // namespace hardmoe

@@ -1,0 +1,48 @@
+// Images and what they hold besides pixels.
+#include "base/error.h"
+#include "fuzz/targets.h"
+#include "image/augment.h"
+#include "image/codec.h"
+#include "image/exif.h"
+#include "image/image_metadata.h"
+#include "image/keywords.h"
+#include "image/xmp.h"
+
+namespace hardmoe {
+namespace {
+
+std::span<const std::byte> bytes_of(std::string_view text) {
+  return std::as_bytes(std::span(text));
+}
+
+}  // namespace
+
+void fuzz_xmp(std::string_view bytes) {
+  require(xmp_keywords(bytes).keywords.size() <= max_keywords, "more keywords than the limit");
+}
+
+void fuzz_exif(std::string_view bytes) {
+  exif_keywords(bytes_of(bytes));
+  const std::string turned = exif_with_orientation(bytes_of(bytes), 6);
+  require(exif_orientation(bytes_of(turned)) == 6, "the orientation is not as it was set");
+}
+
+void fuzz_metadata(std::string_view bytes) {
+  const int orientation = image_orientation(bytes_of(bytes));
+  require(orientation >= 0 && orientation <= 8, "an orientation there is not");
+  const std::string turned = with_orientation(bytes_of(bytes), 6);
+  require(image_orientation(bytes_of(turned)) == 6, "the orientation is not as it was set");
+  embedded_keywords(bytes_of(bytes));
+}
+
+void fuzz_decode(std::string_view bytes) {
+  known_image_format(bytes_of(bytes));
+  const ImageSize size = image_size(bytes_of(bytes));
+  if (size.width * size.height > (int64_t{1} << 18)) return;  // right, but slow
+  const Tensor image = decode_image(bytes_of(bytes));
+  require(image.shape().size() == 3 && image.shape()[2] == 3, "no H×W×3 image");
+  require(image.shape()[0] * image.shape()[1] == size.width * size.height,
+          "as many pixels as the header says");
+}
+
+}  // namespace hardmoe

@@ -1,0 +1,53 @@
+// JSON, tables, and lists written into one text.
+#include "base/foreign_json.h"
+#include "base/text.h"
+#include "fuzz/targets.h"
+#include "ingest/sources/kinds.h"
+#include "ingest/sources/list_text.h"
+#include "small_dataset.h"
+#include "temporary_folder.h"
+
+namespace hardmoe {
+namespace {
+
+/// Reads all items of the list and checks what they promise.
+void read_list(std::string_view bytes, SourceKind kind) {
+  static const TemporaryFolder folder;
+  const auto file = folder / "list";
+  overwrite(file, std::string(bytes));
+  SourceOptions options;
+  options.images = {folder.path()};
+  const auto source = open_list({file, "list", kind, folder.path()}, options);
+  for (int64_t i = 0; i < source->size(); ++i) {
+    const SourceItem item = source->item(i);
+    require(safe_key(item.key) == item.key || item.rejection != Rejection::none ||
+                !item.path.empty() || !item.made.empty(),
+            "an item is neither an image nor refused");
+    require(item.rejection == Rejection::none || !item.detail.empty(), "refused without a reason");
+  }
+}
+
+}  // namespace
+
+void fuzz_json(std::string_view bytes) {
+  const Json value = parse_foreign_json(bytes);
+  require(Json::parse(value.dump()) == value, "written and read again it differs");
+}
+
+void fuzz_list_text(std::string_view bytes) {
+  constexpr size_t most = 100;
+  const ListText list = parse_list_text(bytes, most);
+  require(list.elements.size() <= most, "more elements than asked for");
+  require((list.kind == ListText::Kind::broken) == !list.fault.empty(),
+          "broken without a reason, or whole with one");
+  path_of_image_text(bytes);
+}
+
+void fuzz_csv(std::string_view bytes) {
+  read_list(bytes, SourceKind::csv);
+  read_list(bytes, SourceKind::tsv);
+}
+
+void fuzz_json_lines(std::string_view bytes) { read_list(bytes, SourceKind::json_lines); }
+
+}  // namespace hardmoe

@@ -1,0 +1,140 @@
+#include "moe/mixture.h"
+
+#include <gtest/gtest.h>
+
+#include "expect_error.h"
+#include "reference_images.h"
+
+namespace hardmoe {
+namespace {
+
+/// The network of a classifier on ImageNet, of which the published figures are.
+ModelCard imagenet_card() {
+  ModelCard card;
+  card.model = {.depth = 18, .stem = Stem::imagenet, .width = 64, .image_size = 224};
+  card.tags = 1000;
+  return card;
+}
+
+// torchvision's ResNet-18 has 11,689,512 parameters, 513,000 of them in fc, and 1.814e9
+// multiply-adds (its weights' metadata), 512,000 of them in fc.
+TEST(MixtureCost, IsThatOfItsTrunksAndDecoders) {
+  constexpr int64_t decoder = 513'000, trunk = 11'689'512 - decoder;
+  constexpr double trunk_flops = 2 * (1.814e9 - 512e3), decoder_flops = 2 * 512e3;
+  Mixture mixture;
+  mixture.base.card = imagenet_card();
+  mixture.partition.gater.experts = 8;
+  const Cost one = model_cost(mixture.base.card);
+  EXPECT_EQ(one.parameters, trunk + decoder);
+  EXPECT_NEAR(one.flops, trunk_flops + decoder_flops, 2e6);
+
+  const Cost local = mixture_cost(mixture, 1);  // each expert keeps its own decoder
+  EXPECT_EQ(local.parameters, 9 * trunk + 8 * decoder);
+  EXPECT_NEAR(local.flops, 2 * trunk_flops + decoder_flops, 4e6);
+  EXPECT_NEAR(mixture_cost(mixture, 3).flops, 4 * trunk_flops + 3 * decoder_flops, 8e6);
+
+  mixture.decoder = StateDict{};
+  EXPECT_EQ(mixture_cost(mixture, 1).parameters, 9 * trunk + decoder);
+
+  mixture.own_embedding = true;  // nothing of ours routes
+  EXPECT_EQ(mixture_cost(mixture, 1).parameters, 8 * trunk + decoder);
+  EXPECT_NEAR(mixture_cost(mixture, 1).flops, trunk_flops + decoder_flops, 2e6);
+}
+
+TEST(MixtureParts, HoldEachImageOnceInItsOrder) {
+  EXPECT_EQ(items_by_expert({2, 0, 2, 2, 0}, 4),
+            (std::vector<std::vector<int64_t>>{{1, 4}, {}, {0, 2, 3}, {}}));
+  EXPECT_THROW(items_by_expert({4}, 4), std::out_of_range);
+}
+
+// hashlib.sha256(numpy.array([0, 1, 258], '<i8').tobytes()).hexdigest(), and of no bytes.
+TEST(MixtureParts, AreToldApartByTheSha256OfTheirNumbers) {
+  EXPECT_EQ(fingerprint_of_items({0, 1, 258}),
+            "f4c293741cd82d7247e0497e95e1dcf21ef2ee81adffdf23e0373829d122f372");
+  EXPECT_EQ(fingerprint_of_items({}),
+            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+}
+
+/// Two experts: the stored network, and one whose feature is the same whatever the image.
+class MixtureTest : public testing::Test {
+ protected:
+  static constexpr float constant = 0.75F;
+
+  MixtureTest() : engine(make_engine("cpu")) {
+    mixture.base.card.model = ReferenceImages::model();
+    mixture.base.card.tags = ReferenceImages::tags;
+    mixture.base.card.vocabulary = vocabulary_hash(reference.data->vocabulary());
+    mixture.partition.gater.experts = 2;
+    StateDict weights = ReferenceImages::weights();
+    save(0, weights);
+    // The last stage's norms give 0, but for the first block's, which give `constant`: its ReLU
+    // leaves that, and the second block adds nothing to it.
+    for (const char* norm : {"layer4.0.bn2", "layer4.0.downsample.1", "layer4.1.bn2"}) {
+      for (const char* kind : {".weight", ".bias"}) {
+        const std::string name = std::string(norm) + kind;
+        const bool first_bias = name == "layer4.0.bn2.bias";
+        Tensor values(DType::f32, weights.at(name).shape());
+        for (float& value : values.as<float>()) value = first_bias ? constant : 0.0F;
+        weights.insert_or_assign(name, values);
+      }
+    }
+    save(1, weights);
+  }
+
+  void save(int64_t k, const StateDict& weights) {
+    const auto expert = reference.folder / std::to_string(k);
+    std::filesystem::create_directories(expert);
+    save_model(expert, {mixture.base.card, weights});
+    mixture.experts.push_back(expert);
+  }
+
+  Inference inference() {
+    return {*engine, resnet(mixture.base.card.model, 0), 32, Precision::fp32};
+  }
+
+  ReferenceImages reference;
+  Mixture mixture;
+  std::unique_ptr<Engine> engine;
+};
+
+TEST_F(MixtureTest, UnifiedEmbeddingHasEachImagesOwnExpertsFeature) {
+  Inference trunk = inference();
+  const Tensor embedding = unified_embedding(trunk, mixture, reference.split(), {1, 0, 1, 0});
+  ASSERT_EQ(embedding.shape(), (Shape{4, 128}));
+  for (int64_t i = 0; i < 4; ++i) {
+    const auto row = embedding.as<float>().subspan(static_cast<size_t>(i) * 128, 128);
+    if (i % 2 == 1) {
+      reference.expect_answer("eval.features", i, row);
+    } else {
+      for (const float value : row) EXPECT_NEAR(value, constant, 1e-6);
+    }
+  }
+}
+
+TEST_F(MixtureTest, EmbedGivesTheItemsInTheOrderAsked) {
+  Inference trunk = inference();
+  trunk.load(ReferenceImages::weights(), "closed form");
+  const Tensor embedding = embed(trunk, reference.split(), {2, 0});
+  ASSERT_EQ(embedding.shape(), (Shape{2, 128}));
+  reference.expect_answer("eval.features", 2, embedding.as<float>().first(128));
+  reference.expect_answer("eval.features", 0, embedding.as<float>().last(128));
+}
+
+TEST_F(MixtureTest, TheSharedDecoderTakesTheExpertsOwnsPlace) {
+  const Tensor own = expert_state_dict(mixture, 0).at("fc.weight");
+  EXPECT_EQ(own.as<float>()[0], ReferenceImages::weights().at("fc.weight").as<float>()[0]);
+  const auto shared = Tensor::from(std::vector<float>(1280, 0.5F), {10, 128});
+  mixture.decoder = StateDict{{"fc.weight", shared}, {"fc.bias", Tensor(DType::f32, {10})}};
+  const StateDict weights = expert_state_dict(mixture, 0);
+  EXPECT_EQ(weights.at("fc.weight").as<float>()[7], 0.5F);
+  EXPECT_EQ(weights.at("fc.bias").as<float>()[7], 0.0F);
+  EXPECT_EQ(weights.size(), ReferenceImages::weights().size());
+}
+
+TEST_F(MixtureTest, RefusesAnExpertOfAnotherArchitecture) {
+  mixture.base.card.model.width = 32;
+  expect_error([&] { expert_state_dict(mixture, 1); }, {"model.yaml", "base"});
+}
+
+}  // namespace
+}  // namespace hardmoe
