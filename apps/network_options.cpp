@@ -24,7 +24,7 @@ CLI::Option* experts_option(Command& command, std::string& folder) {
 CLI::Option* features_option(Command& command, std::vector<std::string>& files) {
   return command.cli()
       .add_option("--features", files,
-                  "Where the partition was made of an embedding of one's own: its rows of the "
+                  "Where the partition was made of an external embedding: its rows of the "
                   "images to look at, one an image in the split's order; .npy files, with commas "
                   "or blanks between, or folders of such parts")
       ->type_name("FILE.npy[,…]");

@@ -176,7 +176,7 @@ std::string read_piece(const fs::path& file, size_t offset, size_t count) {
 
 InputFile::InputFile(const fs::path& file) : input_(open_regular(file, size_)) {}
 
-void InputFile::expect(size_t offset, size_t count) const {
+void InputFile::prefetch(size_t offset, size_t count) const {
   file_system().prefetch(input_.descriptor(), static_cast<int64_t>(offset), count);
 }
 

@@ -85,7 +85,7 @@ class InputFile {
     input_.read_at(offset, bytes, count);
   }
   /// These bytes are read soon: the system may fetch them meanwhile.
-  void expect(size_t offset, size_t count) const;
+  void prefetch(size_t offset, size_t count) const;
 
  private:
   friend class MappedPiece;

@@ -333,7 +333,7 @@ EmbeddingInput find_embedding(const std::vector<fs::path>& paths) {
   return input_of(paths);
 }
 
-EmbeddingInput find_own_features(const std::vector<std::string>& given) {
+EmbeddingInput find_external_features(const std::vector<std::string>& given) {
   std::vector<fs::path> paths;
   for (const auto& argument : given) {
     if (path_exists(argument)) {  // a comma in an existing name does not separate

@@ -78,6 +78,6 @@ EmbeddingInput find_embedding(const std::vector<std::filesystem::path>& paths);
 /// Finds an external embedding (one that moe-embed did not compute with a single model; a base
 /// computes such features itself). Each of `given` is a file or folder as for find_embedding, or
 /// several separated by commas. Throws Error(usage) for an embedding by a single model of ours.
-EmbeddingInput find_own_features(const std::vector<std::string>& given);
+EmbeddingInput find_external_features(const std::vector<std::string>& given);
 
 }  // namespace hardmoe

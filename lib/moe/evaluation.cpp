@@ -185,14 +185,14 @@ Evaluation evaluate_model(Engine& engine, const Model& model, LossKind loss, con
 }
 
 Evaluation evaluate_mixture(Engine& engine, const Mixture& mixture, const Split& split,
-                            const std::optional<EmbeddingInput>& own, const EvalConfig& config,
+                            const std::optional<EmbeddingInput>& external, const EvalConfig& config,
                             Precision precision) {
   const auto& card = mixture.base.card;
   const int64_t experts = mixture.partition.gater.experts;
   check_eval_config(config, experts);
   Inference inference(engine, resnet(card.model, card.tags), card.model.image_size, precision);
   std::vector<int64_t> items = all_items(split);
-  const Tensor features = routing_features(inference, mixture, split, own);
+  const Tensor features = routing_features(inference, mixture, split, external);
   ExpertChoices choices = mixture.partition.gater.nearest_experts(
       matrix_view(features), config.top_experts, config.use_prices);
 
@@ -240,15 +240,15 @@ Evaluation evaluate_mixture(Engine& engine, const Mixture& mixture, const Split&
   Evaluation evaluation = tally.result();
   evaluation.temperature = config.top_experts > 1 ? temperature : 0;
   evaluation.cost = mixture_cost(mixture, config.top_experts);
-  evaluation.own_embedding = mixture.own_embedding;
-  if (mixture.own_embedding) warn_of_skew(mixture.partition, evaluation.expert_images);
+  evaluation.external_embedding = mixture.external_embedding;
+  if (mixture.external_embedding) warn_of_skew(mixture.partition, evaluation.expert_images);
   return evaluation;
 }
 
 Json evaluation_json(const Evaluation& evaluation) {
   Json json = {{"parameters", evaluation.cost.parameters},
                {"flops_per_image", evaluation.cost.flops}};
-  if (evaluation.own_embedding) json["routed_by"] = "features";
+  if (evaluation.external_embedding) json["routed_by"] = "features";
   if (evaluation.temperature > 0) json["temperature"] = evaluation.temperature;
   for (const auto& metrics : evaluation.labels) {
     json[metrics.labels] = metrics_json(metrics.all);
@@ -263,7 +263,7 @@ Evaluation parse_evaluation(const Json& json, const std::string& where) {
   Evaluation evaluation;
   evaluation.cost = {json_get<int64_t>(json, "parameters", where),
                      json_get<double>(json, "flops_per_image", where)};
-  evaluation.own_embedding = json.contains("routed_by");
+  evaluation.external_embedding = json.contains("routed_by");
   evaluation.temperature = json.value("temperature", 0.0);
   for (const char* labels : {"tags", "truth"}) {
     if (!json.contains(labels)) continue;
@@ -289,7 +289,7 @@ std::string evaluation_text(const Evaluation& evaluation) {
   return text + fmt::format("{} parameters, {} FLOPs an image{}\n",
                             human_count(static_cast<double>(evaluation.cost.parameters)),
                             human_count(evaluation.cost.flops),
-                            evaluation.own_embedding ? ", without what made --features" : "");
+                            evaluation.external_embedding ? ", without what made --features" : "");
 }
 
 }  // namespace hardmoe

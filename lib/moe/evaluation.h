@@ -35,7 +35,8 @@ struct Evaluation {
   std::vector<int64_t> expert_images;  ///< K: images routed to each expert first
   double temperature = 0;              ///< T that was used; 0 if one expert answers
   Cost cost;
-  bool own_embedding = false;  ///< routed by an external embedding, whose cost is not in `cost`
+  bool external_embedding =
+      false;  ///< routed by an external embedding, whose cost is not in `cost`
 };
 
 /// Throws Error(usage) for settings that are impossible with this number of experts.
@@ -45,11 +46,11 @@ void check_eval_config(const EvalConfig& config, int64_t experts);
 Evaluation evaluate_model(Engine& engine, const Model& model, LossKind loss, const Split& split,
                           Precision precision);
 
-/// Evaluates a mixture. `own`: the external embedding that routes the images, from
+/// Evaluates a mixture. `external`: the external embedding that routes the images, from
 /// find_routing_features; none: the base's features do. Throws Error(usage) as check_eval_config
 /// does.
 Evaluation evaluate_mixture(Engine& engine, const Mixture& mixture, const Split& split,
-                            const std::optional<EmbeddingInput>& own, const EvalConfig& config,
+                            const std::optional<EmbeddingInput>& external, const EvalConfig& config,
                             Precision precision);
 
 /// Returns the evaluation as metrics.json has it.

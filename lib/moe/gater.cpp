@@ -66,16 +66,16 @@ void rank_experts(const Gater& gater, const float* z, const float* scores, bool 
   for (Choice& choice : order) {
     choice.distance = squared_distance(z, centroids.row(best[choice.expert]), centroids.cols);
   }
-  for (const ExpertSplit& split : gater.splits) {
+  for (const ExpertHalving& halving : gater.halvings) {
     const auto parent = std::find_if(order.begin(), order.end(), [&](const Choice& choice) {
-      return choice.expert == split.parent;
+      return choice.expert == halving.parent;
     });
     if (parent == order.end()) continue;
-    const MatrixView pair = matrix_view(split.centroids);
-    const bool child_first = split.choose(z, use_prices) == split.child;
+    const MatrixView pair = matrix_view(halving.centroids);
+    const bool child_first = halving.choose(z, use_prices) == halving.child;
     Choice halves[2];
     for (int h = 0; h < 2; ++h) {
-      halves[h] = {h == 0 ? split.parent : split.child, parent->score,
+      halves[h] = {h == 0 ? halving.parent : halving.child, parent->score,
                    squared_distance(z, pair.row(h), pair.cols)};
     }
     *parent = halves[child_first ? 1 : 0];
@@ -107,14 +107,14 @@ const Tensor& require_float(const StateDict& tensors, const std::string& name,
 }
 
 /// Adds splits.experts (S×2: parent, child), splits.centroids (2S×P) and splits.prices (S×2).
-void add_splits(const Gater& gater, StateDict& tensors) {
-  const auto count = static_cast<int64_t>(gater.splits.size());
+void add_halvings(const Gater& gater, StateDict& tensors) {
+  const auto count = static_cast<int64_t>(gater.halvings.size());
   std::vector<int32_t> experts;
   std::vector<float> prices, centroids;
-  for (const ExpertSplit& split : gater.splits) {
-    experts.insert(experts.end(), {split.parent, split.child});
-    prices.insert(prices.end(), split.prices, split.prices + 2);
-    const auto pair = split.centroids.as<float>();
+  for (const ExpertHalving& halving : gater.halvings) {
+    experts.insert(experts.end(), {halving.parent, halving.child});
+    prices.insert(prices.end(), halving.prices, halving.prices + 2);
+    const auto pair = halving.centroids.as<float>();
     centroids.insert(centroids.end(), pair.begin(), pair.end());
   }
   tensors["splits.experts"] = Tensor::from(experts, {count, 2});
@@ -123,8 +123,8 @@ void add_splits(const Gater& gater, StateDict& tensors) {
       Tensor::from(centroids, {2 * count, static_cast<int64_t>(centroids.size()) / (2 * count)});
 }
 
-void load_splits(const StateDict& tensors, const std::string& where, int64_t dimensions,
-                 Gater& gater) {
+void load_halvings(const StateDict& tensors, const std::string& where, int64_t dimensions,
+                   Gater& gater) {
   if (!tensors.contains("splits.experts")) return;
   const int64_t count = require_tensor(tensors, "splits.experts", where).shape().at(0);
   const Shape pairs = {count, 2};
@@ -139,7 +139,7 @@ void load_splits(const StateDict& tensors, const std::string& where, int64_t dim
     }
     const auto pair = centroids.subspan(2 * s * static_cast<size_t>(dimensions),
                                         2 * static_cast<size_t>(dimensions));
-    gater.splits.push_back(
+    gater.halvings.push_back(
         {static_cast<uint16_t>(experts[2 * s]),
          static_cast<uint16_t>(experts[2 * s + 1]),
          Tensor::from(std::vector<float>(pair.begin(), pair.end()), {2, dimensions}),
@@ -165,7 +165,7 @@ void check_reachable(const Gater& gater, const std::string& where) {
   std::vector<bool> found(static_cast<size_t>(gater.experts));
   if (gater.expert_of.empty()) std::fill_n(found.begin(), gater.centroids.size(0), true);
   for (const uint16_t expert : gater.expert_of) found[expert] = true;
-  for (const ExpertSplit& split : gater.splits) found[split.child] = true;
+  for (const ExpertHalving& halving : gater.halvings) found[halving.child] = true;
   if (const auto none = std::find(found.begin(), found.end(), false); none != found.end()) {
     fail("{}: gives expert {} no centroid", where, none - found.begin());
   }
@@ -173,7 +173,7 @@ void check_reachable(const Gater& gater, const std::string& where) {
 
 }  // namespace
 
-uint16_t ExpertSplit::choose(const float* z, bool use_prices) const {
+uint16_t ExpertHalving::choose(const float* z, bool use_prices) const {
   const auto squared_distance = supported_kernels()[0].squared_distance;
   const MatrixView pair = matrix_view(centroids);
   float scores[2];
@@ -185,10 +185,10 @@ uint16_t ExpertSplit::choose(const float* z, bool use_prices) const {
 
 float Gater::distance_to(const float* z, uint16_t expert) const {
   const auto squared_distance = supported_kernels()[0].squared_distance;
-  for (auto split = splits.rbegin(); split != splits.rend(); ++split) {
-    const MatrixView pair = matrix_view(split->centroids);
-    if (split->child == expert) return squared_distance(z, pair.row(1), pair.cols);
-    if (split->parent == expert) return squared_distance(z, pair.row(0), pair.cols);
+  for (auto halving = halvings.rbegin(); halving != halvings.rend(); ++halving) {
+    const MatrixView pair = matrix_view(halving->centroids);
+    if (halving->child == expert) return squared_distance(z, pair.row(1), pair.cols);
+    if (halving->parent == expert) return squared_distance(z, pair.row(0), pair.cols);
   }
   const MatrixView rows = matrix_view(centroids);
   if (expert_of.empty()) return squared_distance(z, rows.row(expert), rows.cols);
@@ -226,8 +226,8 @@ std::vector<uint16_t> Gater::route(MatrixView features, bool use_prices,
   for (int64_t i = 0; i < points.rows; ++i) {
     uint16_t& choice = result[static_cast<size_t>(i)];
     if (!expert_of.empty()) choice = expert_of[choice];
-    for (const ExpertSplit& split : splits) {
-      if (choice == split.parent) choice = split.choose(points.row(i), use_prices);
+    for (const ExpertHalving& halving : halvings) {
+      if (choice == halving.parent) choice = halving.choose(points.row(i), use_prices);
     }
   }
   return result;
@@ -289,7 +289,7 @@ void save_gater(const std::filesystem::path& file, const Gater& gater) {
     const std::vector<int32_t> expert_of(gater.expert_of.begin(), gater.expert_of.end());
     tensors["expert_of"] = Tensor::from(expert_of, {static_cast<int64_t>(expert_of.size())});
   }
-  if (!gater.splits.empty()) add_splits(gater, tensors);
+  if (!gater.halvings.empty()) add_halvings(gater, tensors);
   save_safetensors(file, tensors,
                    {{"format", format_text(gater_format)},
                     {"kind", partition_method_name(gater.kind)},
@@ -347,7 +347,7 @@ Gater load_gater(const std::filesystem::path& file) {
   gater.centroids = require_float(tensors, "centroids", where, {count, dimensions});
   const auto prices = require_float(tensors, "prices", where, {count}).as<float>();
   gater.prices.assign(prices.begin(), prices.end());
-  load_splits(tensors, where, dimensions, gater);
+  load_halvings(tensors, where, dimensions, gater);
   check_reachable(gater, where);
   return gater;
 }

@@ -29,7 +29,7 @@ struct ExpertChoices {
 
 /// An expert halved after the fit: some of the images that the gater gave to `parent` are
 /// `child`'s.
-struct ExpertSplit {
+struct ExpertHalving {
   uint16_t parent = 0, child = 0;
   Tensor centroids;          ///< 2×P: the parent's, the child's
   float prices[2] = {0, 0};  ///< the parent's, the child's
@@ -49,12 +49,12 @@ struct Gater {
   std::vector<float> prices;  ///< F (K for `random`)
   /// F: each centroid's expert. Empty: F = K, and centroid k is expert k's.
   std::vector<uint16_t> expert_of;
-  std::vector<ExpertSplit> splits;  ///< applied one after another
+  std::vector<ExpertHalving> halvings;  ///< applied one after another
 
   /// Returns z (N×P) of features (N×D). Throws Error unless the features have D values.
   Tensor project(MatrixView features) const;
 
-  /// Returns d² from z to the expert's nearest centroid, or to its half's after a split.
+  /// Returns d² from z to the expert's nearest centroid, or to its half's if it was halved.
   float distance_to(const float* z, uint16_t expert) const;
 
   /// Returns the expert of each of N features. Without prices it is the nearest centroid's, as in

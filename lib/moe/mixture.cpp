@@ -78,7 +78,9 @@ void require_decoder(const fs::path& decoder, const Json& mixture, DecoderMatch 
 
 }  // namespace
 
-bool is_own_embedding(const Json& partition_inputs) { return !partition_inputs.contains("model"); }
+bool is_external_embedding(const Json& partition_inputs) {
+  return !partition_inputs.contains("model");
+}
 
 void require_partition_of(const fs::path& partition, const fs::path& base,
                           const std::string& dataset) {
@@ -108,7 +110,7 @@ Mixture open_mixture(const fs::path& base, const fs::path& partition, const fs::
   const int64_t features = feature_size(resnet(card.model, 0));
   require_partition_of(partition, base, "");
   const Json partition_inputs = stage_inputs(partition, "moe-partition");
-  mixture.own_embedding = is_own_embedding(partition_inputs);
+  mixture.external_embedding = is_external_embedding(partition_inputs);
   mixture.dataset = partition_inputs.value("dataset", "");
   const std::string base_identity = base_fingerprint(base);
   const int64_t count = mixture.partition.gater.experts;
@@ -210,7 +212,7 @@ Cost mixture_cost(const Mixture& mixture, int64_t top_experts) {
   const Network decoder = linear_decoder(feature_size(trunk), card.tags);
   const int64_t experts = mixture.partition.gater.experts;
   const int64_t decoders = mixture.decoder ? 1 : experts;
-  const int64_t routing = mixture.own_embedding ? 0 : 1;  // trunks that only route
+  const int64_t routing = mixture.external_embedding ? 0 : 1;  // trunks that only route
   const double each = flops_per_image(trunk) + flops_per_image(decoder);
   return {(experts + routing) * parameter_count(trunk) + decoders * parameter_count(decoder),
           static_cast<double>(routing) * flops_per_image(trunk) +

@@ -21,14 +21,14 @@ struct Mixture {
   Partition partition;
   std::vector<std::filesystem::path> experts;  ///< K: each expert's folder
   std::optional<StateDict> decoder;            ///< fc.weight, fc.bias; absent: each expert's own
-  bool own_embedding = false;    ///< routed by an external embedding, not by the base's features
+  bool external_embedding = false;  ///< routed by an external embedding, not by the base's features
   std::vector<LossKind> losses;  ///< K: the loss that the head scoring expert k's images learned by
   std::string dataset;           ///< fingerprint of the dataset that the experts were trained on
 };
 
 /// Returns whether a partition was made of an external embedding, one that no model of ours
 /// computed, judging by the inputs of its stage.
-bool is_own_embedding(const Json& partition_inputs);
+bool is_external_embedding(const Json& partition_inputs);
 
 /// Throws Error(usage) if the partition was made of another model's embedding than `base`'s, or
 /// (unless `dataset`, a fingerprint, is empty) of another dataset's. A partition of an external

@@ -257,7 +257,7 @@ Partition add_expert(const RowSource& features, Partition partition, uint64_t se
   return partition;
 }
 
-Partition split_largest_expert(const RowSource& features, Partition partition, uint64_t seed,
+Partition halve_largest_expert(const RowSource& features, Partition partition, uint64_t seed,
                                const PartitionRun& run) {
   check(features, partition);
   Gater& gater = partition.gater;
@@ -294,14 +294,14 @@ Partition split_largest_expert(const RowSource& features, Partition partition, u
   const float price = threshold_of(gains, *largest / 2);
   gains = {};
 
-  gater.splits.push_back({.parent = parent,
-                          .child = static_cast<uint16_t>(gater.experts),
-                          .centroids = halves.centroids,
-                          .prices = {-price / 2, price / 2}});
-  const ExpertSplit& split = gater.splits.back();
+  gater.halvings.push_back({.parent = parent,
+                            .child = static_cast<uint16_t>(gater.experts),
+                            .centroids = halves.centroids,
+                            .prices = {-price / 2, price / 2}});
+  const ExpertHalving& halving = gater.halvings.back();
   for_each_point(points, [&](const float* point, int64_t i) {
     uint16_t& expert = partition.assignment[static_cast<size_t>(i)];
-    if (expert == parent) expert = split.choose(point, true);
+    if (expert == parent) expert = halving.choose(point, true);
   });
   ++gater.experts;
   recount(points, partition);
@@ -312,7 +312,7 @@ Partition split_largest_expert(const RowSource& features, Partition partition, u
 
 Partition grow_partition(const RowSource& features, const std::filesystem::path& base,
                          Growth growth, uint64_t seed, const PartitionRun& run) {
-  return growth == Growth::split ? split_largest_expert(features, load_partition(base), seed, run)
+  return growth == Growth::halve ? halve_largest_expert(features, load_partition(base), seed, run)
                                  : add_expert(features, load_partition(base), seed, run);
 }
 

@@ -17,13 +17,13 @@ Partition add_expert(const RowSource& features, Partition partition, uint64_t se
 
 /// Halves the largest expert by balanced 2-means among its images: one half keeps the expert's
 /// number, the other becomes expert K. Throws as add_expert does.
-Partition split_largest_expert(const RowSource& features, Partition partition, uint64_t seed,
+Partition halve_largest_expert(const RowSource& features, Partition partition, uint64_t seed,
                                const PartitionRun& run = {});
 
 /// The ways to add an expert.
 enum class Growth {
   extend,  ///< add_expert
-  split,   ///< split_largest_expert
+  halve,   ///< halve_largest_expert
 };
 
 /// Adds an expert to the partition in the folder `base`, in the given way.

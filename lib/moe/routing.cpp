@@ -30,7 +30,7 @@ std::optional<EmbeddingInput> find_routing_features(const Mixture& mixture,
                                                     const std::vector<std::string>& given,
                                                     const Split& split) {
   const int64_t width = mixture.partition.gater.inputs;
-  if (!mixture.own_embedding) {
+  if (!mixture.external_embedding) {
     if (given.empty()) return std::nullopt;
     fail_usage(
         "--features: leave it out, as {} was made of the base's features, which are computed",
@@ -43,7 +43,7 @@ std::optional<EmbeddingInput> find_routing_features(const Mixture& mixture,
         "that embedding's rows for the {} images of split '{}' as --features FILE.npy",
         partition.string(), width, split.size(), split.name());
   }
-  EmbeddingInput input = find_own_features(given);
+  EmbeddingInput input = find_external_features(given);
   const Embedding embedding(input.files);
   if (embedding.cols() != width) {
     fail_usage(
@@ -66,12 +66,12 @@ std::optional<EmbeddingInput> find_routing_features(const Mixture& mixture,
 }
 
 Tensor routing_features(Inference& inference, const Mixture& mixture, const Split& split,
-                        const std::optional<EmbeddingInput>& own) {
-  if (!own) {
+                        const std::optional<EmbeddingInput>& external) {
+  if (!external) {
     inference.load(mixture.base.weights, "base");
     return embed(inference, split, all_items(split));
   }
-  const Embedding embedding(own->files);
+  const Embedding embedding(external->files);
   Tensor features(DType::f32, {embedding.rows(), embedding.cols()});
   embedding.read(0, embedding.rows(), features.as<float>().data());
   return features;
@@ -80,8 +80,8 @@ Tensor routing_features(Inference& inference, const Mixture& mixture, const Spli
 void check_training_features(const fs::path& partition, const std::vector<std::string>& given) {
   if (given.empty()) return;
   const Json inputs = stage_inputs(partition, "moe-partition");
-  if (is_own_embedding(inputs) &&
-      find_own_features(given).identity.at("embedding") == inputs.at("embedding")) {
+  if (is_external_embedding(inputs) &&
+      find_external_features(given).identity.at("embedding") == inputs.at("embedding")) {
     return;
   }
   fail_usage(
@@ -90,8 +90,8 @@ void check_training_features(const fs::path& partition, const std::vector<std::s
       partition.string());
 }
 
-void warn_of_own_embedding(const fs::path& partition, const fs::path& base) {
-  if (!is_own_embedding(stage_inputs(partition, "moe-partition"))) return;
+void warn_of_external_embedding(const fs::path& partition, const fs::path& base) {
+  if (!is_external_embedding(stage_inputs(partition, "moe-partition"))) return;
   log_warning(
       "{}: made of an external embedding, not of {}'s features: moe-eval and moe-embed will need "
       "that embedding's rows for the images they route, as --features",

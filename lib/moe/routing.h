@@ -21,11 +21,11 @@ std::optional<EmbeddingInput> find_routing_features(const Mixture& mixture,
                                                     const std::vector<std::string>& given,
                                                     const Split& split);
 
-/// Returns the gater's input, N×D float32, for the split's images: read from the files of `own`, or
-/// else computed by the base. `inference` must be of the base's or the experts' architecture; the
-/// base's weights are loaded into it if needed.
+/// Returns the gater's input, N×D float32, for the split's images: read from the files of
+/// `external`, else computed by the base. `inference` must be of the base's or the experts'
+/// architecture; the base's weights are loaded into it if needed.
 Tensor routing_features(Inference& inference, const Mixture& mixture, const Split& split,
-                        const std::optional<EmbeddingInput>& own);
+                        const std::optional<EmbeddingInput>& external);
 
 /// Throws Error(usage) if `given` is not empty and not the external embedding that the partition
 /// was made of. For commands that take the training images' experts from the partition itself.
@@ -33,8 +33,8 @@ void check_training_features(const std::filesystem::path& partition,
                              const std::vector<std::string>& given);
 
 /// Warns if the partition was made of an external embedding, because later commands will need it.
-void warn_of_own_embedding(const std::filesystem::path& partition,
-                           const std::filesystem::path& base);
+void warn_of_external_embedding(const std::filesystem::path& partition,
+                                const std::filesystem::path& base);
 
 /// Warns if images are routed so unlike the training images that their features were probably made
 /// in another way. `images`: K, the number routed to each expert first.

@@ -1,4 +1,4 @@
-// One command as a child process of this one, with a log of its own.
+// Starts one command as a child process of this one, with its own log.
 #pragma once
 
 #include <sys/types.h>
@@ -9,22 +9,24 @@
 
 namespace hardmoe {
 
+/// A command to start.
 struct ProcessSpec {
   std::string name;                    ///< for people: "expert 2"
   std::vector<std::string> arguments;  ///< program first
   std::filesystem::path log;           ///< standard output and error are appended to it
-  int lane = -1;                       ///< those of one lane run one after another; -1: of none
+  int lane = -1;                       ///< processes of one lane run one at a time; -1: no lane
 };
 
-/// Starts it, in a process group of its own; it is sent SIGTERM when this process is killed. Throws
-/// Error for a log that cannot be written; a program that cannot be started says so in the log and
-/// ends with status 127.
+/// Starts the process in its own process group; it gets SIGTERM if this process is killed. Throws
+/// Error if the log cannot be written. If the program cannot be started, the log says so and the
+/// process ends with status 127.
 pid_t start_process(const ProcessSpec& process);
 
-/// The log's last line; where that is indented, the sentence that it belongs to and all after it.
+/// Returns the log's last line; if that is indented, also the lines before it up to the sentence
+/// that it belongs to.
 std::string last_message(const std::filesystem::path& log);
 
-/// The command as a shell would need it typed.
+/// Returns the command quoted for a shell.
 std::string shell_line(const std::vector<std::string>& arguments);
 
 }  // namespace hardmoe

@@ -1,5 +1,5 @@
-// Runs the stages of a graph as child processes on this machine, several at a time, each with a log
-// of its own. Not a scheduler: a cluster's belongs to Slurm.
+// Runs the stages of a graph as child processes on this machine, several at a time, each with its
+// own log. Not a scheduler for clusters: use Slurm there.
 #pragma once
 
 #include <functional>
@@ -9,22 +9,22 @@
 
 namespace hardmoe {
 
+/// How a process ended.
 struct ProcessResult {
-  int exit_status = 0;  ///< 128 + signal if one killed it
+  int exit_status = 0;  ///< 128 + signal if a signal killed it
   double seconds = 0;
 };
 
-/// Runs all, each when what it depends on is done and at most `parallel` at once (Schedule), and
-/// calls `finished` after each. What they warn of is repeated as this process's warnings, with
-/// their names, while they run. After a failure or SIGTERM/SIGINT (passed on to the children)
-/// nothing new is started and the rest is waited for; children whose starter is killed are sent
-/// SIGTERM.
-/// Throws Error with the failed one's name, exit status and its log's last message;
-/// Error(interrupted) if it was interrupted; and as check_graph.
+/// Runs all stages, each once the stages it depends on are done and at most `parallel` at a time
+/// (Schedule), and calls `finished` after each. Repeats the stages' warnings, with their names, as
+/// warnings of this process while they run. After a failure or SIGTERM/SIGINT (passed on to the
+/// children) it starts no further stage and waits for those that run. Throws Error with the failed
+/// stage's name, its exit status and its log's last message; Error(interrupted) if interrupted; and
+/// as check_graph does.
 void run_stages(const std::vector<RunStage>& stages, int parallel,
                 const std::function<void(const RunStage&, const ProcessResult&)>& finished);
 
-/// Runs one command, and throws as run_stages.
+/// Runs one command. Throws as run_stages does.
 void run_process(const ProcessSpec& process);
 
 }  // namespace hardmoe

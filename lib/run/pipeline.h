@@ -1,4 +1,4 @@
-// The whole method as a graph of commands, one a stage.
+// The whole method as a graph of commands, one for each stage.
 #pragma once
 
 #include <filesystem>
@@ -10,22 +10,23 @@
 
 namespace hardmoe {
 
+/// The stages of a run.
 struct Pipeline {
   std::vector<RunStage> stages;  ///< in an order in which they can run one after another
-  int parallel = 1;              ///< how many experts are trained at a time
+  int parallel = 1;              ///< experts trained at a time
 };
 
-/// Stages under `out`: dataset/ base/ embedding/ partition/ experts/K/ longer/ decoder/ eval/*/,
-/// and logs/. `programs`: the folder of the commands. `frozen`: the configuration file they are
-/// given. The device and `force` are handed on. With run.gpus, expert k is trained on GPU k mod
-/// gpus: parts are equal, so that it matters little which GPU is free first. Throws Error(usage) if
-/// ingest.sources and run.dataset do not say which data, or for a setting of any section that no
-/// data could meet.
+/// Returns the stages of a run under `out`: dataset/ base/ embedding/ partition/ experts/K/ longer/
+/// decoder/ eval/*/, with logs/. `programs`: the folder of the commands. `frozen`: the
+/// configuration file they read. All commands get the device and `force`. With run.gpus, expert k
+/// is trained on GPU k mod gpus: experts have equal parts, so it matters little which GPU is free
+/// first. Throws Error(usage) unless one of ingest.sources and run.dataset names the data, and for
+/// a setting of any section that is impossible whatever the data.
 Pipeline plan_pipeline(const Config& config, const std::filesystem::path& out,
                        const std::filesystem::path& programs, const std::filesystem::path& frozen,
                        bool force);
 
-/// The data set's folder of a run under `out`: its own, or the one it is given.
+/// Returns the data set's folder of a run under `out`: the one configured, or its own.
 std::string dataset_folder(const Config& config, const std::filesystem::path& out);
 
 }  // namespace hardmoe

@@ -16,7 +16,7 @@ namespace {
 
 void check_data(const Config& config, const fs::path& out) {
   check_evaluation_split(config, out);
-  check_own_embedding(config, out);
+  check_external_embedding(config, out);
 }
 
 /// Runs the stages, and looks at the data as soon as there are some.
@@ -46,7 +46,7 @@ void run_pipeline(const RunTask& task, Config& config,
   const Pipeline pipeline = plan_pipeline(config, task.out, task.programs, frozen, task.force);
   check_run_folder(task.out);
   if (task.status) return print(status_table(status_of(pipeline.stages)));
-  check_own_embedding(config, task.out);
+  check_external_embedding(config, task.out);
   make_writable_folder(task.out / "logs");
   if (task.dry_run) {
     write_file_atomic(frozen, config_yaml(fields_of(config)));

@@ -9,18 +9,19 @@
 
 namespace hardmoe {
 
+/// What moe-run is to do.
 struct RunTask {
   std::filesystem::path out;       ///< folder of the run
   std::filesystem::path programs;  ///< folder of the commands
   bool force = false;              ///< begin stages again whose inputs have changed
-  bool dry_run = false;            ///< hand on the commands, and stop
-  bool status = false;             ///< hand on how far the run is, and stop
+  bool dry_run = false;            ///< only print the commands
+  bool status = false;             ///< only print how far the run is
 };
 
-/// Runs every stage that is not done, in a process of its own, and hands `print` the table of what
-/// they came to. With dry_run: writes OUT/planned.yaml and hands on the commands that name it, a
-/// line each. Throws Error(usage) for a configuration or folder that is of no use, before the first
-/// stage, and as run_stages.
+/// Runs every stage that is not done in a process of its own, and passes the table of results to
+/// `print`. With dry_run: writes OUT/planned.yaml and prints the commands that read it, one a line.
+/// Throws Error(usage) before the first stage if the configuration or a folder cannot be used, and
+/// as run_stages does.
 void run_pipeline(const RunTask& task, Config& config,
                   const std::function<void(const std::string&)>& print);
 

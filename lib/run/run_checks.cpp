@@ -35,7 +35,7 @@ void check_evaluation_split(const Config& config, const fs::path& out) {
       data.string(), config.eval.split);
 }
 
-void check_own_embedding(const Config& config, const fs::path& out) {
+void check_external_embedding(const Config& config, const fs::path& out) {
   if (config.run.embedding.empty()) return;
   const std::vector<fs::path> paths(config.run.embedding.begin(), config.run.embedding.end());
   const EmbeddingInput input = find_embedding(paths);
@@ -44,7 +44,7 @@ void check_own_embedding(const Config& config, const fs::path& out) {
     fail_usage("run.embedding: {} was made by moe-embed; leave it out, and the run makes its own",
                config.run.embedding[0]);
   }
-  const Embedding features(find_own_features(config.run.features).files);
+  const Embedding features(find_external_features(config.run.features).files);
   if (features.cols() != embedding.cols()) {
     fail_usage("run.features: rows of {} values, run.embedding's have {}; take one model for both",
                features.cols(), embedding.cols());

@@ -1,4 +1,4 @@
-// What a run is asked before its stages are, so that a mistake is told at once and not when a
+// Checks of a run before its first stage, so that mistakes are reported at once and not when a
 // stage's turn comes.
 #pragma once
 
@@ -8,21 +8,19 @@
 
 namespace hardmoe {
 
-/// Throws Error(usage) if `out` holds something that no run put there.
+/// Throws Error(usage) if `out` holds something that no run wrote.
 void check_run_folder(const std::filesystem::path& out);
 
-/// Throws Error(usage) if the run's dataset, where it is made already, lacks the split to evaluate
-/// on.
+/// Throws Error(usage) if the run's dataset exists and lacks the split to evaluate on.
 void check_evaluation_split(const Config& config, const std::filesystem::path& out);
 
-/// Throws Error(usage) if the embedding of one's own that the run is to partition by, or its
-/// features to evaluate with, are not to be used together, or, where the run's dataset is made
-/// already, have other numbers of rows than its splits.
-void check_own_embedding(const Config& config, const std::filesystem::path& out);
+/// Throws Error(usage) if the external embedding to partition by and the features to evaluate with
+/// do not belong together or, if the run's dataset exists, differ from its splits in the number of
+/// rows.
+void check_external_embedding(const Config& config, const std::filesystem::path& out);
 
-/// Throws Error(usage) where a GPU that the run will need is not here: before the first stage, not
-/// when the first expert's turn comes. A process of its own looks, so that none of the GPU's memory
-/// is held during the run.
+/// Throws Error(usage) if this machine lacks a GPU that the run will need. A child process checks,
+/// so this one holds no GPU memory during the run.
 void check_devices(const Config& config, const std::filesystem::path& programs,
                    const std::filesystem::path& log);
 

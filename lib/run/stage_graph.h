@@ -1,5 +1,5 @@
-// The stages of a run as a graph: each names the stages that must be done before it. What each
-// makes is its own command's business (base/stage.h).
+// The stages of a run as a graph: each names the stages that must be done before it. Does not know
+// what a stage writes (base/stage.h).
 #pragma once
 
 #include <cstddef>
@@ -13,32 +13,36 @@
 
 namespace hardmoe {
 
+/// A stage of a run.
 struct RunStage {
-  ProcessSpec process;                  ///< its name is the stage's, and no other's
-  std::vector<std::string> after = {};  ///< names of the stages that it reads the results of
-  std::filesystem::path folder = {};    ///< where its result will be
-  bool alone = false;                   ///< it takes the whole machine: nothing runs beside it
+  ProcessSpec process;                  ///< its name is the stage's and must be unique
+  std::vector<std::string> after = {};  ///< names of the stages whose results it reads
+  std::filesystem::path folder = {};    ///< of its results
+  bool alone = false;                   ///< needs the whole machine: nothing runs beside it
 };
 
-/// Throws Error naming the stages where a name is given twice, a stage is after one that is not in
-/// the graph, or stages wait for one another in a circle.
+/// Throws Error naming the stages if two have the same name, if one depends on a stage that is not
+/// in the graph, or if stages depend on one another in a circle.
 void check_graph(const std::vector<RunStage>& stages);
 
-/// The numbers of the stages in an order in which they can run one after another: each after those
-/// it depends on, and otherwise as they stand. Throws as check_graph.
+/// Returns the numbers of the stages in an order in which they can run one after another: each
+/// after those it depends on, otherwise in the given order. Throws as check_graph does.
 std::vector<size_t> order_of(const std::vector<RunStage>& stages);
 
-/// Which stage of a graph may start, as others end.
+/// Decides which stage of a graph may start as others end.
 class Schedule {
  public:
-  /// `stages` must outlive it. At most `parallel` run at once. Throws as check_graph.
+  /// `stages` must outlive the schedule. At most `parallel` run at a time. Throws as check_graph
+  /// does.
   Schedule(const std::vector<RunStage>& stages, int parallel);
 
-  /// The first stage, as they stand, that may start now: what it depends on is done, no stage of
-  /// its lane runs, and it is alone or has a place. None: all have started, or one must end first.
+  /// Returns the first stage that may start now: the stages it depends on are done, no stage of its
+  /// lane runs, and fewer than `parallel` run. A stage that needs the machine alone starts when none
+  /// runs, and none starts beside it. Nothing: all have started, or one must end first.
   std::optional<size_t> next() const;
+  /// Notes that a stage was started.
   void start(size_t stage);
-  /// Stages that depend on one that ended and is not done never start.
+  /// Notes that a stage ended. Unless it is done, the stages that depend on it never start.
   void end(size_t stage, bool done);
   bool all_done() const { return done_.size() == stages_.size(); }
 

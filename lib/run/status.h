@@ -1,4 +1,4 @@
-// How far a run is, by the records of its stages; the run itself may be going on or not.
+// How far a run is, by the records of its stages, whether or not the run is still going on.
 #pragma once
 
 #include <string>
@@ -8,22 +8,24 @@
 
 namespace hardmoe {
 
+/// How far a stage is.
 enum class StageState {
-  waiting,  ///< no record: it has not begun
-  begun,    ///< it runs, or was interrupted
+  waiting,  ///< not begun: it has no record
+  begun,    ///< runs, or was interrupted
   done,
 };
 
+/// A stage and how far it is.
 struct StageStatus {
   std::string name;
   StageState state = StageState::waiting;
-  double seconds = 0;  ///< that it took since it was last begun; 0 unless done
+  double seconds = 0;  ///< since it was last begun; 0 unless done
 };
 
-/// The state of each stage, in the graph's order. Throws Error for a damaged record.
+/// Returns the state of each stage, in the given order. Throws Error for a damaged record.
 std::vector<StageStatus> status_of(const std::vector<RunStage>& stages);
 
-/// For people: a line a stage.
+/// Returns a line for each stage, for people.
 std::string status_table(const std::vector<StageStatus>& stages);
 
 }  // namespace hardmoe

@@ -1,4 +1,4 @@
-// What a finished run came to.
+// The results of a finished run.
 #pragma once
 
 #include <filesystem>
@@ -9,10 +9,11 @@
 
 namespace hardmoe {
 
-/// Reads the results of the finished run under `out`: one row for each of base, base trained longer
+/// Returns the results of the finished run under `out`: a row each for base, base trained longer
 /// (if run), mixture with local decoders, mixture with the shared decoder.
 Json pipeline_summary(const Config& config, const std::filesystem::path& out);
-/// The rows as a table for people; one against tags, one against truth where there is any.
+/// Returns the rows as tables for people: one against the tags and, if there is truth, one against
+/// the truth.
 std::string summary_table(const Json& summary);
 
 }  // namespace hardmoe

@@ -25,10 +25,9 @@ void RunConfig::describe(Fields& f) {
               "each option of moe-ingest is a key of the section 'ingest:' now, '--val-fraction "
               "0.1' is ingest: {val_fraction: 0.1}; moe-ingest --help names them");
   f.add("dataset", dataset, "an existing dataset, in place of ingest.sources");
-  f.add(
-      "embedding", embedding,
-      "an embedding of one's own to partition by: .npy files of the training images' rows; empty: "
-      "the base's");
+  f.add("embedding", embedding,
+        "an external embedding to partition by: .npy files of the training images' rows; empty: "
+        "the base's");
   f.add("features", features, "the rows of that embedding for the images of eval.split");
   f.add("controls", controls, "also train the base as long as base and expert together");
   f.add("parallel", parallel,

@@ -1,5 +1,5 @@
-// The whole configuration, one YAML file for every command; each command reads its own sections and
-// an unknown key anywhere is an error. `moe-run` writes the frozen copy beside its results.
+// The whole configuration: one YAML file for all commands. Each command reads its own sections; an
+// unknown key anywhere is an error. `moe-run` writes the frozen copy beside its results.
 #pragma once
 
 #include <cstdint>
@@ -14,35 +14,40 @@
 
 namespace hardmoe {
 
+/// The section base.
 struct BaseConfig : TrainConfig {
-  std::string init;  ///< weights to begin with (train/warm_start.h); empty: fresh ones
+  std::string init;  ///< weights to begin with (train/warm_start.h); empty: random ones
   void describe(Fields& f);
 };
 
-/// How an expert begins.
+/// The weights an expert begins with.
 enum class ExpertStart { base, scratch };
 
+/// The section expert.
 struct ExpertConfig : TrainConfig {
   ExpertStart start = ExpertStart::base;
   void describe(Fields& f);
 };
 
+/// The section embed.
 struct EmbedConfig {
   InferencePrecision precision = InferencePrecision::training;
   bool half = false;  ///< store float16
   void describe(Fields& f);
 };
 
+/// The section run.
 struct RunConfig {
-  std::string dataset;                 ///< an existing dataset; empty: ingest.sources make one
-  std::vector<std::string> embedding;  ///< of one's own, of the training images; empty: the base's
-  std::vector<std::string> features;   ///< its rows of the images to evaluate on
+  std::string dataset;                 ///< an existing dataset; empty: made of ingest.sources
+  std::vector<std::string> embedding;  ///< external, of the training images; empty: the base's
+  std::vector<std::string> features;   ///< the external embedding of the images to evaluate on
   bool controls = true;                ///< also train the base as long as base and expert together
-  int parallel = 1;  ///< experts trained at a time, each in its own process; on each of `gpus`
+  int parallel = 1;  ///< experts trained at a time (on each of `gpus`), each in its own process
   int gpus = 0;      ///< experts are spread over cuda:0 … cuda:gpus-1; 0: all use Config::device
   void describe(Fields& f);
 };
 
+/// All sections.
 struct Config {
   uint64_t seed = 1;
   std::string device = "cpu";

@@ -1,4 +1,5 @@
-// moe-device: what --device may name on this machine, and in which precisions each can train.
+// moe-device: the devices of this machine that --device may name, and the precisions each can train
+// in.
 #pragma once
 
 #include <filesystem>
@@ -6,14 +7,15 @@
 
 namespace hardmoe {
 
+/// What moe-device is to do.
 struct DevicesTask {
-  std::string device;                 ///< this one alone: cpu, cuda or cuda:N; empty: all
-  std::filesystem::path description;  ///< where to write cuDNN's description of a GPU; empty: no
+  std::string device;                 ///< only this one: cpu, cuda or cuda:N; empty: all
+  std::filesystem::path description;  ///< write cuDNN's description of a GPU here; empty: nowhere
   bool json = false;                  ///< return JSON, not a table
 };
 
-/// Returns the processor, the GPUs with their memory, what each can train in, and the versions of
-/// driver and libraries. Throws Error(usage) for a device that is not here.
+/// Returns the processor, the GPUs with their memory, the precisions each can train in, and the
+/// versions of driver and libraries. Throws Error(usage) if the machine lacks the device.
 std::string list_devices(const DevicesTask& task);
 
 }  // namespace hardmoe

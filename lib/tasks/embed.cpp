@@ -36,7 +36,7 @@ class FeatureFile {
 struct Networks {
   std::optional<Model> model;
   std::optional<Mixture> mixture;
-  std::optional<EmbeddingInput> own;  ///< what the mixture routes by, where the base does not
+  std::optional<EmbeddingInput> external;  ///< what the mixture routes by, where the base does not
   Json identity;
   const ModelCard& card() const { return model ? model->card : mixture->base.card; }
 };
@@ -51,15 +51,15 @@ Networks open_networks(const EmbedTask& task, const Dataset& dataset, bool use_p
   }
   check_experts_folder(folders.experts);
   networks.mixture = open_mixture(folders.base, folders.partition, folders.experts, "");
-  if (networks.mixture->own_embedding && task.splits.size() > 1) {
+  if (networks.mixture->external_embedding && task.splits.size() > 1) {
     fail_usage("--split: {} are named, and --features has the rows of one; embed one at a time",
                join(task.splits, ", "));
   }
-  const auto& own = networks.own = find_routing_features(
+  const auto& external = networks.external = find_routing_features(
       *networks.mixture, folders.partition, folders.features, dataset.split(task.splits.front()));
   networks.identity = mixture_identity(*networks.mixture, folders.base, folders.partition);
   networks.identity["use_prices"] = use_prices;
-  if (own) networks.identity["features"] = own->identity["embedding"];
+  if (external) networks.identity["features"] = external->identity["embedding"];
   networks.identity["model"] = sha256_hex(networks.identity.dump());
   return networks;
 }
@@ -91,9 +91,9 @@ void embed_split(const EmbedTask& task, const Networks& networks, const Split& s
     return;
   }
   const Mixture& mixture = *networks.mixture;
-  const Tensor routed = routing_features(inference, mixture, split, networks.own);
+  const Tensor routed = routing_features(inference, mixture, split, networks.external);
   const auto assignment = mixture.partition.gater.route(matrix_view(routed), use_prices);
-  if (networks.own) warn_of_skew(mixture.partition, assignment);
+  if (networks.external) warn_of_skew(mixture.partition, assignment);
   const Tensor features = unified_embedding(inference, mixture, split, assignment);
   file.append(features.as<float>(), split.size());
 }
@@ -115,7 +115,7 @@ std::string embed_images(const EmbedTask& task, Config& config) {
   inputs.update(
       {{"splits", task.splits}, {"half", config.embed.half}, {"precision", name_of(precision)}});
   Stage stage({task.out, "moe-embed", inputs, task.force,
-               paths_read(task.dataset, task.networks, networks.own), feature_files(dataset)});
+               paths_read(task.dataset, task.networks, networks.external), feature_files(dataset)});
   if (stage.done()) return results_of_done(stage);
   const ModelConfig& model = networks.card().model;
   Inference inference(*engine, resnet(model, 0), model.image_size, precision);

@@ -16,7 +16,7 @@ namespace {
 struct Evaluated {
   std::optional<Model> model;
   std::optional<Mixture> mixture;
-  std::optional<EmbeddingInput> own;  ///< what the mixture routes by, where the base does not
+  std::optional<EmbeddingInput> external;  ///< what the mixture routes by, where the base does not
   Json identity = Json::object();
 };
 
@@ -32,8 +32,9 @@ Evaluated open_evaluated(const EvaluateTask& task, const Split& split, EvalConfi
   opened.mixture = open_mixture(folders.base, folders.partition, folders.experts, task.decoder,
                                 task.stale_decoder ? DecoderMatch::stale : DecoderMatch::exact);
   check_eval_config(config, opened.mixture->partition.gater.experts);
-  opened.own = find_routing_features(*opened.mixture, folders.partition, folders.features, split);
-  if (opened.own) opened.identity["features"] = opened.own->identity["embedding"];
+  opened.external =
+      find_routing_features(*opened.mixture, folders.partition, folders.features, split);
+  if (opened.external) opened.identity["features"] = opened.external->identity["embedding"];
   Json settings = config_json(fields_of(config));
   settings.erase("precision");  // the one that is meant is told beside
   opened.identity["eval"] = std::move(settings);
@@ -68,7 +69,7 @@ std::string evaluate(const EvaluateTask& task, Config& config) {
   };
   std::optional<Stage> stage;
   if (!task.out.empty()) {
-    auto reads = paths_read(task.dataset, task.networks, evaluated.own);
+    auto reads = paths_read(task.dataset, task.networks, evaluated.external);
     reads.emplace_back(task.decoder);
     stage.emplace(Stage::Options{
         task.out, "moe-eval", inputs, task.force, std::move(reads), {"metrics.json"}});
@@ -81,7 +82,7 @@ std::string evaluate(const EvaluateTask& task, Config& config) {
                                     ? evaluate_model(*engine, *evaluated.model,
                                                      loss_of(task.networks.model), split, precision)
                                     : evaluate_mixture(*engine, *evaluated.mixture, split,
-                                                       evaluated.own, config.eval, precision);
+                                                       evaluated.external, config.eval, precision);
   for (const auto& gap : evaluation_gaps(evaluation, config.eval.split)) log_warning("{}", gap);
   const Json results = evaluation_json(evaluation);
   if (stage) {

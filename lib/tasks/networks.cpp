@@ -32,10 +32,10 @@ void check_experts_folder(const fs::path& experts) {
 }
 
 std::vector<fs::path> paths_read(const fs::path& dataset, const NetworkFolders& networks,
-                                 const std::optional<EmbeddingInput>& own) {
+                                 const std::optional<EmbeddingInput>& external) {
   std::vector<fs::path> paths = {dataset, networks.model, networks.base, networks.partition,
                                  networks.experts};
-  if (own) paths.insert(paths.end(), own->files.begin(), own->files.end());
+  if (external) paths.insert(paths.end(), external->files.begin(), external->files.end());
   return paths;
 }
 

@@ -1,4 +1,4 @@
-// The networks that a command looks at images with, by their folders: one model, or a mixture.
+// The networks that a command applies to images, by their folders: one model, or a mixture.
 #pragma once
 
 #include <filesystem>
@@ -10,23 +10,23 @@
 
 namespace hardmoe {
 
+/// The folders of one model or of a mixture.
 struct NetworkFolders {
-  std::string model = {};  ///< of moe-train-base or moe-train-expert, or empty
-  std::string base = {}, partition = {}, experts = {};  ///< a mixture's, where `model` is empty
-  std::vector<std::string> features = {};  ///< what routes images where the base's features do not
+  std::string model = {};  ///< of moe-train-base or moe-train-expert; empty for a mixture
+  std::string base = {}, partition = {}, experts = {};  ///< a mixture's
+  std::vector<std::string> features = {};  ///< the external embedding that routes images, if any
 
-  /// Whether a mixture is meant. Throws Error(usage) naming the options that are missing.
+  /// Returns whether these are a mixture's. Throws Error(usage) naming the options that are missing.
   bool is_mixture() const;
 };
 
-/// Throws Error(usage) where `experts` is the folder of one expert and not the folder that holds
-/// all of them.
+/// Throws Error(usage) if `experts` is the folder of one expert, not the folder of all experts.
 void check_experts_folder(const std::filesystem::path& experts);
 
-/// What a stage that looks at images reads, for Stage::Options::reads: the data set, the networks,
-/// and the files of an embedding of one's own.
+/// Returns what a stage that applies networks to images reads, for Stage::Options::reads: the data
+/// set, the networks, and the files of an external embedding.
 std::vector<std::filesystem::path> paths_read(const std::filesystem::path& dataset,
                                               const NetworkFolders& networks,
-                                              const std::optional<EmbeddingInput>& own);
+                                              const std::optional<EmbeddingInput>& external);
 
 }  // namespace hardmoe

@@ -85,16 +85,16 @@ std::string make(const PartitionTask& task, const Config& config, const Embeddin
                                     backend, stage.identity());
     warn_if_unequal(partition);
   } else {
-    const Growth growth = task.extend.empty() ? Growth::split : Growth::extend;
+    const Growth growth = task.extend.empty() ? Growth::halve : Growth::extend;
     partition =
         grow_partition(embedding, task.grown_from(), growth, config.seed, {.backend = &backend});
   }
   embedding.require_as_recorded();
   warn_of_small(partition);
-  if (is_own_embedding(input.identity)) {
+  if (is_external_embedding(input.identity)) {
     log_info(
-        "{}: remembers an embedding of one's own of {} values an image; moe-eval and moe-embed "
-        "will need its rows of the images they route, as --features",
+        "{}: made of an external embedding ({} values an image); moe-eval and moe-embed "
+        "will need that embedding of the images they route, as --features",
         task.out.string(), embedding.cols());
   }
   const auto outputs = save_partition(task.out, partition);
@@ -120,7 +120,7 @@ std::string partition_stage(const PartitionTask& task, const Inputs& sources, Co
   Json inputs = inputs_of(task, config, input);
   const std::vector<int32_t> tags = by_tag ? top_tags(sources, inputs) : std::vector<int32_t>();
   const Embedding embedding(input.files);
-  if (is_own_embedding(input.identity)) {
+  if (is_external_embedding(input.identity)) {
     inputs["external"] = {{"images", embedding.rows()}, {"width", embedding.cols()}};
   }
   if (!sources.dataset.empty() && (!by_tag || !task.shards.empty())) {

@@ -10,23 +10,25 @@
 
 namespace hardmoe {
 
+/// What moe-partition is to do.
 struct PartitionTask {
-  /// An embedding, as find_embedding takes it; and, for method top_tag and `shards`, the folder of
-  /// the data set it is of.
+  /// An embedding, as for find_embedding; for method top_tag and `shards`, also the folder of its
+  /// data set.
   std::vector<std::filesystem::path> inputs;
   std::filesystem::path out;  ///< folder of the partition
-  /// A partition whose largest expert is halved, or that gets an expert more; one of them at most.
+  /// A partition whose largest expert is halved, or one that gets another expert; at most one of
+  /// these.
   std::filesystem::path halve, extend;
   std::filesystem::path shards;  ///< folder for the data set laid out by experts; empty: none
-  bool force = false;            ///< as Stage::Options::force
+  bool force = false;            ///< see Stage::Options::force
 
-  /// The partition that `halve` or `extend` names, or "". Throws Error(usage) for both.
+  /// Returns `halve` or `extend`, or "". Throws Error(usage) if both are given.
   const std::filesystem::path& grown_from() const;
 };
 
-/// Makes the partition, or finds it done, and hands `print` its description for people; writes the
-/// shards then, where they are asked for. Throws Error(usage) for settings that cannot be met and
-/// folders that do not belong together, before `out` is touched; Error(interrupted) after SIGTERM.
+/// Makes the partition unless it is done, passes its description for people to `print`, then writes
+/// the shards if asked for. Throws Error(usage), before it changes `out`, if a setting is
+/// impossible or the folders do not belong together; Error(interrupted) after SIGTERM.
 void make_partition(const PartitionTask& task, Config& config,
                     const std::function<void(const std::string&)>& print);
 

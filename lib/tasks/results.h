@@ -1,4 +1,4 @@
-// What commands print of a stage's results.
+// How commands print a stage's results.
 #pragma once
 
 #include <string>
@@ -7,10 +7,10 @@
 
 namespace hardmoe {
 
-/// The results as one line of JSON, line end included.
+/// Returns the results as one line of JSON, with the line end.
 std::string result_line(const Json& results);
 
-/// As result_line, of a stage that is done; says on standard error that it is.
+/// Returns result_line of a finished stage, and writes on standard error that it is done already.
 std::string results_of_done(const Stage& stage);
 
 }  // namespace hardmoe

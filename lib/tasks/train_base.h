@@ -7,15 +7,16 @@
 
 namespace hardmoe {
 
+/// What moe-train-base is to do.
 struct TrainBaseTask {
   std::string dataset;  ///< folder of moe-ingest
   std::string out;      ///< folder of the model
-  bool force = false;   ///< as Stage::Options::force
+  bool force = false;   ///< see Stage::Options::force
 };
 
-/// Trains, or finds it done, and returns the results as a line of JSON: images, steps, loss,
-/// seconds, images_per_second. Throws Error(usage) for settings and inputs that cannot be met,
-/// before `out` is touched; Error(interrupted) after SIGTERM.
+/// Trains the base unless it is done, and returns the results as a line of JSON: images, steps,
+/// loss, seconds, images_per_second. Throws Error(usage), before it changes `out`, if settings or
+/// inputs are impossible; Error(interrupted) after SIGTERM.
 std::string train_base(const TrainBaseTask& task, Config& config);
 
 }  // namespace hardmoe

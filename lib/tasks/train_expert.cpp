@@ -86,7 +86,7 @@ std::string train_expert(const TrainExpertTask& task, Config& config) {
   if (stage.done()) return results_of_done(stage);
   // A run that has run.features gives them itself.
   if (task.expert != "all" && config.run.features.empty()) {
-    warn_of_own_embedding(task.partition, task.base);
+    warn_of_external_embedding(task.partition, task.base);
   }
   write_file_atomic(stage.folder() / "config.yaml", config_yaml(fields_of(config)));
   if (config.expert.start == ExpertStart::scratch) {

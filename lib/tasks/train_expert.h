@@ -7,17 +7,18 @@
 
 namespace hardmoe {
 
+/// What moe-train-expert is to do.
 struct TrainExpertTask {
   std::string dataset;    ///< folder of moe-ingest
-  std::string base;       ///< folder of moe-train-base, or of an expert of all images
+  std::string base;       ///< folder of moe-train-base, or of an expert trained on all images
   std::string partition;  ///< folder of moe-partition; empty for `expert` "all"
-  std::string expert;     ///< its number from 0, or "all": every image, a control
+  std::string expert;     ///< its number from 0, or "all": a control trained on all images
   std::string out;        ///< folder of the expert
-  bool force = false;     ///< as Stage::Options::force
+  bool force = false;     ///< see Stage::Options::force
 };
 
-/// Trains, or finds it done, and returns the results as train_base() does, and throws as that does;
-/// Error(usage) also where dataset, base and partition do not belong together.
+/// Trains the expert unless it is done; returns and throws as train_base() does. Throws
+/// Error(usage) also if dataset, base and partition do not belong together.
 std::string train_expert(const TrainExpertTask& task, Config& config);
 
 }  // namespace hardmoe

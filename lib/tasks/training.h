@@ -1,4 +1,4 @@
-// Training one network on images as a stage: what moe-train-base and moe-train-expert share.
+// Trains one network on images as a stage, for moe-train-base and moe-train-expert.
 #pragma once
 
 #include <filesystem>
@@ -13,32 +13,33 @@
 
 namespace hardmoe {
 
-/// The settings with as many images a step as there are, where that is less than `batch`; warns
-/// then, naming SECTION.batch.
+/// Returns the settings with a batch of at most `images`; warns if that lowers it, naming
+/// SECTION.batch.
 TrainConfig fit_batch(TrainConfig config, int64_t images, const std::string& section);
 
-/// The settings of a training run that shape its result (checkpoint and log intervals do not).
+/// Returns the settings that shape the result of training (checkpoint and log intervals do not).
 Json training_inputs(TrainConfig config);
 
+/// What to train, on which images.
 struct ImageTraining {
   const Split& split;
   std::vector<int64_t> items;  ///< images to train on; empty: all
   Model start;                 ///< architecture and first weights
   TrainConfig config;
-  std::string section;  ///< where the settings stand in the configuration: base, expert
+  std::string section;  ///< of the configuration, that has the settings: base, expert
   uint64_t seed = 1;
   const Vocabulary& vocabulary;  ///< the dataset's
 };
 
-/// Throws Error(usage) naming the setting that this image size or this device cannot meet; asked
-/// before the stage is begun, so that a corrected command finds its folder free.
+/// Throws Error(usage) naming the setting that is impossible for this image size or device. Call it
+/// before the stage begins, so that a corrected command finds its folder free.
 void check_image_training(const Engine& engine, const ImageTraining& job);
 
-/// What a stage that trains a network writes, for Stage::Options::writes.
+/// Returns the names of what a stage that trains a network writes, for Stage::Options::writes.
 std::vector<std::string> model_stage_files();
 
-/// Trains, writes model.safetensors, model.yaml and tags.tsv and marks the stage done. Returns its
-/// results: images, steps, loss, seconds, images_per_second.
+/// Trains, writes model.safetensors, model.yaml and tags.tsv, and marks the stage done. Returns the
+/// stage's results: images, steps, loss, seconds, images_per_second.
 Json train_stage(Stage& stage, Engine& engine, const ImageTraining& job);
 
 }  // namespace hardmoe

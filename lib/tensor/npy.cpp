@@ -205,7 +205,7 @@ MappedPiece NpyReader::map(const InputFile& file, int64_t first, int64_t count) 
 }
 
 void NpyReader::prefetch(const InputFile& file, int64_t first, int64_t count) const {
-  file.expect(byte_offset(first), static_cast<size_t>(count) * size_of(dtype_));
+  file.prefetch(byte_offset(first), static_cast<size_t>(count) * size_of(dtype_));
 }
 
 NpyWriter::NpyWriter(const std::filesystem::path& file, DType dtype, Shape row_shape)

@@ -36,7 +36,7 @@ TEST(MixtureCost, IsThatOfItsTrunksAndDecoders) {
   mixture.decoder = StateDict{};
   EXPECT_EQ(mixture_cost(mixture, 1).parameters, 9 * trunk + decoder);
 
-  mixture.own_embedding = true;  // nothing of ours routes
+  mixture.external_embedding = true;  // nothing of ours routes
   EXPECT_EQ(mixture_cost(mixture, 1).parameters, 8 * trunk + decoder);
   EXPECT_NEAR(mixture_cost(mixture, 1).flops, trunk_flops + decoder_flops, 2e6);
 }

@@ -61,7 +61,7 @@ TEST_P(Grown, AnAddedExpertTakesItsShareAndNobodyElseMoves) {
 }
 
 TEST_P(Grown, TheLargestExpertIsHalvedAndNobodyElseMoves) {
-  const Partition after = split_largest_expert(*source, before, 3);
+  const Partition after = halve_largest_expert(*source, before, 3);
   check(after);
   const auto parent = static_cast<size_t>(
       std::max_element(before.sizes.begin(), before.sizes.end()) - before.sizes.begin());
@@ -77,7 +77,7 @@ TEST_P(Grown, TheLargestExpertIsHalvedAndNobodyElseMoves) {
 TEST_P(Grown, GrowsAgainAndAgainWithoutMovingOthers) {
   for (int step = 0; step < 4; ++step) {
     const Partition after =
-        step % 2 == 0 ? split_largest_expert(*source, before, 3) : add_expert(*source, before, 3);
+        step % 2 == 0 ? halve_largest_expert(*source, before, 3) : add_expert(*source, before, 3);
     check(after);
     before = after;
   }
@@ -126,7 +126,7 @@ TEST(Grow, RefusesWhatIsImpossible) {
   const Tensor others(DType::f32, {41, 3});
   const MatrixSource other(matrix_view(others));
   const Partition partition = partition_images(source, {}, {.experts = 2, .pca = 0}, 1);
-  expect_error([&] { split_largest_expert(other, partition, 1); }, {"40 × 3", "41 × 3"},
+  expect_error([&] { halve_largest_expert(other, partition, 1); }, {"40 × 3", "41 × 3"},
                ExitStatus::usage);
 }
 
