@@ -12,31 +12,31 @@
 
 namespace hardmoe {
 
+/// A file to append to.
 class AppendFile {
  public:
   AppendFile() = default;
-  /// Opens the file, or makes it, and cuts off what is behind its first `keep` bytes. Throws Error
-  /// if it is shorter.
+  /// Opens or creates the file and cuts it to its first `keep` bytes. Throws Error if it is shorter.
   AppendFile(std::filesystem::path file, int64_t keep);
   AppendFile(AppendFile&& other) noexcept { *this = std::move(other); }
   AppendFile& operator=(AppendFile&& other) noexcept;
 
   bool is_open() const { return file_.is_open(); }
   const std::filesystem::path& path() const { return file_.path(); }
-  /// What was written so far, on disk or not.
+  /// Returns the bytes written so far, on disk or not.
   int64_t size() const { return size_; }
   void write(const void* bytes, size_t count);
   void write(std::string_view bytes) { write(bytes.data(), bytes.size()); }
-  /// `count` bytes written before, from `at` on.
+  /// Returns `count` bytes written before, from offset `at` on.
   std::string read(int64_t at, size_t count);
   void overwrite(int64_t at, const void* bytes, size_t count);
-  /// Of all that was written so far.
+  /// Returns the CRC-32C of everything written so far.
   uint32_t crc32c();
-  /// Hands everything written so far to the system, for others who read the file.
+  /// Passes everything written so far to the system, so that other processes can read it.
   void flush();
-  /// Puts everything written so far on the disk for good, and that there is such a file. Once that
-  /// has failed it fails ever after: what the system could not write it may have forgotten, and
-  /// would call written the next time.
+  /// Puts everything written so far on the disk, and the file's name. Once this has failed it fails
+  /// always: the system may have dropped what it could not write, and would report it as written
+  /// next time.
   void sync();
 
  private:

@@ -34,7 +34,8 @@ class Fields {
   void add(std::string name, std::filesystem::path& value, std::string help);
   void add(std::string name, std::vector<std::filesystem::path>& value, std::string help);
 
-  /// A list of texts that is kept as something else. `set` throws Error(usage) for what is none.
+  /// Adds a list of texts that is stored in another form. `set` must throw Error(usage) for texts
+  /// that are invalid.
   void add_list(std::string name, std::function<std::vector<std::string>()> get,
                 std::function<void(const std::vector<std::string>&)> set, std::string help);
   void add(std::string name, std::array<double, 3>& value, std::string help);
@@ -89,31 +90,30 @@ class Fields {
 /// file, line, key, and the nearest known key, or the type expected and the text found.
 void load_yaml(const std::filesystem::path& file, const Fields& fields);
 
-/// The text of a key at a YAML file's top; empty where there is none. Throws Error(usage) for a file
-/// that is not YAML.
+/// Returns the text of a key at the top of a YAML file; empty if the key is missing. Throws
+/// Error(usage) if the file is not YAML.
 std::string yaml_text(const std::filesystem::path& file, const std::string& key);
 
 /// The field at "train.lr". Throws Error(usage), which `where` begins, for an unknown path or a
 /// section.
 Fields::Field field_at(const Fields& fields, std::string_view path, const std::string& where);
 
-/// Sets the key at `path` to a value as text, a list to several. Throws Error(usage), which `where`
-/// begins, as field_at does and for values that are not of the key's type.
+/// Sets the key at `path` to a value given as text, a list to several. Throws Error(usage), whose
+/// message begins with `where`, as field_at does and if the values are not of the key's type.
 void set_key(const Fields& fields, std::string_view path, const std::vector<std::string>& values,
              const std::string& where);
 
 /// Applies "train.lr=0.1"; a list is "a=[1,2]". Throws Error(usage) as load_yaml does.
 void apply_override(std::string_view assignment, const Fields& fields);
 
-/// A key as documents list it.
+/// A key, as the documents list it.
 struct ConfigKey {
-  std::string path;  ///< "base.augment.flip"; of a section "base.augment"
+  std::string path;  ///< "base.augment.flip"; for a section "base.augment"
   std::string type;  ///< "a number", "one of sgd, adamw", "a section" …
   std::string help;
-  Json value;  ///< the present one: the default, if nothing was read; null for a section
+  Json value;  ///< the current value: the default, if nothing was read; null for a section
 };
-/// Every key and section, in the order in which they are described; a section comes before its
-/// keys.
+/// Returns all keys and sections in the order of describe(), each section before its keys.
 std::vector<ConfigKey> config_keys(const Fields& fields);
 
 /// The fields' present values.

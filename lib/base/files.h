@@ -13,24 +13,24 @@
 
 namespace hardmoe {
 
-/// The whole file, or what a pipe holds. Throws Error naming the file and the system's reason.
+/// Returns the contents of a file or pipe. Throws Error naming the file and the system's reason.
 std::string read_file(const std::filesystem::path& file);
-/// What is in a file from `offset` on, `count` bytes at most; "" where that cannot be read. For
-/// files that another process writes meanwhile.
+/// Returns at most `count` bytes of a file from `offset` on; "" if they cannot be read. For files
+/// that another process is writing.
 std::string read_piece(const std::filesystem::path& file, size_t offset, size_t count);
-/// Writes to a temporary name in the same folder, syncs it, renames it, syncs the folder: what was
-/// there before or the new content, whenever power is lost. Throws Error (full disk, no permission
-/// …) and leaves what was there before.
+/// Writes a temporary file in the same folder, syncs it, renames it, and syncs the folder: whenever
+/// power is lost, the file has its old or its new contents. Throws Error (full disk, no permission
+/// …) and leaves the old file.
 void write_file_atomic(const std::filesystem::path& file, std::string_view bytes);
-/// Writes `to` so, with what is in `from`.
+/// Copies a file in the manner of write_file_atomic().
 void copy_file_atomic(const std::filesystem::path& from, const std::filesystem::path& to);
 
-/// NAME.PID.tmp: what a file is called until it is whole. What is left by that name when no process
-/// writes there is of a killed one.
+/// Returns NAME.PID.tmp, the name of a file until it is complete. A file of that name that no
+/// process is writing was left by a killed one.
 std::filesystem::path unfinished_name(const std::filesystem::path& file);
 
-/// A file written piece by piece that appears under its name only at commit(), as
-/// write_file_atomic() has it; removed otherwise.
+/// A file written piece by piece that appears under its name only at commit(), in the manner of
+/// write_file_atomic(); without commit() it is removed.
 class AtomicFile {
  public:
   explicit AtomicFile(std::filesystem::path file);
@@ -42,7 +42,8 @@ class AtomicFile {
   /// Overwrites `count` bytes at `offset`, for headers known only at the end.
   void write_at(size_t offset, const void* bytes, size_t count);
   size_t size() const { return size_; }
-  /// After::not_synced: whoever writes several files of a folder calls sync_folder() once for all.
+  /// Completes the file. With After::not_synced, the caller calls sync_folder() once for all files
+  /// of a folder.
   void commit(After after = After::synced);
 
  private:
@@ -54,11 +55,12 @@ class AtomicFile {
   size_t size_ = 0;
 };
 
-/// A file without a name, which ends with the process or before.
+/// A file without a name, which vanishes with this object, or with the process.
 class TemporaryFile {
  public:
   TemporaryFile() = default;
-  /// Made in the folder of `begin`, for a moment with a name that begins so. Throws Error.
+  /// Makes the file in the folder of `begin`; until its name is removed, that begins with `begin`.
+  /// Throws Error.
   explicit TemporaryFile(const std::filesystem::path& begin);
   bool is_open() const { return file_.is_open(); }
   void write_at(size_t offset, const void* bytes, size_t count) {
@@ -67,7 +69,7 @@ class TemporaryFile {
   void read_at(size_t offset, void* bytes, size_t count) const {
     file_.read_at(offset, bytes, count);
   }
-  /// By which this process opens it again.
+  /// Returns a path by which this process can open the file again.
   std::filesystem::path path() const;
 
  private:
@@ -80,11 +82,11 @@ class InputFile {
  public:
   explicit InputFile(const std::filesystem::path& file);
   size_t size() const { return size_; }
-  /// Throws Error where the file ends before.
+  /// Reads `count` bytes. Throws Error if the file ends before.
   void read_at(size_t offset, void* bytes, size_t count) const {
     input_.read_at(offset, bytes, count);
   }
-  /// These bytes are read soon: the system may fetch them meanwhile.
+  /// Tells the system that these bytes will be read soon, so that it may fetch them.
   void prefetch(size_t offset, size_t count) const;
 
  private:
@@ -93,11 +95,11 @@ class InputFile {
   OpenFile input_;
 };
 
-/// A piece of a file mapped into memory, read-only and read at once.
+/// A read-only memory map of a piece of a file, read at once.
 class MappedPiece {
  public:
   MappedPiece() = default;
-  /// Throws Error where the file ends before.
+  /// Maps `count` bytes. Throws Error if the file ends before.
   MappedPiece(const InputFile& file, size_t offset, size_t count);
   ~MappedPiece();
   MappedPiece(MappedPiece&& other) noexcept;
@@ -110,7 +112,7 @@ class MappedPiece {
   const std::byte* data_ = nullptr;
 };
 
-/// Read-only memory map of a whole file; an empty file maps to an empty span. Throws Error as
+/// A read-only memory map of a whole file; an empty file maps to an empty span. Throws Error as
 /// InputFile does.
 class MappedFile {
  public:
@@ -126,7 +128,7 @@ class MappedFile {
   size_t size_ = 0;
 };
 
-/// Holds `file` locked while alive. Throws Error if another process holds it.
+/// Holds a lock on `file` while alive. Throws Error, naming `what`, if another process holds it.
 class FileLock {
  public:
   FileLock(const std::filesystem::path& file, std::string_view what);
@@ -135,7 +137,7 @@ class FileLock {
   OpenFile file_;
 };
 
-/// SHA-256 in hexadecimal, as `sha256sum` prints it.
+/// Computes a SHA-256, in hexadecimal as `sha256sum` prints it.
 class Sha256 {
  public:
   Sha256();
@@ -148,13 +150,14 @@ class Sha256 {
  private:
   void* context_;
 };
+/// Returns the SHA-256 of these bytes.
 std::string sha256_hex(std::string_view bytes);
-/// Throws Error(interrupted) after SIGTERM: files may be larger than what is read until that has to
-/// be obeyed.
+/// Returns the SHA-256 of a file. Throws Error(interrupted) after SIGTERM, as reading a large file
+/// takes longer than a process has to end.
 std::string sha256_of_file(const std::filesystem::path& file);
-/// The same for files of up to 64 MiB. Beyond, of the size and of 256 pieces of 64 KiB evenly
-/// apart, so that naming the input of a long computation does not read it whole: another file is
-/// told apart, an edit of a few bytes may not be.
+/// Returns a fingerprint of a file: its SHA-256 up to 64 MiB; beyond, that of its size and of 256
+/// pieces of 64 KiB at equal distances, so that naming the input of a long computation does not
+/// read all of it. Distinguishes different files, but perhaps not an edit of a few bytes.
 std::string fingerprint_of_file(const std::filesystem::path& file);
 
 }  // namespace hardmoe

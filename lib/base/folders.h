@@ -1,5 +1,5 @@
-// Folders and names of files: what is there, made, renamed and removed. What changes names is on
-// the disk for good when the call returns, but where it says otherwise.
+// Looks up, lists, makes, renames and removes files and folders. Unless a comment says otherwise,
+// changes of names are on the disk when the call returns.
 #pragma once
 
 #include <cstddef>
@@ -16,49 +16,52 @@
 
 namespace hardmoe {
 
-/// What is at a path, links followed.
+/// What a path leads to; links are followed.
 enum class PathKind {
-  nothing,  ///< also a link to nothing, or to itself
+  nothing,  ///< nothing, or a link to nothing or to itself
   file,
   folder,
   other,    ///< a device, pipe or socket
-  unknown,  ///< it may not be looked at
+  unknown,  ///< looking there is not permitted
 };
-/// Never throws.
+/// Returns what a path leads to. Does not throw.
 PathKind path_kind(const std::filesystem::path& path);
-/// These throw Error where it may not be looked at.
+/// Returns whether the path leads to something. Throws Error if looking there is not permitted.
 bool path_exists(const std::filesystem::path& path);
+/// Returns whether the path leads to a file. Throws as path_exists() does.
 bool is_file(const std::filesystem::path& path);
+/// Returns whether the path leads to a folder. Throws as path_exists() does.
 bool is_folder(const std::filesystem::path& path);
-/// Device and number: the same for all names of one file or folder. None where it is not there.
+/// Device and inode: the same for all names of one file or folder.
 using PathIdentity = std::pair<uint64_t, uint64_t>;
+/// Returns the identity of a file or folder, or nothing if the path leads to nothing.
 std::optional<PathIdentity> path_identity(const std::filesystem::path& path);
-/// Size and time of the last change, by which a file is known to be as it was.
+/// A file's size and time of last change, by which changes are noticed.
 struct FileState {
   int64_t bytes = 0, seconds = 0, nanoseconds = 0;
 };
-/// Throws Error where there is none.
+/// Returns the state of a file. Throws Error if there is no such file.
 FileState file_state(const std::filesystem::path& file);
 
-/// In bytes. Throws Error where there is none.
+/// Returns the size of a file in bytes. Throws Error if there is no such file.
 size_t file_size_of(const std::filesystem::path& file);
 
-/// Throws Error("X: no such file; …") with `hint` unless the file exists. status: usage where the
-/// user named a wrong place, failed where something is gone from the right one.
+/// Throws Error("X: no such file; …") with `hint` unless the file exists. `status`: usage if the
+/// user named a wrong path, failed if the path is right but the file is gone.
 void require_file(const std::filesystem::path& file, std::string_view hint,
                   ExitStatus status = ExitStatus::failed);
 
-/// Of one name in a folder.
+/// An entry of a folder.
 class FolderEntry {
  public:
   FolderEntry(std::filesystem::path path, unsigned char type)
       : path_(std::move(path)), type_(type) {}
-  /// The folder's path, as it was given, and the name.
+  /// Returns the folder's path, as it was given, with the name.
   const std::filesystem::path& path() const { return path_; }
   std::string name() const { return path_.filename().string(); }
-  /// As path_kind(), which it asks only where the folder does not say.
+  /// Returns what path_kind() would, without asking the system again if the folder records it.
   PathKind kind() const;
-  /// Whether the name itself is a folder, not a link to one.
+  /// Returns whether this is a folder and not a link to one.
   bool is_folder_itself() const;
 
  private:
@@ -66,36 +69,38 @@ class FolderEntry {
   unsigned char type_;
 };
 
-/// What is in the folder, in no order. Throws Error naming it and the system's reason.
+/// Returns the folder's entries, unordered. Throws Error naming the folder and the system's reason.
 std::vector<FolderEntry> list_folder(const std::filesystem::path& folder);
-/// The same one by one, for folders of millions.
+/// Passes the folder's entries to `take` one by one, for folders of millions. Throws as
+/// list_folder() does.
 void visit_folder(const std::filesystem::path& folder,
                   const std::function<void(const FolderEntry&)>& take);
-/// All below it, folders before what is in them; links are not followed.
+/// Returns all entries below a folder, each folder before its entries. Does not follow links.
 std::vector<FolderEntry> list_tree(const std::filesystem::path& folder);
 
-/// Creates the folder (and parents). Throws Error.
+/// Creates the folder and its parents. Throws Error.
 void make_folders(const std::filesystem::path& folder);
-/// The same, and checks that it can be written.
+/// Creates the folder and its parents, and checks that it can be written. Throws Error.
 void make_writable_folder(const std::filesystem::path& folder);
-/// A name that nothing has yet: `begin`, the process and some digits.
+/// Returns an unused name: `begin`, the process and some digits.
 std::filesystem::path temporary_name(const std::filesystem::path& begin);
-/// A new folder of which only this user sees the inside, by a temporary_name().
+/// Makes a folder with a temporary_name(), which only this user can read, and returns its path.
 std::filesystem::path make_temporary_folder(const std::filesystem::path& begin);
 
-/// `from` becomes `to`, in place of what was there. Throws Error: "writing TO: …".
+/// Renames a file, replacing `to` if it exists. Throws Error: "writing TO: …".
 void rename_file(const std::filesystem::path& from, const std::filesystem::path& to);
-/// Puts which names are in the folder on the disk for good.
+/// Puts the folder's names on the disk.
 void sync_folder(const std::filesystem::path& folder);
-/// sync_folder of the one `path` is in; an error names `path`.
+/// Calls sync_folder() for the folder that holds `path`; an error names `path`.
 void sync_folder_of(const std::filesystem::path& path);
 
+/// Whether a change of names is on the disk after the call.
 enum class After { synced, not_synced };
-/// A file, link or empty folder, if it is there. Throws Error: "removing X: …".
+/// Removes a file, link or empty folder if it exists. Throws Error: "removing X: …".
 void remove_file(const std::filesystem::path& path, After after = After::synced);
-/// With all that is in it.
+/// Removes a file, or a folder and everything in it. Throws as remove_file() does.
 void remove_tree(const std::filesystem::path& path, After after = After::synced);
-/// The same for destructors and what is of no use in any case: what fails is left.
+/// Removes what remove_tree() would, but leaves what it cannot remove. For destructors.
 void try_remove(const std::filesystem::path& path) noexcept;
 
 }  // namespace hardmoe

@@ -1,5 +1,5 @@
-// The number of a file's form, which the file itself carries in a field `format`, such as "hardmoe
-// dataset 1". A file without that field is of form 1. Not for formats of others (.npy, .safetensors).
+// The number of a file's format, which the file holds in a field `format`, such as "hardmoe dataset
+// 1". A file without that field is of format 1. Not for formats of others (.npy, .safetensors).
 #pragma once
 
 #include <string>
@@ -9,19 +9,20 @@
 
 namespace hardmoe {
 
+/// A format of ours.
 struct FileFormat {
   std::string_view kind;  ///< "dataset"
-  int newest;             ///< what is written; this number and all before it are read
+  int newest;             ///< the number that is written; it and all before it are read
 };
 
-/// "hardmoe dataset 1", for the field.
+/// Returns the field's text: "hardmoe dataset 1".
 std::string format_text(const FileFormat& format);
 
-/// Returns the number in `found`, the field's text; 1 where that is empty. Throws Error naming
-/// `where`, what was found and what is known for a newer number, and for another kind of file.
+/// Returns the number in `found`, the field's text; 1 if that is empty. Throws Error naming `where`,
+/// the text and the newest known format, if the number is newer or the file of another kind.
 int require_format(const FileFormat& format, std::string_view found, const std::string& where);
 
-/// The same of a JSON object's field.
+/// Calls require_format() with a JSON object's field.
 int require_json_format(const FileFormat& format, const Json& record, const std::string& where);
 
 }  // namespace hardmoe

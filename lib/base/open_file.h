@@ -1,5 +1,5 @@
-// An open file for those in lib/base who hold one: calls that are repeated until all is done, and
-// errors that name the file. Others use base/files.h and base/append_file.h.
+// An open file, with calls that are repeated until all bytes are done, and errors that name the
+// file. For lib/base only; others use base/files.h and base/append_file.h.
 #pragma once
 
 #include <sys/stat.h>
@@ -9,13 +9,14 @@
 
 namespace hardmoe {
 
+/// An open file, closed with this object.
 class OpenFile {
  public:
   OpenFile() = default;
-  /// flags: as open() has them. Throws Error: "reading FILE: …", or "writing FILE: …" where they
-  /// allow that.
+  /// Opens a file, with the flags of open(). Throws Error: "reading FILE: …", or "writing FILE: …"
+  /// if the flags allow writing.
   OpenFile(std::filesystem::path file, int flags, mode_t mode = 0644);
-  /// One that is open already, and called `file` in messages.
+  /// Returns an OpenFile for an open descriptor; messages call it `file`.
   static OpenFile of(int descriptor, std::filesystem::path file);
   ~OpenFile() { close(); }
   OpenFile(OpenFile&& other) noexcept;
@@ -26,12 +27,12 @@ class OpenFile {
   int descriptor() const { return descriptor_; }
   struct stat status() const;
 
-  /// Throws Error where the file ends before.
+  /// Reads `count` bytes. Throws Error if the file ends before.
   void read_at(size_t offset, void* bytes, size_t count) const;
   void write_at(size_t offset, const void* bytes, size_t count);
-  /// Changes the length.
+  /// Changes the file's size.
   void truncate(size_t size);
-  /// Puts what was written on the disk for good.
+  /// Puts what was written on the disk.
   void sync();
   void close();
 
@@ -40,8 +41,9 @@ class OpenFile {
   int descriptor_ = -1;
 };
 
-/// Throws Error with errno's reason, for a full disk with what to do.
+/// Throws Error with errno's reason; if the disk is full, with what to do.
 [[noreturn]] void fail_reading(const std::filesystem::path& file);
+/// Throws as fail_reading() does.
 [[noreturn]] void fail_writing(const std::filesystem::path& file);
 
 }  // namespace hardmoe

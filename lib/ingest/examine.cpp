@@ -55,7 +55,7 @@ void keep_orientation(Examined& out) {
   item.offset = -1;  // its bytes are no longer the tar's
 }
 
-/// Refuses an image by its size, as the options have it; whether it may be decoded.
+/// Refuses an image if the options exclude its size. Returns whether it may be decoded.
 bool accept_size(Examined& out, const ImageSize& size, const IngestOptions& options) {
   if (size.width > options.max_pixels / size.height) {
     refuse(out, Rejection::too_large, size);
@@ -75,7 +75,7 @@ bool accept_size(Examined& out, const ImageSize& size, const IngestOptions& opti
   return true;
 }
 
-/// The image upright; nothing where it was refused.
+/// Returns the image upright, or nothing if it was refused.
 std::optional<Tensor> decode_own(Examined& out, const IngestOptions& options) {
   out.format = image_format(std::as_bytes(std::span(out.original())));
   keep_orientation(out);
@@ -84,7 +84,8 @@ std::optional<Tensor> decode_own(Examined& out, const IngestOptions& options) {
   return decode_image(encoded);
 }
 
-/// The same of a format that training does not read: such an image is written anew as PNG.
+/// Returns an image of a foreign format, one that training does not read, upright, or nothing if it
+/// was refused. It is to be rewritten as PNG.
 std::optional<Tensor> decode_foreign_image(Examined& out, const IngestOptions& options) {
   const auto encoded = std::as_bytes(std::span(out.original()));
   const ForeignHeader header = foreign_header(encoded);
@@ -97,7 +98,8 @@ std::optional<Tensor> decode_foreign_image(Examined& out, const IngestOptions& o
   return image;
 }
 
-/// Refuses a format that is not read; which others are, is_foreign says.
+/// Refuses an image whose format cannot be read. Returns whether it may be decoded; sets
+/// `is_foreign` if training cannot read its format.
 bool accept_format(Examined& out, bool& is_foreign) {
   const auto bytes = std::as_bytes(std::span(out.original()));
   const std::string_view known = known_image_format(bytes);

@@ -6,7 +6,7 @@
 namespace hardmoe {
 namespace {
 
-/// The reverse of parse_columns, an entry a name.
+/// Returns the texts that parse_columns reads as `columns`, one for each name.
 std::vector<std::string> column_texts(const ColumnNames& columns) {
   std::vector<std::string> texts;
   const auto add = [&](const char* what, const std::vector<std::string>& names) {

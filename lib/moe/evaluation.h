@@ -35,8 +35,7 @@ struct Evaluation {
   std::vector<int64_t> expert_images;  ///< K: images routed to each expert first
   double temperature = 0;              ///< T that was used; 0 if one expert answers
   Cost cost;
-  bool external_embedding =
-      false;  ///< routed by an external embedding, whose cost is not in `cost`
+  bool external_embedding = false;  ///< routed by one, whose cost is not in `cost`
 };
 
 /// Throws Error(usage) for settings that are impossible with this number of experts.

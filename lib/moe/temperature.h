@@ -1,4 +1,4 @@
-// Fitting the temperature by which the experts nearest to an image are weighted: softmax(−d²/T).
+// Fits the temperature by which the experts nearest to an image are weighted: softmax(−d²/T).
 #pragma once
 
 #include <vector>

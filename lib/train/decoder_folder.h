@@ -14,17 +14,17 @@
 
 namespace hardmoe {
 
-/// The format of decoder.yaml. Folders of format 1 had neither that nor tags.tsv.
+/// The format of decoder.yaml. Folders of format 1 have neither that file nor tags.tsv.
 inline constexpr FileFormat decoder_format{"decoder", 2};
 
 inline constexpr const char* decoder_weights_name = "decoder.safetensors";
 inline constexpr const char* decoder_card_name = "decoder.yaml";
 
-/// What decoder.yaml says.
+/// The contents of decoder.yaml.
 struct DecoderCard {
-  int64_t features = 0;    ///< D, values of the unified embedding's rows
+  int64_t features = 0;    ///< D, values in a row of the unified embedding
   int64_t tags = 0;        ///< V
-  std::string vocabulary;  ///< SHA-256 of the vocabulary it was trained on
+  std::string vocabulary;  ///< SHA-256 of the vocabulary the decoder was trained on
   LossKind loss = LossKind::softmax;
   std::string format = format_text(decoder_format);
   void describe(Fields& f);
@@ -34,12 +34,12 @@ struct DecoderCard {
 std::vector<std::string> save_decoder(const std::filesystem::path& folder, const StateDict& weights,
                                       LossKind loss, const Vocabulary& vocabulary);
 
-/// Throws Error naming decoder.yaml where it is not as its stage recorded it, or of a newer format
-/// than is known.
+/// Reads decoder.yaml. Throws Error naming it if it differs from what its stage recorded, or if its
+/// format is newer than this version.
 DecoderCard load_decoder_card(const std::filesystem::path& folder);
 
-/// The weights, for `features` values an image and `tags`. Throws Error naming the file where one is
-/// not as its stage recorded it, of a newer format than is known, or of other shapes.
+/// Returns the weights, of `tags` × `features` values. Throws Error naming the file if one differs
+/// from what its stage recorded, has a format newer than this version, or has other shapes.
 StateDict load_decoder(const std::filesystem::path& folder, int64_t features, int64_t tags);
 
 }  // namespace hardmoe

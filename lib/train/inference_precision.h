@@ -1,4 +1,4 @@
-// The arithmetic of a trained network's answers, as embed.precision and eval.precision name it.
+// The precision in which a trained network answers: embed.precision and eval.precision.
 #pragma once
 
 #include "base/config.h"
@@ -6,8 +6,9 @@
 
 namespace hardmoe {
 
+/// The precisions to choose from.
 enum class InferencePrecision {
-  training,  ///< that which the configuration trains such a network in
+  training,  ///< the one that the configuration trains such a network in
   fp32,
   tf32,
   bf16,
@@ -16,7 +17,7 @@ enum class InferencePrecision {
 /// Adds the key `precision`.
 void add_inference_precision(Fields& f, InferencePrecision& precision);
 
-/// The precision that is meant, where `training` is that of the network's training.
+/// Returns the precision that `asked` means if the network is trained in `training`.
 Precision inference_precision(InferencePrecision asked, Precision training);
 
 }  // namespace hardmoe

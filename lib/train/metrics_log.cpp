@@ -20,7 +20,7 @@ const std::filesystem::path& prepared(const std::filesystem::path& folder, int64
   return folder;
 }
 
-/// What counts of an earlier run's lines; the file holds no more than that.
+/// Returns an earlier run's lines up to `from_step`, and cuts the file to these.
 std::string kept_lines(const std::filesystem::path& file, int64_t from_step) {
   std::string kept;
   if (from_step > 0 && path_exists(file)) {

@@ -17,7 +17,8 @@ class MetricsLog {
   MetricsLog(const std::filesystem::path& folder, int64_t from_step);
   /// Writes a line, which must hold "step"; its other numbers also become TensorBoard scalars.
   void write(const Json& line);
-  /// Puts all of it on the disk for good: before a checkpoint after which it is not written again.
+  /// Puts the log on the disk. Call it before a checkpoint, after which these lines are not written
+  /// again.
   void sync();
 
  private:

@@ -14,16 +14,16 @@
 
 namespace hardmoe {
 
-/// The format of model.yaml. 1 had neither `format` nor `input` (images were normalised by
+/// The format of model.yaml. Format 1 has neither `format` nor `input` (images were normalised by
 /// ImageNet's mean and deviation) nor `loss` (stage.json has it).
 inline constexpr FileFormat model_format{"model", 2};
 
-/// What model.yaml says.
+/// The contents of model.yaml.
 struct ModelCard {
   ModelConfig model;
   int64_t tags = 0;                   ///< V
   std::string vocabulary;             ///< SHA-256 of the vocabulary it was trained on
-  LossKind loss = LossKind::softmax;  ///< what its scores were trained by
+  LossKind loss = LossKind::softmax;  ///< the loss it was trained with
   std::string format = format_text(model_format);
   void describe(Fields& f);
 };
@@ -40,20 +40,20 @@ struct Model {
 /// Writes model.safetensors and model.yaml; `tags.tsv` is save_vocabulary()'s.
 void save_model(const std::filesystem::path& folder, const Model& model);
 
-/// What FOLDER/model.yaml says. Throws Error naming it where it is not as its stage recorded it or of
-/// a newer format than is known, Error(usage) naming the line for what it cannot mean.
+/// Reads FOLDER/model.yaml. Throws Error naming it if it differs from what its stage recorded or its
+/// format is newer than this version; Error(usage) naming the line of a value that is invalid.
 ModelCard load_model_card(const std::filesystem::path& folder);
 
-/// Throws Error naming the file if one is missing, of a newer format than is known, or the weights
-/// do not fit the architecture.
+/// Reads a model. Throws Error naming the file if one is missing or has a format newer than this
+/// version, or if the weights do not fit the architecture.
 Model load_model(const std::filesystem::path& folder);
 
-/// Whether both are the same network over the same tags and the same view of images; how they were
-/// trained does not matter.
+/// Returns whether both are the same network, over the same tags and with the same view of images,
+/// however they were trained.
 bool is_same_network(const ModelCard& a, const ModelCard& b);
 
-/// What stage.json in a folder says its scores were trained by; softmax where it does not say. For
-/// folders of format 1: others say it in model.yaml (see loss_of() of train/probability.h).
+/// Returns the loss that stage.json in a folder records; softmax if it records none. For folders of
+/// format 1: later ones record it in model.yaml (see loss_of() in train/probability.h).
 LossKind loss_in_stage(const std::filesystem::path& folder);
 
 /// SHA-256 of the folder's weights, which says which model it is. Throws Error if there are none.

@@ -69,7 +69,7 @@ ColumnNames parse_columns(std::string_view text) {
     if (names == nullptr && !name.empty()) {
       const std::string near = nearest_name(what, {"image", "tags", "truth", "key"});
       fail_usage("--columns {}: names are image, tags, truth and key, '{}' is not one of them{}",
-                 part, what, near.empty() ? "" : fmt::format("; did you mean '{}'?", near));
+                 column, what, near.empty() ? "" : fmt::format("; did you mean '{}'?", near));
     }
     if (names == nullptr || name.empty()) {
       fail_usage(
