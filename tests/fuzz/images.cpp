@@ -38,6 +38,7 @@ void fuzz_metadata(std::string_view bytes) {
 void fuzz_decode(std::string_view bytes) {
   known_image_format(bytes_of(bytes));
   const ImageSize size = image_size(bytes_of(bytes));
+  check_pixels(size.width, size.height);
   if (size.width * size.height > (int64_t{1} << 18)) return;  // right, but slow
   const Tensor image = decode_image(bytes_of(bytes));
   require(image.shape().size() == 3 && image.shape()[2] == 3, "no H×W×3 image");

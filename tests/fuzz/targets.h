@@ -43,6 +43,7 @@ void fuzz_safetensors(std::string_view bytes);
 void fuzz_json(std::string_view bytes);
 void fuzz_list_text(std::string_view bytes);
 void fuzz_csv(std::string_view bytes);
+void fuzz_tsv(std::string_view bytes);
 void fuzz_json_lines(std::string_view bytes);
 void fuzz_xmp(std::string_view bytes);
 void fuzz_exif(std::string_view bytes);

@@ -72,7 +72,7 @@ TEST_F(IngestFaults, PowerLostAnywhereItEndsWithTheSameBytes) {
         EXPECT_TRUE(again.was_done || !finished);
         EXPECT_EQ(files_of(options.out), expected);
       },
-      61);
+      97);
   EXPECT_GT(changes, 150);
 }
 
