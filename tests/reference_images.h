@@ -11,6 +11,7 @@
 
 #include "data/dataset.h"
 #include "data/tar.h"
+#include "engine/network_facts.h"
 #include "image/codec.h"
 #include "ingest/ingest.h"
 #include "nn/resnet.h"

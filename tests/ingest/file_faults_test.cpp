@@ -4,6 +4,7 @@
 #include <map>
 
 #include "base/log.h"
+#include "base/threads.h"
 #include "data/dataset.h"
 #include "data/part_shards.h"
 #include "faulty_files.h"
@@ -26,14 +27,17 @@ class IngestFaults : public testing::Test {
     options.out = folder / "whole";
     options.val_fraction = 0.3;
     options.resize = 4;
-    options.workers = 1;
+    set_compute_threads(1);
     options.shard_bytes = 6000;
     options.checkpoint_seconds = 0;  // after each image
     ingest(options);
     expected = files_of(options.out);
     options.out = root / "data";
   }
-  ~IngestFaults() override { set_log_level(LogLevel::info); }
+  ~IngestFaults() override {
+    set_compute_threads(threads_before);
+    set_log_level(LogLevel::info);
+  }
 
   /// Of a dataset, but the lock, stage.json (which tells the time) and work that is not all
   /// removed, by name.
@@ -60,6 +64,7 @@ class IngestFaults : public testing::Test {
 
   TemporaryFolder folder;
   fs::path root = folder / "root";  // where the faults are
+  int threads_before = compute_threads();
   IngestOptions options;
   std::map<std::string, std::string> expected;
 };
