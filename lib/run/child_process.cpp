@@ -15,10 +15,10 @@
 namespace hardmoe {
 namespace {
 
-/// Between fork and exec: only what is safe there, and what fails is told in the log.
+/// Runs between fork and exec: calls only what is safe there, and writes failures to the log.
 [[noreturn]] void become(char* const* arguments, int log, pid_t parent) {
   ::setpgid(0, 0);  // Ctrl-C reaches the children through us, once
-  // Should we be killed, the children save and stop too, or they would hold the stages' locks.
+  // If this process is killed, the children must save and stop too, or they hold the stages' locks.
   ::prctl(PR_SET_PDEATHSIG, SIGTERM);
   if (::getppid() != parent) ::_exit(static_cast<int>(ExitStatus::interrupted));
   const int nothing = ::open("/dev/null", O_RDONLY);

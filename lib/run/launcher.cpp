@@ -66,7 +66,7 @@ void run_stages(const std::vector<RunStage>& stages, int parallel,
     child->second.warnings.repeat(true);
     running.erase(child);
     schedule.end(index, result.exit_status == 0);
-    // A child that the signal found before its handlers were in place dies of it.
+    // A child that got the signal before it had installed its handlers dies of it.
     const bool stopped_by_us = told && result.exit_status == 128 + SIGTERM;
     if (stopped_by_us || result.exit_status == static_cast<int>(ExitStatus::interrupted)) {
       stopped = true;

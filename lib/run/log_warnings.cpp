@@ -19,12 +19,12 @@ uintmax_t size_of_file(const std::filesystem::path& file) {
   }
 }
 
-/// A line of indented_list, and not one of a table that the command printed next.
+/// Returns whether this is a line of indented_list, not of a table that the command printed next.
 bool belongs_to_warning(std::string_view line) {
   return line.starts_with("  ") && line.size() > 2 && line[2] != ' ';
 }
 
-/// The end of the line that begins at `at`, its line break included; npos where there is none.
+/// Returns the end of the line that begins at `at`, after its line break; npos if it has none.
 size_t line_end(std::string_view text, size_t at) {
   const size_t end = text.find('\n', at);
   return end == std::string_view::npos ? end : end + 1;
@@ -46,7 +46,7 @@ void LogWarnings::repeat(bool ended) {
   size_t at = 0;
   for (size_t end = line_end(text, at); end != std::string_view::npos; end = line_end(text, at)) {
     if (text.substr(at).starts_with(mark)) {
-      // As far as indented lines follow; more of them may come while the log grows.
+      // The warning goes on while indented lines follow; more may come while the log grows.
       size_t next = line_end(text, end);
       while (next != std::string_view::npos && belongs_to_warning(text.substr(end))) {
         end = next;

@@ -14,7 +14,7 @@ namespace {
 
 using Words = std::vector<std::string>;
 
-/// What would otherwise be found only when the stage's turn comes, perhaps days later.
+/// Checks what would otherwise be found only when the stage's turn comes, perhaps days later.
 void check_sections(const Config& config) {
   check_ingest_config(config.ingest);
   resnet(config.model, 1);
@@ -94,7 +94,7 @@ class Planner {
             "--experts", folder("experts")};
   }
 
-  /// `arguments`: those of this stage, with its --out among them.
+  /// Returns a stage. `arguments`: its own, with --out among them.
   RunStage stage(const std::string& name, const std::string& program, Words arguments, Words after,
                  const std::string& device, int threads) const {
     const auto out = std::ranges::find(arguments, "--out");
@@ -114,7 +114,7 @@ class Planner {
     return made;
   }
 
-  /// A stage that has the machine to itself.
+  /// Adds a stage that needs the machine alone.
   void add(const std::string& name, const std::string& program, Words arguments, Words after) {
     const std::string device = program == "moe-ingest" ? "cpu" : config_.device;
     auto& stages = pipeline_.stages;

@@ -19,7 +19,7 @@ void check_data(const Config& config, const fs::path& out) {
   check_external_embedding(config, out);
 }
 
-/// Runs the stages, and looks at the data as soon as there are some.
+/// Runs the stages, and checks the data set as soon as it exists.
 void run_all(const Pipeline& pipeline, const Config& config, const fs::path& out) {
   check_data(config, out);
   size_t done = 0;

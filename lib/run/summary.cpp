@@ -24,7 +24,7 @@ constexpr Row rows[] = {{"base", "base"},
 
 Json pipeline_summary(const Config& config, const fs::path& out) {
   const auto seconds = [&](const fs::path& folder) {
-    // A stage counts from its last resumption, training over all of them.
+    // A stage's seconds begin at its last resumption; training's include all of them.
     const Json record = read_stage_record(folder / "stage.json");
     const double whole = json_get<double>(record, "seconds", folder.string());
     return std::max(whole, record.at("results").value("seconds", 0.0));

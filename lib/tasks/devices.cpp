@@ -13,7 +13,7 @@
 namespace hardmoe {
 namespace {
 
-/// The GPUs here, or why there are none.
+/// The GPUs of this machine, or why there are none.
 struct Gpus {
   std::vector<CudaDevice> devices;
   std::string reason;

@@ -13,7 +13,7 @@
 namespace hardmoe {
 namespace {
 
-/// OUT/SPLIT.npy, appended to.
+/// Appends to OUT/SPLIT.npy.
 class FeatureFile {
  public:
   FeatureFile(const std::filesystem::path& path, bool half, int64_t width)
@@ -36,7 +36,7 @@ class FeatureFile {
 struct Networks {
   std::optional<Model> model;
   std::optional<Mixture> mixture;
-  std::optional<EmbeddingInput> external;  ///< what the mixture routes by, where the base does not
+  std::optional<EmbeddingInput> external;  ///< what routes the mixture, if the base does not
   Json identity;
   const ModelCard& card() const { return model ? model->card : mixture->base.card; }
 };
@@ -64,7 +64,7 @@ Networks open_networks(const EmbedTask& task, const Dataset& dataset, bool use_p
   return networks;
 }
 
-/// Throws Error(usage) for a name that is no split of the data set.
+/// Throws Error(usage) if the data set lacks one of the splits.
 void check_splits(const EmbedTask& task, const Dataset& dataset) {
   for (const auto& name : task.splits) {
     if (name.find(',') != std::string::npos) {

@@ -12,11 +12,11 @@
 namespace hardmoe {
 namespace {
 
-/// What is evaluated, and what tells it from others in the stage's inputs.
+/// What is evaluated, and its identity for the stage's inputs.
 struct Evaluated {
   std::optional<Model> model;
   std::optional<Mixture> mixture;
-  std::optional<EmbeddingInput> external;  ///< what the mixture routes by, where the base does not
+  std::optional<EmbeddingInput> external;  ///< what routes the mixture, if the base does not
   Json identity = Json::object();
 };
 

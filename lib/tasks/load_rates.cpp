@@ -11,7 +11,7 @@
 namespace hardmoe {
 namespace {
 
-/// One epoch: images a second by stage, if all threads did that stage alone, and as it was.
+/// One epoch's images per second: for each step if all threads did that step alone, and measured.
 struct Rates {
   int64_t images = 0;
   double read = 0, decode = 0, resize = 0, assemble = 0, whole = 0;
@@ -41,7 +41,7 @@ Rates run_epoch(Loader& loader, int64_t epoch, int threads, int64_t most) {
 
 std::string shown(double rate) { return rate > 0 ? fmt::format("{:.0f}", rate) : "-"; }
 
-/// As training would load the images.
+/// Returns the options with which training would load the images.
 LoaderOptions loader_options(const LoadRatesTask& task, const Config& config, int64_t images) {
   LoaderOptions options;
   options.batch = config.base.batch;

@@ -15,7 +15,7 @@ namespace hardmoe {
 namespace fs = std::filesystem;
 namespace {
 
-/// The task's inputs, told apart by what they hold.
+/// The task's inputs, distinguished by their contents.
 struct Inputs {
   std::vector<fs::path> embedding;
   fs::path dataset;  ///< empty: none is among them
@@ -42,7 +42,7 @@ Inputs sorted_inputs(const PartitionTask& task) {
   return inputs;
 }
 
-/// What the stage's inputs say of the embedding and the settings.
+/// Returns what the stage's inputs record of the embedding and the settings.
 Json inputs_of(const PartitionTask& task, Config& config, const EmbeddingInput& input) {
   const fs::path& base = task.grown_from();
   Json inputs = input.identity;
@@ -56,7 +56,7 @@ Json inputs_of(const PartitionTask& task, Config& config, const EmbeddingInput& 
   return inputs;
 }
 
-/// The images' most frequent tags; adds the data set they are from to the inputs.
+/// Returns the images' most frequent tags; adds their data set to the inputs.
 std::vector<int32_t> top_tags(const Inputs& sources, Json& inputs) {
   const Dataset dataset = Dataset::open(sources.dataset);
   if (inputs.value("dataset", dataset.fingerprint()) != dataset.fingerprint()) {
@@ -75,7 +75,7 @@ std::string shown_again(const PartitionTask& task) {
   return describe(partition);
 }
 
-/// Makes it and marks the stage done.
+/// Makes the partition and marks the stage done.
 std::string make(const PartitionTask& task, const Config& config, const EmbeddingInput& input,
                  const Embedding& embedding, const std::vector<int32_t>& tags,
                  ClusterBackend& backend, Stage& stage) {

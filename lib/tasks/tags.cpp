@@ -12,7 +12,7 @@ namespace hardmoe {
 namespace fs = std::filesystem;
 namespace {
 
-/// Writes it to the file; for "-" returns it.
+/// Writes the text to the file, or returns it if the file is "-".
 std::string written_to(const fs::path& file, const std::string& text) {
   if (file == "-") return text;
   write_file_atomic(file, text);
@@ -23,7 +23,7 @@ std::string percent(int64_t part, int64_t whole) {
   return fmt::format("{:.1f}%", 100 * static_cast<double>(part) / static_cast<double>(whole));
 }
 
-/// The first `top` tags, and how many there are of each count.
+/// Returns the first `top` tags, and the number of tags by count.
 std::string vocabulary_table(const Split& split, const Vocabulary& vocabulary, int top) {
   int64_t tags = 0;
   for (const int64_t count : vocabulary.counts) tags += count;
@@ -48,7 +48,7 @@ std::string vocabulary_table(const Split& split, const Vocabulary& vocabulary, i
   return text + format_table(rows);
 }
 
-/// The tags that are on images beside the one asked for.
+/// Returns the other tags of the images that have the tag.
 std::string companions_table(const Split& split, const Vocabulary& vocabulary,
                              const TagsTask& task) {
   const std::string wanted = clean_tag(task.tag);

@@ -11,7 +11,7 @@
 namespace hardmoe {
 namespace {
 
-/// Throws Error(usage) unless it is a number from 0.
+/// Returns the number in `text`. Throws Error(usage) unless it is 0 or more.
 size_t expert_number(const std::string& text) {
   size_t number = 0;
   const char* end = text.data() + text.size();
@@ -22,7 +22,7 @@ size_t expert_number(const std::string& text) {
   return number;
 }
 
-/// The images of the part of expert `number`.
+/// Returns the images in the part of expert `number`.
 std::vector<int64_t> items_of_expert(const TrainExpertTask& task, size_t number,
                                      const Dataset& dataset, const Split& split) {
   if (task.partition.empty()) fail_usage("--expert {} needs --partition DIR", task.expert);
@@ -67,7 +67,7 @@ std::string train_expert(const TrainExpertTask& task, Config& config) {
   if (task.expert != "all") {
     const size_t number = expert_number(task.expert);
     items = items_of_expert(task, number, dataset, split);
-    // By the part's images alone, so that an expert stays where only other parts were changed.
+    // Only this part's images count, so that an expert stays valid if only other parts change.
     inputs["images"] = fingerprint_of_items(items);
     of_seed = number + 1;
   } else if (!task.partition.empty()) {
@@ -84,7 +84,7 @@ std::string train_expert(const TrainExpertTask& task, Config& config) {
                {task.dataset, task.base, task.partition},
                model_stage_files()});
   if (stage.done()) return results_of_done(stage);
-  // A run that has run.features gives them itself.
+  // A run that has run.features passes them itself.
   if (task.expert != "all" && config.run.features.empty()) {
     warn_of_external_embedding(task.partition, task.base);
   }
