@@ -64,7 +64,7 @@ std::string shown(const Json* value) {
   return text.size() <= 120 ? text : text.substr(0, 117) + "...";
 }
 
-/// Describes a change of one key; nullptr: the key is absent.
+/// Returns the value of a key; nullptr if it is absent.
 const Json* member(const Json* object, const std::string& key) {
   if (object == nullptr || !object->contains(key)) return nullptr;
   return &object->at(key);

@@ -140,7 +140,7 @@ TEST_F(PartShards, APartLoadsTheSameWithoutTheOthersShards) {
   EXPECT_GT(batches, 2);
   Loader other(local.split("train"), parts_[0], options);
   other.start(0);
-  expect_error([&] { other.next(); }, {"part-00000", "not here", "copy it"});
+  expect_error([&] { other.next(); }, {"part-00000", "not on this machine", "copy it"});
 }
 
 TEST_F(PartShards, AnInterruptedCallGoesOn) {

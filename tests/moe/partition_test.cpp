@@ -99,7 +99,7 @@ TEST(Partition, RefusesWhatIsImpossible) {
   fails({.fine = 3}, "partition.fine: expected 0 or from 4");
   fails({.memory_limit = "lots"}, "partition.memory: expected a size such as 512M");
   fails({.memory_limit = "3M"}, "take at least");
-  fails({.method = PartitionMethod::top_tag}, "tags of 0 images, features of 10");
+  fails({.method = PartitionMethod::top_tag}, "tags of 0 images but features of 10");
   features.as<float>()[13] = NAN;
   expect_error([&] { partition_images(matrix_view(features), {}, {.experts = 2}, 1); },
                {"image 4", "NaN"});

@@ -267,7 +267,7 @@ TEST(EmbeddingValues, AreRefusedWhereTheirSquaresLeaveFloat32) {
   }
   const Tensor small = blobs(200, 0, 1e-25F);
   expect_error([&] { partition_images(matrix_view(small), {}, config, 2); },
-               {"squares", "float32", "multiply them by 1e2"}, ExitStatus::usage);
+               {"square", "float32", "multiply the embedding by 1e2"}, ExitStatus::usage);
   features.as<float>()[16 * 150 + 3] = -3e25F;
   expect_error([&] { partition_images(matrix_view(features), {}, config, 2); },
                {"image 150", "3e+25", "multiply the embedding by 1e-26"});

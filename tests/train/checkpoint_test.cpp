@@ -80,7 +80,7 @@ TEST_F(Checkpoint, OneOfAnotherNetworkIsRefused) {
 TEST_F(Checkpoint, AnotherSafetensorsFileIsNoCheckpoint) {
   save_safetensors(file, initial_weights(toy_network(), 1), {{"format", "pt"}});
   expect_error([&] { load_checkpoint(file, *program_for(toy_network())); },
-               {file.string(), "no checkpoint"});
+               {file.string(), "not a checkpoint"});
 }
 
 }  // namespace

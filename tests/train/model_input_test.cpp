@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "base/files.h"
+#include "engine/network_facts.h"
 #include "small_dataset.h"
 #include "temporary_folder.h"
 #include "train/inference.h"
