@@ -50,9 +50,9 @@ std::optional<Position> load_checkpoint(const std::filesystem::path& file, Progr
   }
   const Json json = parse_json(metadata["position"], where);
   Position position{
-      json_get<int64_t>(json, "step", where),       json_get<double>(json, "loss_sum", where),
-      json_get<int64_t>(json, "loss_steps", where), {},
-      json_get<double>(json, "last_loss", where),   json_get<double>(json, "seconds", where)};
+      json_get<int64_t>(json, "step", where), json_get<double>(json, "loss_sum", where),
+      json_get<int64_t>(json, "loss_steps", where), json_get<double>(json, "last_loss", where),
+      json_get<double>(json, "seconds", where)};
   if (json.contains("each_loss_sum")) {
     position.each_loss_sum = json_get<std::vector<double>>(json, "each_loss_sum", where);
   }
