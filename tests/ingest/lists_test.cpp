@@ -392,8 +392,8 @@ TEST_F(Lists, DamagedOnesNeverDoHarm) {
     } catch (const Error&) {
     }
   }
-  const Json texts = read_json(files / "texts.json");
-  for (const Json& item : texts["quoted"]) {
+  const Json listed = read_json(files / "texts.json");
+  for (const Json& item : listed["quoted"]) {
     for (int i = 0; i < 100; ++i) {
       parse_list_text(mutated(item["text"].get<std::string>(), random), 100);
     }
