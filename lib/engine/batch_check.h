@@ -1,4 +1,4 @@
-// What every engine asks of a batch before it touches it. Host-side, no device.
+// Checks of batches and results, before an engine reads or writes them. Uses no device.
 #pragma once
 
 #include "engine/engine.h"
@@ -6,15 +6,16 @@
 
 namespace hardmoe {
 
-/// Throws Error unless the batch has the shape, type and number of rows the program was compiled
-/// for.
+/// Throws Error unless the batch's input has the shape and type the program was compiled for, and
+/// uses all of its rows (training) or at least 1 (inference).
 void check_batch(const Network& network, const CompileOptions& options, const Batch& batch);
 
-/// Throws Error unless the tags cover the rows in order and are 0 … tags−1.
+/// Throws Error unless tag_ptr has an entry for each row and one more, never decreases and ends at
+/// the number of tag ids, and all ids are 0 … tags−1.
 void check_tags(const Batch& batch, int64_t tags);
 
-/// Throws Error if `out` has no room for `rows` rows of `size` values, named `what`, or if the
-/// network has none of them (size 0). An empty span wants nothing.
+/// Throws Error naming `what` if `out` is shorter than `rows` rows of `size` values, or if `size`
+/// is 0: the network has no such result. Accepts an empty span, which asks for nothing.
 void check_results(int64_t size, int64_t rows, std::span<const float> out, const char* what);
 
 }  // namespace hardmoe

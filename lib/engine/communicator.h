@@ -1,6 +1,6 @@
-// The processes that train one network together: what a step asks of them. Every call is collective
-// (all processes make it, in the same order) and works in place on memory of the program's device;
-// on a device with a queue of its own it is enqueued there.
+// Communication among the processes that train one network together. Every call is collective (all
+// processes make it, in the same order) and works in place on memory of the program's device; on a
+// GPU it is enqueued on the given queue.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +8,7 @@
 
 namespace hardmoe {
 
-/// The queue of a device that orders its work, as that device's engine passes it; null on the CPU.
+/// The queue in which a device does its work in order: a GPU's CUDA stream; null on the CPU.
 using DeviceQueue = void*;
 
 class Communicator {
@@ -16,16 +16,17 @@ class Communicator {
   virtual ~Communicator() = default;
   virtual int rank() const = 0;  ///< of this process: 0 … size−1
   virtual int size() const = 0;
-  /// Sums `count` values over all processes; each gets the same bits.
+  /// Sums `count` values over all processes; each process gets the same bits.
   virtual void all_reduce(float* values, int64_t count, DeviceQueue queue) = 0;
-  /// Gathers a block of `count` values from each process, in the order of ranks; a process's own
-  /// block is in its place before.
+  /// Gathers a block of `count` values from each process: `values` (size()×count) holds block r of
+  /// process r afterwards. Before the call a process has written its own block at its rank.
   virtual void all_gather(float* values, int64_t count, DeviceQueue queue) = 0;
-  /// Sends block r of `count` values to process r; afterwards block r is what process r sent.
+  /// Sends block r of `values` (size()×count) to process r; afterwards block r is what process r
+  /// sent.
   virtual void all_to_all(float* values, int64_t count, DeviceQueue queue) = 0;
 };
 
-/// One process alone: every call leaves the values as they are.
+/// Returns the communicator of a single process: every call leaves the values as they are.
 std::shared_ptr<Communicator> self_communicator();
 
 }  // namespace hardmoe

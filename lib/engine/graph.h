@@ -1,5 +1,5 @@
-// A network as engines run it: operators with the types of their values, batch norm fused with the
-// add and ReLU that follow it, losses behind, and what of it is trained. Host-side, no device.
+// A network as engines run it: its operators, with batch norms fused with the add and ReLU that
+// follow, then the losses; the types of its values; and what of it is trained. Uses no device.
 #pragma once
 
 #include <string>
@@ -12,34 +12,36 @@ namespace hardmoe {
 
 struct Node {
   Operator op;
-  std::string name;         ///< prefix of its parameters; of a fused norm, the norm's
-  std::vector<int> inputs;  ///< value numbers of the network
-  int output = -1;          ///< -1: a loss
+  std::string name;         ///< prefix of its parameters; of a fused batch norm, the norm's
+  std::vector<int> inputs;  ///< numbers of values; of a fused batch norm also the residual
+  int output = -1;          ///< number of a value; -1: none, a loss
 };
 
 struct Graph {
   Network network;
-  std::vector<ValueType> types;  ///< by value
+  std::vector<ValueType> types;  ///< by value, also of those that fusion leaves out
   std::vector<Node> nodes;       ///< in order of execution
-  /// By value: the nodes that read it, in order.
+  /// By value: numbers of the nodes that read it, in order.
   std::vector<std::vector<int>> readers;
-  /// By value: something that it is made of is trained, so its gradient is needed.
+  /// By value: whether it depends on a trained parameter, so that its gradient is needed.
   std::vector<bool> trained_values;
-  /// By node: some parameter of its own is trained.
+  /// By node: whether a parameter of its own is trained.
   std::vector<bool> trained_nodes;
 
   std::vector<ValueType> input_types(const Node& node) const;
-  /// The node's parameters, `suffix` as in ".weight".
+  /// Returns the node's parameters and running statistics, with full names ("layer1.0.bn1.weight").
   std::vector<ParameterSpec> parameters(const Node& node) const;
   const ValueType& type(int value) const { return types[static_cast<size_t>(value)]; }
 };
 
-/// For inference the losses are left out and nothing is trained. Throws Error as value_types(), if
-/// a network without logits is to be trained on them, and Error(usage) for a pattern of
-/// options.frozen that no parameter's name matches, or if everything is frozen.
+/// Returns the graph of a network. For inference it has no losses, and nothing is trained. Throws
+/// as value_types() does; Error if a loss reads a value that is not a float32 score for each of an
+/// image's tags, or if a result of inference is not a float32 vector for each image; Error(usage)
+/// for a batch below 1, a pattern of options.frozen that matches no learned parameter's name, or if
+/// everything is frozen.
 Graph make_graph(const Network& network, const CompileOptions& options);
 
-/// Whether a parameter's name matches one of the patterns, in which * stands for any characters.
+/// Returns whether a parameter's name matches one of the patterns (* stands for any characters).
 bool is_frozen(const std::string& name, const std::vector<std::string>& patterns);
 
 }  // namespace hardmoe

@@ -1,5 +1,5 @@
-// Where each temporary lives in one arena, from when it is first and last used: two that are never
-// alive together may share bytes. Host-side arithmetic only.
+// Places all temporaries in one arena, given when each is first and last used: two that are never
+// alive at the same time may share bytes. Arithmetic only; allocates nothing.
 #pragma once
 
 #include <cstdint>
@@ -15,12 +15,12 @@ struct Lifetime {
 };
 
 struct MemoryPlan {
-  std::vector<int64_t> offsets;  ///< of each temporary, 64-byte aligned
-  int64_t total_bytes = 0;
+  std::vector<int64_t> offsets;  ///< by temporary: bytes from the arena's start, multiples of 64
+  int64_t total_bytes = 0;       ///< of the arena
 };
 
-/// Largest first, each at the lowest offset free over its whole lifetime. The same input gives the
-/// same plan.
+/// Returns a plan: the largest temporary is placed first, each at the lowest offset that is free
+/// over its whole lifetime. The same input gives the same plan.
 MemoryPlan plan_memory(const std::vector<Lifetime>& lifetimes);
 
 }  // namespace hardmoe

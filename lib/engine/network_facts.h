@@ -1,5 +1,5 @@
-// What a network is, worked out from its operators: types of its values, parameters, cost, fresh
-// weights. Host-side, no device.
+// Facts about a network, computed from its operators: types of its values, parameters, cost,
+// initial weights. Uses no device.
 #pragma once
 
 #include <cstdint>
@@ -11,26 +11,27 @@
 
 namespace hardmoe {
 
-/// The type of every value, by number. Throws Error naming the operator whose inputs do not fit it;
-/// Error(usage) where larger images would.
+/// Returns the type of every value, by number. Throws Error naming the operator whose inputs do not
+/// fit it; Error(usage) if the images are too small for a convolution or a pooling.
 std::vector<ValueType> value_types(const Network& network);
 
-/// Elements of the embedding of one image, D, and of its logits, V (0: a trunk only).
+/// Returns D, the number of values in an image's feature.
 int64_t feature_size(const Network& network);
+/// Returns V, the number of an image's logits; 0 if the network is only a trunk.
 int64_t logits_size(const Network& network);
 
-/// Every tensor the network needs, in the order of its operators.
+/// Returns all parameters and running statistics, in the order of the operators.
 std::vector<ParameterSpec> parameters_of(const Network& network);
 
-/// Number of learned scalars.
+/// Returns the number of learned scalars; running statistics are not counted.
 int64_t parameter_count(const Network& network);
 
-/// Floating-point operations of one image's forward pass, a multiply-add counted as two;
-/// convolutions and linear layers only.
+/// Returns the floating-point operations of one image's forward pass. A multiply-add counts as two;
+/// only convolutions and linear layers are counted.
 double flops_per_image(const Network& network);
 
-/// Fresh weights as the operators define them (engine/ops/): a function of the network and the
-/// seed.
+/// Returns initial weights, float32, as the operators define them (engine/ops/): a function of the
+/// network and the seed.
 StateDict initial_weights(const Network& network, uint64_t seed);
 
 }  // namespace hardmoe

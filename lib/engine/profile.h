@@ -1,5 +1,4 @@
-// What the programs of all engines share beside the plan: profiles, and calls that belong to one
-// mode.
+// Helpers for the programs of all engines: profiles, and the check that a call suits the mode.
 #pragma once
 
 #include <vector>
@@ -8,7 +7,7 @@
 
 namespace hardmoe {
 
-/// Sums lines of one name up; most seconds first.
+/// Returns one line for each name, with the sum of its seconds; most seconds first.
 std::vector<ProfileLine> merged_profile(const std::vector<ProfileLine>& lines);
 
 /// Throws Error naming the call unless the program was compiled for `mode`.

@@ -1,4 +1,4 @@
-// The type of a network's values: what one row is, the shape of a row, and how an element is held.
+// The type of a network's value: what one row is, the shape of a row, and the type of an element.
 #pragma once
 
 #include <cmath>
@@ -8,19 +8,19 @@
 
 namespace hardmoe {
 
-/// How an element is held in memory.
+/// The type of an element in memory.
 enum class Element {
-  working,  ///< float32, or bf16 in a program of Precision::bf16
-  float32,  ///< at every precision: pooled features, logits
+  working,  ///< float32; in a program of Precision::bf16, bf16
+  float32,  ///< float32 at every precision: pooled features, logits
   int32,    ///< counts and indices
 };
 
 /// What one row of a value is.
 enum class RowKind {
-  image,   ///< one row an image of the batch
-  token,   ///< a fixed number of rows an image, all of an image behind one another
-  routed,  ///< rows given to experts, expert by expert; how many of the planned rows are in use may
-           ///< be decided within the step
+  image,   ///< one row for each image of the batch
+  token,   ///< a fixed number of rows for each image; an image's rows are adjacent
+  routed,  ///< rows given to the experts of a sparse mixture, sorted by expert; how many of the
+           ///< planned rows are used may be decided in the step. No operator makes them yet
 };
 
 struct Rows {
@@ -30,19 +30,19 @@ struct Rows {
   bool operator==(const Rows&) const = default;
 };
 
-/// Buffers hold all planned rows. Of a routed value, the rows that a step leaves unused are zero
-/// where the operator that routes made them, are computed like all others after it, and are read by
-/// nobody: the operator that combines experts' rows gives them a gradient of zero.
+/// The type of a value. Its buffer holds all planned rows. Rules for the unused rows of a routed
+/// value: the operator that routes sets them to zero; the operators after it compute them like all
+/// others; the operator that combines the experts' rows ignores them, so their gradient is zero.
 struct ValueType {
   Extent extent;  ///< of one row
   Element element = Element::working;
   Rows rows = {};
 
-  /// Rows that a program for batches of `batch` images has room for.
+  /// Returns the rows for a batch of `batch` images, rounded up.
   int64_t planned_rows(int64_t batch) const {
     return static_cast<int64_t>(std::ceil(rows.per_image * static_cast<double>(batch) - 1e-6));
   }
-  /// Elements of all rows that belong to one image.
+  /// Returns the elements of one image: those of all its rows.
   double elements_per_image() const {
     return rows.per_image * static_cast<double>(extent.elements());
   }

@@ -1,6 +1,5 @@
-// A convolution layer made ready for one batch size and precision. There are several ways to
-// compute one; make_convolution() picks the fastest for the layer's shape, and the program need not
-// know which.
+// A convolution for one batch size and precision. There are several algorithms;
+// make_convolution() chooses one by fixed rules on the shape, and callers need not know which.
 #pragma once
 
 #include <functional>
@@ -14,37 +13,39 @@ class Convolution {
  public:
   virtual ~Convolution() = default;
 
-  /// Layout in which the float32 weights are held; their gradient has the same.
+  /// Returns the layout of the float32 weights and of their gradient.
   virtual const onednn::Desc& layout() const = 0;
-  /// Bytes that any of the passes may need for temporaries.
+  /// Returns the bytes of scratch that the most demanding pass needs.
   virtual size_t scratch_bytes() const = 0;
-  /// Bytes of weights kept in other forms.
+  /// Returns the bytes of copies of the weights in other layouts or precisions.
   virtual size_t copy_bytes() const = 0;
 
-  /// Where the weights are. Once, before everything below.
+  /// Tells it where the weights are. Call it once, before the functions below.
   virtual void place(const float* weights) = 0;
-  /// Takes note of new weights.
+  /// Tells it that the weights have changed.
   virtual void refresh() = 0;
 
-  // The passes, bound to their arguments: activations N×H×W×C of the layer's precision. Only those
-  // that were asked for are there.
+  // Each returns the work of one pass, bound to its arguments: activations N×H×W×C in the
+  // convolution's precision. Backward passes exist only for the gradients in the spec's `needs`.
   virtual Work forward(const void* x, void* y, Scratch scratch) const = 0;
   virtual Work backward_data(const void* dy, void* dx, Scratch scratch) const = 0;
   virtual Work backward_weights(const void* x, const void* dy, float* gradient,
                                 Scratch scratch) const = 0;
 };
 
-/// What is known of a layer. in/out: extents of one row; batch: rows.
+/// What to compute.
 struct ConvolutionSpec {
   std::string name;  ///< of the layer, for errors
   Window window;
-  Extent in, out;
-  int64_t batch;
+  Extent in, out;  ///< of one row
+  int64_t batch;   ///< rows, N
   Precision precision;
   onednn::Needs needs;
 };
 
-/// Throws Error if this machine has no way to compute it.
+/// Returns the convolution. Throws Error naming the layer if oneDNN cannot compute it, and
+/// Error(usage) for a strided 1×1 convolution with fewer than 8 input channels, in which oneDNN 2
+/// writes beyond its buffers, unless another algorithm suits it.
 std::unique_ptr<Convolution> make_convolution(const ConvolutionSpec& spec);
 
 }  // namespace hardmoe::cpu

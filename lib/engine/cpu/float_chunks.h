@@ -1,5 +1,6 @@
-// Element by element over activations of any precision: chunk after chunk as float32 in the cache,
-// for operators that are worth no kernel for each combination of precisions.
+// Computes element by element over activations of any precision, in chunks that are converted to
+// float32 and stay in the cache. For operators that do not need a kernel of their own for each
+// combination of precisions (cpu/gelu.cpp).
 #pragma once
 
 #include <algorithm>
@@ -10,15 +11,16 @@
 
 namespace hardmoe::cpu {
 
-/// A range of elements as one thread works on it.
+/// A range of elements that one thread works on.
 class FloatChunk {
  public:
-  static constexpr int64_t capacity = 1024;
+  static constexpr int64_t capacity = 1024;  ///< maximum of size(), in elements
 
   FloatChunk(int64_t first, int64_t size) : first_(first), size_(size) {}
   int64_t size() const { return size_; }
 
-  /// The elements as float32: where they lie, or converted; until the second read() after it.
+  /// Returns the range's elements of `array` as float32, without copying if they are float32. At
+  /// most two results are valid at a time: a third read() overwrites the first.
   const float* read(Activations array) {
     if (array.precision != Precision::bf16) return static_cast<const float*>(array.data) + first_;
     float* room = reads_[next_];
@@ -26,7 +28,7 @@ class FloatChunk {
     to_float({static_cast<BFloat16*>(array.data) + first_, Precision::bf16}, size_, room);
     return room;
   }
-  /// The elements as float32 that may be changed.
+  /// Copies the range's elements of `array` to result(), as float32, and returns that.
   float* copy(Activations array) {
     to_float({array.precision == Precision::bf16
                   ? static_cast<void*>(static_cast<BFloat16*>(array.data) + first_)
@@ -35,8 +37,9 @@ class FloatChunk {
              size_, result_);
     return result_;
   }
-  /// Room for results.
+  /// Returns a buffer of `capacity` floats, for results.
   float* result() { return result_; }
+  /// Writes size() values to the range's elements of `array`, rounded if that is bf16.
   void write(const float* values, Activations array) const {
     if (array.precision == Precision::bf16) {
       to_bf16(values, size_, static_cast<BFloat16*>(array.data) + first_);
@@ -52,7 +55,7 @@ class FloatChunk {
   alignas(64) float result_[capacity];
 };
 
-/// Calls body(chunk) for chunks that cover n elements, on all threads.
+/// Calls body(chunk) for chunks that together cover elements 0 … n−1, in parallel.
 template <class Body>
 void for_float_chunks(int64_t n, const Body& body) {
   constexpr int64_t grain = 1 << 14;

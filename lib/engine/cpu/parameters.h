@@ -1,5 +1,6 @@
-// A program's parameters in one array, in the layouts its primitives want, so that an update is one
-// loop; and their way to and from PyTorch's names and layouts.
+// The layout of a program's parameters in one float32 array, so that an update is one loop. Each
+// has the layout that its primitives want; save() and load() convert to and from PyTorch's names
+// and layouts. Holds no values: weights, gradients and moments are arrays of this layout.
 #pragma once
 
 #include <optional>
@@ -16,25 +17,28 @@ enum class Which { all, trained };
 
 class Parameters {
  public:
-  /// Adds a parameter and returns its number. `held`: the layout of a weight in memory, null for a
-  /// plain vector; `plain`: PyTorch's layout, null where the shape tells it.
+  /// Adds a parameter and returns its number. `held`: its layout in memory; null for a vector.
+  /// `plain`: PyTorch's layout; null if the shape implies it.
   int add(const ParameterSpec& spec, bool trained, const onednn::Desc* held,
           const onednn::Desc* plain);
-  /// Gives all parameters their offsets, trained ones first; after the last add().
+  /// Sets the offsets of all parameters, trained ones first. Call it once, after the last add().
   void lay_out();
 
+  /// Returns where a parameter begins in the array, in floats.
   int64_t offset(int number) const { return entries_[static_cast<size_t>(number)].offset; }
-  /// The layout in which the parameter, a weight, is held.
+  /// Returns a parameter's layout in memory. Only for one that was added with `held`.
   const onednn::Desc& layout(int number) const {
     return *entries_[static_cast<size_t>(number)].held;
   }
-  /// Floats of an array that holds all parameters, and of its trained beginning.
+  /// Returns the floats of an array that holds all parameters.
   int64_t length() const { return length_; }
+  /// Returns the floats of its first section, which holds the trained parameters.
   int64_t trained_length() const { return trained_length_; }
 
-  /// Copies parameters out of `array` under `prefix` + their names.
+  /// Copies parameters from `array` to `into`, named `prefix` + their names, float32.
   void save(const Tensor& array, const std::string& prefix, Which which, StateDict& into) const;
-  /// The way back. Throws Error naming `where` and the tensor that is missing or misshapen.
+  /// Copies them back from `from` to `array`. Throws Error naming `where` and the tensor that is
+  /// missing or has another shape.
   void load(const StateDict& from, const std::string& prefix, Which which, const std::string& where,
             Tensor& array) const;
 

@@ -1,5 +1,6 @@
-// Element by element over arrays of any precision: out = f(a) and out = f(a, b), for operators
-// whose whole work that is. A function is a struct with a static __device__ float of(…).
+// Computes out = f(a) or out = f(a, b) element by element, over arrays of any precision. For
+// operators that do nothing else. f is a struct with a function `static __device__ float of(…)`,
+// which gets and returns float32 (cuda/gelu.cu).
 #pragma once
 
 #include "engine/cuda/kernels.h"
@@ -9,8 +10,9 @@
 namespace hardmoe::cuda {
 
 inline constexpr int element_threads = 256;
-inline constexpr int element_width = 4;  ///< elements an access, of both precisions
+inline constexpr int element_width = 4;  ///< elements loaded at once, of either precision
 
+/// Computes V adjacent elements of out = f(a).
 template <class Function, class A, class Out, int V>
 __device__ __forceinline__ void put_mapped(const A* a, Out* out) {
   float v[V];
@@ -20,7 +22,7 @@ __device__ __forceinline__ void put_mapped(const A* a, Out* out) {
   store(out, v);
 }
 
-/// out may be a.
+/// Computes out = f(a), n elements. `out` may be `a`.
 template <class Function, class A, class Out>
 __global__ void __launch_bounds__(element_threads) map_kernel(const A* a, int64_t n, Out* out) {
   const int64_t first = int64_t{blockIdx.x} * element_threads + threadIdx.x;
@@ -33,6 +35,7 @@ __global__ void __launch_bounds__(element_threads) map_kernel(const A* a, int64_
   if (rest < n) put_mapped<Function, A, Out, 1>(a + rest, out + rest);
 }
 
+/// Computes V adjacent elements of out = f(a, b).
 template <class Function, class A, class B, int V>
 __device__ __forceinline__ void put_zipped(const A* a, const B* b, B* out) {
   float v[V], w[V];
@@ -43,7 +46,7 @@ __device__ __forceinline__ void put_zipped(const A* a, const B* b, B* out) {
   store(out, w);
 }
 
-/// out may be b.
+/// Computes out = f(a, b), n elements. `out` may be `b`, and has its type.
 template <class Function, class A, class B>
 __global__ void __launch_bounds__(element_threads)
     zip_kernel(const A* a, const B* b, int64_t n, B* out) {
@@ -58,7 +61,7 @@ __global__ void __launch_bounds__(element_threads)
   if (rest < n) put_zipped<Function, A, B, 1>(a + rest, b + rest, out + rest);
 }
 
-/// Calls body(typed pointer) for an array of either precision.
+/// Calls body with the array's data as float* or BFloat16*.
 template <class Body>
 void with_type(Activations array, const Body& body) {
   if (array.precision == Precision::bf16) {
@@ -68,11 +71,13 @@ void with_type(Activations array, const Body& body) {
   }
 }
 
+/// Returns the grid for kernels over n elements.
 inline dim3 element_grid(int64_t n) {
   return striding_grid(divide_up(n, element_threads * element_width));
 }
 
-/// Enqueues out = f(a), n elements; a and out of one precision.
+/// Enqueues out = f(a), n elements. `a` and `out` must have the same precision, and may be the same
+/// array. `name` is the kernel's in errors.
 template <class Function>
 void map_elements(const char* name, Activations a, int64_t n, Activations out, Stream stream) {
   if (n == 0) return;
@@ -82,7 +87,8 @@ void map_elements(const char* name, Activations a, int64_t n, Activations out, S
   });
 }
 
-/// Enqueues out = f(a, b), n elements; b and out of one precision.
+/// Enqueues out = f(a, b), n elements. `b` and `out` must have the same precision, and may be the
+/// same array; `a` may have another precision.
 template <class Function>
 void zip_elements(const char* name, Activations a, Activations b, int64_t n, Activations out,
                   Stream stream) {

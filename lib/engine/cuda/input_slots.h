@@ -1,5 +1,5 @@
-// Where batches wait for their step: two slots, each pinned host memory and device memory of the
-// same layout, so that the next batch travels while a step computes. One copy a batch.
+// Two slots in which batches wait for their step. Each is pinned host memory and device memory of
+// the same layout, so that the next batch is copied, in one copy, while a step computes.
 #pragma once
 
 #include <array>
@@ -15,24 +15,27 @@ class InputSlots {
  public:
   static constexpr int count = 2;
 
-  /// `rows` of `row_bytes` on the device, of which a batch brings the first `given_bytes` (a
-  /// multiple of 4 where they differ); room for `most_tags` tags of all rows together. The GPU must
-  /// outlive it.
+  /// Allocates both slots: `rows` rows of `row_bytes` each, of which a batch provides the first
+  /// `given_bytes` and the rest stays zero; and `most_tags` tags, over all rows. `gpu` must outlive
+  /// this. Throws Error if there is too little memory.
   InputSlots(Gpu& gpu, int64_t rows, int64_t row_bytes, int64_t given_bytes, int64_t most_tags);
 
   int64_t most_tags() const { return most_tags_; }
   int64_t bytes() const;  ///< of device memory
 
-  // Device memory that a step of the slot reads.
+  // Each returns device memory that the work of a slot reads: rows, Batch::tag_ptr,
+  // Batch::tag_ids, and the factors of the update.
   const std::byte* rows(int slot) const { return address(slot, rows_at_); }
   const int32_t* tag_ptr(int slot) const;
   const int32_t* tag_ids(int slot) const;
   const StepFactors* factors(int slot) const;
 
-  /// Sends a batch to the slot that is next, and makes the compute queue wait for it; returns the
-  /// slot. Waits only if the copy before last from the same slot is still on its way.
+  /// Enqueues the copy of a batch to the next slot, makes the compute queue wait for it, and
+  /// returns the slot. The caller may reuse the batch's memory when this returns. Waits only if the
+  /// slot's previous batch, sent two calls ago, is still being copied.
   int send(const Batch& batch, const StepFactors& factors, bool with_tags);
-  /// After the step that reads the slot was enqueued.
+  /// Marks the slot as read by everything enqueued so far. Call it after the step that reads the
+  /// slot was enqueued; the slot's next copy waits for that step.
   void enqueued(int slot);
 
  private:

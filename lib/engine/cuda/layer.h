@@ -1,6 +1,6 @@
-// A node made ready on a GPU: its parameters placed, its plans chosen, the work of its steps. Each
-// operator has one, made by its make_layer() in cuda/<op>.{cpp,cu}. Everything is enqueued on the
-// compute queue.
+// A node compiled for a GPU: it adds the node's parameters, chooses algorithms, and gives the work
+// of its steps. Each operator has a Layer, made by its make_layer() in cuda/<op>.{cpp,cu}. All work
+// is enqueued on the compute queue.
 #pragma once
 
 #include <algorithm>
@@ -15,25 +15,32 @@
 
 namespace hardmoe::cuda {
 
-/// Where everything lies, once device memory is taken.
+/// Device addresses of a program's arrays. All but input() are valid as long as the program.
 class Arrays {
  public:
   virtual ~Arrays() = default;
+  /// Returns the address of a buffer, which must not be -1.
   virtual void* at(BufferId buffer) const = 0;
-  /// The buffer with its element type; empty for -1.
+  /// Returns the buffer's address with its precision; empty for -1.
   virtual Activations activations(BufferId buffer) const = 0;
   float* floats(BufferId buffer) const { return static_cast<float*>(at(buffer)); }
+  /// Returns a parameter, by the number that LayerBuilder::parameter() returned.
   virtual float* weights(int parameter) const = 0;
+  /// Returns a parameter's gradient, in the same layout.
   virtual float* gradient(int parameter) const = 0;
-  /// Weights as products read them: in working precision.
+  /// Returns a parameter in working precision (fp32 or bf16), for matrix products and convolutions.
   virtual void* working_weights(int parameter) const = 0;
-  /// Floats that a layer asked for with LayerBuilder::add_state().
+  /// Returns the floats at an offset that LayerBuilder::add_state() returned.
   virtual float* state(int64_t offset) const = 0;
-  /// Room for temporaries of one piece of work at a time.
+  /// Returns memory for temporaries, as large as the largest LayerBuilder::need_workspace(). All
+  /// works share it; nothing in it outlives one work.
   virtual float* workspace() const = 0;
-  /// Doubles of a loss: of each row, then their sum over steps.
+  /// Returns N doubles for the losses of single rows.
   virtual double* row_losses() const = 0;
+  /// Returns the double to which loss number `loss` adds each batch's mean.
   virtual double* loss_sum(int loss) const = 0;
+  /// Returns the slots that hold the batches. Their addresses change when slots grow; then work()
+  /// is called again.
   virtual const InputSlots& input() const = 0;
   virtual Stream stream() const = 0;
 };
@@ -41,28 +48,30 @@ class Arrays {
 class Layer {
  public:
   virtual ~Layer() = default;
-  /// Bytes that the forward step leaves for the backward one (NodePlan::saved).
+  /// Returns the bytes that the forward step keeps for the backward step (NodePlan::saved).
   virtual int64_t saved_bytes() const { return 0; }
-  /// Enqueues what follows from new weights.
+  /// Enqueues what must be computed from loaded weights. Called after load_weights() only, not
+  /// after an update as the CPU's is: the update itself renews working_weights().
   virtual void refresh(const Arrays&) {}
-  /// The work of one of its steps, for batches from `slot` of the input.
+  /// Returns the work of one of the node's steps, for batches in input slot `slot`.
   virtual Work work(const Step& step, const Arrays& arrays, int slot) = 0;
 };
 
-/// What all layers of a program share while it is compiled.
+/// What the layers of a program share while it is compiled.
 struct Compilation {
   const Graph& graph;
   const CompileOptions& options;
   Device& device;
-  std::vector<int64_t> held_channels;  ///< by value
+  std::vector<int64_t> held_channels;  ///< by value: channels in memory, see held_channels()
   Parameters parameters;
   int64_t workspace_bytes = 0;
   int64_t state_floats = 0;
-  /// By value: the state where a convolution leaves the sums of its output's channels; -1: nowhere.
+  /// By value: offset of the state to which the convolution that computes the value writes Σx of
+  /// each channel, then Σx² of each, for the batch norm that reads it; -1: it does not.
   std::vector<int64_t> channel_sums;
 };
 
-/// What a layer is made from: its node, and what it asks of the program that is being compiled.
+/// What make_layer() is given: facts about the node, and ways to ask for parameters and memory.
 class LayerBuilder {
  public:
   LayerBuilder(Compilation& compilation, int node);
@@ -76,33 +85,38 @@ class LayerBuilder {
   const ValueType& input(size_t i = 0) const { return graph().type(input_value(i)); }
   const ValueType& output() const { return graph().type(output_value()); }
   size_t inputs() const { return node_.inputs.size(); }
-  /// Rows of the first input in a batch.
+  /// Returns the planned rows of the first input.
   int64_t rows() const { return input().planned_rows(options().batch); }
-  /// Channels a value is held with; added ones are zero and stay so.
+  /// Returns a value's channels in memory. Those added as padding must always be written as zero.
   int64_t held(int value) const { return shared_.held_channels[static_cast<size_t>(value)]; }
-  /// Elements of all rows of the output as held.
+  /// Returns the elements of the output's planned rows in memory, padding channels included.
   int64_t held_elements() const {
     return output().planned_rows(options().batch) * output().extent.positions() *
            held(output_value());
   }
   bool training() const { return options().mode == Mode::train; }
   bool is_bf16() const { return options().precision == Precision::bf16; }
-  /// Of activations in memory: fp32 or bf16.
+  /// Returns the precision of activations in memory: fp32 (for tf32 too) or bf16.
   Precision working_precision() const { return is_bf16() ? Precision::bf16 : Precision::fp32; }
+  /// Returns whether a parameter of the node is trained; false in inference.
   bool trains() const { return graph().trained_nodes[static_cast<size_t>(number_)]; }
+  /// Returns whether the input's gradient is needed; false in inference.
   bool needs_gradient(size_t i = 0) const {
     return training() && graph().trained_values[static_cast<size_t>(input_value(i))];
   }
 
-  /// Adds the node's parameter with this suffix, ".weight", held with `out` × `in` channels (1 for
-  /// a vector) and `window` positions, and returns its number.
+  /// Adds the node's parameter with this suffix, such as ".weight", and returns its number. In
+  /// memory it has `out` × `in` channels, padding included (`in` is 1 for a vector), and `window`
+  /// positions.
   int parameter(const char* suffix, int64_t out, int64_t in = 1, int64_t window = 1);
+  /// Asks for that many bytes of workspace.
   void need_workspace(int64_t bytes) {
     shared_.workspace_bytes = std::max(shared_.workspace_bytes, bytes);
   }
-  /// Asks for floats that stay from step to step; returns their offset.
+  /// Asks for floats that keep their values from step to step; returns their offset for
+  /// Arrays::state().
   int64_t add_state(int64_t floats);
-  /// The state of a value's channel sums; -1: none are left.
+  /// Returns the entry of Compilation::channel_sums for a value.
   int64_t& channel_sums(int value) { return shared_.channel_sums[static_cast<size_t>(value)]; }
 
  private:
@@ -111,9 +125,10 @@ class LayerBuilder {
   const Node& node_;
 };
 
-/// Channels each value is held with: an image's 4, which cuDNN's kernels for first layers take, all
-/// others in multiples of 8, 128 bits of bf16. Networks of the usual widths have nothing added.
-/// Throws Error for an operator that would join two values held differently.
+/// Returns the channels of each value in memory: 4 for an image (3 and padding), which cuDNN's
+/// kernels for first layers take, otherwise the next multiple of 8, which is 128 bits of bf16.
+/// Usual widths need no padding. Throws Error for an operator with two inputs of different channels
+/// in memory.
 std::vector<int64_t> held_channels(const Graph& graph);
 
 }  // namespace hardmoe::cuda

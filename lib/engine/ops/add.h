@@ -1,4 +1,5 @@
-// The sum of two values of one type. Behind a batch norm it is fused into that one.
+// Adds two values of the same type. If a batch norm makes the first and nothing else reads that,
+// the addition is fused into the norm (engine/graph.h).
 #pragma once
 
 #include "engine/ops/operator.h"

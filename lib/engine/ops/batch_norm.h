@@ -1,8 +1,8 @@
-// Batch normalisation (Ioffe & Szegedy 2015) over all positions of all images of the batch, for
-// each channel: y = [relu](norm(x) [+ residual]); the second input, if there is one, is the
-// residual. ε is 1e-5, and running statistics move by a tenth of the way a step, as in PyTorch.
-// Where neither weight nor bias is trained it uses the running statistics in training, too, and
-// leaves them as they are (torchvision's FrozenBatchNorm2d).
+// Batch normalisation (Ioffe & Szegedy 2015): normalises each channel over all positions of all
+// images of the batch, y = [relu](norm(x) [+ residual]). ReLU and the residual, which is the second
+// input, are there only after fusion (engine/graph.h). ε and momentum are PyTorch's defaults. If
+// neither weight nor bias is trained, it normalises by the running statistics in training too, and
+// does not change them (torchvision's FrozenBatchNorm2d).
 #pragma once
 
 #include "engine/ops/operator.h"

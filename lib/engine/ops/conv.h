@@ -1,5 +1,5 @@
-// A convolution without bias: x (H×W×I of each image) with weights O×I×K×K. Attributes: channels
-// (O), kernel, stride, padding.
+// A convolution without bias: N×H×W×I to N×H'×W'×O with weights O×I×K×K. Attributes: channels (O),
+// kernel (K), stride, padding.
 #pragma once
 
 #include "engine/ops/operator.h"

@@ -1,5 +1,5 @@
-// y = x·Φ(x), Φ the normal distribution's cumulative function (Hendrycks & Gimpel 2016), not its
-// tanh approximation; torch.nn.GELU's default.
+// GELU (Hendrycks & Gimpel 2016): y = x·Φ(x), where Φ is the normal distribution's cumulative
+// function, not its tanh approximation. As torch.nn.GELU by default.
 #pragma once
 
 #include "engine/ops/operator.h"

@@ -1,5 +1,5 @@
-// The mean over all positions and, where rows are tokens, over all tokens of an image: one float32
-// vector an image.
+// Global average pooling: the mean over all positions of an image, or over all its tokens. N×H×W×C
+// (or N×T×C) to N×C, float32 at every precision.
 #pragma once
 
 #include "engine/ops/operator.h"

@@ -1,5 +1,5 @@
-// Layer normalisation (Ba et al. 2016) over the channels of every position, with weight and bias:
-// torch.nn.LayerNorm(C) on N×H×W×C or N×T×C. Attribute: epsilon (1e-5).
+// Layer normalisation (Ba et al. 2016) over the channels of each position, with weight and bias, as
+// torch.nn.LayerNorm(C) on N×H×W×C or N×T×C. Attribute: epsilon (if missing, 1e-5).
 #pragma once
 
 #include "engine/ops/operator.h"

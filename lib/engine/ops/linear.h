@@ -1,6 +1,6 @@
-// y = W·x + b on every row: a vector, or an H×W×C map taken as one vector in PyTorch's order (all
-// positions of the first channel first, as torch.flatten of N×C×H×W). Weights O×(C·H·W), bias O,
-// output float32. Attribute: channels (O).
+// A linear layer: y = W·x + b for each row. An H×W×C map is taken as one vector in PyTorch's order
+// (all positions of the first channel first, as torch.flatten of N×C×H×W). Weights O×(C·H·W), bias
+// O; the output is float32 at every precision. Attribute: channels (O).
 #pragma once
 
 #include "engine/ops/operator.h"

@@ -1,5 +1,5 @@
-// The largest value of each window and channel; padding never wins. Of equal values the first in
-// row-major order gets the gradient. Attributes: kernel, stride, padding.
+// Max pooling: the largest value of each window, for each channel; padding counts as −∞. Of equal
+// values the first in row-major order gets the gradient. Attributes: kernel, stride, padding.
 #pragma once
 
 #include "engine/ops/operator.h"

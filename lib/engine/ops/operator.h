@@ -1,16 +1,21 @@
-// What the operators of this folder have in common. Each is a plain struct, FOLDER/<op>.h, with
+// What the operators of this folder have in common. Each is a plain struct in a file <op>.h, with
 //
-//   static constexpr const char* type          as nn/network.h names it
-//   static constexpr bool keeps_channels       its output has its first input's channels
-//   static OP from(Attributes&)                takes its attributes
-//   ValueType output(name, inputs) const       the type of its output; throws if inputs do not fit
-//   parameters(name, inputs) const             its parameters and their first values
-//   double flops(inputs) const                 of one image's forward pass
-//   plan_forward(NodePlan&) const              the steps, their buffers and how long those live
-//   plan_backward(NodePlan&) const             the same for the gradients
+//   static constexpr const char* type          the name that networks use (Op::type)
+//   static constexpr bool keeps_channels       whether the output has the first input's channels
+//   static OP from(Attributes&)                makes it from an operator's attributes
+//   ValueType output(name, inputs) const       returns the output's type; throws Error naming the
+//                                              operator if the inputs do not fit
+//   parameters(name, inputs) const             returns its parameters and their initial values
+//   double flops(inputs) const                 returns those of one image's forward pass, with a
+//                                              multiply-add as two; only products are counted
+//   plan_forward(NodePlan&) const              adds its steps to the plan
+//   plan_backward(NodePlan&) const             adds the steps for gradients; called only if the
+//                                              output has a gradient and depends on a trained
+//                                              parameter, the operator's own or an earlier one
 //
-// and the two functions that make its work, defined in engine/cpu/<op>.cpp and
-// engine/cuda/<op>.{cpp,cu}. docs/adding-an-operator.md goes through one.
+// and two functions make_layer(), one for each engine, that make the work of its steps. They are
+// defined in engine/cpu/<op>.cpp and engine/cuda/<op>.{cpp,cu}. docs/adding-an-operator.md goes
+// through one operator.
 #pragma once
 
 #include <memory>
@@ -35,10 +40,10 @@ class Layer;
 class LayerBuilder;
 }  // namespace cuda
 
-/// Types of a node's inputs, in order.
+/// The types of an operator's inputs, in order.
 using InputTypes = std::span<const ValueType>;
 
-/// The first values of a parameter.
+/// The initial values of a parameter.
 struct InitialValues {
   enum class Kind {
     constant,  ///< `value` everywhere
@@ -49,23 +54,27 @@ struct InitialValues {
   float value = 0;
 };
 
+/// A parameter or running statistic.
 struct ParameterSpec {
   std::string name;  ///< "layer1.0.conv1.weight"
-  Shape shape;       ///< PyTorch's: O×I×K×K, O×I, C
+  Shape shape;       ///< as in PyTorch: O×I×K×K, O×I or C
   InitialValues initial;
-  /// Learned by the optimiser; running statistics are not.
+  /// Whether the optimiser learns it (unless frozen); false for running statistics.
   bool learned = true;
 };
 
-/// The attributes of one operator, each taken once.
+/// Reads the attributes of one operator.
 class Attributes {
  public:
+  /// `op` must outlive this.
   explicit Attributes(const Op& op) : op_(op) {}
-  /// Throw Error naming the operator for an attribute that is missing or no whole number.
+  /// Returns an attribute. Throws Error naming the operator if it is missing or not a whole number.
   int integer(const std::string& name);
+  /// The same as int64_t.
   int64_t size(const std::string& name);
+  /// Returns an attribute, or `fallback` if it is missing.
   double number(const std::string& name, double fallback);
-  /// Throws Error for an attribute that nobody took.
+  /// Throws Error naming the operator if it has an attribute that was not read.
   void require_all_taken() const;
 
  private:
@@ -76,13 +85,15 @@ class Attributes {
 
 /// The square window of a convolution or a pooling.
 struct Window {
-  int kernel = 1;
+  int kernel = 1;  ///< height and width, in pixels
   int stride = 1;
-  int padding = 0;  ///< on each side
+  int padding = 0;  ///< pixels on each side
 
+  /// Reads the attributes kernel, stride and padding, which must all be there.
   static Window from(Attributes& attributes);
-  /// Height and width it leaves of `in`, with `channels`. Throws Error(usage) naming the operator
-  /// if the window does not fit.
+  /// Returns the extent of the output for input `in`, with `channels`: height and width are
+  /// ⌊(in + 2·padding − kernel)/stride⌋ + 1. Throws Error(usage) naming the operator if the window
+  /// is larger than the padded input.
   Extent output(const std::string& name, const Extent& in, int64_t channels) const;
 };
 

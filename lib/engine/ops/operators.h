@@ -1,4 +1,5 @@
-// All operators: a new one is one line here and files of its own (docs/adding-an-operator.md).
+// The list of all operators. A new one needs two lines here (an #include and its name) and files of
+// its own: docs/adding-an-operator.md.
 #pragma once
 
 #include <variant>
@@ -20,11 +21,11 @@ namespace hardmoe {
 using Operator = std::variant<Add, BatchNorm, Conv, Gelu, GlobalAvgPool, LayerNorm, Linear, MaxPool,
                               Relu, TagLoss, Tokens>;
 
-/// The operator that `op` names. Throws Error for a type that is none of the above, listing them,
-/// and for attributes the type does not have.
+/// Returns the operator that `op` describes. Throws Error for an unknown type, listing the known
+/// ones; for an attribute that is missing; and for one that the type does not have.
 Operator make_operator(const Op& op);
 
-/// Whether the output is held with as many channels as the first input.
+/// Returns the operator's keeps_channels: whether its output has its first input's channels.
 bool keeps_channels(const Operator& op);
 
 }  // namespace hardmoe

@@ -1,4 +1,5 @@
-// max(x, 0). Behind a batch norm it is fused into that one.
+// y = max(x, 0). If a batch norm, perhaps with a fused add, makes x and nothing else reads that, it
+// is fused into the norm (engine/graph.h).
 #pragma once
 
 #include "engine/ops/operator.h"

@@ -1,5 +1,6 @@
-// The loss of an image's tags at one value of scores (engine/spec.h), times `weight`. It has no
-// output; its forward step leaves the gradient of its input, too.
+// The loss (engine/spec.h) of a value of scores (N×V) against the images' tags, times its weight.
+// Its forward step also computes the gradient of its input. It has no output and is not for a
+// network's list of operators: it is listed in CompileOptions::losses.
 #pragma once
 
 #include "engine/ops/operator.h"
@@ -12,7 +13,7 @@ struct TagLoss {
   static constexpr bool keeps_channels = true;
 
   LossSpec spec;
-  int number = 0;  ///< of the program's losses
+  int number = 0;  ///< its index in CompileOptions::losses
 
   static TagLoss from(Attributes&) { return {}; }
   ValueType output(const std::string& name, InputTypes inputs) const;

@@ -1,5 +1,5 @@
-// The positions of a map as rows of their own: H×W×C of an image becomes H·W tokens of C, row by
-// row of the map. Nothing is moved.
+// Makes each position of a map a row: N×H×W×C to N×(H·W)×C tokens, in row-major order of positions.
+// Output and input share a buffer; nothing is computed.
 #pragma once
 
 #include "engine/ops/operator.h"
