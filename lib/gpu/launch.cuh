@@ -1,6 +1,6 @@
-// Starting a kernel, for .cu files. tests/gpu/emulation/ defines the few CUDA names used here and in
-// the kernels, so that the same files run on the host in tests: kernels use no warp intrinsics, and
-// shared memory only through dynamic_shared.
+// Launches kernels, for .cu files. In tests the same files run on the host, because
+// tests/gpu/emulation/ defines the few CUDA names used here and in the kernels. So kernels must not
+// use warp intrinsics, and must take shared memory only through dynamic_shared.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -33,7 +33,7 @@ void launch(const char* name, void (*kernel)(Parameters...), dim3 grid, int thre
   launch_failed(name, cudaGetErrorString(status));
 }
 
-/// The same for `blocks` blocks along x; nothing where there are none.
+/// The same for `blocks` blocks along x; does nothing for 0 blocks.
 template <class... Parameters, class... Arguments>
 void launch(const char* name, void (*kernel)(Parameters...), int64_t blocks, int threads,
             size_t shared, Stream stream, const Arguments&... arguments) {
@@ -41,7 +41,7 @@ void launch(const char* name, void (*kernel)(Parameters...), int64_t blocks, int
   launch(name, kernel, dim3(static_cast<unsigned>(blocks)), threads, shared, stream, arguments...);
 }
 
-/// Multiprocessors of the current device.
+/// Returns the number of multiprocessors of the current device.
 inline int64_t multiprocessors() {
   int device = 0;
   int count = 0;
@@ -53,10 +53,11 @@ inline int64_t multiprocessors() {
   return count;
 }
 
+/// Returns ⌈a/b⌉ for a ≥ 0, b > 0.
 inline int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-/// A grid of `blocks` blocks along x, but at most 32 a multiprocessor: kernels that take it stride
-/// over the rest.
+/// Returns a grid of `blocks` blocks along x, but at most 32 for each multiprocessor. For kernels
+/// that loop with the grid's size as their stride.
 inline dim3 striding_grid(int64_t blocks) {
   const int64_t most = 32 * multiprocessors();
   return dim3(static_cast<unsigned>(blocks < most ? blocks : most));

@@ -1,5 +1,5 @@
-// cuDNN, cuBLASLt and cuBLAS are opened when a GPU is first used, so that commands start on
-// machines without them: by the loader's own search path, then from where they were when this was
+// Loads cuDNN, cuBLASLt and cuBLAS when a GPU is first used, so that commands start on machines
+// without them. Looks in the dynamic loader's search path, then where the library was when this was
 // built.
 #pragma once
 
@@ -9,17 +9,18 @@ namespace hardmoe::cuda {
 
 enum class Library { cudnn, cublaslt, cublas };
 
-/// A function of the library. Throws Error(usage) if the library cannot be loaded, saying why, or
-/// has no such function.
+/// Returns the address of a library's function. Throws Error(usage) if the library cannot be
+/// loaded, with the reason, or lacks the function.
 void* function_of(Library library, const char* name);
 
-/// Sets `function`, a pointer, to the library's function of that name; throws as function_of().
+/// Sets `function`, a function pointer, to the library's function of that name. Throws as
+/// function_of() does.
 template <class Function>
 void find_function(Library library, const char* name, Function& function) {
   function = reinterpret_cast<Function>(function_of(library, name));
 }
 
-/// Why the library cannot be loaded; empty if it can.
+/// Returns why the library cannot be loaded; empty if it can.
 std::string reason_missing(Library library);
 
 }  // namespace hardmoe::cuda

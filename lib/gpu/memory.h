@@ -1,4 +1,4 @@
-// Memory and events that go with their owner.
+// Owners of GPU memory and events, which release them when destroyed. The Gpu must outlive them.
 #pragma once
 
 #include <utility>
@@ -7,7 +7,7 @@
 
 namespace hardmoe::cuda {
 
-/// Device memory, or pinned host memory; gone with its owner. Zero bytes hold nothing.
+/// Owns device memory or pinned host memory, or nothing (data() is null).
 class Memory {
  public:
   Memory() = default;
@@ -40,12 +40,14 @@ class Memory {
   bool pinned_ = false;
 };
 
-/// Memory for `what`. Throw Error naming the bytes if they are not there, with what to do.
+/// Returns new device memory; nothing for 0 bytes. Throws Error naming the bytes, `what` they are
+/// for and `advice` if there is too little.
 Memory device_memory(Gpu& gpu, int64_t bytes, const char* what,
                      const char* advice = "use a smaller batch, or end what else uses it");
+/// Returns new pinned host memory; nothing for 0 bytes. Throws Error as device_memory() does.
 Memory pinned_memory(Gpu& gpu, int64_t bytes, const char* what);
 
-/// An event that goes with its owner.
+/// Owns an event.
 class OwnedEvent {
  public:
   OwnedEvent(Gpu& gpu, EventKind kind) : gpu_(&gpu), event_(gpu.make_event(kind)) {}

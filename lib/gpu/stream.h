@@ -1,4 +1,4 @@
-// Handles of the CUDA runtime, without its headers.
+// The CUDA runtime's handles of a queue and an event, without its headers.
 #pragma once
 
 struct CUstream_st;
