@@ -1,5 +1,5 @@
-// JPEG in parts and at reduced size, for training: only the blocks a crop needs are made into
-// pixels. For a whole picture at once there is decode_jpeg in codec.h.
+// Decodes regions of JPEGs, at full or reduced size, for training: only the blocks that a crop
+// needs become pixels. To decode a whole image at once, use decode_jpeg in codec.h.
 #pragma once
 
 #include <cstddef>
@@ -13,25 +13,25 @@
 
 namespace hardmoe {
 
-/// As stored: not yet turned upright by `orientation` (EXIF 1 … 8).
+/// The size as stored, before the image is turned upright by `orientation` (EXIF, 1 … 8).
 struct ImageHeader {
   int64_t height = 0, width = 0;
   int orientation = 1;
 };
 
-/// A part of a picture, and where in it the region lies that was asked for.
+/// Decoded pixels, and the box within them that the requested region covers.
 struct DecodedPart {
   PixelView pixels;
   Box box;
 };
 
-/// Scans that a JPEG may have (usual progressive ones have 10 to 20), and pixels in all of them
-/// together, in each of which the whole picture is gone through: a second's work. What has more is
-/// refused.
+/// The most scans that a JPEG may have; usual progressive ones have 10 to 20.
 inline constexpr int max_scans = 500;
+/// The most pixels of all scans together, since each scan goes through the whole image: about a
+/// second's work. A JPEG with more is refused.
 inline constexpr int64_t max_scan_pixels = 4'000'000'000;
 
-/// Decodes one picture after the other, keeping the library's state. For one thread.
+/// Decodes one JPEG after another, and reuses the library's state. For one thread at a time.
 class JpegDecoder {
  public:
   explicit JpegDecoder(OnSignal on_signal);
@@ -39,15 +39,17 @@ class JpegDecoder {
   JpegDecoder(const JpegDecoder&) = delete;
   JpegDecoder& operator=(const JpegDecoder&) = delete;
 
-  /// Reads the header; `bytes` must outlive read(). Throws Error with the reason.
+  /// Reads the header. `bytes` must stay valid until read() or read_whole() returns. Throws Error
+  /// with the reason.
   ImageHeader open(std::span<const std::byte> bytes);
-  /// The region, which must lie within the picture, at 1/reduction of its height and width (1, 2, 4
-  /// or 8: the transform of each block is cut to 8/reduction × 8/reduction, which comes within a
-  /// level of the mean of the pixels replaced; 0.2 to 0.6 on photographs). The pixels, RGB, are put
-  /// into `memory` and are exactly those of the whole picture decoded at that reduction. Once after
-  /// each open(). Throws Error with the reason; damage below the region goes unnoticed.
+  /// Decodes a region of the stored image, which must hold it, at 1/reduction of its height and
+  /// width. `reduction`: 1, 2, 4 or 8; each block's transform is cut to 8/reduction × 8/reduction,
+  /// so that a pixel is within one level of the mean of those it replaces (0.2 to 0.6 on
+  /// photographs). Puts the pixels, RGB, into `memory`, which must outlive the result; they are
+  /// exactly those of the whole image decoded at that reduction. Call read() or read_whole() once
+  /// after each open(). Throws Error with the reason; does not notice damage below the region.
   DecodedPart read(const Region& region, int reduction, std::vector<uint8_t>& memory);
-  /// All of it. Throws Error for any damage.
+  /// Decodes the whole image at full size: uint8 H×W×3 RGB. Throws Error for any damage.
   Tensor read_whole();
 
  private:

@@ -1,5 +1,5 @@
-// EXIF: the TIFF structure that photographs carry (CIPA DC-008). Where in a file it lies is
-// image_metadata.h's business.
+// Reads and changes EXIF, the TIFF structure in photographs (CIPA DC-008). image_metadata.h finds
+// it in a file.
 #pragma once
 
 #include <cstddef>
@@ -11,19 +11,21 @@
 
 namespace hardmoe {
 
-/// The orientation (1 … 8) that a TIFF structure's first directory says, in a number of any type
-/// and either byte order; 0 where it says something else; nothing where it says none or is damaged.
+/// Returns the orientation (1 … 8) in a TIFF structure's first directory, stored as a number of any
+/// type and in either byte order; 0 for any other value; nothing if there is none or the structure
+/// is damaged.
 std::optional<int> exif_orientation(std::span<const std::byte> tiff);
 
-/// The TIFF structure with the orientation in its first directory, which is written anew at the
-/// end: what there was stays where it was. A new one where `tiff` is none.
+/// Returns the TIFF structure with this orientation in its first directory. The directory is
+/// written again at the end, so nothing else moves. Returns a new structure if `tiff` is invalid.
 std::string exif_with_orientation(std::span<const std::byte> tiff, int orientation);
 
-/// The value under `tag` in a TIFF structure's first directory; empty where there is none, or where
-/// it lies outside the structure.
+/// Returns the bytes of the value of `tag` in a TIFF structure's first directory; empty if there is
+/// none, or if it lies outside the structure.
 std::span<const std::byte> tiff_field(std::span<const std::byte> tiff, uint16_t tag);
 
-/// What Windows' Explorer keeps as "tags" (XPKeywords: UTF-16, with semicolons between).
+/// Returns the keywords that Windows Explorer stores as "tags" (XPKeywords: UTF-16, separated by
+/// semicolons), as UTF-8.
 std::vector<std::string> exif_keywords(std::span<const std::byte> tiff);
 
 }  // namespace hardmoe

@@ -1,6 +1,5 @@
-// What image files hold besides pixels: EXIF, XMP and Photoshop's resources, in JPEG, PNG,
-// WebP, TIFF and JPEG 2000, found without decoding. Damaged containers have what comes before the
-// damage.
+// Finds metadata in image files (EXIF, XMP, Photoshop's resources, IPTC) without decoding pixels:
+// in JPEG, PNG, WebP, TIFF and JPEG 2000. In a damaged file it finds what comes before the damage.
 #pragma once
 
 #include <cstddef>
@@ -11,30 +10,32 @@
 
 namespace hardmoe {
 
+/// A kind of metadata, and the form of its data.
 enum class MetadataKind {
-  exif,          ///< a TIFF structure
+  exif,          ///< a TIFF structure; of a TIFF file, the whole file
   xmp,           ///< an XMP packet
-  extended_xmp,  ///< JPEG's further part of one: GUID (32 bytes), length, offset (big-endian), data
-  photoshop,     ///< image resources ("8BIM"), which hold IPTC-IIM; JPEG's may be cut into several
-  iptc,          ///< IPTC-IIM by itself, as PNGs have it
+  extended_xmp,  ///< a segment of a JPEG's longer packet: GUID (32 bytes), then the packet's length
+                 ///< and the segment's offset in it (4 bytes each, big-endian), then text
+  photoshop,     ///< image resources ("8BIM"), which hold IPTC-IIM; in a JPEG perhaps in segments
+  iptc,          ///< IPTC-IIM by itself, as in PNG and TIFF
 };
 
-/// Text that is unpacked from a PNG is cut off soon after these, and longer XMP in several parts is
-/// not put together.
+/// The most bytes of one kind of metadata. Compressed text in a PNG is cut off soon after that many
+/// bytes, and a longer extended XMP packet is ignored.
 inline constexpr size_t max_metadata_bytes = size_t{16} << 20;
 
-/// Calls take(kind, data) for each, in the file's order, until it returns false. The data is valid
-/// during the call. Nothing happens with what is no image.
+/// Calls take(kind, data) for each piece of metadata, in the file's order, until it returns false.
+/// The data is valid during the call only. Does nothing for other formats and for what is no image.
 void for_each_metadata(std::span<const std::byte> image,
                        const std::function<bool(MetadataKind, std::string_view)>& take);
 
-/// How the stored pixels are to be turned (EXIF 1 … 8), as Pillow decides it: by EXIF, or where
-/// that says nothing by the XMP packet's tiff:Orientation; 0 if neither says.
+/// Returns the orientation of the stored pixels (EXIF, 1 … 8), as Pillow finds it: from EXIF or, if
+/// EXIF has none, from the XMP packet's tiff:Orientation; 0 if neither has a valid one.
 int image_orientation(std::span<const std::byte> image);
 
-/// A copy of the image whose EXIF says the orientation (1 … 8); pixels and all other metadata are
-/// the same bytes. (EXIF in JPEG that has no room for 18 bytes more is replaced.) Throws Error for
-/// what is none of JPEG, PNG and WebP, or ends too early.
+/// Returns a copy of the image with this orientation (1 … 8) in its EXIF; pixels and other metadata
+/// are not changed. (If a JPEG's EXIF segment has no room for the new directory, its other fields
+/// are lost.) Throws Error if it is not JPEG, PNG or WebP, or ends too early.
 std::string with_orientation(std::span<const std::byte> image, int orientation);
 
 }  // namespace hardmoe

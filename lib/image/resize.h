@@ -1,6 +1,6 @@
-// Resampling of 8-bit RGB in vectorised integer arithmetic: bilinear, with the filter widened where
-// the picture shrinks (antialiased), as Pillow's Image.resize(…, BILINEAR, box) within a level or
-// two. The same bits on every processor.
+// Resizes 8-bit RGB images by antialiased bilinear resampling (the filter is widened if the image
+// shrinks), in vectorised integer arithmetic. Within one or two levels of Pillow's
+// Image.resize(…, BILINEAR, box); the same bits on every processor.
 #pragma once
 
 #include <cstdint>
@@ -21,38 +21,39 @@ struct PixelView {
   int64_t height, width, stride;
 };
 
-/// All of an H×W×3 uint8 image.
+/// Returns a view of an H×W×3 uint8 image, which must outlive it.
 PixelView view_of(const Tensor& image);
-/// The region's pixels within the view, which must hold them.
+/// Returns the view of a region, which must lie within `view`.
 PixelView view_of(const PixelView& view, const Region& region);
 
-/// Part of a view in its pixels, not necessarily whole ones: what is left of a rectangle of an
-/// image that was decoded at reduced size.
+/// A rectangle within a view, in pixels, perhaps with fractions: when an image is decoded at
+/// reduced size, a rectangle of whole pixels becomes one of fractions.
 struct Box {
   double top, left, height, width;
 };
 
 enum class Mirror { no, yes };
 
-/// What a line of pixels becomes: output i = Σ_k weights[i·taps + k] · input[first[i] + k] / 256.
-/// Weights of an output sum to 256; those beyond its own count[i] ≤ taps are 0.
+/// Weights that resample a line of pixels: output i is
+/// Σ_k weights[i·taps + k] · input[first[i] + k] / 256. The weights of each output sum to 256;
+/// those from its own count[i] ≤ taps on are 0.
 struct AxisWeights {
   int64_t taps = 0;
   std::vector<int64_t> first, count;
   std::vector<uint16_t> weights;
 };
 
-/// Weights that resample [begin, begin + length) of a line of `available` pixels to `outputs`.
-/// Pixels the interval does not touch have no influence.
+/// Sets `axis` to the weights that resample [begin, begin + length) of a line of `available` pixels
+/// to `outputs` pixels. Pixels outside the interval have no influence.
 void set_axis_weights(double begin, double length, int64_t available, int64_t outputs,
                       AxisWeights& axis);
 
-/// Resamples; keeps its tables and line from call to call, so that nothing is allocated when sizes
-/// recur. For one thread.
+/// Resizes images, and keeps its buffers from call to call, so that nothing is allocated if sizes
+/// do not grow. For one thread at a time.
 class Resizer {
  public:
-  /// `box` of `view` as height×width×3 contiguous bytes at `out`. The box must lie within the view
-  /// and not be empty.
+  /// Resizes `box` of `view` and writes height×width×3 contiguous bytes to `out`. The box must lie
+  /// within the view and not be empty.
   void resize(const PixelView& view, const Box& box, int64_t height, int64_t width, Mirror mirror,
               uint8_t* out);
 
@@ -72,7 +73,8 @@ class Resizer {
   std::vector<const uint8_t*> sources_;
 };
 
-/// The image with its short side `size`, aspect ratio kept; the same image if that is no smaller.
+/// Returns the H×W×3 image shrunk so that its short side is `size` pixels, with its aspect ratio;
+/// the image itself if its short side is at most `size`.
 Tensor shrink_short_side(const Tensor& image, int64_t size);
 
 }  // namespace hardmoe

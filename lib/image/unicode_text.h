@@ -1,4 +1,4 @@
-// Text of other encodings as UTF-8. What tags become of it: tags.h.
+// Converts text of other encodings to UTF-8.
 #pragma once
 
 #include <cstddef>
@@ -8,10 +8,10 @@
 
 namespace hardmoe {
 
-/// Little-endian UTF-16 up to its end or the first NUL; lone surrogates become U+FFFD.
+/// Converts little-endian UTF-16, up to its end or the first NUL; lone surrogates become U+FFFD.
 std::string utf8_of_utf16(std::span<const std::byte> bytes);
 
-/// Windows' Latin-1 (code page 1252), in which older software wrote.
+/// Converts Windows' code page 1252, which extends Latin-1, and in which older software wrote.
 std::string utf8_of_latin1(std::string_view bytes);
 
 }  // namespace hardmoe

@@ -1,6 +1,6 @@
-// The square a network sees of an image, made from as little of the image as will do: JPEGs are
-// decoded where the crop lies and no finer than it needs, and resampled straight into the batch.
-// Not for looking at whole images: decode_image in augment.h.
+// Makes views, the squares that a network sees, from image files. Of a JPEG only the region of the
+// crop is decoded, at the lowest size that suffices, and resized directly into the batch. Not for
+// whole images: use decode_image in augment.h.
 #pragma once
 
 #include <cstdint>
@@ -17,30 +17,38 @@ namespace hardmoe {
 
 enum class Purpose { training, evaluation };
 
-/// How much finer than `size`×`size` a region of a JPEG is decoded is decided by this alone: the
-/// largest of 8, 4, 2, 1 that leaves it `size` pixels high and wide.
+/// Returns the reduction at which a region of a JPEG is decoded for a view of size×size: the
+/// largest of 8, 4, 2, 1 that leaves it at least `size` pixels high and wide; 1 if it is smaller.
 int decode_reduction(const Region& region, int64_t size);
 
-/// For one thread; keeps decoder, tables and buffers from image to image.
+/// Makes one view after another, and reuses its decoder and buffers. For one thread at a time.
+/// Finishes an image even after SIGTERM.
 class ViewMaker {
  public:
-  /// crop_share: of center_region(), for evaluation.
+  /// `size`: height and width of a view in pixels. `augment` is used in training only, `crop_share`
+  /// (see center_region()) in evaluation only.
   ViewMaker(int64_t size, Purpose purpose, const AugmentConfig& augment, double crop_share = 1);
 
-  /// The image to view; `bytes` must outlive what is made of them. Throws Error with the reason.
+  /// Begins with an image file. `bytes` must stay valid until write() or decode_kept() returns.
+  /// Throws Error with the reason.
   void open(std::span<const std::byte> bytes);
-  /// size×size×3 at `out`: a function of the image and of `random`, as augment() and center_crop()
-  /// say. Once after open(), and not after decode_kept(). Throws Error with the reason.
+  /// Writes the view, size×size×3, to `out`: in training as augment() does with `random`, in
+  /// evaluation as center_crop() does, but with crop_share. Call it or decode_kept() once after
+  /// open(). Throws Error with the reason.
   void write(const Random& random, uint8_t* out);
 
-  /// Bytes of what write() below makes every view of this image from, to the same bits; 0 where
-  /// there is no such thing, because some views decode at reduced size.
+  /// Returns the bytes of decode_kept()'s result; 0 if the image cannot be kept, because some views
+  /// decode it at reduced size or crop_share is not 1.
   int64_t kept_bytes() const;
+  /// Decodes what all views of this image can be made from, for a cache: the whole image with crop:
+  /// random_resized, else the resized centred square. Only if kept_bytes() > 0.
   StoredImage decode_kept();
+  /// Writes the view from decode_kept()'s result: the same bytes as from the file.
   void write(const StoredImage& kept, const Random& random, uint8_t* out);
 
-  /// Time spent since construction.
+  /// Returns the seconds spent decoding since construction.
   double decode_seconds() const { return decode_seconds_; }
+  /// Returns the seconds spent resizing since construction.
   double resize_seconds() const { return resize_seconds_; }
 
  private:

@@ -1,4 +1,5 @@
-// Keywords in XMP: RDF/XML inside photographs and in .xmp files beside them (ISO 16684-1).
+// Reads keywords from XMP, which is RDF/XML in photographs and in .xmp files beside them
+// (ISO 16684-1).
 #pragma once
 
 #include <cstddef>
@@ -8,20 +9,22 @@
 
 namespace hardmoe {
 
-/// What an XMP packet says of keywords, in its order.
+/// The keywords in an XMP packet.
 struct XmpKeywords {
-  std::vector<std::string> keywords;  ///< dc:subject; of hierarchies each part (see xmp_keywords)
-  std::string extended;               ///< GUID of JPEG's further part, where the packet names one
+  std::vector<std::string> keywords;  ///< in the packet's order
+  std::string extended;               ///< GUID of the JPEG's extended XMP packet; "": none
 };
 
-/// Keywords beyond this many, and elements nested deeper than this, are refused.
+/// The most keywords in a packet; one with more is refused.
 inline constexpr size_t max_keywords = 10'000;
+/// The greatest depth of nested elements in a packet; a deeper one is refused.
 inline constexpr int max_xmp_depth = 100;
 
-/// Reads dc:subject, lr:hierarchicalSubject ("places|Paris"), digiKam:TagsList ("places/Paris") and
-/// MicrosoftPhoto:LastKeywordXMP (as digiKam's): of a hierarchy every part is a keyword ("places",
-/// "Paris"), and no keyword comes twice. Text is UTF-8 or UTF-16. Throws Error for what is not
-/// well-formed, has a document type (entities of its own), or exceeds the limits.
+/// Returns the keywords, without repeats, in dc:subject, lr:hierarchicalSubject ("places|Paris"),
+/// digiKam:TagsList ("places/Paris") and MicrosoftPhoto:LastKeywordXMP (like digiKam's). Each level
+/// of a hierarchy is a keyword: "places", "Paris". Text is UTF-8 or UTF-16. Throws Error ("XMP: …"
+/// or "XMP, line N: …") if the packet is not well-formed, declares a document type (which may
+/// define entities), or exceeds the limits above or 16 MB.
 XmpKeywords xmp_keywords(std::string_view packet);
 
 }  // namespace hardmoe

@@ -1,6 +1,6 @@
 // A network as plain data: a list of operators with types, names and attributes, like an ONNX
-// graph. Builders make it (nn/resnet.h); the engine knows what each type computes (engine/ops/), checks
-// shapes (engine/network_facts.h) and compiles it (engine/engine.h). Holds no weights.
+// graph. Builders make it (nn/resnet.h); the engine knows what each type computes (engine/ops/),
+// checks shapes (engine/network_facts.h) and compiles it (engine/engine.h). Holds no weights.
 #pragma once
 
 #include <cstdint>
