@@ -34,7 +34,8 @@ bool is_file(const std::filesystem::path& path);
 bool is_folder(const std::filesystem::path& path);
 /// Device and inode: the same for all names of one file or folder.
 using PathIdentity = std::pair<uint64_t, uint64_t>;
-/// Returns the identity of a file or folder, or nothing if the path leads to nothing.
+/// Returns the identity of a file or folder; nothing if the path leads to nothing, or if looking
+/// there is not permitted.
 std::optional<PathIdentity> path_identity(const std::filesystem::path& path);
 /// A file's size and time of last change, by which changes are noticed.
 struct FileState {
@@ -78,13 +79,15 @@ void visit_folder(const std::filesystem::path& folder,
 /// Returns all entries below a folder, each folder before its entries. Does not follow links.
 std::vector<FolderEntry> list_tree(const std::filesystem::path& folder);
 
-/// Creates the folder and its parents. Throws Error.
+/// Creates the folder and its parents where they are missing. Throws Error: "creating folder X: …".
 void make_folders(const std::filesystem::path& folder);
-/// Creates the folder and its parents, and checks that it can be written. Throws Error.
+/// Calls make_folders() and checks that the folder can be written. Throws Error naming it if not;
+/// Error(usage) if it is a file.
 void make_writable_folder(const std::filesystem::path& folder);
 /// Returns an unused name: `begin`, the process and some digits.
 std::filesystem::path temporary_name(const std::filesystem::path& begin);
-/// Makes a folder with a temporary_name(), which only this user can read, and returns its path.
+/// Makes a folder with a temporary_name(), which only this user can read, and returns its path. Its
+/// name is not put on the disk. Throws Error: "writing X: …".
 std::filesystem::path make_temporary_folder(const std::filesystem::path& begin);
 
 /// Renames a file, replacing `to` if it exists. Throws Error: "writing TO: …".
@@ -100,7 +103,8 @@ enum class After { synced, not_synced };
 void remove_file(const std::filesystem::path& path, After after = After::synced);
 /// Removes a file, or a folder and everything in it. Throws as remove_file() does.
 void remove_tree(const std::filesystem::path& path, After after = After::synced);
-/// Removes what remove_tree() would, but leaves what it cannot remove. For destructors.
+/// Removes a file or folder as remove_tree() does, not synced, and stops without an error at what
+/// cannot be removed. For destructors.
 void try_remove(const std::filesystem::path& path) noexcept;
 
 }  // namespace hardmoe

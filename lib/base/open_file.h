@@ -41,9 +41,9 @@ class OpenFile {
   int descriptor_ = -1;
 };
 
-/// Throws Error with errno's reason; if the disk is full, with what to do.
+/// Throws Error: "reading FILE: " and errno's reason.
 [[noreturn]] void fail_reading(const std::filesystem::path& file);
-/// Throws as fail_reading() does.
+/// Throws Error: "writing FILE: " and errno's reason; if the disk is full, also what to do.
 [[noreturn]] void fail_writing(const std::filesystem::path& file);
 
 }  // namespace hardmoe

@@ -26,7 +26,7 @@ struct RecordedFile {
   std::filesystem::path file;
   std::string sha256;              ///< the recorded one
   std::optional<uint32_t> crc32c;  ///< the recorded one; older stages recorded none
-  std::string remedy;              ///< what to do otherwise: after "put a whole copy back, or …"
+  std::string remedy;              ///< advice in errors, after "put a whole copy back, or "
 };
 
 /// Reads a stage.json. Throws Error naming the file if its format is newer than this version.
@@ -40,14 +40,17 @@ enum class UnfinishedStage {
   allowed,  ///< its files have no record yet
 };
 
-/// Returns what stage.json in the file's folder records of it, or nothing if no stage wrote it.
-/// Throws Error if the stage is not finished, unless that is allowed, or is being removed.
+/// Returns what stage.json in the file's folder records of it; nothing if there is no record of it.
+/// Throws Error if the stage is not finished, unless that is allowed; then returns nothing, but
+/// still throws if --force is removing the stage's files.
 std::optional<RecordedFile> recorded(const std::filesystem::path& file,
                                      UnfinishedStage unfinished = UnfinishedStage::refused);
 
 /// Throws Error unless the file is as its stage recorded it, naming what was found, what was
-/// expected and what to do. Reads the whole file; a CRC-32C is computed as fast as it is read.
+/// expected and what to do. Accepts a file of which nothing is recorded. Reads the whole file and
+/// compares its CRC-32C, which is faster, if one is recorded, else its SHA-256.
 void require_as_recorded(const std::filesystem::path& file);
+/// The same for a file whose record was already read.
 void require_as_recorded(const RecordedFile& recorded);
 /// Throws the same error unless `found`, the file's SHA-256, is the recorded one.
 void require_sha256(const RecordedFile& recorded, const std::string& found);

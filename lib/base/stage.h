@@ -33,11 +33,12 @@ class Stage {
     std::vector<std::string> writes = {};
   };
 
-  /// Locks the folder and decides whether to skip, resume or begin. Throws Error(usage) if the
-  /// folder contains something that is read, another command's result or unknown files; and, unless
-  /// forced, Error(usage) naming the changed inputs of an earlier run. If forced, what that run
-  /// wrote is removed and the stage begins anew, even if it is killed meanwhile and run again.
-  /// Warnings of a finished run are repeated.
+  /// Locks the folder and decides whether to skip, resume or begin. If forced and the inputs have
+  /// changed, what the earlier run wrote is removed and the stage begins anew, even if it is killed
+  /// meanwhile and run again. Warnings of a finished run are repeated. Throws Error if another
+  /// process holds the lock, or if an output of a finished run is missing; Error(usage) if the
+  /// folder contains something that is read, another command's result or, when the stage begins,
+  /// unknown files; and, unless forced, Error(usage) naming the changed inputs of an earlier run.
   explicit Stage(Options options);
 
   /// Returns whether a finished run with the same inputs is here, so nothing is left to do.
@@ -76,8 +77,8 @@ class Stage {
   double start_seconds_;
 };
 
-/// Returns the fingerprint of a finished stage's outputs, for the inputs of the next. Throws Error
-/// if the folder holds no finished stage: "X is not finished; run `COMMAND` first".
+/// Returns the fingerprint of a finished stage's outputs, for the inputs of the next. Throws
+/// Error(usage) if the folder holds no stage or another command's; Error if it is not finished.
 std::string stage_fingerprint(const std::filesystem::path& folder, const std::string& command);
 
 /// Returns the inputs of a finished stage. Throws as stage_fingerprint does.

@@ -74,9 +74,10 @@ struct Gater {
 inline constexpr FileFormat gater_format{"gater", 1};
 
 /// Writes the gater as .safetensors: pca.mean, pca.components (missing: z = x − pca.mean),
-/// centroids, prices, expert_of, splits.*; metadata format, kind, experts, seed, inputs.
+/// centroids, prices, expert_of, splits.*; metadata format, kind, experts, seed, inputs, whitened.
 void save_gater(const std::filesystem::path& file, const Gater& gater);
-/// Reads a gater. Throws Error naming the file and what is missing or has the wrong shape.
+/// Reads a gater; its PCA has no variances, which the file does not hold. Throws Error naming the
+/// file and what is missing or has the wrong shape.
 Gater load_gater(const std::filesystem::path& file);
 
 /// Returns the weights by which several experts' answers are mixed: softmax over −d²/T of each

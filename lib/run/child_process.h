@@ -23,7 +23,7 @@ struct ProcessSpec {
 pid_t start_process(const ProcessSpec& process);
 
 /// Returns the log's last line; if that is indented, also the lines before it up to the sentence
-/// that it belongs to.
+/// that it belongs to. Returns "no message" for an empty log.
 std::string last_message(const std::filesystem::path& log);
 
 /// Returns the command quoted for a shell.

@@ -18,10 +18,10 @@ struct RunTask {
   bool status = false;             ///< only print how far the run is
 };
 
-/// Runs every stage that is not done in a process of its own, and passes the table of results to
-/// `print`. With dry_run: writes OUT/planned.yaml and prints the commands that read it, one a line.
-/// Throws Error(usage) before the first stage if the configuration or a folder cannot be used, and
-/// as run_stages does.
+/// Runs every stage in a process of its own (that of a finished stage ends at once), and passes the
+/// table of results to `print`. With dry_run: writes OUT/planned.yaml and prints the commands that
+/// read it, one a line. Throws Error(usage) before the first stage if the configuration or a folder
+/// cannot be used, and as run_stages does.
 void run_pipeline(const RunTask& task, Config& config,
                   const std::function<void(const std::string&)>& print);
 

@@ -19,7 +19,7 @@ enum class StageState {
 struct StageStatus {
   std::string name;
   StageState state = StageState::waiting;
-  double seconds = 0;  ///< since it was last begun; 0 unless done
+  double seconds = 0;  ///< of the process that finished it, without earlier ones; 0 unless done
 };
 
 /// Returns the state of each stage, in the given order. Throws Error for a damaged record.

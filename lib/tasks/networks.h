@@ -16,7 +16,7 @@ struct NetworkFolders {
   std::string base = {}, partition = {}, experts = {};  ///< a mixture's
   std::vector<std::string> features = {};  ///< the external embedding that routes images, if any
 
-  /// Returns whether these are a mixture's. Throws Error(usage) naming the options that are missing.
+  /// Returns whether these are a mixture's. Throws Error(usage) naming options that are missing.
   bool is_mixture() const;
 };
 
@@ -24,7 +24,7 @@ struct NetworkFolders {
 void check_experts_folder(const std::filesystem::path& experts);
 
 /// Returns what a stage that applies networks to images reads, for Stage::Options::reads: the data
-/// set, the networks, and the files of an external embedding.
+/// set, the networks ("" for those not given), and the files of an external embedding.
 std::vector<std::filesystem::path> paths_read(const std::filesystem::path& dataset,
                                               const NetworkFolders& networks,
                                               const std::optional<EmbeddingInput>& external);

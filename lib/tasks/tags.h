@@ -17,7 +17,8 @@ struct TagsTask {
 };
 
 /// Returns text for people: the tags beside `tag`, and the suggestions for "-"; if neither is asked
-/// for, the vocabulary and its long tail. Throws Error(usage) if the vocabulary lacks the tag.
+/// for, the vocabulary and its long tail. Throws Error(usage) if the vocabulary lacks the tag or
+/// `top` is negative.
 std::string show_tags(const TagsTask& task);
 
 }  // namespace hardmoe
