@@ -16,7 +16,7 @@ namespace hardmoe {
 class AppendFile {
  public:
   AppendFile() = default;
-  /// Opens or creates the file and cuts it to its first `keep` bytes. Throws Error if it is shorter.
+  /// Opens or creates the file and cuts it to its first `keep` bytes. Throws Error if it has fewer.
   AppendFile(std::filesystem::path file, int64_t keep);
   AppendFile(AppendFile&& other) noexcept { *this = std::move(other); }
   AppendFile& operator=(AppendFile&& other) noexcept;

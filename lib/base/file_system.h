@@ -20,9 +20,9 @@ enum class Links { followed, themselves };
 /// When mapped pages are read.
 enum class Pages { when_touched, at_once };
 
-/// The calls. Each does what the system's call of that name does: if it fails, it returns a negative
-/// number (map(): nullptr), with the reason in errno. Callers must repeat calls after EINTR, and
-/// after fewer bytes than asked for.
+/// The calls, each a call of the system: for example read_at() is pread(), lock() is flock(). One
+/// that fails returns a negative number (map(): nullptr), with the reason in errno. Callers must
+/// repeat calls after EINTR, and after fewer bytes than asked for.
 class FileSystem {
  public:
   virtual ~FileSystem() = default;
@@ -38,7 +38,8 @@ class FileSystem {
   /// Puts the file's contents, or the folder's names, on the disk, so that they survive a loss of
   /// power.
   virtual int sync(int descriptor) = 0;
-  /// Locks the file for this process; EWOULDBLOCK if another process holds the lock.
+  /// Locks the file for this process without waiting; fails with EWOULDBLOCK if another process
+  /// holds the lock.
   virtual int lock(int descriptor) = 0;
   /// Maps bytes read-only, until munmap. `offset` must be a multiple of the page size.
   virtual void* map(int descriptor, size_t count, int64_t offset, Pages pages) = 0;
@@ -47,6 +48,7 @@ class FileSystem {
 
   virtual int status(int descriptor, struct stat& found) = 0;
   virtual int status(const std::filesystem::path& path, Links links, struct stat& found) = 0;
+  /// Returns 0 if this process may write into the folder.
   virtual int may_write(const std::filesystem::path& folder) = 0;
   /// Takes a name in a folder and its type: DT_REG, DT_DIR, DT_LNK …, or DT_UNKNOWN if the file
   /// system does not record it.
@@ -64,8 +66,8 @@ FileSystem& file_system();
 /// Returns the system's file system.
 FileSystem& system_files();
 
-/// Replaces the file system in use while alive, for all threads. For tests. No thread may be opening
-/// files while it is made or destroyed.
+/// Replaces the file system in use while alive, for all threads. For tests. No thread may be
+/// opening files while it is made or destroyed.
 class ScopedFileSystem {
  public:
   explicit ScopedFileSystem(FileSystem& other);

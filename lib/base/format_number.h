@@ -18,8 +18,9 @@ struct FileFormat {
 /// Returns the field's text: "hardmoe dataset 1".
 std::string format_text(const FileFormat& format);
 
-/// Returns the number in `found`, the field's text; 1 if that is empty. Throws Error naming `where`,
-/// the text and the newest known format, if the number is newer or the file of another kind.
+/// Returns the number in `found`, the field's text; 1 if that is empty. Throws Error naming
+/// `where`, the text and the newest known format, if the number is newer or the file of another
+/// kind.
 int require_format(const FileFormat& format, std::string_view found, const std::string& where);
 
 /// Calls require_format() with a JSON object's field.

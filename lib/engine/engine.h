@@ -31,8 +31,8 @@ struct CompileOptions {
   /// In training: the objective is the sum of these losses, each times its weight.
   std::vector<LossSpec> losses = {{}};
   OptimizerSpec optimizer = {};
-  /// Repeats of the same steps give the same bytes, even if a faster algorithm that does not
-  /// guarantee this exists.
+  /// The same steps give the same bytes every time; slower if the fastest algorithm does not
+  /// guarantee that.
   bool deterministic = false;
   /// Patterns of names of parameters that are not trained, where * stands for any characters:
   /// "layer1.*". They get no gradient and no update. Operators that depend on no trained parameter

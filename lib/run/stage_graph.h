@@ -37,8 +37,9 @@ class Schedule {
   Schedule(const std::vector<RunStage>& stages, int parallel);
 
   /// Returns the first stage that may start now: the stages it depends on are done, no stage of its
-  /// lane runs, and fewer than `parallel` run. A stage that needs the machine alone starts when none
-  /// runs, and none starts beside it. Nothing: all have started, or one must end first.
+  /// lane runs, and fewer than `parallel` run. A stage that needs the machine alone starts when
+  /// none runs, and none starts beside it. Returns nothing if all have started, or if one must end
+  /// first.
   std::optional<size_t> next() const;
   /// Notes that a stage was started.
   void start(size_t stage);

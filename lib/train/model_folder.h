@@ -40,8 +40,8 @@ struct Model {
 /// Writes model.safetensors and model.yaml; `tags.tsv` is save_vocabulary()'s.
 void save_model(const std::filesystem::path& folder, const Model& model);
 
-/// Reads FOLDER/model.yaml. Throws Error naming it if it differs from what its stage recorded or its
-/// format is newer than this version; Error(usage) naming the line of a value that is invalid.
+/// Reads FOLDER/model.yaml. Throws Error naming it if it differs from what its stage recorded or
+/// its format is newer than this version; Error(usage) naming the line of an invalid value.
 ModelCard load_model_card(const std::filesystem::path& folder);
 
 /// Reads a model. Throws Error naming the file if one is missing or has a format newer than this
