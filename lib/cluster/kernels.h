@@ -1,6 +1,6 @@
 // The inner loops of clustering: the nearest column of a row of scores, and squared distances.
-// There is one set for each vector extension; the best is chosen when the program starts. Matrix
-// products are in tensor/tile_product.h.
+// There is one set for each vector extension; kernels_for() chooses among those that this machine
+// has. Matrix products are in tensor/tile_product.h.
 #pragma once
 
 #include <cstdint>
@@ -26,7 +26,8 @@ struct Kernels {
 std::span<const Kernels> supported_kernels();
 
 /// Returns the fastest loops for a matrix of that many columns: vectors no wider than the columns
-/// fill. All levels with fused multiply-add give the same bits.
+/// fill. Products have the same bits at all levels with fused multiply-add; the last bits of
+/// squared_distance differ from level to level.
 const Kernels& kernels_for(int64_t columns);
 
 /// A depth×columns matrix laid out so that a product reads it as one stream: panels of adjacent

@@ -30,7 +30,7 @@ struct KMeansParams {
   /// Points used to set the prices between iterations, or 16 a cluster if that is more. If there
   /// are more points than that, a balanced fit first runs on these alone.
   int64_t price_sample = 65536;
-  int64_t start_sample = 16384;  ///< points k-means++ draws from, or 16 a cluster if that is more
+  int64_t start_sample = 16384;  ///< points k-means++ draws from, or 8 a cluster if that is more
   KMeansStart start_rule = KMeansStart::automatic;
   const Tensor* start = nullptr;  ///< starting centroids, K×D float32; null: chosen by start_rule
   int64_t fixed = 0;              ///< the last this many of `start` do not move
@@ -83,7 +83,7 @@ struct KMeansResult {
 /// the number of threads, on which blocks are kept in memory, or on where the fit was interrupted;
 /// another backend differs by float32 rounding. `observe` is called after each iteration and may
 /// throw to stop. `resume` continues from a state that `observe` was given. Throws Error(usage) for
-/// N < K, K outside 1 … 65,535, or starting centroids of another shape.
+/// impossible settings: N < K, K outside 1 … 65,535, starting centroids of another shape, ….
 KMeansFit fit_centroids(PointStream& points, const KMeansParams& params,
                         const std::function<void(const KMeansState&)>& observe = {},
                         const KMeansState* resume = nullptr);
@@ -107,8 +107,8 @@ KMeansResult kmeans(MatrixView points, const KMeansParams& params,
 /// Returns the most bytes the fit needs besides the stream's buffers, for blocks of `block_rows`.
 int64_t kmeans_bytes(int64_t rows, int64_t cols, int64_t block_rows, const KMeansParams& params);
 
-/// Returns K distinct points to start from, K×D float32, chosen by params.start_rule. Each step of
-/// k-means++ takes the best of 2 + ln K draws.
+/// Returns K points to start from, K×D float32, chosen by params.start_rule. Each step of k-means++
+/// takes the best of 2 + ln K draws; it repeats a point only if fewer than K of its sample differ.
 Tensor starting_centroids(const PointStream& points, const KMeansParams& params);
 
 /// Runs one pass: assigns each point under `rule`, in place, and returns the totals. `cache`: kept

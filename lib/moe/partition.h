@@ -67,7 +67,8 @@ struct PartitionRun {
 Partition partition_images(const RowSource& features, std::span<const int32_t> top_tags,
                            const PartitionConfig& config, uint64_t seed,
                            const PartitionRun& run = {});
-/// The same for features in memory.
+/// The same for features in memory. Throws Error also naming an image whose feature has values that
+/// are not finite or too large.
 Partition partition_images(MatrixView features, std::span<const int32_t> top_tags,
                            const PartitionConfig& config, uint64_t seed,
                            const PartitionRun& run = {});

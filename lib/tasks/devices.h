@@ -9,9 +9,10 @@ namespace hardmoe {
 
 /// What moe-device is to do.
 struct DevicesTask {
-  std::string device;                 ///< only this one: cpu, cuda or cuda:N; empty: all
-  std::filesystem::path description;  ///< write cuDNN's description of a GPU here; empty: nowhere
-  bool json = false;                  ///< return JSON, not a table
+  std::string device;  ///< only this one: cpu, cuda or cuda:N; empty: all
+  /// Write cuDNN's description of the GPU `device` (cuda if that is empty) here; empty: nowhere.
+  std::filesystem::path description;
+  bool json = false;  ///< return JSON, not a table
 };
 
 /// Returns the processor, the GPUs with their memory, the precisions each can train in, and the
