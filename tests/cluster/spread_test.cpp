@@ -58,7 +58,7 @@ TEST(Spread, TellsTheTypeThatValuesHadBefore) {
 
 TEST(Spread, RefusesWhatHasNoSquareInFloat32) {
   expect_error([] { spread(normal_rows(500, 4, 1e-20F)); },
-               {"e-20 apart", "squares", "multiply the embedding by 1e20"}, ExitStatus::usage);
+               {"e-20 apart", "square", "multiply the embedding by 1e20"}, ExitStatus::usage);
   EXPECT_NO_THROW(spread(normal_rows(500, 4, 1e-10F)));
   EXPECT_EQ(spread(Tensor(DType::f32, {50, 4})).variance, 0);  // equal rows have none at any scale
 }

@@ -139,7 +139,7 @@ TEST_F(Mistakes, OfIngestAreMendedInTheSameFolder) {
   write_pictures(folder.path(), 16);
   fs::create_directories(folder / "empty");
   output_of(folder.path(), "sed s/tags/labels/ images.jsonl > labels.jsonl");
-  expect({"moe-ingest empty --out x", 2, {"empty: no images there", ".jpg"}});
+  expect({"moe-ingest empty --out x", 2, {"empty: no images there", "image files (JPEG, PNG"}});
   expect({"moe-ingest pictures --out x",
           2,
           {"no item of pictures can be used", "0000 (pictures/0000.png) has no tags",

@@ -91,7 +91,7 @@ TEST_F(Warnings, TellOfWhatIsNotMeasured) {
       "moe-eval data --base run/base --partition run/partition --experts run/experts ";
   const Outcome three = run(folder.path(), mixture + "--top-experts 2");
   EXPECT_EQ(three.status, 2);
-  EXPECT_NE(three.err.find("the split has 3; give one as eval.temperature"), std::string::npos)
+  EXPECT_NE(three.err.find("the split has only 3; set eval.temperature"), std::string::npos)
       << three.err;
   expect(mixture + "--split train --top-experts 2",
          {"fitted on 6 images, which are not evaluated; that is too few"});

@@ -71,7 +71,7 @@ TEST(Safetensors, LyingHeadersAreNoticed) {
   };
   refused(R"({"w":{"dtype":"F32","shape":[2],"data_offsets":[0,16]}})", {"tensor 'w'", "0 to 16"});
   refused(R"({"w":{"dtype":"F32","shape":[2],"data_offsets":[8,0]}})", {"tensor 'w'"});
-  refused(R"({"w":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}})", {"2", "8 bytes", "4 given"});
+  refused(R"({"w":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}})", {"2", "8 bytes", "found 4"});
   refused(R"({"w":{"dtype":"F32","shape":[2],"data_offsets":[-8,0]}})", {"tensor 'w'"});
   refused(R"({"w":{"dtype":"F32","shape":[-2],"data_offsets":[0,8]}})", {"extent -2"});
   refused(R"({"w":{"dtype":"F32","shape":[1e300],"data_offsets":[0,8]}})", {"not a size"});
