@@ -1,5 +1,5 @@
 // Batch norm with the add and ReLU that follow it. Each kernel walks column blocks of V vectors;
-// narrow activations take U rows at once so that V·U = 4 sums hide the latency of the adder.
+// bf16 activations take U rows at once so that V·U = 4 sums hide the latency of the adder.
 #include <algorithm>
 
 #include "base/simd.h"

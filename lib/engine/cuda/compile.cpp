@@ -1,6 +1,7 @@
 // The compiling half of CudaProgram: layers made, steps planned, memory taken, work bound to it and
 // recorded.
 #include <algorithm>
+#include <utility>
 
 #include "base/error.h"
 #include "engine/cuda/program.h"
@@ -165,9 +166,10 @@ double* CudaProgram::loss_sum(int loss) const {
 
 /// Makes the work of every task for each slot that a batch may come from.
 void CudaProgram::bind_work() {
-  tasks_.clear();
+  const std::vector<Task> before = std::exchange(tasks_, {});  // made anew where slots have grown
   const auto add = [&](const char* name, Piece piece, const std::function<Work(int)>& make) {
     Task task{name, piece, {}};
+    if (!before.empty()) task.seconds = before[tasks_.size()].seconds;
     for (int slot = 0; slot < InputSlots::count; ++slot) task.work.push_back(make(slot));
     tasks_.push_back(std::move(task));
   };

@@ -91,8 +91,8 @@ void add_sums(Graph& graph, const std::shared_ptr<Tensor_attributes>& exact,
   set_output(squares, tensor("squares", id_squares, channels, fe::DataType_t::FLOAT));
 }
 
-/// `narrow`: a weight gradient is written in the precision of x instead of float32.
-std::shared_ptr<Graph> make_graph(const ConvRequest& request, bool narrow, int capability) {
+/// `in_bf16`: a weight gradient is written in the precision of x instead of float32.
+std::shared_ptr<Graph> make_graph(const ConvRequest& request, bool in_bf16, int capability) {
   const ConvShape& s = request.shape;
   const auto type =
       request.precision == Precision::bf16 ? fe::DataType_t::BFLOAT16 : fe::DataType_t::FLOAT;
@@ -126,7 +126,7 @@ std::shared_ptr<Graph> make_graph(const ConvRequest& request, bool narrow, int c
       set_output(
           graph->conv_wgrad(graph->tensor(y), graph->tensor(x),
                             window<fe::graph::Conv_wgrad_attributes>(s)),
-          tensor("weights", id_weights, weight_dims(s), narrow ? type : fe::DataType_t::FLOAT));
+          tensor("weights", id_weights, weight_dims(s), in_bf16 ? type : fe::DataType_t::FLOAT));
       break;
   }
   return graph;
@@ -147,10 +147,10 @@ void drop_unsuitable(Graph& graph, const ConvRequest& request) {
 }
 
 /// The graph with the list of its plans, none built yet; null if cuDNN knows none.
-std::shared_ptr<Graph> plans_of(const ConvRequest& request, bool narrow, int capability,
+std::shared_ptr<Graph> plans_of(const ConvRequest& request, bool in_bf16, int capability,
                                 cudnnHandle_t handle,
                                 const std::shared_ptr<fe::DeviceProperties>& properties) {
-  auto graph = make_graph(request, narrow, capability);
+  auto graph = make_graph(request, in_bf16, capability);
   if (properties != nullptr) graph->set_device_properties(properties);
   check(graph->validate(), "to take a convolution");
   const auto built =
@@ -196,12 +196,12 @@ int64_t aligned(int64_t bytes) { return (bytes + 255) / 256 * 256; }
 
 class CudnnPlan final : public ConvPlan {
  public:
-  CudnnPlan(std::shared_ptr<Handle> handle, Stream stream, const ConvRequest& request, bool narrow,
+  CudnnPlan(std::shared_ptr<Handle> handle, Stream stream, const ConvRequest& request, bool in_bf16,
             std::shared_ptr<Graph> graph, int64_t index)
       : handle_(std::move(handle)),
         stream_(stream),
         request_(request),
-        narrow_(narrow),
+        in_bf16_(in_bf16),
         graph_(std::move(graph)),
         index_(index) {
     check(index_ < 0 ? graph_->get_workspace_size(own_workspace_)
@@ -215,7 +215,7 @@ class CudnnPlan final : public ConvPlan {
 
   void run(const ConvArrays& arrays) const override {
     auto* workspace = static_cast<std::byte*>(arrays.workspace);
-    void* weights = narrow_ ? workspace + aligned(own_workspace_) : arrays.weights;
+    void* weights = in_bf16_ ? workspace + aligned(own_workspace_) : arrays.weights;
     std::unordered_map<int64_t, void*> pointers = {
         {id_x, arrays.x}, {id_weights, weights}, {id_y, arrays.y}};
     if (request_.pass == ConvPass::forward_sums) {
@@ -225,19 +225,19 @@ class CudnnPlan final : public ConvPlan {
     check(index_ < 0 ? graph_->execute(handle_->handle, pointers, workspace)
                      : graph_->execute_plan_at_index(handle_->handle, pointers, workspace, index_),
           "in a convolution");
-    if (narrow_) {
+    if (in_bf16_) {
       to_float({weights, request_.precision}, request_.shape.weight_elements(),
                static_cast<float*>(arrays.weights), stream_);
     }
   }
 
  private:
-  int64_t narrow_bytes() const { return narrow_ ? 2 * request_.shape.weight_elements() : 0; }
+  int64_t narrow_bytes() const { return in_bf16_ ? 2 * request_.shape.weight_elements() : 0; }
 
   std::shared_ptr<Handle> handle_;
   Stream stream_;
   ConvRequest request_;
-  bool narrow_;
+  bool in_bf16_;
   std::shared_ptr<Graph> graph_;
   int64_t index_;  ///< of the plan in its graph; -1: the only one it holds
   int64_t own_workspace_ = 0;
@@ -360,7 +360,7 @@ class CudnnPlanner final : public ConvPlanner {
         best.graph->serialize(bytes, false).is_good();
     if (!kept) return best.plan;
     const std::string text =
-        fmt::format("{}{:.9f}\n{}", best.narrow ? 'n' : 'f', best.plan->seconds(),
+        fmt::format("{}{:.9f}\n{}", best.in_bf16 ? 'n' : 'f', best.plan->seconds(),
                     std::string(bytes.begin(), bytes.end()));
     cache_.store(key, text);
     // As it will be found next time, and without the others that were tried.
@@ -372,20 +372,20 @@ class CudnnPlanner final : public ConvPlanner {
     std::shared_ptr<CudnnPlan> plan;
     std::shared_ptr<Graph> graph;
     int64_t index = 0;
-    bool narrow = false;
+    bool in_bf16 = false;
     bool settled = true;  // false: there are others, and no room to measure them
   };
 
-  Choice best_of(const ConvRequest& request, bool narrow) {
+  Choice best_of(const ConvRequest& request, bool in_bf16) {
     Choice best;
-    auto graph = plans_of(request, narrow, gpu_->capability(), handle_->handle, nullptr);
+    auto graph = plans_of(request, in_bf16, gpu_->capability(), handle_->handle, nullptr);
     if (graph == nullptr) return best;
     const std::vector<int64_t> built = build_first(*graph, request.deterministic ? 1 : most_tried);
     if (built.empty()) return best;
     const auto make = [&](int64_t index) {
-      return std::make_shared<CudnnPlan>(handle_, gpu_->compute(), request, narrow, graph, index);
+      return std::make_shared<CudnnPlan>(handle_, gpu_->compute(), request, in_bf16, graph, index);
     };
-    best = {make(built.front()), graph, built.front(), narrow};
+    best = {make(built.front()), graph, built.front(), in_bf16};
     if (built.size() == 1) return best;
     std::vector<std::shared_ptr<CudnnPlan>> plans;
     int64_t workspace = 0;
@@ -405,7 +405,7 @@ class CudnnPlanner final : public ConvPlanner {
         continue;
       }
       if (!best.settled || plan->seconds() < best.plan->seconds()) {
-        best = {plan, graph, built[i], narrow};
+        best = {plan, graph, built[i], in_bf16};
       }
     }
     return best;
@@ -470,17 +470,17 @@ std::vector<std::string> conv_plans_without_gpu(const std::string& description,
   const auto properties = properties_of(description);
   const int capability = nlohmann::json::parse(description).at("deviceVer").get<int>() / 10;
   std::vector<std::string> names;
-  const bool may_be_narrow =
+  const bool may_be_bf16 =
       request.pass == ConvPass::weight_gradient && request.precision == Precision::bf16;
-  for (const bool narrow : {false, true}) {
-    if (narrow && (!may_be_narrow || !names.empty())) break;
-    const auto graph = plans_of(request, narrow, capability, nullptr, properties);
+  for (const bool in_bf16 : {false, true}) {
+    if (in_bf16 && (!may_be_bf16 || !names.empty())) break;
+    const auto graph = plans_of(request, in_bf16, capability, nullptr, properties);
     if (graph == nullptr) continue;
     for (const int64_t index : build_first(*graph, most)) {
       std::string name;
       check(graph->get_plan_name_at_index(index, name), "to name a plan");
       keep_and_take(*graph, index, capability, properties);
-      names.push_back(narrow ? name + " (writes bf16)" : name);
+      names.push_back(in_bf16 ? name + " (writes bf16)" : name);
     }
   }
   return names;

@@ -73,9 +73,10 @@ class DeviceActivations {
           cudaMemcpy(bytes_.data(), values.data(), values.size() * 4, cudaMemcpyHostToDevice));
       return;
     }
-    std::vector<BFloat16> narrow(values.size());
-    for (size_t i = 0; i < values.size(); ++i) narrow[i] = to_bfloat16(values[i]);
-    check_cuda(cudaMemcpy(bytes_.data(), narrow.data(), narrow.size() * 2, cudaMemcpyHostToDevice));
+    std::vector<BFloat16> rounded_values(values.size());
+    for (size_t i = 0; i < values.size(); ++i) rounded_values[i] = to_bfloat16(values[i]);
+    check_cuda(cudaMemcpy(bytes_.data(), rounded_values.data(), rounded_values.size() * 2,
+                          cudaMemcpyHostToDevice));
   }
   Activations view() const { return {bytes_.data(), precision_}; }
   Floats host() const {
@@ -85,10 +86,10 @@ class DeviceActivations {
       std::memcpy(values.data(), bytes.data(), bytes.size());
       return values;
     }
-    std::vector<BFloat16> narrow(bytes.size() / 2);
-    std::memcpy(narrow.data(), bytes.data(), bytes.size());
-    Floats values(narrow.size());
-    for (size_t i = 0; i < values.size(); ++i) values[i] = hardmoe::to_float(narrow[i]);
+    std::vector<BFloat16> rounded_values(bytes.size() / 2);
+    std::memcpy(rounded_values.data(), bytes.data(), bytes.size());
+    Floats values(rounded_values.size());
+    for (size_t i = 0; i < values.size(); ++i) values[i] = hardmoe::to_float(rounded_values[i]);
     return values;
   }
 
@@ -101,14 +102,14 @@ class DeviceActivations {
 struct HostActivations {
   Precision precision;
   Floats wide;
-  std::vector<BFloat16> narrow;
+  std::vector<BFloat16> rounded_values;
 
   HostActivations(Precision p, const Floats& values)
-      : precision(p), wide(values), narrow(values.size()) {
-    for (size_t i = 0; i < values.size(); ++i) narrow[i] = to_bfloat16(values[i]);
+      : precision(p), wide(values), rounded_values(values.size()) {
+    for (size_t i = 0; i < values.size(); ++i) rounded_values[i] = to_bfloat16(values[i]);
   }
   cpu::Activations view() {
-    return precision == Precision::bf16 ? cpu::Activations{narrow.data(), precision}
+    return precision == Precision::bf16 ? cpu::Activations{rounded_values.data(), precision}
                                         : cpu::Activations{wide.data(), precision};
   }
   Floats host() {
@@ -177,9 +178,9 @@ class CudaKernels : public testing::TestWithParam<Precision> {
     }
   }
   static Precision precision() { return GetParam(); }
-  static bool narrow() { return precision() == Precision::bf16; }
+  static bool is_bf16() { return precision() == Precision::bf16; }
   /// Relative distance of neighbours in the precision of activations; some roundings of float.
-  static double rounding() { return narrow() ? 0x1p-7 : 2e-6; }
+  static double rounding() { return is_bf16() ? 0x1p-7 : 2e-6; }
 };
 
 #define HARDMOE_BOTH_PRECISIONS(Suite)                                      \

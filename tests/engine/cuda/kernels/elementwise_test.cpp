@@ -38,7 +38,7 @@ TEST_P(Elementwise, ImagesAreNormalisedAndTheirChannelsPadded) {
       const auto columns = static_cast<size_t>(channels);
       Floats expected(columns * static_cast<size_t>(pixels));
       for (size_t i = 0; i < three.size(); ++i) expected[i / 3 * columns + i % 3] = three[i];
-      expect_near(out.host(), expected, narrow() ? 0x1p-7 : 4e-7);
+      expect_near(out.host(), expected, is_bf16() ? 0x1p-7 : 4e-7);
     }
   }
 }
@@ -148,7 +148,7 @@ TEST_P(Updates, EqualTheCpus) {
         args.first = first.data();
         if (kind == 2) args.second = second.data();
         if (averaged) args.average = average.data();
-        if (narrow()) args.copies = copies.data();
+        if (is_bf16()) args.copies = copies.data();
         args.learned = learned;
         args.length = length;
         update_weights(args, nullptr);
@@ -165,7 +165,7 @@ TEST_P(Updates, EqualTheCpus) {
         expect_near(average.host(), p.average, 4e-7);
         const auto narrowed = copies.host();
         for (size_t i = 0; i < narrowed.size(); ++i) {
-          const bool written = narrow() && i < static_cast<size_t>(learned);
+          const bool written = is_bf16() && i < static_cast<size_t>(learned);
           ASSERT_EQ(narrowed[i].bits, written ? to_bfloat16(found[i]).bits : 0xFFFF) << i;
         }
       }

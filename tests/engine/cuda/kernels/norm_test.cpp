@@ -109,7 +109,7 @@ TEST_P(Norms, StatisticsEqualTheCpus) {
 
 // As many rows as a large batch has, far from zero: the variance must not drown in the mean.
 TEST_P(Norms, StatisticsKeepTheirDigits) {
-  const int64_t rows = 100'000, channels = narrow() ? 8 : 4;
+  const int64_t rows = 100'000, channels = is_bf16() ? 8 : 4;
   Floats values = draws(rows * channels, 12);
   for (float& v : values) v = 50 + v;
   values = rounded(precision(), values);
@@ -217,7 +217,7 @@ TEST_P(Norms, ApplyEqualsTheCpus) {
                             state.shift.data(), relu, rows, channels, y.view());
             const Floats expected = y.host();
             expect_near(found[0], expected, rounding());
-            const size_t access = narrow() ? 8 : 4;
+            const size_t access = is_bf16() ? 8 : 4;
             for (size_t i = 0; i < found[1].size(); ++i) {
               unsigned bits = 0;
               for (size_t k = 0; k < access; ++k) {
@@ -255,7 +255,7 @@ TEST_P(Norms, BackwardEqualsTheCpus) {
                         y.view());
         const Floats outputs = y.host();
         std::vector<uint8_t> bits(mask_bytes);
-        const size_t access = narrow() ? 8 : 4;
+        const size_t access = is_bf16() ? 8 : 4;
         for (size_t i = 0; i < bits.size() * access; ++i) {
           const unsigned bit = outputs[i] > 0 ? 1U : 0U;
           bits[i / access] = static_cast<uint8_t>(bits[i / access] | bit << i % access);
@@ -320,8 +320,8 @@ TEST_P(Norms, BackwardEqualsTheCpus) {
             expect_near(found[1], d_beta, 2e-6, root);
             // Unkept, dx is worked out from g unrounded, the CPU's from g rounded to bf16. Both add
             // up in x, not in x̂: what is lost grows with mean/deviation, and so with few rows.
-            expect_near(found[2], dx.host(), narrow() ? 0x1p-6 : rows < 10 ? 1e-4 : 1e-5, 2);
-            if (keep) expect_near(found[3], dy.host(), narrow() ? 0x1p-7 : 1e-7, 0);
+            expect_near(found[2], dx.host(), is_bf16() ? 0x1p-6 : rows < 10 ? 1e-4 : 1e-5, 2);
+            if (keep) expect_near(found[3], dy.host(), is_bf16() ? 0x1p-7 : 1e-7, 0);
           }
         }
       }

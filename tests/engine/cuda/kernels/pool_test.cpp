@@ -89,7 +89,7 @@ TEST_P(Pools, MaxEqualsItsDefinition) {
     max_pool(pool, from.view(), alone.view(), nullptr, nullptr);
     expect_near(alone.host(), expected.y, 0);
     max_pool_backward(pool, slopes.view(), index.data(), dx.view(), nullptr);
-    expect_near(dx.host(), rounded(precision(), expected.dx), narrow() ? 0x1p-7 : 1e-6);
+    expect_near(dx.host(), rounded(precision(), expected.dx), is_bf16() ? 0x1p-7 : 1e-6);
   }
 }
 
@@ -123,7 +123,7 @@ TEST_P(Pools, AverageEqualsTheCpus) {
       average_pool_backward(slopes.view(), n, positions, channels, out.view(), nullptr);
       expect_near(out.host(), dx.host(), 0);
       // A gradient of the other precision.
-      const Precision other = narrow() ? Precision::fp32 : Precision::bf16;
+      const Precision other = is_bf16() ? Precision::fp32 : Precision::bf16;
       const DeviceActivations mixed(other, expected), out2(precision(), values.size());
       average_pool_backward(mixed.view(), n, positions, channels, out2.view(), nullptr);
       expect_near(out2.host(), dx.host(), 0x1p-7);
