@@ -75,7 +75,10 @@ YAML::Node parse_yaml(const std::filesystem::path& file) {
   try {
     return YAML::Load(text);
   } catch (const YAML::Exception& error) {
-    fail_usage("{}, line {}: not valid YAML: {}", file.string(), error.mark.line + 1, error.msg);
+    // YAML takes a text that begins with * for the name of an anchor.
+    const bool star = error.msg.find("anchor") != std::string::npos;
+    fail_usage("{}, line {}: not valid YAML: {}{}", file.string(), error.mark.line + 1, error.msg,
+               star ? "; put quotes around a text that begins with *" : "");
   }
 }
 

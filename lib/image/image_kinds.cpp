@@ -143,7 +143,7 @@ ImageFormat image_format(std::span<const std::byte> bytes) {
     fail("{} {} image, which is not read; convert it to PNG or JPEG", vowel ? "an" : "a", known);
   }
   if (const auto what = impostor(text_of(bytes)); !what.empty()) fail("{}", what);
-  fail("not a JPEG, PNG or WebP image ({} bytes)", bytes.size());
+  fail("not an image of a known format ({} bytes)", bytes.size());
 }
 
 }  // namespace hardmoe

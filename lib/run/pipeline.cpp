@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/threads.h"
 #include "train/schedule.h"
+#include "train/trainer.h"
 #include "train/warm_start.h"
 
 namespace hardmoe {
@@ -17,7 +18,10 @@ using Words = std::vector<std::string>;
 /// Checks what would otherwise be found only when the stage's turn comes, perhaps days later.
 void check_sections(const Config& config) {
   check_ingest_config(config.ingest);
-  resnet(config.model, 1);
+  const Network network = resnet(config.model, 1);
+  check_freeze(network, config.base, "base");
+  check_freeze(network, config.expert, "expert");
+  check_freeze(linear_decoder(1, 1), config.decoder, "decoder");
   if (!config.base.init.empty()) read_earlier_weights(config.base.init, config.model);
   check_train_config(config.base, "base");
   check_train_config(config.expert, "expert");

@@ -15,7 +15,9 @@ namespace fs = std::filesystem;
 
 void check_run_folder(const fs::path& out) {
   const bool stage = path_exists(out / "stage.json");  // has a config.yaml, too
-  if (!is_folder(out) || (path_exists(out / "config.yaml") && !stage)) return;
+  // A dry run leaves planned.yaml, and its commands may have been typed since.
+  const bool run = path_exists(out / "config.yaml") || path_exists(out / "planned.yaml");
+  if (!is_folder(out) || (run && !stage)) return;
   for (const FolderEntry& entry : list_folder(out)) {
     const std::string name = entry.name();
     if (name == "logs" || name == ".lock" || name == "planned.yaml") continue;

@@ -16,6 +16,7 @@ namespace hardmoe {
 
 std::string train_decoder(const TrainDecoderTask& task, Config& config) {
   check_train_config(config.decoder, "decoder");
+  check_freeze(linear_decoder(1, 1), config.decoder, "decoder");
   const auto engine = make_engine(config.device);
   const Dataset dataset = Dataset::open(task.dataset);
   const Split& split = dataset.split("train");

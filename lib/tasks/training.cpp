@@ -41,7 +41,9 @@ std::vector<std::string> model_stage_files() {
 
 void check_image_training(const Engine& engine, const ImageTraining& job) {
   require_precision(engine, job.config.precision);
-  check_augment(job.config.augment, job.start.card.model.image_size);
+  const ModelCard& card = job.start.card;
+  check_augment(job.config.augment, card.model.image_size);
+  check_freeze(resnet(card.model, card.tags), job.config, job.section);
 }
 
 Json train_stage(Stage& stage, Engine& engine, const ImageTraining& job) {

@@ -24,7 +24,8 @@ void TrainConfig::describe(Fields& f) {
   f.add_enum("precision", precision, {"fp32", "tf32", "bf16"}, "arithmetic of convolutions");
   f.add("deterministic", deterministic, "on a GPU: the same bytes from every run, at some cost");
   f.add("freeze", freeze,
-        "parameters that stay as they are, by name, * for any characters: [conv1.*, bn1.*]");
+        "parameters that stay as they are, by name, * for any characters: [conv1.*, bn1.*]; in "
+        "YAML a text that begins with * takes quotes");
   f.add_section("augment", augment, "what training does to images");
   f.add("checkpoint_minutes", checkpoint_minutes, "minutes between checkpoints");
   f.add("log_every", log_every, "steps between log lines");

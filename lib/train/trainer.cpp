@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/signals.h"
+#include "engine/graph.h"
 #include "engine/network_facts.h"
 #include "train/checkpoint.h"
 #include "train/metrics_log.h"
@@ -79,6 +80,15 @@ CompileOptions training_options(const TrainConfig& config) {
   options.optimizer.weight_decay = static_cast<float>(config.weight_decay);
   options.optimizer.ema_decay = static_cast<float>(config.ema);
   return options;
+}
+
+void check_freeze(const Network& network, const TrainConfig& config, const std::string& section) {
+  if (config.freeze.empty()) return;
+  try {
+    make_graph(network, training_options(config));
+  } catch (const Error& error) {
+    throw Error(section + "." + error.what(), error.status());
+  }
 }
 
 TrainResult train(Engine& engine, const Network& network, const StateDict& initial,

@@ -24,6 +24,11 @@ struct TrainResult {
 /// Returns how a network is compiled for this configuration.
 CompileOptions training_options(const TrainConfig& config);
 
+/// Throws Error(usage) naming SECTION.freeze for a pattern that matches no parameter of the network,
+/// or if nothing is left to train; asked before a stage is begun, so that a corrected command finds
+/// its folder free.
+void check_freeze(const Network& network, const TrainConfig& config, const std::string& section);
+
 /// Trains from `initial` and returns the final weights. Writes log.jsonl, TensorBoard events and
 /// checkpoints into `folder`, and resumes from the last checkpoint of `run` there (see
 /// save_checkpoint). `auxiliary`: further losses, at other values of the network; log.jsonl then

@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "base/threads.h"
 #include "expect_error.h"
+#include "run/run_checks.h"
 #include "run/summary.h"
 #include "temporary_folder.h"
 
@@ -225,6 +226,28 @@ void write_stage(const fs::path& folder, const std::string& command, const Json&
                                      {"outputs", Json::object()},
                                      {"results", results},
                                      {"seconds", 10.0}});
+}
+
+TEST(Pipeline, RefusesPatternsOfFrozenParametersThatMatchNothing) {
+  Config config = small();
+  config.expert.freeze = {"conv1.*", "layer9.*"};
+  expect_error([&] { plan(config); }, {"expert.freeze", "layer9.*", "conv1.weight"},
+               ExitStatus::usage);
+  config.expert.freeze = {"conv1.*"};
+  config.decoder.freeze = {"fc.*"};
+  expect_error([&] { plan(config); }, {"decoder.freeze", "nothing is left to train"},
+               ExitStatus::usage);
+  config.decoder.freeze = {"fc.bias"};
+  EXPECT_NO_THROW(plan(config));
+}
+
+// A dry run leaves planned.yaml; its commands may have been typed before the run is asked for.
+TEST(Pipeline, TakesTheFolderWhereItsCommandsWereTyped) {
+  const TemporaryFolder folder;
+  fs::create_directories(folder.path() / "base");
+  expect_error([&] { check_run_folder(folder.path()); }, {"holds 'base'"}, ExitStatus::usage);
+  write_file_atomic(folder.path() / "planned.yaml", "seed: 1\n");
+  EXPECT_NO_THROW(check_run_folder(folder.path()));
 }
 
 TEST(Pipeline, SummaryCountsEveryonesTraining) {

@@ -15,7 +15,7 @@ namespace fs = std::filesystem;
 
 constexpr const char* introduction = R"(# Configuration
 
-One YAML file for every command: `--config FILE`, then any number of `--set section.key=value` over it, and the command's own options, each of which stands for a key (its `--help` says which). A command reads the sections it needs; an unknown key is refused with the nearest known one. Absent keys have the defaults below. Beside a result `config.yaml` keeps all values it was made with.
+One YAML file for every command: `--config FILE`, then any number of `--set section.key=value` over it, and the command's own options, each of which stands for a key (its `--help` says which). A command reads the sections it needs; an unknown key is refused with the nearest known one. Absent keys have the defaults below. Beside a model and a run `config.yaml` keeps all values it was made with; `moe-run` takes FILE as its argument.
 
 This page is generated from the program's own descriptions (`tests/tasks/configuration_document_test.cpp`).
 )";
