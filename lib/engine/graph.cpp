@@ -1,6 +1,7 @@
 #include "engine/graph.h"
 
 #include <algorithm>
+#include <set>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -79,6 +80,7 @@ bool matches(std::string_view name, std::string_view pattern) {
 
 void require_patterns_match(const Network& network, const std::vector<std::string>& patterns) {
   const auto specs = parameters_of(network);
+  if (specs.empty() && !patterns.empty()) fail_usage("freeze: the network has no parameters");
   for (const std::string& pattern : patterns) {
     const bool found = std::any_of(specs.begin(), specs.end(), [&](const ParameterSpec& spec) {
       return spec.learned && matches(spec.name, pattern);
@@ -89,6 +91,14 @@ void require_patterns_match(const Network& network, const std::vector<std::strin
           "stands for any characters",
           pattern, specs.front().name, specs.back().name);
     }
+  }
+}
+
+/// Weights, checkpoints and gradients go by name.
+void require_own_names(const Network& network) {
+  std::set<std::string> names;
+  for (const ParameterSpec& spec : parameters_of(network)) {
+    if (!names.insert(spec.name).second) fail("two parameters are named '{}'", spec.name);
   }
 }
 
@@ -109,8 +119,8 @@ void find_trained(Graph& graph, const std::vector<std::string>& frozen) {
 
 /// Results come as float32, a vector an image.
 void require_readable_results(const Graph& graph) {
-  for (const int value : {graph.network.feature, graph.network.logits}) {
-    if (value < 0 || (value == 0 && graph.network.input == InputKind::image)) continue;
+  for (const int value : {graph.feature(), graph.network.logits}) {
+    if (value < 0) continue;
     const ValueType& type = graph.type(value);
     if (type.element != Element::float32 || type.rows.kind != RowKind::image) {
       fail("value {} of the network is no vector of float32 of an image, as results are", value);
@@ -123,7 +133,10 @@ void append_losses(Graph& graph, const std::vector<LossSpec>& losses) {
     const LossSpec& spec = losses[i];
     const int value = spec.value < 0 ? graph.network.logits : spec.value;
     if (value < 0) fail("a network without logits cannot be trained");
-    const ValueType& type = graph.types.at(index(value));
+    if (value >= graph.network.value_count()) {
+      fail("loss '{}' reads value {}, which the network does not have", spec.name, value);
+    }
+    const ValueType& type = graph.type(value);
     const bool scores = type.element == Element::float32 && type.rows.kind == RowKind::image;
     if (!scores || type.extent.elements() != logits_size(graph.network)) {
       fail("loss '{}': value {} does not hold a score for each of the {} tags of an image",
@@ -156,12 +169,14 @@ Graph make_graph(const Network& network, const CompileOptions& options) {
   Graph graph;
   graph.network = network;
   graph.types = value_types(network);
+  require_own_names(network);
   graph.nodes = Fusion(network).take();
   const size_t values = graph.types.size();
   graph.readers.resize(values);
   graph.trained_values.resize(values, false);
   const bool training = options.mode == Mode::train;
   if (training) {
+    if (options.losses.empty()) fail("a program without losses cannot be trained");
     require_patterns_match(network, options.frozen);
     append_losses(graph, options.losses);
     find_trained(graph, options.frozen);

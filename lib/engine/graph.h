@@ -31,6 +31,10 @@ struct Graph {
   std::vector<ValueType> input_types(const Node& node) const;
   /// Returns the node's parameters and running statistics, with full names ("layer1.0.bn1.weight").
   std::vector<ParameterSpec> parameters(const Node& node) const;
+  /// Returns the value that receive() gives as features; -1: none. An image itself is no feature.
+  int feature() const {
+    return network.feature == 0 && network.input == InputKind::image ? -1 : network.feature;
+  }
   const ValueType& type(int value) const { return types[static_cast<size_t>(value)]; }
 };
 

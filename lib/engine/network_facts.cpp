@@ -41,11 +41,19 @@ std::vector<ValueType> value_types(const Network& network) {
   std::vector<ValueType> types = {
       {network.extent, image ? Element::working : Element::float32, {}}};
   for (const Op& op : network.ops) {
+    const size_t wanted = std::visit([](const auto& one) { return one.inputs; }, make_operator(op));
+    if (op.inputs.size() != wanted) {
+      fail("operator '{}' of type {} takes {} values, found {}", op.name, op.type, wanted,
+           op.inputs.size());
+    }
     const auto inputs = types_of(op, types);
     const ValueType output =
         std::visit([&](const auto& one) { return one.output(op.name, inputs); }, make_operator(op));
     if (output.extent.elements() <= 0) fail_usage("operator '{}': has no outputs", op.name);
     types.push_back(output);
+  }
+  for (const int value : {network.feature, network.logits}) {
+    if (value >= network.value_count()) fail("the network has no value {}", value);
   }
   return types;
 }

@@ -155,6 +155,26 @@ TEST(Graph, KeepsResultsThatANormWouldTakeIn) {
   EXPECT_EQ(for_inference(build.network).nodes.size(), 4U);
 }
 
+TEST(Graph, RefusesWhatCannotBeRunOrSaved) {
+  const auto refused = [](const std::vector<std::string>& words, const CompileOptions& options,
+                          const auto& change) {
+    CaseBuilder build({5, 7, 3});
+    Network network = build.finish("", 1, build.conv_norm(0, "c", 8, 3)).network;
+    change(network);
+    expect_error([&] { make_graph(network, options); }, words);
+  };
+  const auto as_it_is = [](Network&) {};
+  refused({"two parameters", "c.norm.weight"}, {}, [](Network& n) { n.ops[0].name = "c.norm"; });
+  refused({"c.norm", "takes 1 values, found 2"}, {},
+          [](Network& n) { n.ops[1].inputs.push_back(0); });
+  refused({"takes 1 values, found 0"}, {}, [](Network& n) { n.ops[1].inputs.clear(); });
+  refused({"no value 9"}, {}, [](Network& n) { n.logits = 9; });
+  refused({"stride 0"}, {}, [](Network& n) { n.ops[0].attributes["stride"] = 0; });
+  refused({"padding 3"}, {}, [](Network& n) { n.ops[0].attributes["padding"] = 3; });
+  refused({"without losses"}, {.losses = {}}, as_it_is);
+  refused({"loss 'far'", "value 70"}, {.losses = {{LossKind::softmax, 0, 1, 70, "far"}}}, as_it_is);
+}
+
 TEST(Graph, KnowsWhatFrozenParametersLeaveToTrain) {
   const Network network = resnet({18, Stem::small, 16, 32}, 10);
   const auto trained = [&](const std::vector<std::string>& frozen) {

@@ -126,6 +126,28 @@ TEST_P(Training, LossIsTheMeanSinceItWasLastTaken) {
   EXPECT_EQ(other->take_loss(), 0);
 }
 
+TEST_P(Training, RefusedWeightsLeaveThoseThereWere) {
+  const auto program = compile({});
+  train(*program, 0, 1);
+  const StateDict before = program->weights();
+  StateDict incomplete = case_weights(network);
+  incomplete.erase(incomplete.find("wide.norm.weight"));
+  EXPECT_THROW(program->load_weights(incomplete, "incomplete"), Error);
+  expect_same_bytes(before, program->weights());
+}
+
+// The input itself is no feature of an image.
+TEST_P(Training, ANetworkOfImagesWithoutAFeatureGivesNone) {
+  Network bare = network;
+  bare.feature = 0;
+  const auto program =
+      engine->compile(bare, {.batch = batch_size, .precision = GetParam(), .mode = Mode::infer});
+  program->load_weights(case_weights(bare), "closed form");
+  std::vector<float> room(100'000);
+  program->send(case_batch(bare, batch_size));
+  EXPECT_THROW(program->receive(room, {}), Error);
+}
+
 TEST_P(Training, WithoutALearningRateOnlyStatisticsMove) {
   const auto program = compile({});
   const StateDict before = program->weights();

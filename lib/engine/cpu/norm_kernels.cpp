@@ -280,7 +280,9 @@ HARDMOE_VECTOR_KERNEL void differentiate_bf16(const NormBackward& args, const Af
 template <class Body>
 void reduce_rows(int64_t rows, int64_t channels, std::vector<double>& workspace, const Body& body) {
   const int64_t width = 2 * channels;
-  const int64_t parts = std::min<int64_t>(compute_threads(), std::max<int64_t>(rows / 64, 1));
+  const int64_t room = (std::ssize(workspace) - 3 * channels) / width;  // threads when it was made
+  const int64_t parts =
+      std::min<int64_t>({compute_threads(), room, std::max<int64_t>(rows / 64, 1)});
   std::fill(workspace.begin(), workspace.begin() + parts * width, 0.0);
   parallel_for(parts, 1, [&](int64_t begin, int64_t end) {
     for (int64_t part = begin; part < end; ++part) {
@@ -339,7 +341,7 @@ void norm_backward(const NormBackward& args, std::vector<double>& workspace) {
     bf16 ? reduce_bf16(args, begin, end, sums) : reduce_fp32(args, begin, end, sums);
   });
   // The coefficients live behind the sums; a double's room holds more than a float.
-  float* a = reinterpret_cast<float*>(workspace.data() + compute_threads() * 2 * channels);
+  float* a = reinterpret_cast<float*>(workspace.data() + std::ssize(workspace) - 3 * channels);
   float* b = a + channels;
   float* c = b + channels;
   const double count = static_cast<double>(args.rows);

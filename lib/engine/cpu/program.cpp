@@ -14,7 +14,9 @@
 namespace hardmoe::cpu {
 
 void CpuProgram::load_weights(const StateDict& weights, const std::string& where) {
-  parameters_.load(weights, "", Which::all, where, weights_);
+  Tensor values(DType::f32, {parameters_.length()});  // nothing changes if it throws
+  parameters_.load(weights, "", Which::all, where, values);
+  std::memcpy(weights_.data(), values.data(), values.bytes());
   for (Tensor* moment : {&first_moment_, &second_moment_}) {
     std::memset(moment->data(), 0, moment->bytes());
   }
@@ -140,7 +142,7 @@ void CpuProgram::receive(std::span<float> features, std::span<float> logits) {
     if (out.empty()) return;
     to_float(activations(plan_->buffer_of(value)), rows * size, out.data());
   };
-  copy(graph_.network.feature, features, "features");
+  copy(graph_.feature(), features, "features");
   copy(graph_.network.logits, logits, "logits");
 }
 

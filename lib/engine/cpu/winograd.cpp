@@ -46,14 +46,14 @@ int64_t block_length(Range tiles) {
 
 /// Tiles first: every part by panels transforms the patches again.
 Parts convolution_parts(const Winograd& layer) {
-  const int64_t threads = compute_threads();
+  const int64_t threads = layer.threads;
   const int64_t by_tiles = std::clamp<int64_t>(layer.tiles() / 24, 1, threads);
   return {by_tiles, std::clamp<int64_t>(threads / by_tiles, 1, panels(layer.out_channels))};
 }
 
 /// Panels first: every part by tiles has sums of its own for all weights.
 Parts gradient_parts(const Winograd& layer) {
-  const int64_t threads = compute_threads();
+  const int64_t threads = layer.threads;
   const int64_t by_panels = std::min(threads, panels(layer.out_channels));
   return {std::clamp<int64_t>(threads / by_panels, 1, (layer.tiles() + block - 1) / block),
           by_panels};

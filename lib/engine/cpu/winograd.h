@@ -6,6 +6,8 @@
 
 #include <cstdint>
 
+#include "base/threads.h"
+
 namespace hardmoe::cpu {
 
 /// A layer's sizes; channels are whole vectors (multiples of 16). The map is cut into 2×2 tiles of
@@ -14,6 +16,7 @@ namespace hardmoe::cpu {
 struct Winograd {
   int64_t batch, height, width;
   int64_t in_channels, out_channels;
+  int64_t threads = compute_threads();  ///< most that work on it; the workspace has room for them
 
   int64_t tiles_down() const { return (height + 1) / 2; }
   int64_t tiles_across() const { return (width + 1) / 2; }
@@ -21,14 +24,14 @@ struct Winograd {
   /// Floats of transformed weights.
   int64_t weight_floats() const { return 16 * in_channels * out_channels; }
   /// The layer whose forward pass is this one's backward pass.
-  Winograd transposed() const { return {batch, height, width, out_channels, in_channels}; }
+  Winograd transposed() const { return {batch, height, width, out_channels, in_channels, threads}; }
 };
 
 /// weights: 3×3×I×O. `u` for winograd_convolution() of `layer`, or of layer.transposed().
 void transform_weights(const Winograd& layer, const float* weights, float* u);
 void transform_weights_transposed(const Winograd& layer, const float* weights, float* u);
 
-/// Floats of workspace that the two below need with the threads there are now.
+/// Floats of workspace that the two below need.
 int64_t convolution_workspace(const Winograd& layer);
 int64_t weight_gradient_workspace(const Winograd& layer);
 

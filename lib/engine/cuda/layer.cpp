@@ -35,7 +35,13 @@ int64_t LayerBuilder::add_state(int64_t floats) {
 }
 
 std::vector<int64_t> held_channels(const Graph& graph) {
-  constexpr int64_t image_channels = 4;
+  // 4 serves first layers; what keeps an image's channels is joined with other values.
+  const bool kept =
+      std::any_of(graph.network.ops.begin(), graph.network.ops.end(), [](const Op& op) {
+        return keeps_channels(make_operator(op)) &&
+               std::find(op.inputs.begin(), op.inputs.end(), 0) != op.inputs.end();
+      });
+  const int64_t image_channels = kept ? rounded_up(3) : 4;
   std::vector<int64_t> held(graph.types.size(), 0);
   held[0] = graph.network.input == InputKind::image ? image_channels
                                                     : rounded_up(graph.type(0).extent.channels);

@@ -133,9 +133,19 @@ void CudaProgram::train_step(const Batch& batch, float lr) {
   if (tags > slots_->most_tags()) {  // more than ever before: larger slots, other addresses
     gpu_.synchronize(gpu_.compute());
     graphs_.clear();
-    make_slots(2 * tags);
-    bind_work();
-    record_graphs();
+    const int64_t before = slots_->most_tags();
+    const auto make = [&](int64_t most_tags) {
+      make_slots(most_tags);
+      bind_work();
+      record_graphs();
+    };
+    try {
+      make(2 * tags);
+    } catch (const Error&) {  // no room: the batch is refused, the program goes on
+      graphs_.clear();
+      make(before);
+      throw;
+    }
   }
   const int slot =
       slots_->send(batch, step_factors(options_.optimizer, lr, step_ + 1), /*with_tags=*/true);
@@ -163,7 +173,7 @@ std::vector<double> CudaProgram::take_losses() {
 /// The values that go back to the host, in the order in which receive() takes them.
 std::vector<int> CudaProgram::results() const {
   std::vector<int> values;
-  for (const int value : {graph_.network.feature, graph_.network.logits}) {
+  for (const int value : {graph_.feature(), graph_.network.logits}) {
     if (value > 0) values.push_back(value);  // 0 is the input, which the host has
   }
   return values;
@@ -181,7 +191,7 @@ void CudaProgram::send(const Batch& batch) {
   slots_->enqueued(slot);
   Sent& sent = sent_[index(slot)];
   sent.rows = batch.size;
-  if (graph_.network.feature == 0) {  // as they came, before any rounding
+  if (graph_.feature() == 0) {  // as they came, before any rounding
     const auto* rows = reinterpret_cast<const float*>(batch.input.data());
     sent.input.assign(rows, rows + batch.size * row_elements(0));
   }
@@ -199,7 +209,7 @@ void CudaProgram::receive(std::span<float> features, std::span<float> logits) {
   const Sent& sent = sent_[index(in_flight_.front())];
   in_flight_.pop_front();
   const auto size_of = [&](int value) { return value < 0 ? 0 : row_elements(value); };
-  check_results(size_of(graph_.network.feature), sent.rows, features, "features");
+  check_results(size_of(graph_.feature()), sent.rows, features, "features");
   check_results(size_of(graph_.network.logits), sent.rows, logits, "logits");
   gpu_.enter();
   gpu_.synchronize(sent.done->get());
@@ -213,9 +223,9 @@ void CudaProgram::receive(std::span<float> features, std::span<float> logits) {
     }
     from += 4 * elements(value);
   };
-  copy(graph_.network.feature, features);
+  copy(graph_.feature(), features);
   copy(graph_.network.logits, logits);
-  if (graph_.network.feature == 0 && !features.empty()) {
+  if (graph_.feature() == 0 && !features.empty()) {
     std::copy(sent.input.begin(), sent.input.end(), features.begin());
   }
 }

@@ -50,8 +50,17 @@ void Attributes::require_all_taken() const {
 }
 
 Window Window::from(Attributes& attributes) {
-  return {attributes.integer("kernel"), attributes.integer("stride"),
-          attributes.integer("padding")};
+  const Window window = {attributes.integer("kernel"), attributes.integer("stride"),
+                         attributes.integer("padding")};
+  // A window wholly in padding would see nothing.
+  if (window.kernel < 1 || window.stride < 1 || window.padding < 0 ||
+      window.padding >= window.kernel) {
+    fail(
+        "a window of {}×{} with stride {} and padding {}; expected a stride of at least 1 and less "
+        "padding than the window is wide",
+        window.kernel, window.kernel, window.stride, window.padding);
+  }
+  return window;
 }
 
 Extent Window::output(const std::string& name, const Extent& in, int64_t channels) const {
