@@ -41,7 +41,7 @@ std::vector<ValueType> value_types(const Network& network) {
   std::vector<ValueType> types = {
       {network.extent, image ? Element::working : Element::float32, {}}};
   for (const Op& op : network.ops) {
-    const size_t wanted = std::visit([](const auto& one) { return one.inputs; }, make_operator(op));
+    const size_t wanted = std::visit([](const auto& one) { return one.reads; }, make_operator(op));
     if (op.inputs.size() != wanted) {
       fail("operator '{}' of type {} takes {} values, found {}", op.name, op.type, wanted,
            op.inputs.size());

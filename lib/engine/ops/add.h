@@ -8,7 +8,7 @@ namespace hardmoe {
 
 struct Add {
   static constexpr const char* type = "add";
-  static constexpr size_t inputs = 2;
+  static constexpr size_t reads = 2;
   static constexpr bool keeps_channels = true;
 
   static Add from(Attributes&) { return {}; }

@@ -14,7 +14,7 @@ inline constexpr float batch_norm_momentum = 0.1F;  ///< running = 0.9 running +
 
 struct BatchNorm {
   static constexpr const char* type = "batch_norm";
-  static constexpr size_t inputs = 1;
+  static constexpr size_t reads = 1;
   static constexpr bool keeps_channels = true;
 
   bool relu = false;  ///< set by fusion (engine/graph.h)

@@ -8,7 +8,7 @@ namespace hardmoe {
 
 struct Conv {
   static constexpr const char* type = "conv";
-  static constexpr size_t inputs = 1;
+  static constexpr size_t reads = 1;
   static constexpr bool keeps_channels = false;
 
   int64_t channels = 1;

@@ -8,7 +8,7 @@ namespace hardmoe {
 
 struct Gelu {
   static constexpr const char* type = "gelu";
-  static constexpr size_t inputs = 1;
+  static constexpr size_t reads = 1;
   static constexpr bool keeps_channels = true;
 
   static Gelu from(Attributes&) { return {}; }

@@ -8,7 +8,7 @@ namespace hardmoe {
 
 struct GlobalAvgPool {
   static constexpr const char* type = "global_avg_pool";
-  static constexpr size_t inputs = 1;
+  static constexpr size_t reads = 1;
   static constexpr bool keeps_channels = true;
 
   static GlobalAvgPool from(Attributes&) { return {}; }

@@ -8,7 +8,7 @@ namespace hardmoe {
 
 struct LayerNorm {
   static constexpr const char* type = "layer_norm";
-  static constexpr size_t inputs = 1;
+  static constexpr size_t reads = 1;
   static constexpr bool keeps_channels = true;
 
   float epsilon = 1e-5F;

@@ -9,7 +9,7 @@ namespace hardmoe {
 
 struct Linear {
   static constexpr const char* type = "linear";
-  static constexpr size_t inputs = 1;
+  static constexpr size_t reads = 1;
   static constexpr bool keeps_channels = false;
 
   int64_t channels = 1;

@@ -8,7 +8,7 @@ namespace hardmoe {
 
 struct MaxPool {
   static constexpr const char* type = "max_pool";
-  static constexpr size_t inputs = 1;
+  static constexpr size_t reads = 1;
   static constexpr bool keeps_channels = true;
 
   Window window;

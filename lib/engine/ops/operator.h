@@ -1,7 +1,7 @@
 // What the operators of this folder have in common. Each is a plain struct in a file <op>.h, with
 //
 //   static constexpr const char* type          the name that networks use (Op::type)
-//   static constexpr size_t inputs             how many values it reads
+//   static constexpr size_t reads              how many values it reads
 //   static constexpr bool keeps_channels       whether the output has the first input's channels
 //   static OP from(Attributes&)                makes it from an operator's attributes
 //   ValueType output(name, inputs) const       returns the output's type; throws Error naming the

@@ -8,7 +8,7 @@ namespace hardmoe {
 
 struct Relu {
   static constexpr const char* type = "relu";
-  static constexpr size_t inputs = 1;
+  static constexpr size_t reads = 1;
   static constexpr bool keeps_channels = true;
 
   static Relu from(Attributes&) { return {}; }

@@ -10,7 +10,7 @@ namespace hardmoe {
 
 struct TagLoss {
   static constexpr const char* type = "tag_loss";
-  static constexpr size_t inputs = 1;
+  static constexpr size_t reads = 1;
   static constexpr bool keeps_channels = true;
 
   LossSpec spec;

@@ -8,7 +8,7 @@ namespace hardmoe {
 
 struct Tokens {
   static constexpr const char* type = "tokens";
-  static constexpr size_t inputs = 1;
+  static constexpr size_t reads = 1;
   static constexpr bool keeps_channels = true;
 
   static Tokens from(Attributes&) { return {}; }
