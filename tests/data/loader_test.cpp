@@ -231,7 +231,7 @@ TEST_F(LoaderTest, ADamagedImageIsNamedWhenItsBatchIsDue) {
   loader.start(0);
   EXPECT_NE(loader.next(), nullptr);
   EXPECT_NE(loader.next(), nullptr);
-  expect_error([&] { loader.next(); }, {"a.tar", "a/0020", "not a JPEG"});
+  expect_error([&] { loader.next(); }, {"a.tar", "a/0020", "not an image of a known format"});
   EXPECT_EQ(loader.next(), nullptr);
   loader.start(0, 3);
   EXPECT_EQ(rest_of_epoch(loader).size(), 4U);
