@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "engine/network_facts.h"
+#include "moe/router.h"
 #include "moe/temperature.h"
 #include "train/probability.h"
 #include "train/tag_precision.h"
@@ -192,9 +193,14 @@ Evaluation evaluate_mixture(Engine& engine, const Mixture& mixture, const Split&
   check_eval_config(config, experts);
   Inference inference(engine, resnet(card.model, card.tags), card.model.image_size, precision);
   std::vector<int64_t> items = all_items(split);
-  const Tensor features = routing_features(inference, mixture, split, external);
-  ExpertChoices choices = mixture.partition.gater.nearest_experts(
-      matrix_view(features), config.top_experts, config.use_prices);
+  ExpertChoices choices;
+  if (mixture.router) {
+    choices = choices_of_router(engine, *mixture.router, split, config.top_experts, precision);
+  } else {
+    const Tensor features = routing_features(inference, mixture, split, external);
+    choices = mixture.partition.gater.nearest_experts(matrix_view(features), config.top_experts,
+                                                      config.use_prices);
+  }
 
   double temperature = config.temperature;
   if (config.top_experts > 1 && temperature == 0) {
@@ -240,7 +246,8 @@ Evaluation evaluate_mixture(Engine& engine, const Mixture& mixture, const Split&
   Evaluation evaluation = tally.result();
   evaluation.temperature = config.top_experts > 1 ? temperature : 0;
   evaluation.cost = mixture_cost(mixture, config.top_experts);
-  evaluation.external_embedding = mixture.external_embedding;
+  evaluation.router = mixture.router.has_value();
+  evaluation.external_embedding = mixture.external_embedding && !evaluation.router;
   if (mixture.external_embedding) warn_of_skew(mixture.partition, evaluation.expert_images);
   return evaluation;
 }
@@ -249,6 +256,7 @@ Json evaluation_json(const Evaluation& evaluation) {
   Json json = {{"parameters", evaluation.cost.parameters},
                {"flops_per_image", evaluation.cost.flops}};
   if (evaluation.external_embedding) json["routed_by"] = "features";
+  if (evaluation.router) json["routed_by"] = "router";
   if (evaluation.temperature > 0) json["temperature"] = evaluation.temperature;
   for (const auto& metrics : evaluation.labels) {
     json[metrics.labels] = metrics_json(metrics.all);
@@ -263,7 +271,8 @@ Evaluation parse_evaluation(const Json& json, const std::string& where) {
   Evaluation evaluation;
   evaluation.cost = {json_get<int64_t>(json, "parameters", where),
                      json_get<double>(json, "flops_per_image", where)};
-  evaluation.external_embedding = json.contains("routed_by");
+  evaluation.external_embedding = json.value("routed_by", "") == "features";
+  evaluation.router = json.value("routed_by", "") == "router";
   evaluation.temperature = json.value("temperature", 0.0);
   for (const char* labels : {"tags", "truth"}) {
     if (!json.contains(labels)) continue;
@@ -289,7 +298,9 @@ std::string evaluation_text(const Evaluation& evaluation) {
   return text + fmt::format("{} parameters, {} FLOPs an image{}\n",
                             human_count(static_cast<double>(evaluation.cost.parameters)),
                             human_count(evaluation.cost.flops),
-                            evaluation.external_embedding ? ", without what made --features" : "");
+                            evaluation.external_embedding ? ", without what made --features"
+                            : evaluation.router           ? ", routed by --router"
+                                                          : "");
 }
 
 }  // namespace hardmoe

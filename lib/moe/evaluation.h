@@ -36,6 +36,7 @@ struct Evaluation {
   double temperature = 0;              ///< T that was used; 0 if one expert answers
   Cost cost;
   bool external_embedding = false;  ///< routed by one, whose cost is not in `cost`
+  bool router = false;              ///< routed by one, whose cost is
 };
 
 /// Throws Error(usage) for settings that are impossible with this number of experts.

@@ -12,11 +12,28 @@ void BaseConfig::describe(Fields& f) {
 void ExpertConfig::describe(Fields& f) {
   TrainConfig::describe(f);
   f.add_enum("start", start, {"base", "scratch"}, "weights an expert begins with");
+  f.add("init", init,
+        "experts of an earlier partition: expert K begins with the weights in this folder's K; "
+        "empty: see start");
 }
 
 void EmbedConfig::describe(Fields& f) {
   add_inference_precision(f, precision);
   f.add("half", half, "store float16, not float32");
+}
+
+void RouterConfig::describe(Fields& f) {
+  TrainConfig::describe(f);
+  f.add("depth", depth, "the ResNet's: 18, 34 or 50");
+  f.add("width", width, "channels of the first stage; 0: half of the base's, at least 8");
+  f.add("image_size", image_size,
+        "pixels, height and width; 0: the most with which it takes 15% of the base's FLOPs");
+  f.add("init", init, "weights to begin with, as base.init; empty: fresh ones");
+}
+
+void FinetuneConfig::describe(Fields& f) {
+  TrainConfig::describe(f);
+  f.add("turn_steps", turn_steps, "steps of one expert before the next one's turn");
 }
 
 void RunConfig::describe(Fields& f) {
@@ -43,6 +60,8 @@ Config::Config() {
   decoder.nesterov = false;
   decoder.schedule = ScheduleKind::linear;
   decoder.warmup = 0;
+  finetune.epochs = 1;
+  finetune.lr = base.lr / 10;
 }
 
 void Config::describe(Fields& f) {
@@ -55,6 +74,8 @@ void Config::describe(Fields& f) {
   f.add_section("partition", partition, "dividing the images");
   f.add_section("expert", expert, "training the experts");
   f.add_section("decoder", decoder, "training the shared decoder");
+  f.add_section("router", router, "training a cheap router (moe-train-router)");
+  f.add_section("finetune", finetune, "training experts and decoder jointly (moe-finetune)");
   f.add_section("eval", eval, "evaluation");
   f.add_section("run", run, "moe-run");
 }

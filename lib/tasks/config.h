@@ -26,6 +26,7 @@ enum class ExpertStart { base, scratch };
 /// The section expert.
 struct ExpertConfig : TrainConfig {
   ExpertStart start = ExpertStart::base;
+  std::string init;  ///< folder of experts 0, 1, … of an earlier partition to begin with; or ""
   void describe(Fields& f);
 };
 
@@ -33,6 +34,21 @@ struct ExpertConfig : TrainConfig {
 struct EmbedConfig {
   InferencePrecision precision = InferencePrecision::training;
   bool half = false;  ///< store float16
+  void describe(Fields& f);
+};
+
+/// The section router.
+struct RouterConfig : TrainConfig {
+  int depth = 18;
+  int width = 0;       ///< channels of the first stage; 0: half of the base's, at least 8
+  int image_size = 0;  ///< pixels; 0: as many as router_share of the base's FLOPs allow
+  std::string init;    ///< weights to begin with, as of a base
+  void describe(Fields& f);
+};
+
+/// The section finetune.
+struct FinetuneConfig : TrainConfig {
+  int turn_steps = 10;  ///< steps of one expert before the next one's turn
   void describe(Fields& f);
 };
 
@@ -58,6 +74,8 @@ struct Config {
   PartitionConfig partition;
   ExpertConfig expert;
   TrainConfig decoder;
+  RouterConfig router;
+  FinetuneConfig finetune;
   EvalConfig eval;
   RunConfig run;
 

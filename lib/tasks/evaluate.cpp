@@ -32,15 +32,15 @@ Evaluated open_evaluated(const EvaluateTask& task, const Split& split, EvalConfi
   opened.mixture = open_mixture(folders.base, folders.partition, folders.experts, task.decoder,
                                 task.stale_decoder ? DecoderMatch::stale : DecoderMatch::exact);
   check_eval_config(config, opened.mixture->partition.gater.experts);
-  opened.external =
-      find_routing_features(*opened.mixture, folders.partition, folders.features, split);
-  if (opened.external) opened.identity["features"] = opened.external->identity["embedding"];
+  const OtherRouting routing = open_routing(folders, config.use_prices, split, *opened.mixture);
+  opened.external = routing.external;
+  opened.identity.update(routing.identity);
   Json settings = config_json(fields_of(config));
   settings.erase("precision");  // the one that is meant is told beside
   opened.identity["eval"] = std::move(settings);
   opened.identity.update(mixture_identity(*opened.mixture, folders.base, folders.partition));
   if (!task.decoder.empty()) {
-    opened.identity["decoder"] = stage_fingerprint(task.decoder, "moe-train-decoder");
+    opened.identity["decoder"] = decoder_fingerprint(task.decoder);
   }
   return opened;
 }

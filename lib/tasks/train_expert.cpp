@@ -4,11 +4,13 @@
 
 #include "engine/network_facts.h"
 #include "moe/routing.h"
+#include "tasks/networks.h"
 #include "tasks/results.h"
 #include "tasks/training.h"
 #include "train/schedule.h"
 
 namespace hardmoe {
+namespace fs = std::filesystem;
 namespace {
 
 /// Returns the number in `text`. Throws Error(usage) unless it is 0 or more.
@@ -46,6 +48,28 @@ std::vector<int64_t> items_of_expert(const TrainExpertTask& task, size_t number,
   return std::move(parts[number]);
 }
 
+/// Returns the folder in which the expert of an earlier partition with this one's number is.
+fs::path earlier_expert(const TrainExpertTask& task, const std::string& experts) {
+  if (task.expert == "all") {
+    fail_usage("--init {}: experts' folders have no 'all'; leave it out", experts);
+  }
+  check_experts_folder(experts);
+  return fs::path(experts) / std::to_string(expert_number(task.expert));
+}
+
+/// Replaces the weights by those of the model in `folder`. Throws Error(usage) unless it is the
+/// same network over the same tags.
+void take_weights(const fs::path& folder, Model& start) {
+  Model earlier = load_model(folder);
+  if (!is_same_network(earlier.card, start.card)) {
+    fail_usage(
+        "{}: is another network than the base, or one of other tags; experts begin with "
+        "experts of their own base",
+        folder.string());
+  }
+  start.weights = std::move(earlier.weights);
+}
+
 }  // namespace
 
 std::string train_expert(const TrainExpertTask& task, Config& config) {
@@ -62,6 +86,15 @@ std::string train_expert(const TrainExpertTask& task, Config& config) {
                  {"seed", config.seed},
                  {"start", config.expert.start == ExpertStart::base ? "base" : "scratch"},
                  {"expert", training_inputs(config.expert)}};
+  const std::string& init = config.expert.init;
+  if (!init.empty()) {
+    if (config.expert.start == ExpertStart::scratch) {
+      fail_usage("--init {}: with --start scratch an expert begins with fresh weights; give one",
+                 init);
+    }
+    take_weights(earlier_expert(task, init), start);
+    inputs["init"] = model_hash(earlier_expert(task, init));
+  }
   std::vector<int64_t> items;
   uint64_t of_seed = 0;  // 0 for all, k+1 for expert k
   if (task.expert != "all") {
@@ -81,7 +114,7 @@ std::string train_expert(const TrainExpertTask& task, Config& config) {
                "moe-train-expert",
                inputs,
                task.force,
-               {task.dataset, task.base, task.partition},
+               {task.dataset, task.base, task.partition, init},
                model_stage_files()});
   if (stage.done()) return results_of_done(stage);
   // A run that has run.features passes them itself.

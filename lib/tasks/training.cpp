@@ -46,7 +46,7 @@ void check_image_training(const Engine& engine, const ImageTraining& job) {
   check_freeze(resnet(card.model, card.tags), job.config, job.section);
 }
 
-Json train_stage(Stage& stage, Engine& engine, const ImageTraining& job) {
+Json train_model(const Stage& stage, Engine& engine, const ImageTraining& job) {
   const ModelCard& card = job.start.card;
   const Network network = resnet(card.model, card.tags);
   const int64_t images =
@@ -58,6 +58,7 @@ Json train_stage(Stage& stage, Engine& engine, const ImageTraining& job) {
   loading.augment = config.augment;
   loading.seed = job.seed;
   loading.threads = compute_threads();
+  loading.labels = job.labels;
   Loader loader(job.split, resampled(job.split, job.items, config.sampling, job.seed), loading);
   log_info("{}: {} parameters, {} images, {} on {}", stage.folder().string(),
            human_count(static_cast<double>(parameter_count(network))), loader.items(),
@@ -68,13 +69,21 @@ Json train_stage(Stage& stage, Engine& engine, const ImageTraining& job) {
   trained_card.loss = config.loss;
   save_model(stage.folder(), {trained_card, std::move(trained.weights)});
   save_vocabulary(stage.folder() / model_tags_name, job.vocabulary);
-  const Json results = {{"images", loader.items()},
-                        {"steps", trained.steps},
-                        {"loss", trained.loss},
-                        {"seconds", trained.seconds},
-                        {"images_per_second", trained.images_per_second}};
+  return {{"images", loader.items()},
+          {"steps", trained.steps},
+          {"loss", trained.loss},
+          {"seconds", trained.seconds},
+          {"images_per_second", trained.images_per_second}};
+}
+
+void finish_model_stage(Stage& stage, const Json& results) {
   stage.finish({"model.safetensors", "model.yaml", model_tags_name}, results);
   remove_checkpoints(stage.folder());
+}
+
+Json train_stage(Stage& stage, Engine& engine, const ImageTraining& job) {
+  Json results = train_model(stage, engine, job);
+  finish_model_stage(stage, results);
   return results;
 }
 

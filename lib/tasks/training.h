@@ -28,7 +28,9 @@ struct ImageTraining {
   TrainConfig config;
   std::string section;  ///< of the configuration, that has the settings: base, expert
   uint64_t seed = 1;
-  const Vocabulary& vocabulary;  ///< the dataset's
+  const Vocabulary& vocabulary;  ///< the dataset's, or what is learned in its place
+  /// What an image of the split is to be told as, in place of its tags; empty: its tags.
+  std::vector<uint16_t> labels = {};
 };
 
 /// Throws Error(usage) naming the setting that is impossible for this image size or device. Call it
@@ -38,8 +40,13 @@ void check_image_training(const Engine& engine, const ImageTraining& job);
 /// Returns the names of what a stage that trains a network writes, for Stage::Options::writes.
 std::vector<std::string> model_stage_files();
 
-/// Trains, writes model.safetensors, model.yaml and tags.tsv, and marks the stage done. Returns the
-/// stage's results: images, steps, loss, seconds, images_per_second.
+/// Trains, and writes model.safetensors, model.yaml and tags.tsv. Returns the results: images,
+/// steps, loss, seconds, images_per_second.
+Json train_model(const Stage& stage, Engine& engine, const ImageTraining& job);
+/// Marks the stage of train_model done.
+void finish_model_stage(Stage& stage, const Json& results);
+
+/// Does both, and returns the results.
 Json train_stage(Stage& stage, Engine& engine, const ImageTraining& job);
 
 }  // namespace hardmoe
