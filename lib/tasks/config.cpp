@@ -29,7 +29,15 @@ void RunConfig::describe(Fields& f) {
         "an external embedding to partition by: .npy files of the training images' rows; empty: "
         "the base's");
   f.add("features", features, "the rows of that embedding for the images of eval.split");
-  f.add("controls", controls, "also train the base as long as base and expert together");
+  f.add_list(
+      "controls", [this] { return control_names(controls); },
+      [this](const std::vector<std::string>& names) { controls = parse_controls(names); },
+      "what the mixture is compared with: longer, wider, ensemble, base-and-longer, random, "
+      "top-tag, "
+      "steps; or all, or none");
+  f.add("seeds", seeds,
+        "repetitions of all but the dataset, with seed and the numbers after it; the table has "
+        "means and standard errors");
   f.add("parallel", parallel,
         "experts trained at a time, each in a process of its own; on each of gpus");
   f.add("gpus", gpus, "experts are spread over so many GPUs, from cuda:0; 0: all use device");

@@ -3,12 +3,14 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 
 #include "base/config.h"
 #include "ingest/ingest_config.h"
 #include "moe/evaluation.h"
 #include "moe/partition_config.h"
 #include "nn/resnet.h"
+#include "tasks/controls.h"
 #include "train/config.h"
 #include "train/inference_precision.h"
 
@@ -41,7 +43,8 @@ struct RunConfig {
   std::string dataset;                 ///< an existing dataset; empty: made of ingest.sources
   std::vector<std::string> embedding;  ///< external, of the training images; empty: the base's
   std::vector<std::string> features;   ///< the external embedding of the images to evaluate on
-  bool controls = true;                ///< also train the base as long as base and expert together
+  std::set<Control> controls = {Control::longer};  ///< what the mixture is compared with
+  int seeds = 1;  ///< repetitions of all but the dataset, with seeds Config::seed and those after
   int parallel = 1;  ///< experts trained at a time (on each of `gpus`), each in its own process
   int gpus = 0;      ///< experts are spread over cuda:0 … cuda:gpus-1; 0: all use Config::device
   void describe(Fields& f);

@@ -32,6 +32,10 @@ void change_all(const std::vector<Fields::Field>& fields, int& number) {
       field.parse({"image=a b", "tags=c", "tags=d", "key=e"});
       continue;
     }
+    if (field.name == "controls") {
+      field.parse({"steps", "wider"});
+      continue;
+    }
     const std::string digits = std::to_string(++number);
     const Json before = field.value();
     bool changed = false;
@@ -60,7 +64,27 @@ TEST(RunConfig, HasTheDocumentedDefaults) {
   EXPECT_EQ(config.decoder.weight_decay, 0);
   EXPECT_EQ(config.eval.top_experts, 1);
   EXPECT_EQ(config.partition.experts, 4);
-  EXPECT_TRUE(config.run.controls);
+  EXPECT_EQ(config.run.controls, std::set<Control>{Control::longer});
+  EXPECT_EQ(config.run.seeds, 1);
+}
+
+TEST(RunConfig, ControlsAreAListOrAWord) {
+  const auto controls = [](const std::string& text) {
+    return control_names(loaded("run: {controls: " + text + "}").run.controls);
+  };
+  using Names = std::vector<std::string>;
+  EXPECT_EQ(controls("[top-tag, wider]"), (Names{"wider", "top-tag"}));
+  EXPECT_EQ(controls("steps"), Names{"steps"});
+  EXPECT_EQ(controls("base-and-longer"), (Names{"longer", "base-and-longer"}));
+  EXPECT_EQ(controls("all"), (Names{"longer", "wider", "ensemble", "base-and-longer", "random",
+                                    "top-tag", "steps"}));
+  EXPECT_EQ(controls("none"), Names());
+  EXPECT_EQ(controls("[]"), Names());
+  EXPECT_EQ(controls("true"), Names{"longer"});  // as earlier versions had it
+  EXPECT_EQ(controls("false"), Names());
+  expect_error([&] { controls("[longer, widr]"); }, {"run.controls", "base-and-longer", "'widr'"},
+               ExitStatus::usage);
+  expect_error([&] { controls("[longer, all]"); }, {"run.controls", "'all'"}, ExitStatus::usage);
 }
 
 TEST(RunConfig, ASettingLeftAloneIsNoOtherInput) {
