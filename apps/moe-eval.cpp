@@ -23,7 +23,7 @@ int main(int argc, char** argv) {
   cli.add_flag("--stale-decoder", task.stale_decoder,
                "Take a shared decoder that was trained over other experts of this base")
       ->needs(shared);
-  command.out_option(task.out, "metrics.json, besides what is printed")->required(false);
+  command.out_option(task.out, "metrics.json, and images.npy with each image's own")->required(false);
   cli.add_flag("--json", task.json, "Print JSON instead of tables");
   command.setting("--split", "eval.split")->type_name("NAME");
   command.setting("--precision", "eval.precision");

@@ -20,7 +20,8 @@ enum class RandomUse : uint32_t {
   resample,
   sample,
   selection,
-  outside
+  outside,
+  bootstrap
 };
 
 /// One stream of draws; it repeats after 2^34 draws of 32 bits.

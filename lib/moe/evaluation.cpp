@@ -6,88 +6,14 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "engine/network_facts.h"
+#include "moe/tally.h"
 #include "moe/temperature.h"
 #include "train/probability.h"
-#include "train/tag_precision.h"
 
 namespace hardmoe {
 namespace {
 
-const std::vector<int> ks = {1, 5, 10};
 constexpr size_t few_to_fit = 20;  // with fewer images a fitted temperature says little
-
-/// Collects images' scores for each kind of label that the split has.
-class Tally {
- public:
-  /// `tags`: the number of scores for each image.
-  Tally(const Split& split, int64_t experts, int64_t tags) : split_(split), rows_(tags) {
-    kinds_.push_back({"tags", {}});
-    if (split.has_truth()) kinds_.push_back({"truth", {}});
-    for (auto& kind : kinds_)
-      kind.parts.assign(static_cast<size_t>(std::max<int64_t>(experts, 1)), MetricsAccumulator(ks));
-    images_.resize(static_cast<size_t>(experts));
-  }
-
-  /// Adds an image. `scores` rank its tags; `comparable` scores also rank images for a tag.
-  void add(int64_t item, size_t expert, std::span<const float> scores,
-           std::span<const float> comparable) {
-    kinds_[0].parts[expert].add(scores, split_.tags(item));
-    if (kinds_.size() > 1) kinds_[1].parts[expert].add(scores, split_.truth(item));
-    if (!images_.empty()) ++images_[expert];
-    rows_.add(comparable);
-    items_.push_back(item);
-    experts_.push_back(static_cast<uint16_t>(expert));
-  }
-
-  void add(int64_t item, size_t expert, std::span<const float> logits, LossKind loss) {
-    row_.resize(logits.size());
-    log_probabilities(loss, logits, row_.data());
-    add(item, expert, logits, row_);
-  }
-
-  Evaluation result() const {
-    Evaluation evaluation;
-    evaluation.expert_images = images_;
-    for (const auto& kind : kinds_) {
-      const bool truth = kind.name == "truth";
-      const auto tags_of = [&](int64_t row) {
-        const int64_t item = items_[static_cast<size_t>(row)];
-        return truth ? split_.truth(item) : split_.tags(item);
-      };
-      const auto precision = tag_precision(rows_, tags_of, experts_, std::ssize(images_));
-      LabelMetrics metrics{kind.name, {}, {}};
-      MetricsAccumulator total(ks);
-      for (size_t k = 0; k < kind.parts.size(); ++k) {
-        total.merge(kind.parts[k]);
-        if (images_.empty()) continue;
-        metrics.by_expert.push_back(with(precision[k], kind.parts[k].result()));
-      }
-      metrics.all = with(precision.back(), total.result());
-      evaluation.labels.push_back(std::move(metrics));
-    }
-    return evaluation;
-  }
-
- private:
-  struct Kind {
-    std::string name;
-    std::vector<MetricsAccumulator> parts;
-  };
-
-  static RankingMetrics with(const TagPrecision& precision, RankingMetrics metrics) {
-    metrics.mean_average_precision = precision.mean;
-    metrics.ranked_tags = precision.tags;
-    return metrics;
-  }
-
-  const Split& split_;
-  std::vector<Kind> kinds_;
-  std::vector<int64_t> images_;
-  ScoreRows rows_;
-  std::vector<int64_t> items_;     ///< of each row
-  std::vector<uint16_t> experts_;  ///< of each row
-  std::vector<float> row_;         // scratch
-};
 
 /// Runs every expert on the images that it is a choice for, and calls visit(position in `items`,
 /// number of the choice, logits) for each.
@@ -196,6 +122,10 @@ Evaluation evaluate_mixture(Engine& engine, const Mixture& mixture, const Split&
   ExpertChoices choices = mixture.partition.gater.nearest_experts(
       matrix_view(features), config.top_experts, config.use_prices);
 
+  std::vector<uint16_t> routed;  // the first choice of each image, also of those left out below
+  for (size_t c = 0; c < choices.expert.size(); c += static_cast<size_t>(choices.experts)) {
+    routed.push_back(choices.expert[c]);
+  }
   double temperature = config.temperature;
   if (config.top_experts > 1 && temperature == 0) {
     std::vector<size_t> fit, rest;
@@ -238,6 +168,7 @@ Evaluation evaluate_mixture(Engine& engine, const Mixture& mixture, const Split&
     }
   }
   Evaluation evaluation = tally.result();
+  evaluation.images.experts = std::move(routed);
   evaluation.temperature = config.top_experts > 1 ? temperature : 0;
   evaluation.cost = mixture_cost(mixture, config.top_experts);
   evaluation.external_embedding = mixture.external_embedding;
@@ -267,9 +198,9 @@ Evaluation parse_evaluation(const Json& json, const std::string& where) {
   evaluation.temperature = json.value("temperature", 0.0);
   for (const char* labels : {"tags", "truth"}) {
     if (!json.contains(labels)) continue;
-    LabelMetrics parsed{labels, parse_metrics(json[labels], ks, where), {}};
+    LabelMetrics parsed{labels, parse_metrics(json[labels], evaluated_ks, where), {}};
     for (const auto& part : json[labels].value("experts", Json::array())) {
-      parsed.by_expert.push_back(parse_metrics(part, ks, where));
+      parsed.by_expert.push_back(parse_metrics(part, evaluated_ks, where));
     }
     evaluation.labels.push_back(std::move(parsed));
   }
@@ -279,7 +210,8 @@ Evaluation parse_evaluation(const Json& json, const std::string& where) {
 std::string evaluation_text(const Evaluation& evaluation) {
   std::string text;
   for (const auto& metrics : evaluation.labels) {
-    std::vector<std::vector<std::string>> rows = {metrics_heading(ks, "against " + metrics.labels)};
+    std::vector<std::vector<std::string>> rows = {
+        metrics_heading(evaluated_ks, "against " + metrics.labels)};
     for (size_t k = 0; k < metrics.by_expert.size(); ++k) {
       rows.push_back(metrics_row(fmt::format("expert {}", k), metrics.by_expert[k]));
     }

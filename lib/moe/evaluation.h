@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "moe/image_results.h"
 #include "moe/routing.h"
 #include "train/inference_precision.h"
 #include "train/metrics.h"
@@ -36,6 +37,7 @@ struct Evaluation {
   double temperature = 0;              ///< T that was used; 0 if one expert answers
   Cost cost;
   bool external_embedding = false;  ///< routed by one, whose cost is not in `cost`
+  ImageResults images;              ///< of each image of the split
 };
 
 /// Throws Error(usage) for settings that are impossible with this number of experts.
@@ -52,9 +54,9 @@ Evaluation evaluate_mixture(Engine& engine, const Mixture& mixture, const Split&
                             const std::optional<EmbeddingInput>& external, const EvalConfig& config,
                             Precision precision);
 
-/// Returns the evaluation as metrics.json has it.
+/// Returns the evaluation as metrics.json has it, but for what single images have.
 Json evaluation_json(const Evaluation& evaluation);
-/// Parses evaluation_json's result; expert_images is not in there. Throws Error naming `where` and
+/// Parses evaluation_json's result; expert_images and images are not in there. Throws Error naming `where` and
 /// the field that is missing or of another type.
 Evaluation parse_evaluation(const Json& json, const std::string& where);
 /// Returns a table for people, one for each kind of label.

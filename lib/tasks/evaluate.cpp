@@ -71,8 +71,10 @@ std::string evaluate(const EvaluateTask& task, Config& config) {
   if (!task.out.empty()) {
     auto reads = paths_read(task.dataset, task.networks, evaluated.external);
     reads.emplace_back(task.decoder);
-    stage.emplace(Stage::Options{
-        task.out, "moe-eval", inputs, task.force, std::move(reads), {"metrics.json"}});
+    auto writes = image_result_files();
+    writes.emplace_back("metrics.json");
+    stage.emplace(Stage::Options{task.out, "moe-eval", inputs, task.force, std::move(reads),
+                                 std::move(writes)});
   }
   if (stage && stage->done()) {
     log_info("{}: already done", task.out);
@@ -84,10 +86,13 @@ std::string evaluate(const EvaluateTask& task, Config& config) {
                                     : evaluate_mixture(*engine, *evaluated.mixture, split,
                                                        evaluated.external, config.eval, precision);
   for (const auto& gap : evaluation_gaps(evaluation, config.eval.split)) log_warning("{}", gap);
-  const Json results = evaluation_json(evaluation);
+  Json results = evaluation_json(evaluation);
   if (stage) {
+    results["images"] = image_results_json(evaluation.images);
     write_json(stage->folder() / "metrics.json", results);
-    stage->finish({"metrics.json"}, results);
+    auto files = save_image_results(stage->folder(), evaluation.images);
+    files.emplace_back("metrics.json");
+    stage->finish(files, results);
   }
   return shown(results);
 }
