@@ -169,6 +169,16 @@ class Planner {
         joined(joined(std::move(arguments), {"--out", mixture.partition}), options), after);
   }
 
+  /// Returns --embedding for experts that see images near their part.
+  Words embedding_for_experts() const {
+    const ExpertConfig& expert = config_.expert;
+    const bool nearest = expert.outside > 0 && expert.outside_from == OutsideFrom::nearest;
+    if (expert.overlap == 1 && !nearest) return {};
+    Words files = config_.run.embedding;
+    if (files.empty()) files = {folder("embedding")};
+    return joined({"--embedding"}, files);
+  }
+
   void add_experts(PlannedMixture& mixture) {
     const int gpus = config_.run.gpus;
     const int slots = config_.run.parallel * std::max(gpus, 1);
@@ -185,7 +195,8 @@ class Planner {
           number,        "--out",           fs::path(mixture.experts) / number};
       RunStage expert =
           stage(mixture.expert_stages.back(), "moe-train-expert",
-                joined(arguments, mixture.expert_options), {"base", mixture.partition_stage},
+                joined(joined(arguments, embedding_for_experts()), mixture.expert_options),
+                {"base", mixture.partition_stage},
                 gpus > 0 ? fmt::format("cuda:{}", experts_ % gpus) : config_.device, threads);
       if (gpus > 0) expert.process.lane = experts_ % slots;
       pipeline_.stages.push_back(std::move(expert));

@@ -18,6 +18,23 @@ namespace hardmoe {
 namespace fs = std::filesystem;
 namespace {
 
+/// Throws Error(usage) if an early stop is asked for and the run's own dataset will have no images
+/// to stop by.
+void check_patience(const Config& config) {
+  if (config.base.patience == 0 && config.expert.patience == 0) return;
+  const char* section = config.base.patience > 0 ? "base" : "expert";
+  if (config.expert.patience > 0 && !config.run.embedding.empty()) {
+    fail_usage(
+        "expert.patience: does not go with run.embedding, by which the images of split 'selection' "
+        "cannot be routed; set it to 0");
+  }
+  if (!config.run.dataset.empty() || config.ingest.selection_fraction > 0) return;
+  fail_usage(
+      "{}.patience: needs a split 'selection' to stop by; set ingest.selection_fraction, to 0.05 "
+      "perhaps",
+      section);
+}
+
 /// Checks what would otherwise be found only when the stage's turn comes, perhaps days later.
 void check_sections(const Config& config) {
   check_ingest_config(config.ingest);
@@ -26,8 +43,9 @@ void check_sections(const Config& config) {
   check_freeze(network, config.expert, "expert");
   check_freeze(linear_decoder(1, 1), config.decoder, "decoder");
   if (!config.base.init.empty()) read_earlier_weights(config.base.init, config.model);
-  check_train_config(config.base, "base");
-  check_train_config(config.expert, "expert");
+  check_base_config(config.base);
+  check_expert_config(config.expert);
+  check_patience(config);
   check_train_config(config.decoder, "decoder");
   check_augment(config.base.augment, config.model.image_size);
   check_augment(config.expert.augment, config.model.image_size);

@@ -1,17 +1,66 @@
 #include "tasks/config.h"
 
+#include "train/schedule.h"
+
 namespace hardmoe {
+namespace {
+
+constexpr const char* patience_help =
+    "epochs without a smaller loss on the split 'selection' after which training ends, with the "
+    "best weights so far as the result; 0: it runs to its end";
+
+void check_patience(const char* section, int patience) {
+  if (patience < 0) {
+    fail_usage("{}.patience: expected a number of epochs, or 0, found {}", section, patience);
+  }
+}
+
+}  // namespace
+
+void check_base_config(const BaseConfig& config) {
+  check_train_config(config, "base");
+  check_patience("base", config.patience);
+}
+
+void check_expert_config(const ExpertConfig& config) {
+  check_train_config(config, "expert");
+  check_patience("expert", config.patience);
+  if (!(config.outside >= 0 && config.outside < 1)) {
+    fail_usage("expert.outside: expected a share from 0 to below 1, found {}", config.outside);
+  }
+  if (!(config.outside_weight >= 0 && config.outside_weight <= 1e6)) {
+    fail_usage("expert.outside_weight: expected 0 to 1e6, found {}", config.outside_weight);
+  }
+  if (config.overlap < 1) {
+    fail_usage("expert.overlap: expected 1 or more experts an image, found {}", config.overlap);
+  }
+}
 
 void BaseConfig::describe(Fields& f) {
   TrainConfig::describe(f);
   f.add("init", init,
         "weights to begin with: a folder of moe-train-base or moe-train-expert, or .safetensors of "
         "torchvision's or timm's ResNets; empty: fresh ones");
+  f.add("patience", patience, patience_help);
 }
 
 void ExpertConfig::describe(Fields& f) {
   TrainConfig::describe(f);
   f.add_enum("start", start, {"base", "scratch"}, "weights an expert begins with");
+  f.add_enum("epochs_of", epochs_of, {"part", "dataset"},
+             "what epochs counts passes over; dataset: an expert takes as many steps as so many "
+             "passes over all training images, its own part shown more often");
+  f.add("outside", outside,
+        "share of an epoch's images that come from outside the part, besides all of the part's");
+  f.add_enum("outside_from", outside_from, {"all", "nearest"},
+             "all: drawn at random from all others, anew each epoch; nearest: those whose squared "
+             "distance to this expert's centroid, less that to their own's, is smallest");
+  f.add("outside_weight", outside_weight, "factor of the losses of images from outside");
+  f.add("overlap", overlap,
+        "an expert trains on every image for which it is among so many nearest experts");
+  f.add("lr_by_size", lr_by_size,
+        "multiply lr by the square root of the part's images over images/experts, 0.5 to 2");
+  f.add("patience", patience, patience_help);
 }
 
 void EmbedConfig::describe(Fields& f) {

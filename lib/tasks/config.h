@@ -19,17 +19,42 @@ namespace hardmoe {
 /// The section base.
 struct BaseConfig : TrainConfig {
   std::string init;  ///< weights to begin with (train/warm_start.h); empty: random ones
+  int patience = 0;  ///< see EarlyStop (train/trainer.h), on the split "selection"
   void describe(Fields& f);
 };
 
 /// The weights an expert begins with.
 enum class ExpertStart { base, scratch };
 
+/// Where images from outside an expert's part come from.
+enum class OutsideFrom {
+  all,      ///< drawn at random from all others, anew each epoch
+  nearest,  ///< those nearest to the part, in every epoch
+};
+
+/// What epochs are counted in.
+enum class EpochsOf {
+  part,
+  dataset,  ///< as many steps as so many epochs of all training images would take
+};
+
 /// The section expert.
 struct ExpertConfig : TrainConfig {
   ExpertStart start = ExpertStart::base;
+  EpochsOf epochs_of = EpochsOf::part;
+  double outside = 0;  ///< share of an epoch's images that come from outside the part
+  OutsideFrom outside_from = OutsideFrom::all;
+  double outside_weight = 1;  ///< factor of their losses
+  int overlap = 1;            ///< nearest experts that train on an image
+  bool lr_by_size = false;    ///< learning rate × √(part's images ÷ (N/K)), ½ to 2
+  int patience = 0;           ///< as the base's
   void describe(Fields& f);
 };
+
+/// Throws Error(usage) naming a setting of the section that is impossible whatever the images; also
+/// as check_train_config does.
+void check_base_config(const BaseConfig& config);
+void check_expert_config(const ExpertConfig& config);
 
 /// The section embed.
 struct EmbedConfig {

@@ -73,6 +73,38 @@ TEST(Pipeline, CommandsComeInTheirOrder) {
   EXPECT_EQ(lines_of(plan(small())), expected);
 }
 
+TEST(Pipeline, ExpertsAreGivenTheEmbeddingWhereTheyNeedIt) {
+  const auto expert_of = [](const Config& config) {
+    for (const auto& line : lines_of(plan(config))) {
+      if (line.find("--expert 0") != std::string::npos) return line;
+    }
+    return std::string();
+  };
+  Config config = small();
+  config.expert.outside = 0.5;  // of all others: no distances
+  EXPECT_EQ(expert_of(config).find("--embedding"), std::string::npos);
+  config.expert.outside_from = OutsideFrom::nearest;
+  EXPECT_NE(expert_of(config).find("--embedding /out/embedding "), std::string::npos);
+  config.expert.outside = 0;
+  EXPECT_EQ(expert_of(config).find("--embedding"), std::string::npos);
+  config.expert.overlap = 2;
+  config.run.embedding = {"one.npy", "two.npy"};
+  config.run.features = {"val.npy"};
+  EXPECT_NE(expert_of(config).find("--embedding one.npy two.npy "), std::string::npos);
+}
+
+TEST(Pipeline, AnEarlyStopNeedsImagesToStopBy) {
+  Config config = small();
+  config.expert.patience = 2;
+  expect_error([&] { plan(config); }, {"expert.patience", "ingest.selection_fraction"},
+               ExitStatus::usage);
+  config.ingest.selection_fraction = 0.05;
+  EXPECT_NO_THROW(plan(config));
+  config.run.embedding = {"train.npy"};
+  config.run.features = {"val.npy"};
+  expect_error([&] { plan(config); }, {"expert.patience", "run.embedding"}, ExitStatus::usage);
+}
+
 TEST(Pipeline, EachStageNamesWhatItReads) {
   EXPECT_EQ(graph_of(plan(small())),
             (std::map<std::string, std::string>{{"ingest", ""},

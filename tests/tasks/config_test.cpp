@@ -5,6 +5,7 @@
 
 #include "base/files.h"
 #include "expect_error.h"
+#include "tasks/expert_images.h"
 #include "tasks/training.h"
 #include "temporary_folder.h"
 #include "test_files.h"
@@ -43,7 +44,8 @@ void change_all(const std::vector<Fields::Field>& fields, int& number) {
          {digits + ".0625", digits, std::string("true"), std::string("false"), std::string("adamw"),
           std::string("sigmoid"), std::string("bf16"), std::string("step"), std::string("pad"),
           std::string("imagenet"), std::string("top-tag"), std::string("scratch"),
-          std::string("uniform"), std::string("keep"), std::string("copy")}) {
+          std::string("uniform"), std::string("keep"), std::string("copy"), std::string("dataset"),
+          std::string("nearest")}) {
       changed = changed || (field.parse({text}) && field.value() != before);
     }
     EXPECT_TRUE(changed) << field.name;
@@ -92,6 +94,45 @@ TEST(RunConfig, ASettingLeftAloneIsNoOtherInput) {
   EXPECT_FALSE(training_inputs(config).contains("sampling"));  // results made before it count on
   config.sampling = Sampling::uniform;
   EXPECT_EQ(training_inputs(config)["sampling"], "uniform");
+}
+
+TEST(RunConfig, LeversLeftAloneAreNoOtherInput) {
+  ExpertConfig config;
+  EXPECT_TRUE(expert_inputs(config, true).empty());
+  config.outside_weight = 0.5;  // of no images
+  config.outside_from = OutsideFrom::nearest;
+  EXPECT_TRUE(expert_inputs(config, true).empty());
+  config.outside = 0.5;
+  config.overlap = 2;
+  config.epochs_of = EpochsOf::dataset;
+  EXPECT_TRUE(expert_inputs(config, false).empty()) << "nothing is outside of all images";
+  EXPECT_EQ(expert_inputs(config, true), (Json{{"epochs_of", "dataset"},
+                                               {"overlap", 2},
+                                               {"outside", 0.5},
+                                               {"outside_from", "nearest"},
+                                               {"outside_weight", 0.5}}));
+  config.patience = 3;
+  EXPECT_EQ(expert_inputs(config, false), (Json{{"patience", 3}}));
+}
+
+TEST(RunConfig, LeversOutOfRangeAreNamed) {
+  const auto refused = [](const std::string& yaml, const std::vector<std::string>& words) {
+    const Config config = loaded(yaml);
+    expect_error([&] { check_expert_config(config.expert); }, words, ExitStatus::usage);
+  };
+  refused("expert: {outside: 1}", {"expert.outside", "below 1", "found 1"});
+  refused("expert: {outside_weight: -1}", {"expert.outside_weight", "found -1"});
+  refused("expert: {overlap: 0}", {"expert.overlap", "1 or more", "found 0"});
+  refused("expert: {patience: -2}", {"expert.patience", "found -2"});
+  const Config config = loaded("base: {patience: -1}");
+  expect_error([&] { check_base_config(config.base); }, {"base.patience"}, ExitStatus::usage);
+}
+
+TEST(RunConfig, TheLearningRateFollowsTheRootOfAPartsSize) {
+  EXPECT_DOUBLE_EQ(lr_factor(250, 1000, 4), 1);
+  EXPECT_DOUBLE_EQ(lr_factor(500, 1000, 4), std::sqrt(2.0));
+  EXPECT_DOUBLE_EQ(lr_factor(1, 1000, 4), 0.5);
+  EXPECT_DOUBLE_EQ(lr_factor(1000, 16000, 100), 2);
 }
 
 TEST(RunConfig, SectionsAreOfOneKindEach) {
