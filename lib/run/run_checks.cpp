@@ -46,7 +46,8 @@ void check_sections(const Config& config) {
   check_base_config(config.base);
   check_expert_config(config.expert);
   check_patience(config);
-  check_train_config(config.decoder, "decoder");
+  check_decoder_config(config.decoder);
+  check_mixture_config(config.mixture);
   check_augment(config.base.augment, config.model.image_size);
   check_augment(config.expert.augment, config.model.image_size);
   check_partition_config(config.partition);

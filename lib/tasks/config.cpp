@@ -63,6 +63,18 @@ void ExpertConfig::describe(Fields& f) {
   f.add("patience", patience, patience_help);
 }
 
+void DecoderConfig::describe(Fields& f) {
+  TrainConfig::describe(f);
+  f.add("split", split,
+        "images it is trained on: 'train', or 'selection', which no expert was trained on");
+}
+
+void check_decoder_config(const DecoderConfig& config) {
+  TrainConfig settings = config;
+  if (settings.epochs == 0) settings.epochs = 1;
+  check_train_config(settings, "decoder");
+}
+
 void EmbedConfig::describe(Fields& f) {
   add_inference_precision(f, precision);
   f.add("half", half, "store float16, not float32");
@@ -112,6 +124,7 @@ void Config::describe(Fields& f) {
   f.add_section("partition", partition, "dividing the images");
   f.add_section("expert", expert, "training the experts");
   f.add_section("decoder", decoder, "training the shared decoder");
+  f.add_section("mixture", mixture, "the base's and the experts' answers as one");
   f.add_section("eval", eval, "evaluation");
   f.add_section("run", run, "moe-run");
 }
