@@ -28,7 +28,8 @@ void check_sections(const Config& config) {
   if (!config.base.init.empty()) read_earlier_weights(config.base.init, config.model);
   check_train_config(config.base, "base");
   check_train_config(config.expert, "expert");
-  check_train_config(config.decoder, "decoder");
+  check_decoder_config(config.decoder);
+  check_mixture_config(config.mixture);
   check_augment(config.base.augment, config.model.image_size);
   check_augment(config.expert.augment, config.model.image_size);
   check_partition_config(config.partition);

@@ -1,5 +1,7 @@
 #include "tasks/config.h"
 
+#include "train/schedule.h"
+
 namespace hardmoe {
 
 void BaseConfig::describe(Fields& f) {
@@ -12,6 +14,18 @@ void BaseConfig::describe(Fields& f) {
 void ExpertConfig::describe(Fields& f) {
   TrainConfig::describe(f);
   f.add_enum("start", start, {"base", "scratch"}, "weights an expert begins with");
+}
+
+void DecoderConfig::describe(Fields& f) {
+  TrainConfig::describe(f);
+  f.add("split", split,
+        "images it is trained on: 'train', or 'selection', which no expert was trained on");
+}
+
+void check_decoder_config(const DecoderConfig& config) {
+  TrainConfig settings = config;
+  if (settings.epochs == 0) settings.epochs = 1;
+  check_train_config(settings, "decoder");
 }
 
 void EmbedConfig::describe(Fields& f) {
@@ -63,6 +77,7 @@ void Config::describe(Fields& f) {
   f.add_section("partition", partition, "dividing the images");
   f.add_section("expert", expert, "training the experts");
   f.add_section("decoder", decoder, "training the shared decoder");
+  f.add_section("mixture", mixture, "the base's and the experts' answers as one");
   f.add_section("eval", eval, "evaluation");
   f.add_section("run", run, "moe-run");
 }

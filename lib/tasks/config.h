@@ -8,6 +8,7 @@
 #include "base/config.h"
 #include "ingest/ingest_config.h"
 #include "moe/evaluation.h"
+#include "moe/mixture_config.h"
 #include "moe/partition_config.h"
 #include "nn/resnet.h"
 #include "tasks/controls.h"
@@ -30,6 +31,16 @@ struct ExpertConfig : TrainConfig {
   ExpertStart start = ExpertStart::base;
   void describe(Fields& f);
 };
+
+/// The section decoder.
+struct DecoderConfig : TrainConfig {
+  std::string split = "train";  ///< what it is trained on: train, or selection
+  void describe(Fields& f);
+};
+
+/// Throws Error(usage) as check_train_config does, but 0 epochs, which keep the base's head, are
+/// possible.
+void check_decoder_config(const DecoderConfig& config);
 
 /// The section embed.
 struct EmbedConfig {
@@ -60,7 +71,8 @@ struct Config {
   EmbedConfig embed;
   PartitionConfig partition;
   ExpertConfig expert;
-  TrainConfig decoder;
+  DecoderConfig decoder;
+  MixtureConfig mixture;
   EvalConfig eval;
   RunConfig run;
 

@@ -1,4 +1,4 @@
-// moe-eval: compares a network or a mixture with a data set's tags and truth.
+// moe-eval: compares a network, several as one, or a mixture with a data set's tags and truth.
 #pragma once
 
 #include <string>
