@@ -7,6 +7,7 @@
 
 #include "base/recorded.h"
 #include "base/stage.h"
+#include "moe/comparison.h"
 
 namespace hardmoe {
 namespace fs = std::filesystem;
@@ -96,14 +97,36 @@ std::pair<Json, Json> expert_shares(const std::vector<const Json*>& evaluations)
   return {least, greatest};
 }
 
-/// Returns a row of the table: what a network's evaluations, one a seed, say against `labels`.
-Json table_row(const std::vector<const Json*>& evaluations, const std::string& labels) {
-  const Json& first = *evaluations.front();
+/// A network's evaluations, one a seed.
+struct Evaluated {
+  std::string key;
+  std::vector<const Json*> each;
+  std::vector<fs::path> folders;
+};
+
+/// Returns the networks that were compared with `labels`, in the order of the table.
+std::vector<Evaluated> evaluated_against(const char* labels, const Pipeline& pipeline,
+                                         const Json& evaluations) {
+  std::vector<Evaluated> networks;
+  for (size_t i = 0; i < pipeline.rows.size(); ++i) {
+    if (!evaluations[i].contains(labels)) continue;
+    const RunRow& row = pipeline.rows[i];
+    auto network = std::ranges::find(networks, row.key, &Evaluated::key);
+    if (network == networks.end()) network = networks.insert(network, {row.key, {}, {}});
+    network->each.push_back(&evaluations[i]);
+    network->folders.push_back(row.folder);
+  }
+  return networks;
+}
+
+/// Returns a row of the table: what a network's evaluations say against `labels`.
+Json table_row(const Evaluated& network, const std::string& labels) {
+  const Json& first = *network.each.front();
   Json row = {{"key", first["key"]}, {"name", first["name"]}, {"labels", labels}};
-  row["seeds"] = evaluations.size();
+  row["seeds"] = network.each.size();
   const auto each = [&](const auto& get) {
     std::vector<Json> values;
-    for (const Json* evaluation : evaluations) values.push_back(get(*evaluation));
+    for (const Json* evaluation : network.each) values.push_back(get(*evaluation));
     return values;
   };
   for (const auto& name : metric_names) {
@@ -114,11 +137,41 @@ Json table_row(const std::vector<const Json*>& evaluations, const std::string& l
   for (const char* cost : {"parameters", "flops_per_image", "training_flops", "training_seconds"}) {
     row[cost] = mean_of(each([&](const Json& e) { return e.value(cost, Json()); }));
   }
-  row["lead"] = nullptr;
-  const auto [least, greatest] = expert_shares(evaluations);
+  const auto [least, greatest] = expert_shares(network.each);
   row["least_share"] = least;
   row["greatest_share"] = greatest;
+  for (const char* lead : {"lead", "lead_low", "lead_high"}) row[lead] = nullptr;
   return row;
+}
+
+/// Returns whether P@1 is known of single images. Earlier versions did not keep them.
+bool has_images(const Evaluated& network, const std::string& labels) {
+  return std::ranges::all_of(network.each, [&](const Json* evaluation) {
+    return evaluation->contains("images") && evaluation->at(labels).at("P@1").is_number();
+  });
+}
+
+/// Adds to the rows of `networks` by how much the mixture with local decoders is ahead.
+void add_leads(const std::vector<Evaluated>& networks, const std::string& labels,
+               std::vector<Json>& rows) {
+  const auto mixture = std::ranges::find(networks, "local", &Evaluated::key);
+  if (mixture == networks.end() || !has_images(*mixture, labels)) return;
+  std::vector<EvaluatedSystem> systems = {{mixture->key, mixture->folders}};
+  std::vector<size_t> compared;
+  for (size_t i = 0; i < networks.size(); ++i) {
+    if (networks[i].key == mixture->key || !has_images(networks[i], labels)) continue;
+    systems.push_back({networks[i].key, networks[i].folders});
+    compared.push_back(i);
+  }
+  if (compared.empty()) return;
+  const auto comparisons = compare_systems(systems, {labels + " P@1"});
+  for (size_t i = 0; i < compared.size(); ++i) {
+    const Estimate& difference = comparisons[0].differences[i];  // theirs less the mixture's
+    Json& row = rows[compared[i]];
+    row["lead"] = -difference.mean;
+    row["lead_low"] = -difference.high;
+    row["lead_high"] = -difference.low;
+  }
 }
 
 }  // namespace
@@ -127,17 +180,10 @@ Json pipeline_summary(const Pipeline& pipeline) {
   Json evaluations = Json::array(), table = Json::array();
   for (const RunRow& row : pipeline.rows) evaluations.push_back(evaluation_of(pipeline, row));
   for (const char* labels : {"tags", "truth"}) {
+    const auto networks = evaluated_against(labels, pipeline, evaluations);
     std::vector<Json> rows;
-    for (const RunRow& first : pipeline.rows) {
-      if (first.seed != pipeline.rows[0].seed) continue;
-      std::vector<const Json*> each;  // seed's
-      for (const Json& evaluation : evaluations) {
-        if (evaluation["key"] == first.key && evaluation.contains(labels)) {
-          each.push_back(&evaluation);
-        }
-      }
-      if (!each.empty()) rows.push_back(table_row(each, labels));
-    }
+    for (const Evaluated& network : networks) rows.push_back(table_row(network, labels));
+    add_leads(networks, labels, rows);
     for (Json& row : rows) table.push_back(std::move(row));
   }
   return {{"evaluations", std::move(evaluations)}, {"table", std::move(table)}};

@@ -7,6 +7,7 @@
 
 #include "base/files.h"
 #include "base/text.h"
+#include "moe/image_results.h"
 #include "run/summary_table.h"
 #include "temporary_folder.h"
 
@@ -29,6 +30,7 @@ class Summary : public testing::Test {
                           const Json& outputs = Json::object()) {
     make_writable_folder(stage);
     write_json(stage / "stage.json", {{"command", command},
+                                      {"inputs", {{"dataset", "of all"}, {"split", "val"}}},
                                       {"done", true},
                                       {"outputs", outputs},
                                       {"results", results},
@@ -56,6 +58,20 @@ class Summary : public testing::Test {
 
   static Json results(const Json& tags) {
     return {{"parameters", 1500000}, {"flops_per_image", 2.5e9}, {"tags", tags}};
+  }
+
+  /// An evaluation whose P@1 of single images is given.
+  static void write_images(const fs::path& stage, const std::vector<float>& values) {
+    make_writable_folder(stage);
+    ImageResults images;
+    images.columns = {"tags P@1"};
+    images.values = Tensor::from(values, {std::ssize(values), 1});
+    save_image_results(stage, images);
+    double sum = 0;
+    for (const float value : values) sum += value;
+    Json found = results(metrics(sum / static_cast<double>(values.size())));
+    found["images"] = image_results_json(images);
+    write_stage(stage, "moe-eval", found, {{"images.npy", sha256_of_file(stage / "images.npy")}});
   }
 
   TemporaryFolder folder;
@@ -118,6 +134,40 @@ TEST_F(Summary, TrainingThatDidNotRecordItsCostHasNone) {
   EXPECT_TRUE(summary["evaluations"][1]["training_flops"].is_null());
   EXPECT_TRUE(summary["table"][1]["training_flops"].is_null());
   EXPECT_NE(summary_table(summary).find("2.5G               –"), std::string::npos);
+}
+
+TEST_F(Summary, SeedsGiveMeansErrorsAndThePairedLead) {
+  config.run.controls = {};
+  plan(2);
+  for (const char* root : {"", "seed-2"}) {
+    const fs::path out = folder / root;
+    write_training(out);
+    const bool second = *root != 0;
+    // Ahead by half of the images in the first seed, by a quarter in the second.
+    write_images(out / "eval/base", {0, 0, 1, 0});
+    write_images(out / "eval/local", {1, 1, second ? 0.0F : 1.0F, 0});
+    write_stage(out / "eval/shared", "moe-eval", results(metrics(second ? 0.5 : 0.6)));
+  }
+  const Json summary = pipeline_summary(pipeline);
+  ASSERT_EQ(summary["evaluations"].size(), 6U);
+  EXPECT_EQ(summary["evaluations"][4]["seed"], 2);
+  const Json& table = summary["table"];
+  ASSERT_EQ(table.size(), 3U);
+  EXPECT_EQ(table[0]["seeds"], 2);
+  EXPECT_EQ(table[0]["P@1"], 0.25);
+  EXPECT_EQ(table[0]["P@1_error"], 0.0);
+  EXPECT_NEAR(table[2]["P@1"], 0.55, 1e-12);
+  EXPECT_NEAR(table[2]["P@1_error"], 0.05, 1e-12);  // √(2·0.05² / 1 / 2)
+  EXPECT_NEAR(table[0]["lead"], 0.375, 1e-6);
+  EXPECT_LT(table[0]["lead_low"], 0.375);
+  EXPECT_GT(table[0]["lead_high"], 0.375);
+  EXPECT_TRUE(table[1]["lead"].is_null());  // the mixture itself
+  EXPECT_TRUE(table[2]["lead"].is_null());  // no values of single images
+  EXPECT_EQ(table[0]["training_seconds"], 100.0);
+  const std::string text = summary_table(summary);
+  for (const char* part : {"0.550 ± 0.050", "mixture ahead, P@1", "+0.375 [", "over 2 seeds"}) {
+    EXPECT_NE(text.find(part), std::string::npos) << text;
+  }
 }
 
 TEST_F(Summary, AllControlsAndSeedsFitAHundredColumns) {
