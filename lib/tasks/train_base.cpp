@@ -28,7 +28,7 @@ std::string train_base(const TrainBaseTask& task, Config& config) {
                  {"base", training_inputs(config.base)}};
   if (config.base.patience > 0) {
     inputs["base"]["patience"] = job.patience = config.base.patience;
-    job.selection = &selection_split(dataset, "base");
+    job.selection = &require_selection_split(dataset, "base");
     job.selection_items = all_items(*job.selection);
   }
   std::optional<EarlierWeights> earlier;

@@ -111,7 +111,7 @@ std::string train_expert(const TrainExpertTask& task, Config& config) {
   if (part && config.expert.epochs_of == EpochsOf::dataset) job.epochs_of_images = split.size();
   if (config.expert.patience > 0) {
     job.patience = config.expert.patience;
-    job.selection = &selection_split(dataset, "expert");
+    job.selection = &require_selection_split(dataset, "expert");
     if (part) check_selection_features(task);
     if (part) inputs["expert"]["use_prices"] = config.eval.use_prices;
   }

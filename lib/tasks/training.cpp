@@ -63,7 +63,7 @@ TrainConfig with_own_epochs(TrainConfig config, int64_t images, const Loader& lo
 
 }  // namespace
 
-const Split& selection_split(const Dataset& dataset, const std::string& section) {
+const Split& require_selection_split(const Dataset& dataset, const std::string& section) {
   if (!dataset.has_split(selection_name)) {
     fail_usage(
         "{}.patience: {} has no split '{}' to stop by; moe-ingest --selection-fraction 0.05 cuts "
