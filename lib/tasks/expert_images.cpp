@@ -71,9 +71,11 @@ Json expert_inputs(const ExpertConfig& config, bool with_part) {
   return inputs;
 }
 
-double lr_factor(int64_t part, int64_t images, int64_t experts) {
-  const double mean = static_cast<double>(images) / static_cast<double>(experts);
-  return std::clamp(std::sqrt(static_cast<double>(part) / mean), 0.5, 2.0);
+double lr_factor(const Partition& partition, int64_t expert) {
+  const double mean = static_cast<double>(partition.assignment.size()) /
+                      static_cast<double>(partition.sizes.size());
+  const auto part = static_cast<double>(partition.sizes[static_cast<size_t>(expert)]);
+  return std::clamp(std::sqrt(part / mean), 0.5, 2.0);
 }
 
 void add_images_of_others(const PartExpert& expert, const std::optional<EmbeddingInput>& input,

@@ -29,10 +29,10 @@ std::optional<EmbeddingInput> find_embedding_for(const PartExpert& expert);
 /// where all have their defaults. `with_part`: false for an expert on all images.
 Json expert_inputs(const ExpertConfig& config, bool with_part);
 
-/// Returns the factor of the learning rate for a part of `part` of `images` images: √(part ÷
-/// (images/experts)), from ½ to 2. A rule of ours: a part with fewer images has fewer steps, and is
+/// Returns the factor of an expert's learning rate: √(its part's images ÷ (images/experts)), from ½
+/// to 2. A rule of ours: a part with fewer images has fewer steps, and is
 /// sooner learned by heart.
-double lr_factor(int64_t part, int64_t images, int64_t experts);
+double lr_factor(const Partition& partition, int64_t expert);
 
 /// Widens job.items, the expert's part, by overlap, then adds images from outside of it.
 void add_images_of_others(const PartExpert& expert, const std::optional<EmbeddingInput>& embedding,

@@ -129,10 +129,13 @@ TEST(RunConfig, LeversOutOfRangeAreNamed) {
 }
 
 TEST(RunConfig, TheLearningRateFollowsTheRootOfAPartsSize) {
-  EXPECT_DOUBLE_EQ(lr_factor(250, 1000, 4), 1);
-  EXPECT_DOUBLE_EQ(lr_factor(500, 1000, 4), std::sqrt(2.0));
-  EXPECT_DOUBLE_EQ(lr_factor(1, 1000, 4), 0.5);
-  EXPECT_DOUBLE_EQ(lr_factor(1000, 16000, 100), 2);
+  Partition partition;
+  partition.sizes = {250, 500, 1, 249, 5000, 0, 0, 0};
+  partition.assignment.resize(2000);
+  EXPECT_DOUBLE_EQ(lr_factor(partition, 0), 1);
+  EXPECT_DOUBLE_EQ(lr_factor(partition, 1), std::sqrt(2.0));
+  EXPECT_DOUBLE_EQ(lr_factor(partition, 2), 0.5);
+  EXPECT_DOUBLE_EQ(lr_factor(partition, 4), 2);
 }
 
 TEST(RunConfig, SectionsAreOfOneKindEach) {
