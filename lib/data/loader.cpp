@@ -346,8 +346,13 @@ struct Loader::State {
       for (int64_t i = 0; i < batch.size; ++i) {
         const int64_t position = position_of(first_of(number) + i);
         if (extra_weight != 1) batch.weights.push_back(position < own ? 1 : extra_weight);
-        const auto tags = split.tags(item_at(position));
-        batch.tag_ids.insert(batch.tag_ids.end(), tags.begin(), tags.end());
+        const int64_t item = item_at(position);
+        if (options.labels.empty()) {
+          const auto tags = split.tags(item);
+          batch.tag_ids.insert(batch.tag_ids.end(), tags.begin(), tags.end());
+        } else {
+          batch.tag_ids.push_back(options.labels[static_cast<size_t>(item)]);
+        }
         batch.tag_ptr.push_back(static_cast<int32_t>(batch.tag_ids.size()));
       }
     } catch (...) {

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "data/dataset.h"
@@ -25,6 +26,9 @@ struct LoaderOptions {
   int threads = 2;
   /// Limit on decoded images kept in memory. None are kept if only a few would fit.
   int64_t cache_bytes = int64_t{1} << 30;
+  /// One for each image of the split, in place of its tags; empty: its tags. Must outlive the
+  /// loader.
+  std::span<const uint16_t> labels = {};
 };
 
 /// Images shown besides a loader's own, such as some from outside an expert's part.

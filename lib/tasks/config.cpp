@@ -61,6 +61,9 @@ void ExpertConfig::describe(Fields& f) {
   f.add("lr_by_size", lr_by_size,
         "multiply lr by the square root of the part's images over images/experts, 0.5 to 2");
   f.add("patience", patience, patience_help);
+  f.add("init", init,
+        "experts of an earlier partition: expert K begins with the weights in this folder's K; "
+        "empty: see start");
 }
 
 void DecoderConfig::describe(Fields& f) {
@@ -78,6 +81,20 @@ void check_decoder_config(const DecoderConfig& config) {
 void EmbedConfig::describe(Fields& f) {
   add_inference_precision(f, precision);
   f.add("half", half, "store float16, not float32");
+}
+
+void RouterConfig::describe(Fields& f) {
+  TrainConfig::describe(f);
+  f.add("depth", depth, "the ResNet's: 18, 34 or 50");
+  f.add("width", width, "channels of the first stage; 0: half of the base's, at least 8");
+  f.add("image_size", image_size,
+        "pixels, height and width; 0: the most with which it takes 15% of the base's FLOPs");
+  f.add("init", init, "weights to begin with, as base.init; empty: fresh ones");
+}
+
+void FinetuneConfig::describe(Fields& f) {
+  TrainConfig::describe(f);
+  f.add("turn_steps", turn_steps, "steps of one expert before the next one's turn");
 }
 
 void RunConfig::describe(Fields& f) {
@@ -112,6 +129,8 @@ Config::Config() {
   decoder.nesterov = false;
   decoder.schedule = ScheduleKind::linear;
   decoder.warmup = 0;
+  finetune.epochs = 1;
+  finetune.lr = base.lr / 10;
 }
 
 void Config::describe(Fields& f) {
@@ -125,6 +144,8 @@ void Config::describe(Fields& f) {
   f.add_section("expert", expert, "training the experts");
   f.add_section("decoder", decoder, "training the shared decoder");
   f.add_section("mixture", mixture, "the base's and the experts' answers as one");
+  f.add_section("router", router, "training a cheap router (moe-train-router)");
+  f.add_section("finetune", finetune, "training experts and decoder jointly (moe-finetune)");
   f.add_section("eval", eval, "evaluation");
   f.add_section("run", run, "moe-run");
 }

@@ -49,6 +49,7 @@ struct ExpertConfig : TrainConfig {
   int overlap = 1;            ///< nearest experts that train on an image
   bool lr_by_size = false;    ///< learning rate × √(part's images ÷ (N/K)), ½ to 2
   int patience = 0;           ///< as the base's
+  std::string init;  ///< folder of experts 0, 1, … of an earlier partition to begin with; or ""
   void describe(Fields& f);
 };
 
@@ -71,6 +72,21 @@ void check_decoder_config(const DecoderConfig& config);
 struct EmbedConfig {
   InferencePrecision precision = InferencePrecision::training;
   bool half = false;  ///< store float16
+  void describe(Fields& f);
+};
+
+/// The section router.
+struct RouterConfig : TrainConfig {
+  int depth = 18;
+  int width = 0;       ///< channels of the first stage; 0: half of the base's, at least 8
+  int image_size = 0;  ///< pixels; 0: as many as router_share of the base's FLOPs allow
+  std::string init;    ///< weights to begin with, as of a base
+  void describe(Fields& f);
+};
+
+/// The section finetune.
+struct FinetuneConfig : TrainConfig {
+  int turn_steps = 10;  ///< steps of one expert before the next one's turn
   void describe(Fields& f);
 };
 
@@ -98,6 +114,8 @@ struct Config {
   ExpertConfig expert;
   DecoderConfig decoder;
   MixtureConfig mixture;
+  RouterConfig router;
+  FinetuneConfig finetune;
   EvalConfig eval;
   RunConfig run;
 

@@ -6,11 +6,13 @@
 #include "engine/network_facts.h"
 #include "moe/routing.h"
 #include "tasks/expert_images.h"
+#include "tasks/networks.h"
 #include "tasks/results.h"
 #include "tasks/training.h"
 #include "train/inference.h"
 
 namespace hardmoe {
+namespace fs = std::filesystem;
 namespace {
 
 /// Returns the number in `text`. Throws Error(usage) unless it is 0 or more.
@@ -53,6 +55,28 @@ std::vector<int64_t> items_of_expert(const TrainExpertTask& task, size_t number,
   return std::move(parts[number]);
 }
 
+/// Returns the folder in which the expert of an earlier partition with this one's number is.
+fs::path earlier_expert(const TrainExpertTask& task, const std::string& experts) {
+  if (task.expert == "all") {
+    fail_usage("--init {}: experts' folders have no 'all'; leave it out", experts);
+  }
+  check_experts_folder(experts);
+  return fs::path(experts) / std::to_string(expert_number(task.expert));
+}
+
+/// Replaces the weights by those of the model in `folder`. Throws Error(usage) unless it is the
+/// same network over the same tags.
+void take_weights(const fs::path& folder, Model& start) {
+  Model earlier = load_model(folder);
+  if (!is_same_network(earlier.card, start.card)) {
+    fail_usage(
+        "{}: is another network than the base, or one of other tags; experts begin with "
+        "experts of their own base",
+        folder.string());
+  }
+  start.weights = std::move(earlier.weights);
+}
+
 /// What an expert of a part is trained from.
 struct Part {
   int64_t number = 0;
@@ -86,6 +110,7 @@ Json inputs_of(const TrainExpertTask& task, const Config& config, const Dataset&
                  {"start", expert.start == ExpertStart::base ? "base" : "scratch"},
                  {"expert", training_inputs(expert)}};
   inputs["expert"].update(expert_inputs(expert, part.has_value()));
+  if (!expert.init.empty()) inputs["init"] = model_hash(earlier_expert(task, expert.init));
   if (!part) return inputs;
   // Only this part's images count, so that an expert stays valid if only other parts change.
   inputs["images"] = fingerprint_of_items(part->items);
@@ -135,6 +160,14 @@ std::string train_expert(const TrainExpertTask& task, Config& config) {
   Model start = load_model(task.base);
   require_vocabulary(start.card, task.base, dataset);
   const Split& split = dataset.split("train");
+  const std::string& init = config.expert.init;
+  if (!init.empty()) {
+    if (config.expert.start == ExpertStart::scratch) {
+      fail_usage("--init {}: with --start scratch an expert begins with fresh weights; give one",
+                 init);
+    }
+    take_weights(earlier_expert(task, init), start);
+  }
   const std::optional<Part> part = open_part(task, config.expert, dataset, split);
   const uint64_t of_seed = part ? static_cast<uint64_t>(part->number) + 1 : 0;
   const uint64_t seed = config.seed + 1000 * (of_seed + 1);
@@ -149,7 +182,7 @@ std::string train_expert(const TrainExpertTask& task, Config& config) {
   if (part && config.expert.epochs_of == EpochsOf::dataset) job.epochs_of_images = split.size();
   set_early_stop(task, config.expert, dataset, job);
   check_image_training(*engine, job);
-  std::vector<std::filesystem::path> reads = {task.dataset, task.base, task.partition};
+  std::vector<std::filesystem::path> reads = {task.dataset, task.base, task.partition, init};
   reads.insert(reads.end(), task.embedding.begin(), task.embedding.end());
   Stage stage({task.out, "moe-train-expert", inputs_of(task, config, dataset, part), task.force,
                reads, model_stage_files()});

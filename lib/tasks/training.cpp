@@ -73,7 +73,7 @@ const Split& require_selection_split(const Dataset& dataset, const std::string& 
   return dataset.split(selection_name);
 }
 
-Json train_stage(Stage& stage, Engine& engine, const ImageTraining& job) {
+Json train_model(const Stage& stage, Engine& engine, const ImageTraining& job) {
   const ModelCard& card = job.start.card;
   const Network network = resnet(card.model, card.tags);
   const int64_t images =
@@ -86,6 +86,7 @@ Json train_stage(Stage& stage, Engine& engine, const ImageTraining& job) {
   loading.augment = config.augment;
   loading.seed = job.seed;
   loading.threads = compute_threads();
+  loading.labels = job.labels;
   Loader loader(job.split, resampled(job.split, job.items, config.sampling, job.seed), loading,
                 job.extra);
   if (job.epochs_of_images > 0) config = with_own_epochs(config, job.epochs_of_images, loader);
@@ -114,8 +115,17 @@ Json train_stage(Stage& stage, Engine& engine, const ImageTraining& job) {
     results["best_step"] = trained.best_step;
     results["selection_loss"] = trained.selection_loss;
   }
+  return results;
+}
+
+void finish_model_stage(Stage& stage, const Json& results) {
   stage.finish({"model.safetensors", "model.yaml", model_tags_name}, results);
   remove_checkpoints(stage.folder());
+}
+
+Json train_stage(Stage& stage, Engine& engine, const ImageTraining& job) {
+  Json results = train_model(stage, engine, job);
+  finish_model_stage(stage, results);
   return results;
 }
 

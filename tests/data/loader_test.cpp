@@ -255,6 +255,21 @@ TEST_F(LoaderTest, APartOfTheImagesIsSeenAsInTheWhole) {
   }
 }
 
+TEST_F(LoaderTest, LabelsStandInTheTagsPlace) {
+  std::vector<uint16_t> labels;
+  for (int i = 0; i < images; ++i) labels.push_back(static_cast<uint16_t>(1000 + i));
+  options_.labels = labels;
+  Loader loader(split(), {7, 3, 11, 40, 2, 9, 30, 21}, options_);
+  loader.start(0);
+  const auto batches = rest_of_epoch(loader);
+  ASSERT_EQ(batches.size(), 1U);
+  const auto seen = numbers(batches[0]);
+  for (size_t i = 0; i < seen.size(); ++i) {
+    EXPECT_EQ(batches[0].tag_ptr[i + 1], static_cast<int32_t>(i + 1));
+    EXPECT_EQ(batches[0].tag_ids[i], 1000 + seen[i]);
+  }
+}
+
 TEST_F(LoaderTest, CopiesOfAnImageAreCutDifferently) {
   options_.batch = 8;
   Loader loader(split(), std::vector<int64_t>(8, 5), options_);
