@@ -41,7 +41,8 @@ struct Found {
 };
 
 Found run(Precision precision, LossKind kind, float smoothing, const Floats& logits,
-          const Tags& tags, int64_t n, int64_t vocabulary, int64_t stride, const Floats& weights) {
+          const Tags& tags, int64_t n, int64_t vocabulary, int64_t stride,
+          const Floats& weights = {}) {
   const auto width = static_cast<size_t>(stride), columns = static_cast<size_t>(vocabulary);
   Floats padded(static_cast<size_t>(n) * width, 1e9F);  // padding must not count
   for (size_t i = 0; i < logits.size(); ++i) {
