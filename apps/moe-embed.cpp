@@ -14,6 +14,12 @@ int main(int argc, char** argv) {
   EmbedTask task;
   command.dataset_argument(task.dataset);
   add_network_options(command, task.networks);
+  command.cli()
+      .add_option(
+          "--decoder", task.decoder,
+          "Shared decoder; what it reads is embedded (default: what mixture.embedding says)")
+      ->type_name("DIR")
+      ->excludes("--model");
   command.out_option(task.out, "the embedding");
   command.cli()
       .add_option("--split", task.splits, "Split to read; several may follow")

@@ -6,7 +6,8 @@ int main(int argc, char** argv) {
   using namespace hardmoe;
   Command command(
       "moe-eval",
-      "Evaluate a single network (--model) or a mixture (--base --partition --experts, and "
+      "Evaluate a single network (--model), several as one (--model A --model B) or a mixture "
+      "(--base --partition --experts, and "
       "--decoder for the shared one) against the images' tags, and against their truth where the "
       "dataset has it; for each expert and in all.\n\nP@k, R@k, hit@k: of the k best tags of an "
       "image, means over images. LRAP: label ranking average precision, image-wise. mAP: the mean "
@@ -15,7 +16,8 @@ int main(int argc, char** argv) {
   EvaluateTask task;
   auto& cli = command.cli();
   command.dataset_argument(task.dataset);
-  add_network_options(command, task.networks);
+  std::vector<std::string> models;
+  add_network_options(command, task.networks, models);
   auto* shared =
       cli.add_option("--decoder", task.decoder, "Shared decoder (default: each expert's own)")
           ->type_name("DIR")
@@ -23,14 +25,20 @@ int main(int argc, char** argv) {
   cli.add_flag("--stale-decoder", task.stale_decoder,
                "Take a shared decoder that was trained over other experts of this base")
       ->needs(shared);
-  command.out_option(task.out, "metrics.json, besides what is printed")->required(false);
+  command.out_option(task.out, "metrics.json, and images.npy with each image's own")
+      ->required(false);
   cli.add_flag("--json", task.json, "Print JSON instead of tables");
   command.setting("--split", "eval.split")->type_name("NAME");
   command.setting("--precision", "eval.precision");
   command.setting("--top-experts", "eval.top_experts");
   command.setting("--temperature", "eval.temperature");
   command.setting("--use-prices", "eval.use_prices");
+  command.setting("--base-share", "mixture.base_share");
+  command.setting("--mix", "mixture.mix");
   command.device_option();
   command.stage_options(task.force);
-  return command.run(argc, argv, [&] { print(evaluate(task, command.config())); });
+  return command.run(argc, argv, [&] {
+    task.networks.set_models(models);
+    print(evaluate(task, command.config()));
+  });
 }

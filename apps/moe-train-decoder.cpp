@@ -8,7 +8,8 @@ int main(int argc, char** argv) {
                   "Train the decoding layer that all experts share, on frozen trunks: each "
                   "training image's feature is computed once by its own expert, then one linear "
                   "layer is trained from the base's. --features is checked and not needed, as the "
-                  "partition has the training images' experts.\n\nWrites train.npy, the unified "
+                  "partition has the training images' experts; with decoder.split selection it has "
+                  "the rows of that split.\n\nWrites train.npy, the unified "
                   "embedding (float32 N×D), decoder.safetensors (fc.weight, fc.bias), decoder.yaml "
                   "and tags.tsv.");
   TrainDecoderTask task;
@@ -21,6 +22,8 @@ int main(int argc, char** argv) {
   command.setting("--epochs", "decoder.epochs");
   command.setting("--batch", "decoder.batch");
   command.setting("--lr", "decoder.lr");
+  command.setting("--embedding", "mixture.embedding");
+  command.setting("--base-share", "mixture.base_share");
   command.setting("--seed", "seed");
   command.device_option();
   command.stage_options(task.force);

@@ -1,6 +1,22 @@
 #include "network_options.h"
 
 namespace hardmoe {
+namespace {
+
+void add_mixture_options(Command& command, NetworkFolders& networks, CLI::Option* single) {
+  base_option(command, networks.base)->excludes(single);
+  partition_option(command, networks.partition)->excludes(single);
+  experts_option(command, networks.experts)->excludes(single);
+  auto* features = features_option(command, networks.features)->excludes(single);
+  command.cli()
+      .add_option("--router", networks.router,
+                  "Folder of moe-train-router: it routes the images, and the base is not computed")
+      ->type_name("DIR")
+      ->excludes(single)
+      ->excludes(features);
+}
+
+}  // namespace
 
 CLI::Option* base_option(Command& command, std::string& folder) {
   return command.cli()
@@ -35,16 +51,18 @@ void add_network_options(Command& command, NetworkFolders& networks) {
                      .add_option("--model", networks.model,
                                  "A network: folder of moe-train-base or moe-train-expert")
                      ->type_name("DIR");
-  base_option(command, networks.base)->excludes(single);
-  partition_option(command, networks.partition)->excludes(single);
-  experts_option(command, networks.experts)->excludes(single);
-  auto* features = features_option(command, networks.features)->excludes(single);
-  command.cli()
-      .add_option("--router", networks.router,
-                  "Folder of moe-train-router: it routes the images, and the base is not computed")
-      ->type_name("DIR")
-      ->excludes(single)
-      ->excludes(features);
+  add_mixture_options(command, networks, single);
+}
+
+void add_network_options(Command& command, NetworkFolders& networks,
+                         std::vector<std::string>& models) {
+  auto* several = command.cli()
+                      .add_option("--model", models,
+                                  "A network: folder of moe-train-base or moe-train-expert; "
+                                  "several, each after a --model: their probabilities are averaged")
+                      ->type_name("DIR")
+                      ->allow_extra_args(false);
+  add_mixture_options(command, networks, several);
 }
 
 }  // namespace hardmoe

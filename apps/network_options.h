@@ -15,5 +15,8 @@ CLI::Option* features_option(Command& command, std::vector<std::string>& files);
 /// For commands that look at images with one model or a mixture: --model, or the four above and
 /// --router.
 void add_network_options(Command& command, NetworkFolders& networks);
+/// The same, where --model may be given several times.
+void add_network_options(Command& command, NetworkFolders& networks,
+                         std::vector<std::string>& models);
 
 }  // namespace hardmoe

@@ -17,7 +17,11 @@ enum class RandomUse : uint32_t {
   split,
   partition,
   test,
-  resample
+  resample,
+  sample,
+  selection,
+  outside,
+  bootstrap
 };
 
 /// One stream of draws; it repeats after 2^34 draws of 32 bits.

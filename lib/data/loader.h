@@ -31,6 +31,13 @@ struct LoaderOptions {
   std::span<const uint16_t> labels = {};
 };
 
+/// Images shown besides a loader's own, such as some from outside an expert's part.
+struct ExtraImages {
+  std::vector<int64_t> items = {};  ///< to draw from; none of them among the loader's own
+  int64_t per_epoch = 0;  ///< drawn anew each epoch, by seed and epoch, none twice; at most all
+  float weight = 1;       ///< factor of their losses (Batch::weights)
+};
+
 /// Where the threads' time went since the loader was made, in seconds summed over threads.
 struct LoaderTimes {
   int64_t images = 0;
@@ -44,10 +51,13 @@ struct LoaderTimes {
 class Loader final : public BatchSource {
  public:
   /// `items`: the images of `split` to visit, such as an expert's part; empty: all of them. `split`
-  /// must outlive the loader. Throws Error(usage) naming the option that is out of range.
-  Loader(const Split& split, std::vector<int64_t> items, LoaderOptions options);
+  /// must outlive the loader. `extra`: for training only, and where items are named. Throws
+  /// Error(usage) naming the option that is out of range.
+  Loader(const Split& split, std::vector<int64_t> items, LoaderOptions options,
+         const ExtraImages& extra = {});
   ~Loader() override;
 
+  /// Returns the number of images in an epoch, extra ones included.
   int64_t items() const override;
   int64_t batches_per_epoch() const override;
   void start(int64_t epoch, int64_t first_batch = 0) override;

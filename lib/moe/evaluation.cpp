@@ -1,152 +1,75 @@
 #include "moe/evaluation.h"
 
-#include <algorithm>
-
 #include "base/error.h"
 #include "base/log.h"
-#include "base/text.h"
-#include "engine/network_facts.h"
-#include "moe/router.h"
-#include "moe/temperature.h"
-#include "train/probability.h"
-#include "train/tag_precision.h"
+#include "moe/mixing.h"
+#include "moe/tally.h"
 
 namespace hardmoe {
 namespace {
 
-const std::vector<int> ks = {1, 5, 10};
 constexpr size_t few_to_fit = 20;  // with fewer images a fitted temperature says little
 
-/// Collects images' scores for each kind of label that the split has.
-class Tally {
- public:
-  /// `tags`: the number of scores for each image.
-  Tally(const Split& split, int64_t experts, int64_t tags) : split_(split), rows_(tags) {
-    kinds_.push_back({"tags", {}});
-    if (split.has_truth()) kinds_.push_back({"truth", {}});
-    for (auto& kind : kinds_)
-      kind.parts.assign(static_cast<size_t>(std::max<int64_t>(experts, 1)), MetricsAccumulator(ks));
-    images_.resize(static_cast<size_t>(experts));
+/// Returns the first choice of each image.
+std::vector<uint16_t> first_choices(const ExpertChoices& choices) {
+  std::vector<uint16_t> first;
+  for (size_t c = 0; c < choices.expert.size(); c += static_cast<size_t>(choices.experts)) {
+    first.push_back(choices.expert[c]);
   }
-
-  /// Adds an image. `scores` rank its tags; `comparable` scores also rank images for a tag.
-  void add(int64_t item, size_t expert, std::span<const float> scores,
-           std::span<const float> comparable) {
-    kinds_[0].parts[expert].add(scores, split_.tags(item));
-    if (kinds_.size() > 1) kinds_[1].parts[expert].add(scores, split_.truth(item));
-    if (!images_.empty()) ++images_[expert];
-    rows_.add(comparable);
-    items_.push_back(item);
-    experts_.push_back(static_cast<uint16_t>(expert));
-  }
-
-  void add(int64_t item, size_t expert, std::span<const float> logits, LossKind loss) {
-    row_.resize(logits.size());
-    log_probabilities(loss, logits, row_.data());
-    add(item, expert, logits, row_);
-  }
-
-  Evaluation result() const {
-    Evaluation evaluation;
-    evaluation.expert_images = images_;
-    for (const auto& kind : kinds_) {
-      const bool truth = kind.name == "truth";
-      const auto tags_of = [&](int64_t row) {
-        const int64_t item = items_[static_cast<size_t>(row)];
-        return truth ? split_.truth(item) : split_.tags(item);
-      };
-      const auto precision = tag_precision(rows_, tags_of, experts_, std::ssize(images_));
-      LabelMetrics metrics{kind.name, {}, {}};
-      MetricsAccumulator total(ks);
-      for (size_t k = 0; k < kind.parts.size(); ++k) {
-        total.merge(kind.parts[k]);
-        if (images_.empty()) continue;
-        metrics.by_expert.push_back(with(precision[k], kind.parts[k].result()));
-      }
-      metrics.all = with(precision.back(), total.result());
-      evaluation.labels.push_back(std::move(metrics));
-    }
-    return evaluation;
-  }
-
- private:
-  struct Kind {
-    std::string name;
-    std::vector<MetricsAccumulator> parts;
-  };
-
-  static RankingMetrics with(const TagPrecision& precision, RankingMetrics metrics) {
-    metrics.mean_average_precision = precision.mean;
-    metrics.ranked_tags = precision.tags;
-    return metrics;
-  }
-
-  const Split& split_;
-  std::vector<Kind> kinds_;
-  std::vector<int64_t> images_;
-  ScoreRows rows_;
-  std::vector<int64_t> items_;     ///< of each row
-  std::vector<uint16_t> experts_;  ///< of each row
-  std::vector<float> row_;         // scratch
-};
-
-/// Runs every expert on the images that it is a choice for, and calls visit(position in `items`,
-/// number of the choice, logits) for each.
-template <class Visit>
-void ask_experts(Inference& inference, const Mixture& mixture, const Split& split,
-                 const std::vector<int64_t>& items, const ExpertChoices& choices,
-                 const Visit& visit) {
-  const auto n = static_cast<size_t>(choices.experts);
-  const auto width = static_cast<size_t>(logits_size(inference.network()));
-  for (size_t k = 0; k < mixture.experts.size(); ++k) {
-    std::vector<int64_t> asked;   // items of this expert
-    std::vector<size_t> numbers;  // of the choices, position·n + choice
-    for (size_t c = 0; c < choices.expert.size(); ++c) {
-      if (choices.expert[c] != k) continue;
-      asked.push_back(items[c / n]);
-      numbers.push_back(c);
-    }
-    if (asked.empty()) continue;
-    inference.load(expert_state_dict(mixture, static_cast<int64_t>(k)),
-                   mixture.experts[k].string());
-    inference.run(split, asked, [&](int64_t position, int64_t rows, auto, auto logits) {
-      for (int64_t i = 0; i < rows; ++i) {
-        const size_t number = numbers[static_cast<size_t>(position + i)];
-        visit(number / n, number % n, logits.subspan(static_cast<size_t>(i) * width, width));
-      }
-    });
-  }
+  return first;
 }
 
-/// Returns the choices of the rows at `positions`.
-ExpertChoices select(const ExpertChoices& choices, const std::vector<size_t>& positions) {
-  ExpertChoices chosen{choices.experts, {}, {}};
-  const auto n = static_cast<size_t>(choices.experts);
-  for (const size_t p : positions) {
-    for (size_t c = 0; c < n; ++c) {
-      chosen.expert.push_back(choices.expert[p * n + c]);
-      chosen.squared_distance.push_back(choices.squared_distance[p * n + c]);
-    }
+/// Fits the temperature on every tenth image, and leaves these out of `items` and `choices`.
+double fit_on_tenth(MixtureAnswers& answers, const Split& split, const RoutedImages& routed,
+                    std::vector<int64_t>& items, ExpertChoices& choices) {
+  std::vector<size_t> fit, rest;
+  for (size_t i = 0; i < items.size(); ++i) (i % 10 == 9 ? fit : rest).push_back(i);
+  if (fit.empty()) {
+    fail_usage(
+        "eval.temperature: it is fitted on every tenth image, but the split has only {}; set "
+        "eval.temperature (--temperature)",
+        items.size());
   }
-  return chosen;
+  const std::vector<int64_t> fit_items(fit.begin(), fit.end());
+  const double temperature =
+      fit_temperature_on(answers, split, fit_items, select(choices, fit), routed);
+  log_line(fit.size() < few_to_fit ? LogLevel::warning : LogLevel::info,
+           fmt::format("temperature {:.4g}, fitted on {} images, which are not evaluated{}",
+                       temperature, fit.size(),
+                       fit.size() < few_to_fit ? "; that is too few: set --temperature" : ""));
+  choices = select(choices, rest);
+  items.assign(rest.begin(), rest.end());
+  return temperature;
 }
 
-/// Returns the temperature that fits the images `items` best (moe/temperature.h).
-double fit_temperature_on(Inference& inference, const Mixture& mixture, const Split& split,
-                          const std::vector<int64_t>& items, const ExpertChoices& choices) {
+/// Counts the answers about `items`, the base's mixed in if it has a share.
+void tally_answers(Tally& tally, MixtureAnswers& answers, const Split& split,
+                   const std::vector<int64_t>& items, const ExpertChoices& choices,
+                   const RoutedImages& routed, const MixingWeights& weights, Mix mix) {
+  const Mixture& mixture = answers.mixture();
   const auto n = static_cast<size_t>(choices.experts);
-  const auto width = static_cast<size_t>(logits_size(inference.network()));
-  std::vector<std::vector<float>> likelihood(items.size() * n);  // of each tag, by row and choice
-  ask_experts(inference, mixture, split, items, choices,
-              [&](size_t row, size_t choice, auto logits) {
-                const size_t asked = row * n + choice;
-                std::vector<float> p(width, 0.0F);
-                add_probabilities(mixture.losses[choices.expert[asked]], logits, 1, p.data());
-                for (const int32_t tag : split.tags(items[row])) {
-                  likelihood[asked].push_back(p[static_cast<size_t>(tag)]);
+  std::optional<BaseMixer> mixer;
+  std::vector<float> base(static_cast<size_t>(answers.tags()));
+  if (routed.base_logits) {
+    mixer.emplace(mix, common_loss(mixture), weights.base_share, answers.tags());
+  }
+  ask_experts(answers, split, items, choices, routed, weights.temperature,
+              [&](const ExpertsAnswer& answer) {
+                const int64_t item = items[answer.row];
+                const uint16_t expert = choices.expert[answer.row * n];
+                std::span<const float> scores = answer.scores;
+                bool probabilities = answer.probabilities;
+                if (mixer) {
+                  routed.base_logits->read(item, base);
+                  scores = mixer->mixed(base, answer);
+                  probabilities = mix == Mix::arithmetic;
+                }
+                if (probabilities) {
+                  tally.add(item, expert, scores, scores);
+                } else {
+                  tally.add(item, expert, scores, mixture.losses[expert]);
                 }
               });
-  return fit_temperature(choices, likelihood);
 }
 
 }  // namespace
@@ -155,7 +78,10 @@ void EvalConfig::describe(Fields& f) {
   f.add("split", split, "split to read");
   add_inference_precision(f, precision);
   f.add("top_experts", top_experts, "experts asked an image, weighted by softmax(-d²/T)");
-  f.add("temperature", temperature, "T; 0: fitted on every tenth image, which is then left out");
+  f.add(
+      "temperature", temperature,
+      "T; 0: fitted on the split 'selection'; without one on every tenth image, which is then left "
+      "out");
   f.add("use_prices", use_prices, "route as the fit did, by d² + price; false: by distance alone");
 }
 
@@ -168,139 +94,84 @@ void check_eval_config(const EvalConfig& config, int64_t experts) {
   }
 }
 
-Evaluation evaluate_model(Engine& engine, const Model& model, LossKind loss, const Split& split,
-                          Precision precision) {
-  Inference inference(engine, resnet(model.card.model, model.card.tags),
-                      model.card.model.image_size, precision);
-  inference.load(model.weights, "model");
-  const auto width = static_cast<size_t>(model.card.tags);
-  Tally tally(split, 0, model.card.tags);
-  inference.run(split, all_items(split), [&](int64_t position, int64_t rows, auto, auto logits) {
-    for (int64_t i = 0; i < rows; ++i) {
-      tally.add(position + i, 0, logits.subspan(static_cast<size_t>(i) * width, width), loss);
+void check_mixing(const Mixture& mixture, const MixtureConfig& mixing, const Split* selection) {
+  check_mixture_config(mixing);
+  const std::string& kind = embedding_kinds[static_cast<size_t>(mixture.embedding)];
+  if (mixture.decoder && mixing.embedding != EmbeddingKind::expert &&
+      mixing.embedding != mixture.embedding) {
+    fail_usage("mixture.embedding: is {}, but the decoder was trained on {}; leave it out",
+               embedding_kinds[static_cast<size_t>(mixing.embedding)], kind);
+  }
+  if (mixture.router && (mixing.base_share != 0 || mixture.embedding != EmbeddingKind::expert)) {
+    fail_usage(
+        "--router: the base is not computed, so that it can have no share in the answer; set "
+        "mixture.base_share to 0 and take a decoder of experts' features, or leave --router out");
+  }
+  if (mixture.embedding != EmbeddingKind::expert) {
+    if (mixing.base_share == 0 || mixing.fits_share() ||
+        mixing.base_share == mixture.embedding_share) {
+      return;
     }
-  });
-  Evaluation evaluation = tally.result();
-  evaluation.cost = model_cost(model.card);
-  return evaluation;
+    fail_usage(
+        "mixture.base_share: is {}, but the decoder was trained on the embedding {} with {}; leave "
+        "it out",
+        mixing.base_share, kind, mixture.embedding_share);
+  }
+  if (mixing.base_share == 0) return;
+  common_loss(mixture);
+  if (!mixing.fits_share()) return;
+  if (mixture.external_embedding) {
+    fail_usage(
+        "mixture.base_share: -1 fits it on the split '{}', for whose images there are no "
+        "--features; give a value from 0 to 1",
+        selection_split);
+  }
+  if (selection == nullptr) fail_without_selection("mixture.base_share: -1 fits it");
 }
 
 Evaluation evaluate_mixture(Engine& engine, const Mixture& mixture, const Split& split,
                             const std::optional<EmbeddingInput>& external, const EvalConfig& config,
-                            Precision precision) {
-  const auto& card = mixture.base.card;
+                            Precision precision, const MixtureConfig& mixing,
+                            const Split* selection) {
   const int64_t experts = mixture.partition.gater.experts;
   check_eval_config(config, experts);
-  Inference inference(engine, resnet(card.model, card.tags), card.model.image_size, precision);
+  if (external) selection = nullptr;
+  check_mixing(mixture, mixing, selection);
+  // A decoder that reads the base's features has its share in them.
+  MixtureConfig answer = mixing;
+  if (mixture.embedding != EmbeddingKind::expert) answer.base_share = 0;
+  const bool fits_temperature = config.top_experts > 1 && config.temperature == 0;
+  const bool on_selection = selection != nullptr && (fits_temperature || answer.fits_share());
+
+  MixtureAnswers answers(engine, mixture, precision);
+  MixingWeights weights = {config.temperature, answer.base_share};
+  if (on_selection) weights = fit_on_selection(answers, *selection, config, answer);
+  const RoutedImages routed = answers.route(
+      split, external, {config.top_experts, config.use_prices, weights.base_share != 0});
   std::vector<int64_t> items = all_items(split);
-  ExpertChoices choices;
-  if (mixture.router) {
-    choices = choices_of_router(engine, *mixture.router, split, config.top_experts, precision);
-  } else {
-    const Tensor features = routing_features(inference, mixture, split, external);
-    choices = mixture.partition.gater.nearest_experts(matrix_view(features), config.top_experts,
-                                                      config.use_prices);
+  ExpertChoices choices = routed.choices;
+  if (fits_temperature && !on_selection) {
+    weights.temperature = fit_on_tenth(answers, split, routed, items, choices);
   }
+  Tally tally(split, experts, answers.tags());
+  tally_answers(tally, answers, split, items, choices, routed, weights, mixing.mix);
 
-  double temperature = config.temperature;
-  if (config.top_experts > 1 && temperature == 0) {
-    std::vector<size_t> fit, rest;
-    for (size_t i = 0; i < items.size(); ++i) (i % 10 == 9 ? fit : rest).push_back(i);
-    std::vector<int64_t> fit_items(fit.begin(), fit.end());
-    if (fit.empty()) {
-      fail_usage(
-          "eval.temperature: it is fitted on every tenth image, but the split has only {}; set "
-          "eval.temperature (--temperature)",
-          items.size());
-    }
-    temperature = fit_temperature_on(inference, mixture, split, fit_items, select(choices, fit));
-    log_line(fit.size() < few_to_fit ? LogLevel::warning : LogLevel::info,
-             fmt::format("temperature {:.4g}, fitted on {} images, which are not evaluated{}",
-                         temperature, fit.size(),
-                         fit.size() < few_to_fit ? "; that is too few: set --temperature" : ""));
-    choices = select(choices, rest);
-    items.assign(rest.begin(), rest.end());
-  }
-
-  Tally tally(split, experts, card.tags);
-  const auto width = static_cast<size_t>(card.tags);
-  if (config.top_experts == 1) {
-    ask_experts(inference, mixture, split, items, choices, [&](size_t row, size_t, auto logits) {
-      const uint16_t expert = choices.expert[row];
-      tally.add(items[row], expert, logits, mixture.losses[expert]);
-    });
-  } else {
-    const auto n = static_cast<size_t>(config.top_experts);
-    const auto weights = gating_weights(choices, temperature);
-    std::vector<float> mixed(items.size() * width, 0.0F);
-    ask_experts(inference, mixture, split, items, choices,
-                [&](size_t row, size_t choice, auto logits) {
-                  add_probabilities(mixture.losses[choices.expert[row * n + choice]], logits,
-                                    weights[row * n + choice], mixed.data() + row * width);
-                });
-    for (size_t row = 0; row < items.size(); ++row) {
-      const auto scores = std::span(mixed).subspan(row * width, width);
-      tally.add(items[row], choices.expert[row * n], scores, scores);
-    }
-  }
   Evaluation evaluation = tally.result();
-  evaluation.temperature = config.top_experts > 1 ? temperature : 0;
-  evaluation.cost = mixture_cost(mixture, config.top_experts);
+  evaluation.images.experts = first_choices(routed.choices);
+  evaluation.temperature = config.top_experts > 1 ? weights.temperature : 0;
+  if (answer.base_share != 0) {
+    evaluation.base_share = weights.base_share;
+    evaluation.mix = mix_names[static_cast<size_t>(mixing.mix)];
+  } else if (mixture.embedding != EmbeddingKind::expert) {
+    evaluation.embedding = embedding_kinds[static_cast<size_t>(mixture.embedding)];
+    evaluation.base_share = mixture.embedding_share;
+  }
+  if (on_selection) evaluation.fitted_on = selection->name();
+  evaluation.cost = mixture_cost(mixture, config.top_experts, weights.base_share != 0);
   evaluation.router = mixture.router.has_value();
   evaluation.external_embedding = mixture.external_embedding && !evaluation.router;
   if (mixture.external_embedding) warn_of_skew(mixture.partition, evaluation.expert_images);
   return evaluation;
-}
-
-Json evaluation_json(const Evaluation& evaluation) {
-  Json json = {{"parameters", evaluation.cost.parameters},
-               {"flops_per_image", evaluation.cost.flops}};
-  if (evaluation.external_embedding) json["routed_by"] = "features";
-  if (evaluation.router) json["routed_by"] = "router";
-  if (evaluation.temperature > 0) json["temperature"] = evaluation.temperature;
-  for (const auto& metrics : evaluation.labels) {
-    json[metrics.labels] = metrics_json(metrics.all);
-    for (const auto& part : metrics.by_expert) {
-      json[metrics.labels]["experts"].push_back(metrics_json(part));
-    }
-  }
-  return json;
-}
-
-Evaluation parse_evaluation(const Json& json, const std::string& where) {
-  Evaluation evaluation;
-  evaluation.cost = {json_get<int64_t>(json, "parameters", where),
-                     json_get<double>(json, "flops_per_image", where)};
-  evaluation.external_embedding = json.value("routed_by", "") == "features";
-  evaluation.router = json.value("routed_by", "") == "router";
-  evaluation.temperature = json.value("temperature", 0.0);
-  for (const char* labels : {"tags", "truth"}) {
-    if (!json.contains(labels)) continue;
-    LabelMetrics parsed{labels, parse_metrics(json[labels], ks, where), {}};
-    for (const auto& part : json[labels].value("experts", Json::array())) {
-      parsed.by_expert.push_back(parse_metrics(part, ks, where));
-    }
-    evaluation.labels.push_back(std::move(parsed));
-  }
-  return evaluation;
-}
-
-std::string evaluation_text(const Evaluation& evaluation) {
-  std::string text;
-  for (const auto& metrics : evaluation.labels) {
-    std::vector<std::vector<std::string>> rows = {metrics_heading(ks, "against " + metrics.labels)};
-    for (size_t k = 0; k < metrics.by_expert.size(); ++k) {
-      rows.push_back(metrics_row(fmt::format("expert {}", k), metrics.by_expert[k]));
-    }
-    rows.push_back(metrics_row("all", metrics.all));
-    text += format_table(rows);
-  }
-  return text + fmt::format("{} parameters, {} FLOPs an image{}\n",
-                            human_count(static_cast<double>(evaluation.cost.parameters)),
-                            human_count(evaluation.cost.flops),
-                            evaluation.external_embedding ? ", without what made --features"
-                            : evaluation.router           ? ", routed by --router"
-                                                          : "");
 }
 
 }  // namespace hardmoe

@@ -9,6 +9,7 @@
 #include "base/stage.h"
 #include "base/text.h"
 #include "engine/network_facts.h"
+#include "moe/unified_embedding.h"
 #include "train/decoder_folder.h"
 #include "train/probability.h"
 
@@ -137,7 +138,11 @@ Mixture open_mixture(const fs::path& base, const fs::path& partition, const fs::
     require_file(decoder / decoder_weights_name, "expected a folder written by moe-train-decoder",
                  ExitStatus::usage);
     require_decoder(decoder, mixture_identity(mixture, base, partition), match);
-    mixture.decoder = load_decoder(decoder, features, card.tags);
+    const DecoderCard decoder_card = load_decoder_card(decoder);
+    mixture.embedding = decoder_card.embedding;
+    mixture.embedding_share = decoder_card.base_share;
+    mixture.decoder =
+        load_decoder(decoder, embedding_width(mixture.embedding, features), card.tags);
   }
   return mixture;
 }
@@ -164,7 +169,7 @@ StateDict expert_state_dict(const Mixture& mixture, int64_t k) {
         "base's architecture and tags",
         folder.string());
   }
-  if (mixture.decoder) {
+  if (mixture.decoder && mixture.embedding == EmbeddingKind::expert) {
     for (const auto& [name, tensor] : *mixture.decoder)
       expert.weights.insert_or_assign(name, tensor);
   }
@@ -220,19 +225,28 @@ Cost model_cost(const ModelCard& card) {
   return {parameter_count(network), flops_per_image(network)};
 }
 
-Cost mixture_cost(const Mixture& mixture, int64_t top_experts) {
+Cost mixture_cost(const Mixture& mixture, int64_t top_experts, bool base) {
   const ModelCard& card = mixture.base.card;
   const Network trunk = resnet(card.model, 0);
-  const Network decoder = linear_decoder(feature_size(trunk), card.tags);
+  const int64_t features = feature_size(trunk);
+  const Network decoder = linear_decoder(embedding_width(mixture.embedding, features), card.tags);
   const int64_t experts = mixture.partition.gater.experts;
   const int64_t decoders = mixture.decoder ? 1 : experts;
-  Cost routing{parameter_count(trunk), flops_per_image(trunk)};  // what only routes
-  if (mixture.external_embedding) routing = {};
+  const bool trunk_asked = base || mixture.embedding != EmbeddingKind::expert;
+  Cost routing{parameter_count(trunk),
+               flops_per_image(trunk)};  // the base, or what is in its place
+  if (mixture.external_embedding && !trunk_asked) routing = {};
   if (mixture.router) routing = model_cost(mixture.router->card);
   const double each = flops_per_image(trunk) + flops_per_image(decoder);
-  return {
+  Cost cost = {
       experts * parameter_count(trunk) + routing.parameters + decoders * parameter_count(decoder),
       routing.flops + static_cast<double>(top_experts) * each};
+  if (base) {
+    const Network head = linear_decoder(features, card.tags);
+    cost.parameters += parameter_count(head);
+    cost.flops += flops_per_image(head);
+  }
+  return cost;
 }
 
 }  // namespace hardmoe

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "moe/partition.h"
+#include "train/decoder_folder.h"
 #include "train/inference.h"
 #include "train/model_folder.h"
 
@@ -21,6 +22,8 @@ struct Mixture {
   Partition partition;
   std::vector<std::filesystem::path> experts;  ///< K: each expert's folder
   std::optional<StateDict> decoder;            ///< fc.weight, fc.bias; absent: each expert's own
+  EmbeddingKind embedding = EmbeddingKind::expert;  ///< what the shared decoder reads
+  double embedding_share = 0;                       ///< the base's share of a blend
   std::optional<Model> router;      ///< chooses the experts in the gater's place (moe/router.h)
   bool external_embedding = false;  ///< routed by an external embedding, not by the base's features
   std::vector<LossKind> losses;  ///< K: the loss that the head scoring expert k's images learned by
@@ -57,8 +60,8 @@ Json mixture_identity(const Mixture& mixture, const std::filesystem::path& base,
 /// Returns the fingerprint of a shared decoder, of moe-train-decoder or moe-finetune.
 std::string decoder_fingerprint(const std::filesystem::path& decoder);
 
-/// Returns the weights of expert k, with the shared decoder as its `fc` if there is one. Reads the
-/// expert's folder.
+/// Returns the weights of expert k, with the shared decoder as its `fc` if there is one that reads
+/// experts' features. Reads the expert's folder.
 StateDict expert_state_dict(const Mixture& mixture, int64_t k);
 
 /// Returns the features of the split's `items`, n×D float32, by the weights that are loaded.
@@ -79,15 +82,16 @@ std::string fingerprint_of_items(const std::vector<int64_t>& items);
 
 /// The size of a model or mixture as it is evaluated: learned scalars in all, and floating-point
 /// operations for one image (the base's trunk and `top_experts` experts). If an external embedding
-/// routes, neither the base nor the model that computed the embedding is counted; if a router does,
-/// it is, and the base is not.
+/// routes, the model that computed it is not counted, and the base only if it has a share in the
+/// answer; if a router does, it is counted, and the base is not.
 struct Cost {
   int64_t parameters = 0;
   double flops = 0;
 };
 /// Returns the cost of a single model.
 Cost model_cost(const ModelCard& card);
-/// Returns the cost of a mixture of which `top_experts` experts answer for each image.
-Cost mixture_cost(const Mixture& mixture, int64_t top_experts);
+/// Returns the cost of a mixture of which `top_experts` experts answer for each image. `base`:
+/// whether the base's own answer is mixed in, which costs its head, as its trunk routes already.
+Cost mixture_cost(const Mixture& mixture, int64_t top_experts, bool base = false);
 
 }  // namespace hardmoe

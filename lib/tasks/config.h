@@ -3,12 +3,15 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 
 #include "base/config.h"
 #include "ingest/ingest_config.h"
 #include "moe/evaluation.h"
+#include "moe/mixture_config.h"
 #include "moe/partition_config.h"
 #include "nn/resnet.h"
+#include "tasks/controls.h"
 #include "train/config.h"
 #include "train/inference_precision.h"
 
@@ -17,18 +20,53 @@ namespace hardmoe {
 /// The section base.
 struct BaseConfig : TrainConfig {
   std::string init;  ///< weights to begin with (train/warm_start.h); empty: random ones
+  int patience = 0;  ///< see EarlyStop (train/trainer.h), on the split "selection"
   void describe(Fields& f);
 };
 
 /// The weights an expert begins with.
 enum class ExpertStart { base, scratch };
 
+/// Where images from outside an expert's part come from.
+enum class OutsideFrom {
+  all,      ///< drawn at random from all others, anew each epoch
+  nearest,  ///< those nearest to the part, in every epoch
+};
+
+/// What epochs are counted in.
+enum class EpochsOf {
+  part,
+  dataset,  ///< as many steps as so many epochs of all training images would take
+};
+
 /// The section expert.
 struct ExpertConfig : TrainConfig {
   ExpertStart start = ExpertStart::base;
+  EpochsOf epochs_of = EpochsOf::part;
+  double outside = 0;  ///< share of an epoch's images that come from outside the part
+  OutsideFrom outside_from = OutsideFrom::all;
+  double outside_weight = 1;  ///< factor of their losses
+  int overlap = 1;            ///< nearest experts that train on an image
+  bool lr_by_size = false;    ///< learning rate × √(part's images ÷ (N/K)), ½ to 2
+  int patience = 0;           ///< as the base's
   std::string init;  ///< folder of experts 0, 1, … of an earlier partition to begin with; or ""
   void describe(Fields& f);
 };
+
+/// Throws Error(usage) naming a setting of the section that is impossible whatever the images; also
+/// as check_train_config does.
+void check_base_config(const BaseConfig& config);
+void check_expert_config(const ExpertConfig& config);
+
+/// The section decoder.
+struct DecoderConfig : TrainConfig {
+  std::string split = "train";  ///< what it is trained on: train, or selection
+  void describe(Fields& f);
+};
+
+/// Throws Error(usage) as check_train_config does, but 0 epochs, which keep the base's head, are
+/// possible.
+void check_decoder_config(const DecoderConfig& config);
 
 /// The section embed.
 struct EmbedConfig {
@@ -57,7 +95,8 @@ struct RunConfig {
   std::string dataset;                 ///< an existing dataset; empty: made of ingest.sources
   std::vector<std::string> embedding;  ///< external, of the training images; empty: the base's
   std::vector<std::string> features;   ///< the external embedding of the images to evaluate on
-  bool controls = true;                ///< also train the base as long as base and expert together
+  std::set<Control> controls = {Control::longer};  ///< what the mixture is compared with
+  int seeds = 1;  ///< repetitions of all but the dataset, with seeds Config::seed and those after
   int parallel = 1;  ///< experts trained at a time (on each of `gpus`), each in its own process
   int gpus = 0;      ///< experts are spread over cuda:0 … cuda:gpus-1; 0: all use Config::device
   void describe(Fields& f);
@@ -73,7 +112,8 @@ struct Config {
   EmbedConfig embed;
   PartitionConfig partition;
   ExpertConfig expert;
-  TrainConfig decoder;
+  DecoderConfig decoder;
+  MixtureConfig mixture;
   RouterConfig router;
   FinetuneConfig finetune;
   EvalConfig eval;

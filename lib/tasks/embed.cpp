@@ -6,8 +6,10 @@
 #include "base/stage.h"
 #include "base/text.h"
 #include "engine/network_facts.h"
+#include "moe/evaluation.h"
 #include "moe/router.h"
 #include "moe/routing.h"
+#include "moe/unified_embedding.h"
 #include "tasks/results.h"
 #include "tensor/npy.h"
 
@@ -42,7 +44,24 @@ struct Networks {
   const ModelCard& card() const { return model ? model->card : mixture->base.card; }
 };
 
-Networks open_networks(const EmbedTask& task, const Dataset& dataset, bool use_prices) {
+/// Sets what the mixture's embedding is, by its decoder if one is given, else by the configuration.
+void set_embedding(Mixture& mixture, const MixtureConfig& config) {
+  check_mixing(mixture, {config.fits_share() ? 0 : config.base_share, config.mix, config.embedding},
+               nullptr);
+  if (mixture.decoder) return;
+  mixture.embedding = config.embedding;
+  if (config.embedding != EmbeddingKind::blend) return;
+  if (config.fits_share()) {
+    fail_usage(
+        "mixture.base_share: -1 is fitted by moe-train-decoder; give its decoder as --decoder, or "
+        "a "
+        "value from 0 to 1");
+  }
+  mixture.embedding_share = config.base_share;
+}
+
+Networks open_networks(const EmbedTask& task, const Dataset& dataset, const Config& config) {
+  const bool use_prices = config.eval.use_prices;
   const NetworkFolders& folders = task.networks;
   Networks networks;
   if (!folders.is_mixture()) {
@@ -51,7 +70,13 @@ Networks open_networks(const EmbedTask& task, const Dataset& dataset, bool use_p
     return networks;
   }
   check_experts_folder(folders.experts);
-  networks.mixture = open_mixture(folders.base, folders.partition, folders.experts, "");
+  networks.mixture = open_mixture(folders.base, folders.partition, folders.experts, task.decoder);
+  set_embedding(*networks.mixture, config.mixture);
+  if (!folders.router.empty() && networks.mixture->embedding != EmbeddingKind::expert) {
+    fail_usage(
+        "--router: the base is not computed, so that it can have no share in the embedding; leave "
+        "--router out, or embed with mixture.embedding: expert");
+  }
   if (networks.mixture->external_embedding && folders.router.empty() && task.splits.size() > 1) {
     fail_usage("--split: {} are named, and --features has the rows of one; embed one at a time",
                join(task.splits, ", "));
@@ -61,6 +86,11 @@ Networks open_networks(const EmbedTask& task, const Dataset& dataset, bool use_p
   networks.external = routing.external;
   networks.identity = mixture_identity(*networks.mixture, folders.base, folders.partition);
   networks.identity["use_prices"] = use_prices;
+  if (networks.mixture->embedding != EmbeddingKind::expert) {
+    const auto kind = static_cast<size_t>(networks.mixture->embedding);
+    networks.identity["embedding"] = embedding_kinds[kind];
+    networks.identity["base_share"] = networks.mixture->embedding_share;
+  }
   networks.identity.update(routing.identity);
   networks.identity["model"] = sha256_hex(networks.identity.dump());
   return networks;
@@ -95,14 +125,20 @@ void embed_split(const EmbedTask& task, const Networks& networks, const Split& s
   }
   const Mixture& mixture = *networks.mixture;
   std::vector<uint16_t> assignment;
+  Tensor base;
   if (mixture.router) {
     assignment = choices_of_router(engine, *mixture.router, split, 1, precision).expert;
   } else {
-    const Tensor routed = routing_features(inference, mixture, split, networks.external);
-    assignment = mixture.partition.gater.route(matrix_view(routed), use_prices);
+    base = routing_features(inference, mixture, split, networks.external);
+    assignment = mixture.partition.gater.route(matrix_view(base), use_prices);
   }
   if (networks.external) warn_of_skew(mixture.partition, assignment);
-  const Tensor features = unified_embedding(inference, mixture, split, assignment);
+  if (networks.external && mixture.embedding != EmbeddingKind::expert) {
+    base = routing_features(inference, mixture, split, {});
+  }
+  const Tensor features =
+      combined_embedding(mixture.embedding, mixture.embedding_share, base,
+                         unified_embedding(inference, mixture, split, assignment));
   file.append(features.as<float>(), split.size());
 }
 
@@ -117,7 +153,7 @@ std::string embed_images(const EmbedTask& task, Config& config) {
   require_precision(*engine, precision);
   const Dataset dataset = Dataset::open(task.dataset);
   check_splits(task, dataset);
-  const Networks networks = open_networks(task, dataset, use_prices);
+  const Networks networks = open_networks(task, dataset, config);
   Json inputs = {{"dataset", dataset.fingerprint()}};
   inputs.update(networks.identity);
   inputs.update(
@@ -127,7 +163,8 @@ std::string embed_images(const EmbedTask& task, Config& config) {
   if (stage.done()) return results_of_done(stage);
   const ModelConfig& model = networks.card().model;
   Inference inference(*engine, resnet(model, 0), model.image_size, precision);
-  const int64_t width = feature_size(inference.network());
+  const EmbeddingKind kind = networks.mixture ? networks.mixture->embedding : EmbeddingKind::expert;
+  const int64_t width = embedding_width(kind, feature_size(inference.network()));
   Json results = {{"dimensions", width}};
   std::vector<std::string> files;
   const double start = now_seconds();

@@ -13,6 +13,7 @@ namespace hardmoe {
 struct EmbedTask {
   std::string dataset;  ///< folder of moe-ingest
   NetworkFolders networks;
+  std::string decoder;  ///< of moe-train-decoder, whose unified embedding is meant; may be empty
   std::vector<std::string> splits = {"train"};
   std::string out;     ///< folder of the embedding
   bool force = false;  ///< see Stage::Options::force

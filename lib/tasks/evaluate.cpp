@@ -14,35 +14,76 @@ namespace {
 
 /// What is evaluated, and its identity for the stage's inputs.
 struct Evaluated {
-  std::optional<Model> model;
+  std::vector<Model> models;  ///< one, or several that are averaged
   std::optional<Mixture> mixture;
   std::optional<EmbeddingInput> external;  ///< what routes the mixture, if the base does not
   Json identity = Json::object();
 };
 
-Evaluated open_evaluated(const EvaluateTask& task, const Split& split, EvalConfig& config) {
-  const NetworkFolders& folders = task.networks;
+Evaluated open_models(const NetworkFolders& folders, Mix mix) {
   Evaluated opened;
-  if (!folders.is_mixture()) {
-    opened.model = load_model(folders.model);
-    opened.identity["model"] = model_hash(folders.model);
-    return opened;
+  opened.models.push_back(load_model(folders.model));
+  opened.identity["model"] = model_hash(folders.model);
+  for (const auto& folder : folders.others) {
+    opened.models.push_back(load_model(folder));
+    opened.identity["others"].push_back(model_hash(folder));
   }
+  check_models(opened.models, mix);
+  if (!folders.others.empty()) opened.identity["mix"] = mix_names[static_cast<size_t>(mix)];
+  return opened;
+}
+
+/// Returns the split on which shares are fitted; null if there is none beside the evaluated one.
+const Split* selection_of(const Dataset& dataset, const Split& evaluated) {
+  const bool apart = evaluated.name() != selection_split && dataset.has_split(selection_split);
+  return apart ? &dataset.split(selection_split) : nullptr;
+}
+
+Evaluated open_evaluated(const EvaluateTask& task, const Dataset& dataset, const Split& split,
+                         Config& config) {
+  const NetworkFolders& folders = task.networks;
+  check_mixture_config(config.mixture);
+  if (!folders.is_mixture()) return open_models(folders, config.mixture.mix);
+  Evaluated opened;
   check_experts_folder(folders.experts);
   opened.mixture = open_mixture(folders.base, folders.partition, folders.experts, task.decoder,
                                 task.stale_decoder ? DecoderMatch::stale : DecoderMatch::exact);
-  check_eval_config(config, opened.mixture->partition.gater.experts);
-  const OtherRouting routing = open_routing(folders, config.use_prices, split, *opened.mixture);
+  check_eval_config(config.eval, opened.mixture->partition.gater.experts);
+  if (config.mixture.fits_share() && split.name() == selection_split) {
+    fail_usage(
+        "mixture.base_share: -1 fits it on the split '{}', which is evaluated; give a value from 0 "
+        "to 1, or another --split",
+        selection_split);
+  }
+  const OtherRouting routing =
+      open_routing(folders, config.eval.use_prices, split, *opened.mixture);
   opened.external = routing.external;
   opened.identity.update(routing.identity);
-  Json settings = config_json(fields_of(config));
+  check_mixing(*opened.mixture, config.mixture, selection_of(dataset, split));
+  Json settings = config_json(fields_of(config.eval));
   settings.erase("precision");  // the one that is meant is told beside
   opened.identity["eval"] = std::move(settings);
   opened.identity.update(mixture_identity(*opened.mixture, folders.base, folders.partition));
   if (!task.decoder.empty()) {
     opened.identity["decoder"] = decoder_fingerprint(task.decoder);
   }
+  if (config.mixture.base_share != 0) {
+    opened.identity["mixture"] = {{"base_share", config.mixture.base_share},
+                                  {"mix", mix_names[static_cast<size_t>(config.mixture.mix)]}};
+  }
   return opened;
+}
+
+/// Throws Error(usage) unless all networks were trained on the dataset's tags.
+void require_vocabularies(const Evaluated& evaluated, const NetworkFolders& folders,
+                          const Dataset& dataset) {
+  if (evaluated.mixture) {
+    return require_vocabulary(evaluated.mixture->base.card, folders.base, dataset);
+  }
+  require_vocabulary(evaluated.models[0].card, folders.model, dataset);
+  for (size_t m = 1; m < evaluated.models.size(); ++m) {
+    require_vocabulary(evaluated.models[m].card, folders.others[m - 1], dataset);
+  }
 }
 
 }  // namespace
@@ -55,9 +96,8 @@ std::string evaluate(const EvaluateTask& task, Config& config) {
   const Dataset dataset = Dataset::open(task.dataset);
   const Split& split = dataset.split(config.eval.split);
   require_precision(*engine, precision);
-  const Evaluated evaluated = open_evaluated(task, split, config.eval);
-  require_vocabulary(evaluated.model ? evaluated.model->card : evaluated.mixture->base.card,
-                     evaluated.model ? task.networks.model : task.networks.base, dataset);
+  const Evaluated evaluated = open_evaluated(task, dataset, split, config);
+  require_vocabularies(evaluated, task.networks, dataset);
   Json inputs = {{"dataset", dataset.fingerprint()},
                  {"split", config.eval.split},
                  {"precision", name_of(precision)},
@@ -71,23 +111,35 @@ std::string evaluate(const EvaluateTask& task, Config& config) {
   if (!task.out.empty()) {
     auto reads = paths_read(task.dataset, task.networks, evaluated.external);
     reads.emplace_back(task.decoder);
-    stage.emplace(Stage::Options{
-        task.out, "moe-eval", inputs, task.force, std::move(reads), {"metrics.json"}});
+    auto writes = image_result_files();
+    writes.emplace_back("metrics.json");
+    stage.emplace(Stage::Options{task.out, "moe-eval", inputs, task.force, std::move(reads),
+                                 std::move(writes)});
   }
   if (stage && stage->done()) {
     log_info("{}: already done", task.out);
     return shown(stage->results());
   }
-  const Evaluation evaluation = evaluated.model
-                                    ? evaluate_model(*engine, *evaluated.model,
-                                                     loss_of(task.networks.model), split, precision)
-                                    : evaluate_mixture(*engine, *evaluated.mixture, split,
-                                                       evaluated.external, config.eval, precision);
+  const auto measured = [&] {
+    if (evaluated.mixture) {
+      return evaluate_mixture(*engine, *evaluated.mixture, split, evaluated.external, config.eval,
+                              precision, config.mixture, selection_of(dataset, split));
+    }
+    if (evaluated.models.size() > 1) {
+      return evaluate_models(*engine, evaluated.models, split, config.mixture.mix, precision);
+    }
+    return evaluate_model(*engine, evaluated.models[0], loss_of(task.networks.model), split,
+                          precision);
+  };
+  const Evaluation evaluation = measured();
   for (const auto& gap : evaluation_gaps(evaluation, config.eval.split)) log_warning("{}", gap);
-  const Json results = evaluation_json(evaluation);
+  Json results = evaluation_json(evaluation);
   if (stage) {
+    results["images"] = image_results_json(evaluation.images);
     write_json(stage->folder() / "metrics.json", results);
-    stage->finish({"metrics.json"}, results);
+    auto files = save_image_results(stage->folder(), evaluation.images);
+    files.emplace_back("metrics.json");
+    stage->finish(files, results);
   }
   return shown(results);
 }

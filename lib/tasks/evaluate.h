@@ -1,4 +1,4 @@
-// moe-eval: compares a network or a mixture with a data set's tags and truth.
+// moe-eval: compares a network, several as one, or a mixture with a data set's tags and truth.
 #pragma once
 
 #include <string>
@@ -14,7 +14,7 @@ struct EvaluateTask {
   NetworkFolders networks;
   std::string decoder;         ///< of moe-train-decoder; empty: each expert's own
   bool stale_decoder = false;  ///< allow one trained over other experts of the same base
-  std::string out;             ///< folder for metrics.json; empty: none
+  std::string out;             ///< folder for metrics.json and images.npy; empty: none
   bool json = false;           ///< return a line of JSON, not tables
   bool force = false;          ///< see Stage::Options::force
 };

@@ -109,9 +109,11 @@ std::vector<std::string> write_results(const FinetuneTask& task, const Stage& st
   own["dataset"] = inputs.at("dataset");
   add(write_folder(stage, "decoder", std::move(own), [&](const fs::path& folder) {
     const StateDict& weights = trained.weights.front();
+    DecoderCard decoder;
+    decoder.loss = loss;
     return save_decoder(
-        folder, {{"fc.weight", weights.at("fc.weight")}, {"fc.bias", weights.at("fc.bias")}}, loss,
-        vocabulary);
+        folder, {{"fc.weight", weights.at("fc.weight")}, {"fc.bias", weights.at("fc.bias")}},
+        decoder, vocabulary);
   }));
   return outputs;
 }

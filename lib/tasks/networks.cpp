@@ -9,6 +9,12 @@
 namespace hardmoe {
 namespace fs = std::filesystem;
 
+void NetworkFolders::set_models(const std::vector<std::string>& models) {
+  if (models.empty()) return;
+  model = models.front();
+  others.assign(models.begin() + 1, models.end());
+}
+
 bool NetworkFolders::is_mixture() const {
   if (!model.empty()) return false;
   std::vector<std::string> missing;
@@ -54,6 +60,7 @@ std::vector<fs::path> paths_read(const fs::path& dataset, const NetworkFolders& 
   std::vector<fs::path> paths = {dataset,          networks.model,
                                  networks.base,    networks.partition,
                                  networks.experts, networks.router};
+  paths.insert(paths.end(), networks.others.begin(), networks.others.end());
   if (external) paths.insert(paths.end(), external->files.begin(), external->files.end());
   return paths;
 }

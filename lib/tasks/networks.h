@@ -13,9 +13,13 @@ namespace hardmoe {
 /// The folders of one model or of a mixture.
 struct NetworkFolders {
   std::string model = {};  ///< of moe-train-base or moe-train-expert; empty for a mixture
+  std::vector<std::string> others = {};                 ///< further models, averaged with `model`
   std::string base = {}, partition = {}, experts = {};  ///< a mixture's
   std::vector<std::string> features = {};  ///< the external embedding that routes images, if any
   std::string router = {};                 ///< of moe-train-router; empty: the gater routes
+
+  /// Sets `model` to the first and `others` to the rest; nothing if there are none.
+  void set_models(const std::vector<std::string>& models);
 
   /// Returns whether these are a mixture's. Throws Error(usage) naming options that are missing.
   bool is_mixture() const;

@@ -2,7 +2,8 @@
 
 #include "base/log.h"
 #include "data/feature_source.h"
-#include "moe/routing.h"
+#include "moe/mixing.h"
+#include "moe/unified_embedding.h"
 #include "tasks/networks.h"
 #include "tasks/results.h"
 #include "tasks/training.h"
@@ -13,19 +14,112 @@
 #include "train/trainer.h"
 
 namespace hardmoe {
+namespace {
+
+/// What a decoder is trained on, checked.
+struct DecoderImages {
+  const Split& split;
+  bool routed;  ///< its images' experts are found by the gater, not in the partition
+  std::optional<EmbeddingInput> external;  ///< what routes them, if the base does not
+};
+
+DecoderImages open_images(const TrainDecoderTask& task, const Config& config,
+                          const Dataset& dataset, const Mixture& mixture) {
+  const std::string& name = config.decoder.split;
+  if (name != "train" && name != selection_split) {
+    fail_usage("decoder.split: expected train or {}, found {}", selection_split, name);
+  }
+  if (!dataset.has_split(name)) fail_without_selection("decoder.split: a decoder is to be trained");
+  DecoderImages images{dataset.split(name), name != "train", {}};
+  if (images.routed) {
+    images.external = find_routing_features(mixture, task.partition, task.features, images.split);
+  } else {
+    check_training_features(task.partition, task.features);
+  }
+  return images;
+}
+
+/// Throws Error(usage) for settings of the mixture that no decoder can be trained with.
+void check_embedding(const Config& config, const Dataset& dataset, const Mixture& mixture) {
+  check_mixture_config(config.mixture);
+  if (config.mixture.embedding == EmbeddingKind::expert) return;
+  check_mixing(mixture, config.mixture,
+               dataset.has_split(selection_split) ? &dataset.split(selection_split) : nullptr);
+}
+
+/// Returns the base's share in the embedding: as configured, or fitted for the local decoders.
+double embedding_share(Engine& engine, const Mixture& mixture, const Config& config,
+                       const Dataset& dataset, Precision precision) {
+  if (!config.mixture.fits_share()) return config.mixture.base_share;
+  MixtureConfig geometric = config.mixture;  // what a blend is to one linear decoder
+  geometric.mix = Mix::geometric;
+  EvalConfig one = config.eval;
+  one.top_experts = 1;
+  MixtureAnswers answers(engine, mixture, precision);
+  return fit_on_selection(answers, dataset.split(selection_split), one, geometric).base_share;
+}
+
+/// Returns the rows that the decoder is trained on.
+Tensor decoder_rows(Engine& engine, const Mixture& mixture, const DecoderImages& images,
+                    const Config& config, double share, Precision precision) {
+  const ModelConfig& model = mixture.base.card.model;
+  const EmbeddingKind kind = config.mixture.embedding;
+  Inference inference(engine, resnet(model, 0), model.image_size, precision);
+  auto assignment = mixture.partition.assignment;
+  Tensor base;
+  if (kind != EmbeddingKind::expert || (images.routed && !images.external)) {
+    base = routing_features(inference, mixture, images.split, {});
+  }
+  if (images.routed) {
+    const Tensor features =
+        images.external ? routing_features(inference, mixture, images.split, images.external)
+                        : base;
+    assignment = mixture.partition.gater.route(matrix_view(features), config.eval.use_prices);
+  }
+  return combined_embedding(kind, share, base,
+                            unified_embedding(inference, mixture, images.split, assignment));
+}
+
+/// Returns what shapes the result besides what has done so since there are decoders.
+Json further_inputs(const Config& config) {
+  Json inputs = Json::object();
+  if (config.decoder.split != "train") {
+    inputs["split"] = config.decoder.split;
+    inputs["use_prices"] = config.eval.use_prices;
+  }
+  if (config.mixture.embedding != EmbeddingKind::expert) {
+    inputs["embedding"] = embedding_kinds[static_cast<size_t>(config.mixture.embedding)];
+    inputs["base_share"] = config.mixture.base_share;
+  }
+  return inputs;
+}
+
+/// Trains from `first`; with 0 epochs returns that.
+TrainResult train_rows(Engine& engine, const Config& config, const Stage& stage, const Split& split,
+                       const Tensor& rows, const StateDict& first, int64_t& images) {
+  const TrainConfig settings = fit_batch(config.decoder, split.size(), "decoder");
+  FeatureSource source(rows, split, settings.batch, config.seed,
+                       resampled(split, {}, settings.sampling, config.seed));
+  images = source.items();
+  if (settings.epochs == 0) return {.weights = first};
+  const Network network = linear_decoder(rows.size(1), first.at("fc.weight").size(0));
+  return train(engine, network, first, source, settings, stage.folder(), stage.identity());
+}
+
+}  // namespace
 
 std::string train_decoder(const TrainDecoderTask& task, Config& config) {
-  check_train_config(config.decoder, "decoder");
+  check_decoder_config(config.decoder);
   check_freeze(linear_decoder(1, 1), config.decoder, "decoder");
   const auto engine = make_engine(config.device);
   const Dataset dataset = Dataset::open(task.dataset);
-  const Split& split = dataset.split("train");
   check_experts_folder(task.experts);
   const Mixture mixture = open_mixture(task.base, task.partition, task.experts, "");
   const ModelCard& card = mixture.base.card;
   require_vocabulary(card, task.base, dataset);
   require_partition_of(task.partition, task.base, dataset.fingerprint());
-  check_training_features(task.partition, task.features);
+  const DecoderImages images = open_images(task, config, dataset, mixture);
+  check_embedding(config, dataset, mixture);
   if (mixture.dataset != dataset.fingerprint()) {
     fail_usage("{}: trained on another dataset than {}; give the one they were trained on",
                task.experts, task.dataset);
@@ -38,9 +132,11 @@ std::string train_decoder(const TrainDecoderTask& task, Config& config) {
                  {"precision", name_of(embedding)},
                  {"decoder", training_inputs(config.decoder)}};
   inputs.update(mixture_identity(mixture, task.base, task.partition));
+  inputs.update(further_inputs(config));
+  if (images.external) inputs["features"] = images.external->identity["embedding"];
   auto writes = training_files();
-  writes.insert(writes.end(),
-                {decoder_weights_name, decoder_card_name, model_tags_name, "train.npy"});
+  writes.insert(writes.end(), {decoder_weights_name, decoder_card_name, model_tags_name,
+                               "train.npy", std::string(selection_split) + ".npy"});
   Stage stage({task.out,
                "moe-train-decoder",
                inputs,
@@ -49,25 +145,28 @@ std::string train_decoder(const TrainDecoderTask& task, Config& config) {
                std::move(writes)});
   if (stage.done()) return results_of_done(stage);
   const double begin = now_seconds();
-  const auto embedding_file = stage.folder() / "train.npy";
-  if (!stage.has_kept("train.npy")) {
-    Inference inference(*engine, resnet(card.model, 0), card.model.image_size, embedding);
-    save_npy(embedding_file,
-             unified_embedding(inference, mixture, split, mixture.partition.assignment));
-    stage.keep("train.npy");
+  DecoderCard decoder;
+  decoder.embedding = config.mixture.embedding;
+  if (decoder.embedding != EmbeddingKind::expert) {
+    decoder.base_share = embedding_share(*engine, mixture, config, dataset, embedding);
   }
-  const Tensor features = load_npy(embedding_file);
-  const Network network = linear_decoder(features.size(1), card.tags);
-  const TrainConfig settings = fit_batch(config.decoder, split.size(), "decoder");
-  FeatureSource source(features, split, settings.batch, config.seed,
-                       resampled(split, {}, settings.sampling, config.seed));
-  const TrainResult trained = train(*engine, network, mixture.base.weights, source, settings,
-                                    stage.folder(), stage.identity());
-  auto files = save_decoder(stage.folder(), trained.weights, settings.loss, dataset.vocabulary());
-  files.emplace_back("train.npy");
-  stage.finish(files, {{"images", source.items()},
+  const std::string rows_name = images.split.name() + ".npy";
+  if (!stage.has_kept(rows_name)) {
+    save_npy(stage.folder() / rows_name,
+             decoder_rows(*engine, mixture, images, config, decoder.base_share, embedding));
+    stage.keep(rows_name);
+  }
+  const Tensor rows = load_npy(stage.folder() / rows_name);
+  const StateDict first =
+      first_decoder(mixture.base.weights, decoder.embedding, decoder.base_share);
+  int64_t shown = 0;
+  const TrainResult trained = train_rows(*engine, config, stage, images.split, rows, first, shown);
+  decoder.loss = trained.steps > 0 ? config.decoder.loss : card.loss;
+  auto files = save_decoder(stage.folder(), trained.weights, decoder, dataset.vocabulary());
+  files.push_back(rows_name);
+  stage.finish(files, {{"images", shown},
                        {"steps", trained.steps},
-                       {"loss", trained.loss},
+                       {"loss", trained.steps > 0 ? Json(trained.loss) : Json(nullptr)},
                        {"seconds", now_seconds() - begin}});
   remove_checkpoints(stage.folder());
   return result_line(stage.results());

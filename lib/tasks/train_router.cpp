@@ -76,8 +76,8 @@ std::string train_router(const TrainRouterTask& task, Config& config) {
       experts, vocabulary_hash(vocabulary)};
   const Network network = resnet(card.model, card.tags);
   ImageTraining job{
-      dataset.split("train"), {}, {card, {}}, settings, "router", config.seed, vocabulary,
-      partition.assignment};
+      dataset.split("train"), {}, {card, {}}, settings, "router", config.seed, vocabulary};
+  job.labels = partition.assignment;
   check_image_training(*engine, job);
   Json inputs = {{"dataset", dataset.fingerprint()},
                  {"base", base_fingerprint(task.base)},

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "base/error.h"
 #include "base/simd.h"
@@ -45,9 +46,19 @@ MetricsAccumulator::MetricsAccumulator(std::vector<int> ks) : ks_(std::move(ks))
   sums_.resize(ks_.size());
 }
 
-void MetricsAccumulator::add(std::span<const float> scores, std::span<const int32_t> tags) {
+std::vector<std::string> image_metrics(const std::vector<int>& ks) {
+  std::vector<std::string> names = {"LRAP"};
+  for (const char* name : {"P@", "R@", "hit@"}) {
+    for (const int k : ks) names.push_back(fmt::format("{}{}", name, k));
+  }
+  return names;
+}
+
+void MetricsAccumulator::add(std::span<const float> scores, std::span<const int32_t> tags,
+                             std::span<float> own) {
   if (tags.empty()) {
     ++without_tags_;
+    std::ranges::fill(own, std::numeric_limits<float>::quiet_NaN());
     return;
   }
   const auto total = static_cast<int64_t>(scores.size());
@@ -60,28 +71,35 @@ void MetricsAccumulator::add(std::span<const float> scores, std::span<const int3
   }
   // Count the tags ranked before each of an image's few tags: cheaper than sorting V scores.
   ranks_.clear();
-  own_.clear();
-  for (const int32_t tag : tags) own_.push_back(scores[static_cast<size_t>(tag)]);
-  std::sort(own_.begin(), own_.end());
+  own_scores_.clear();
+  for (const int32_t tag : tags) own_scores_.push_back(scores[static_cast<size_t>(tag)]);
+  std::sort(own_scores_.begin(), own_scores_.end());
   double precision_sum = 0;
   for (const int32_t tag : tags) {
     const float score = scores[static_cast<size_t>(tag)];
     const float* after = scores.data() + tag + 1;
     const int64_t before = 1 + count_not_below(scores.data(), tag, score);
     ranks_.push_back(before + count_above(after, total - tag - 1, score));
-    const auto own_before = own_.end() - std::lower_bound(own_.begin(), own_.end(), score);
+    const auto own_before =
+        own_scores_.end() - std::lower_bound(own_scores_.begin(), own_scores_.end(), score);
     precision_sum += static_cast<double>(own_before) /
                      static_cast<double>(before + count_not_below(after, total - tag - 1, score));
   }
   std::sort(ranks_.begin(), ranks_.end());
-  const auto own = static_cast<double>(tags.size());
-  label_ranking_ += fraction(precision_sum / own);
+  const auto own_tags = static_cast<double>(tags.size());
+  label_ranking_ += fraction(precision_sum / own_tags);
+  if (!own.empty()) own[0] = static_cast<float>(precision_sum / own_tags);
   for (size_t j = 0; j < ks_.size(); ++j) {
     const auto end = std::upper_bound(ranks_.begin(), ranks_.end(), int64_t{ks_[j]});
     const int64_t hits = end - ranks_.begin();
     sums_[j].hits += hits;
     sums_[j].images_hit += hits > 0 ? 1 : 0;
-    sums_[j].recall += fraction(static_cast<double>(hits) / own);
+    const double recall = static_cast<double>(hits) / own_tags;
+    sums_[j].recall += fraction(recall);
+    if (own.empty()) continue;
+    own[1 + j] = static_cast<float>(static_cast<double>(hits) / ks_[j]);
+    own[1 + ks_.size() + j] = static_cast<float>(recall);
+    own[1 + 2 * ks_.size() + j] = hits > 0 ? 1.0F : 0.0F;
   }
   tags_ += static_cast<int64_t>(tags.size());
   ++images_;

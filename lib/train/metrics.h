@@ -43,6 +43,10 @@ struct RankingMetrics {
   std::vector<MetricsAtK> at;          ///< ascending in k
 };
 
+/// Returns the names of the metrics that are means over images, as metrics_json() has them: "LRAP",
+/// then "P@k", "R@k", "hit@k" for each k.
+std::vector<std::string> image_metrics(const std::vector<int>& ks);
+
 /// Sums over images, kept in integers (fractions in units of 2⁻³²), so that accumulators of
 /// disjoint sets of images merge in any order to exactly the sums over all of them.
 class MetricsAccumulator {
@@ -50,10 +54,11 @@ class MetricsAccumulator {
   /// Throws Error(usage) for a k below 1.
   explicit MetricsAccumulator(std::vector<int> ks = {1, 5, 10});
 
-  /// Adds an image: V scores, and the ids of its tags, ascending and below V. Throws Error if a
-  /// score is not finite (a diverged model must not look like a perfect one) or an id is out of
-  /// range.
-  void add(std::span<const float> scores, std::span<const int32_t> tags);
+  /// Adds an image: V scores, and the ids of its tags, ascending and below V. `own`: empty, or as
+  /// long as image_metrics(), to receive the image's own values; NaN for an image without tags.
+  /// Throws Error if a score is not finite (a diverged model must not look like a perfect one) or
+  /// an id is out of range.
+  void add(std::span<const float> scores, std::span<const int32_t> tags, std::span<float> own = {});
   /// Adds another accumulator's images. Throws Error if its k differ.
   void merge(const MetricsAccumulator& other);
   /// Returns the metrics, without mAP.
@@ -70,9 +75,9 @@ class MetricsAccumulator {
   int64_t images_ = 0;
   int64_t without_tags_ = 0;
   int64_t tags_ = 0;
-  uint64_t label_ranking_ = 0;  ///< in units of 2⁻³²
-  std::vector<int64_t> ranks_;  // scratch
-  std::vector<float> own_;      // scratch
+  uint64_t label_ranking_ = 0;     ///< in units of 2⁻³²
+  std::vector<int64_t> ranks_;     // scratch
+  std::vector<float> own_scores_;  // scratch
 };
 
 /// Returns {"images", "without_tags", "mAP", "mAP_tags", "LRAP", "P@1", "R@1", "R@1_micro",

@@ -47,6 +47,15 @@ void ScoreRows::spill() {
   block_.clear();
 }
 
+void ScoreRows::read(int64_t row, std::span<float> out) const {
+  const auto width = static_cast<size_t>(width_);
+  if (row < spilled_rows_) {
+    return spilled_.read_at(static_cast<size_t>(row) * width * sizeof(float), out.data(),
+                            width * sizeof(float));
+  }
+  std::copy_n(block_.begin() + (row - spilled_rows_) * width_, width, out.begin());
+}
+
 void ScoreRows::for_each(
     const std::function<void(int64_t first, int64_t rows, std::span<const float>)>& visit) const {
   const auto width = static_cast<size_t>(width_);

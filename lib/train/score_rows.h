@@ -23,6 +23,9 @@ class ScoreRows {
   int64_t size() const { return rows_; }
   int64_t width() const { return width_; }
 
+  /// Copies row `row` to `out`, width() values.
+  void read(int64_t row, std::span<float> out) const;
+
   /// Passes all rows in order to `visit`, many at a time: the first row's number, the number of
   /// rows, and their values.
   void for_each(

@@ -136,9 +136,9 @@ TEST_F(Format1, NewerFormatsAreRefused) {
                {in("base/model.yaml"), "'hardmoe model 3'", "'hardmoe model 2'", update});
 
   fs::remove(in("decoder/stage.json"));
-  write_file_atomic(in("decoder/decoder.yaml"), "format: hardmoe decoder 3\n");
+  write_file_atomic(in("decoder/decoder.yaml"), "format: hardmoe decoder 4\n");
   expect_error([&] { load_decoder(in("decoder"), 64, 5); },
-               {in("decoder/decoder.yaml"), "'hardmoe decoder 3'", update});
+               {in("decoder/decoder.yaml"), "'hardmoe decoder 4'", "'hardmoe decoder 3'", update});
 
   fs::remove(in("partition/stage.json"));
   Metadata metadata;

@@ -45,7 +45,17 @@ TEST(MixtureCost, IsThatOfItsTrunksAndDecoders) {
   EXPECT_NEAR(mixture_cost(mixture, 1).flops, router.flops + trunk_flops + decoder_flops, 2e6);
   mixture.router.reset();
 
-  mixture.external_embedding = true;  // nothing of ours routes
+  // The base's answer costs its head; a decoder of both features has twice the inputs.
+  EXPECT_EQ(mixture_cost(mixture, 1, true).parameters, 9 * trunk + 2 * decoder);
+  EXPECT_NEAR(mixture_cost(mixture, 1, true).flops, 2 * trunk_flops + 2 * decoder_flops, 4e6);
+  mixture.embedding = EmbeddingKind::both;
+  EXPECT_EQ(mixture_cost(mixture, 1).parameters, 9 * trunk + 2 * 512'000 + 1000);
+  EXPECT_NEAR(mixture_cost(mixture, 1).flops, 2 * trunk_flops + 2 * decoder_flops, 4e6);
+  mixture.external_embedding = true;
+  EXPECT_EQ(mixture_cost(mixture, 1).parameters, 9 * trunk + 2 * 512'000 + 1000);
+
+  mixture.embedding = EmbeddingKind::expert;  // nothing of ours routes
+  EXPECT_EQ(mixture_cost(mixture, 1, true).parameters, 9 * trunk + 2 * decoder);
   EXPECT_EQ(mixture_cost(mixture, 1).parameters, 8 * trunk + decoder);
   EXPECT_NEAR(mixture_cost(mixture, 1).flops, trunk_flops + decoder_flops, 2e6);
 }

@@ -37,6 +37,32 @@ TEST(Metrics, MatchAnImageWorkedOutByHand) {
   EXPECT_DOUBLE_EQ(result.at[2].hit, 1);
 }
 
+TEST(Metrics, EachImagesOwnValuesHaveTheMetricsAsMeans) {
+  const StateDict reference = load_safetensors(test_file("metrics.safetensors"));
+  const auto scores = reference.at("scores").as<float>();
+  const auto tag_ptr = reference.at("tag_ptr").as<int32_t>();
+  const auto tag_ids = reference.at("tag_ids").as<int32_t>();
+  const auto tags = static_cast<size_t>(reference.at("scores").size(1));
+  const auto names = image_metrics({1, 5, 10});
+  ASSERT_EQ(names.size(), 10U);
+  MetricsAccumulator all;
+  std::vector<double> sums(names.size());
+  for (size_t i = 0; i + 1 < tag_ptr.size(); ++i) {
+    const auto begin = static_cast<size_t>(tag_ptr[i]), end = static_cast<size_t>(tag_ptr[i + 1]);
+    std::vector<float> own(names.size());
+    all.add(scores.subspan(i * tags, tags), tag_ids.subspan(begin, end - begin), own);
+    for (size_t c = 0; c < own.size(); ++c) {
+      EXPECT_EQ(std::isnan(own[c]), begin == end) << names[c];
+      if (begin < end) sums[c] += double{own[c]};
+    }
+  }
+  const Json metrics = metrics_json(all.result());
+  const auto images = metrics.at("images").get<double>();
+  for (size_t c = 0; c < names.size(); ++c) {
+    EXPECT_NEAR(sums[c] / images, metrics.at(names[c]).get<double>(), 1e-7) << names[c];
+  }
+}
+
 TEST(Metrics, EqualScoresRankByTagId) {
   const std::vector<float> scores(4, 1.0F);
   MetricsAccumulator first({1}), last({1});

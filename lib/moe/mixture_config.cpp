@@ -1,0 +1,29 @@
+#include "moe/mixture_config.h"
+
+namespace hardmoe {
+
+void MixtureConfig::describe(Fields& f) {
+  f.add("base_share", base_share,
+        "a in a·base + (1-a)·expert: the base's share of a mixture's answer, which costs only its "
+        "classifier head; 0: the expert alone; -1: fitted on the split 'selection'");
+  f.add_enum("mix", mix, mix_names,
+             "what is averaged of base and expert, and of several models: logarithms of "
+             "probabilities, or probabilities");
+  f.add_enum("embedding", embedding, embedding_kinds,
+             "an image's row of the unified embedding, which a shared decoder reads: the expert's "
+             "feature; a·base + (1-a)·expert; both, one after the other");
+}
+
+void check_mixture_config(const MixtureConfig& config) {
+  if (config.fits_share() || (config.base_share >= 0 && config.base_share <= 1)) return;
+  fail_usage("mixture.base_share: expected 0 to 1, or -1 to fit it, found {}", config.base_share);
+}
+
+void fail_without_selection(const std::string& why) {
+  fail_usage(
+      "{} on the split '{}', which the dataset does not have; make the dataset with moe-ingest "
+      "--selection-fraction 0.1, or give mixture.base_share a value from 0 to 1",
+      why, selection_split);
+}
+
+}  // namespace hardmoe
