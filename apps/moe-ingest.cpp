@@ -25,6 +25,8 @@ int main(int argc, char** argv) {
   command.out_option(out, "the dataset")->required(false);
   command.setting("--val-source", "ingest.val_sources")->type_name("SOURCE");
   command.setting("--val-fraction", "ingest.val_fraction");
+  command.setting("--selection-fraction", "ingest.selection_fraction");
+  command.setting("--sample", "ingest.sample");
   command.setting("--format", "ingest.format")->type_name("KIND");
   command.setting("--columns", "ingest.columns")->type_name("NAMES")->allow_extra_args(false);
   command.setting("--tag-separator", "ingest.tag_separator")->type_name("CHARACTERS");

@@ -13,9 +13,10 @@ int main(int argc, char** argv) {
       "image belongs to, by its embedding) and partition.json.");
   PartitionTask task;
   auto& cli = command.cli();
-  cli.add_option("EMBEDDING", task.inputs,
-                 "Folder of moe-embed; .npy files, images × dimensions; or folders of them. For "
-                 "--method top-tag and --write-shards the dataset before it: DATASET EMBEDDING")
+  cli.add_option(
+         "EMBEDDING", task.inputs,
+         "Folder of moe-embed; .npy files, images × dimensions; or folders of them. For "
+         "--method top-tag, --reroute and --write-shards the dataset before it: DATASET EMBEDDING")
       ->required()
       ->type_name("");
   std::string out;
@@ -25,6 +26,16 @@ int main(int argc, char** argv) {
       ->type_name("DIR");
   cli.add_option("--halve-largest", task.halve,
                  "Partition whose largest expert to halve; every other image stays")
+      ->type_name("DIR");
+  cli.add_option(
+         "--reroute", task.reroute,
+         "Partition to make anew: each image goes to the expert that does best on its like, "
+         "by held-out images (the dataset's split 'selection'); with DATASET, --base and "
+         "--experts")
+      ->type_name("DIR");
+  cli.add_option("--base", task.base, "For --reroute: the base of its experts")->type_name("DIR");
+  cli.add_option("--experts", task.experts,
+                 "For --reroute: folder that holds the experts' folders 0, 1, …")
       ->type_name("DIR");
   cli.add_option("--write-shards", task.shards,
                  "Also write the dataset there, each expert's images in shards of their own")
@@ -41,16 +52,15 @@ int main(int argc, char** argv) {
   command.stage_options(task.force);
   command.renamed("--split", "it is --halve-largest now; other commands' --split names a split");
   command.renamed("--extend", "it is --add-expert now");
-  command.renamed("--experts",
-                  "their number is --num-experts now; other commands' --experts is their folder");
   command.renamed("--data",
                   "name the dataset before the embedding: moe-partition DATASET EMBEDDING");
   return command.run(argc, argv, [&] {
     task.out = out;
     for (const char* option : {"--method", "--num-experts", "--pca", "--fine"}) {
-      if (task.grown_from().empty() || command.cli().count(option) == 0) continue;
-      fail_usage("{}: a partition that is halved or gets an expert keeps its own; leave it out",
-                 option);
+      if (task.made_from().empty() || command.cli().count(option) == 0) continue;
+      fail_usage(
+          "{}: a partition that is halved, re-routed or gets an expert keeps its own; leave it out",
+          option);
     }
     make_partition(task, command.config(), print);
   });

@@ -1,4 +1,4 @@
-// moe-train-expert: dataset + base + partition → one expert, trained on its part alone.
+// moe-train-expert: dataset + base + partition → one expert, trained on its part.
 #include "network_options.h"
 #include "tasks/train_expert.h"
 
@@ -18,6 +18,11 @@ int main(int argc, char** argv) {
       .add_option("--expert", task.expert, "Number of the expert from 0, or 'all'")
       ->required()
       ->type_name("K");
+  command.cli()
+      .add_option("--embedding", task.embedding,
+                  "The embedding that the partition was made of; read for expert.overlap and "
+                  "expert.outside_from: nearest only")
+      ->type_name("PATH");
   command.out_option(task.out, "the expert");
   command.setting("--epochs", "expert.epochs");
   command.setting("--batch", "expert.batch");
@@ -25,6 +30,7 @@ int main(int argc, char** argv) {
   command.setting("--precision", "expert.precision");
   command.flag("--deterministic", "expert.deterministic");
   command.setting("--start", "expert.start");
+  command.setting("--init", "expert.init")->type_name("DIR");
   command.setting("--seed", "seed");
   command.device_option();
   command.stage_options(task.force);

@@ -7,7 +7,13 @@ void add_mixture_options(Command& command, NetworkFolders& networks, CLI::Option
   base_option(command, networks.base)->excludes(single);
   partition_option(command, networks.partition)->excludes(single);
   experts_option(command, networks.experts)->excludes(single);
-  features_option(command, networks.features)->excludes(single);
+  auto* features = features_option(command, networks.features)->excludes(single);
+  command.cli()
+      .add_option("--router", networks.router,
+                  "Folder of moe-train-router: it routes the images, and the base is not computed")
+      ->type_name("DIR")
+      ->excludes(single)
+      ->excludes(features);
 }
 
 }  // namespace

@@ -12,7 +12,8 @@ CLI::Option* partition_option(Command& command, std::string& folder);
 CLI::Option* experts_option(Command& command, std::string& folder);
 CLI::Option* features_option(Command& command, std::vector<std::string>& files);
 
-/// For commands that look at images with one model or a mixture: --model, or the four above.
+/// For commands that look at images with one model or a mixture: --model, or the four above and
+/// --router.
 void add_network_options(Command& command, NetworkFolders& networks);
 /// The same, where --model may be given several times.
 void add_network_options(Command& command, NetworkFolders& networks,

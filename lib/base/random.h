@@ -18,6 +18,9 @@ enum class RandomUse : uint32_t {
   partition,
   test,
   resample,
+  sample,
+  selection,
+  outside,
   bootstrap
 };
 

@@ -219,9 +219,9 @@ std::string format_table(const std::vector<std::vector<std::string>>& rows) {
 }
 
 std::string human_count(double count) {
-  constexpr const char* units[] = {"", "k", "M", "G", "T"};
+  constexpr const char* units[] = {"", "k", "M", "G", "T", "P", "E"};
   int unit = 0;
-  while (count >= 999.5 && unit < 4) {  // would print as 1000
+  while (count >= 999.5 && unit < 6) {  // would print as 1000
     count /= 1000;
     ++unit;
   }

@@ -8,6 +8,7 @@
 #include <mutex>
 #include <thread>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -46,6 +47,24 @@ void read_in(std::span<const std::byte> bytes) {
   }
 }
 
+/// Returns `count` of the numbers 0 … n-1, none twice, all sets equally likely (Floyd's algorithm;
+/// Bentley & Floyd, "A sample of brilliance", CACM 1987).
+std::vector<int64_t> draw_distinct(int64_t count, int64_t n, Random random) {
+  std::unordered_set<int64_t> drawn;
+  std::vector<int64_t> numbers;
+  for (int64_t last = n - count; last < n; ++last) {
+    const auto number = static_cast<int64_t>(random.below(static_cast<uint64_t>(last) + 1));
+    numbers.push_back(drawn.insert(number).second ? number : last);
+    drawn.insert(numbers.back());
+  }
+  return numbers;
+}
+
+std::vector<int64_t> joined(std::vector<int64_t> items, const std::vector<int64_t>& more) {
+  items.insert(items.end(), more.begin(), more.end());
+  return items;
+}
+
 /// A batch that is prepared or was handed out. Buffers are reused in a ring.
 struct BatchBuffer {
   Batch batch;
@@ -76,8 +95,11 @@ void add(std::atomic<T>& sum, T value) {
 struct Loader::State {
   const Split& split;
   const LoaderOptions options;
-  const std::vector<int64_t> items;  ///< empty: all images of the split
-  const int64_t count;
+  const int64_t own;                 ///< images that are not extra ones
+  const int64_t extra_per_epoch;     ///< drawn from the extra ones
+  const float extra_weight;          ///< of their losses
+  const std::vector<int64_t> items;  ///< its own, then all extra ones; empty: all of the split
+  const int64_t count;               ///< images of an epoch
   /// For items that are listed more than once: the number of the copy, and the position of the
   /// first copy. Both empty if there are no copies.
   std::vector<int64_t> copies, firsts;
@@ -101,12 +123,15 @@ struct Loader::State {
   const std::unique_ptr<Times[]> times;
   std::vector<std::thread> workers;
 
-  State(const Split& s, std::vector<int64_t> list, const LoaderOptions& o)
+  State(const Split& s, std::vector<int64_t> list, const LoaderOptions& o, const ExtraImages& extra)
       : split(s),
         options(o),
-        items(std::move(list)),
-        count(items.empty() ? split.size() : static_cast<int64_t>(items.size())),
-        cache(count, budget()),
+        own(list.empty() ? split.size() : static_cast<int64_t>(list.size())),
+        extra_per_epoch(extra.per_epoch),
+        extra_weight(extra.weight),
+        items(joined(std::move(list), extra.items)),
+        count(own + extra_per_epoch),
+        cache(listed(), budget()),
         buffer_count(3 + o.threads * run_length() / o.batch),
         buffers(std::make_unique<BatchBuffer[]>(static_cast<size_t>(buffer_count))),
         times(std::make_unique<Times[]>(static_cast<size_t>(o.threads))) {
@@ -128,10 +153,13 @@ struct Loader::State {
     for (auto& worker : workers) worker.join();
   }
 
+  /// Returns how many images can be shown, in whatever epoch.
+  int64_t listed() const { return items.empty() ? own : static_cast<int64_t>(items.size()); }
+
   /// Returns the cache's limit: 0 if only few of the images would fit, as these would not be worth
   /// it.
   int64_t budget() const {
-    const int64_t all = count * 3 * options.image_size * options.image_size;
+    const int64_t all = listed() * 3 * options.image_size * options.image_size;
     return all / 8 <= options.cache_bytes ? options.cache_bytes : 0;
   }
 
@@ -145,13 +173,15 @@ struct Loader::State {
   }
 
   void count_copies() {
-    const auto repeat = std::adjacent_find(items.begin(), items.end(), std::greater_equal<>());
-    if (repeat == items.end()) return;  // ascending, as usual: no copies
+    if (items.empty()) return;
+    const auto mine = std::span(items).first(static_cast<size_t>(own));
+    const auto repeat = std::adjacent_find(mine.begin(), mine.end(), std::greater_equal<>());
+    if (repeat == mine.end()) return;  // ascending, as usual: no copies
     struct Seen {
       int64_t first, count;
     };
     std::unordered_map<int64_t, Seen> seen;
-    for (const int64_t item : items) {
+    for (const int64_t item : mine) {
       const auto position = static_cast<int64_t>(copies.size());
       Seen& image = seen.try_emplace(item, Seen{position, 0}).first->second;
       copies.push_back(image.count++);
@@ -181,6 +211,18 @@ struct Loader::State {
   }
   int64_t item_at(int64_t position) const {
     return items.empty() ? position : items[static_cast<size_t>(position)];
+  }
+
+  /// Draws the epoch's order: a permutation of its own images and those drawn of the extra ones.
+  void shuffle() {
+    const auto stream = static_cast<uint64_t>(epoch);
+    order = random_permutation(count, Random(options.seed, RandomUse::order, stream));
+    if (extra_per_epoch == 0) return;
+    const auto drawn = draw_distinct(extra_per_epoch, listed() - own,
+                                     Random(options.seed, RandomUse::outside, stream));
+    for (int64_t& position : order) {
+      if (position >= own) position = own + drawn[static_cast<size_t>(position - own)];
+    }
   }
 
   /// Allows batches before `last` to be prepared; their buffers must be free.
@@ -254,15 +296,16 @@ struct Loader::State {
     }
   }
 
+  bool has_copies(int64_t position) const { return !copies.empty() && position < own; }
   int64_t cache_index_of(int64_t position) const {
-    return firsts.empty() ? position : firsts[static_cast<size_t>(position)];
+    return has_copies(position) ? firsts[static_cast<size_t>(position)] : position;
   }
 
   void write_image(ViewMaker& maker, int64_t at, Times& spent) {
     const int64_t position = position_of(at);
     const int64_t item = item_at(position);
     const int64_t cache_index = cache_index_of(position);
-    const int64_t copy = copies.empty() ? 0 : copies[static_cast<size_t>(position)];
+    const int64_t copy = has_copies(position) ? copies[static_cast<size_t>(position)] : 0;
     const Random random(options.seed, RandomUse::augment, stream_of(epoch, item, copy));
     const int64_t row = at % options.batch * 3 * options.image_size * options.image_size;
     uint8_t* out = buffer_of(at / options.batch).batch.input.as<uint8_t>().data() + row;
@@ -292,16 +335,24 @@ struct Loader::State {
     add(spent.images, int64_t{1});
   }
 
-  /// Adds the tags, and blackens the rows that a partial batch does not fill.
+  /// Adds tags and weights, and blackens the rows that a partial batch does not fill.
   void finish(BatchBuffer& buffer, int64_t number, Times& spent) const {
     const double begin = now_seconds();
     Batch& batch = buffer.batch;
     batch.tag_ptr.assign(1, 0);
     batch.tag_ids.clear();
+    batch.weights.clear();
     try {
       for (int64_t i = 0; i < batch.size; ++i) {
-        const auto tags = split.tags(item_at(position_of(first_of(number) + i)));
-        batch.tag_ids.insert(batch.tag_ids.end(), tags.begin(), tags.end());
+        const int64_t position = position_of(first_of(number) + i);
+        if (extra_weight != 1) batch.weights.push_back(position < own ? 1 : extra_weight);
+        const int64_t item = item_at(position);
+        if (options.labels.empty()) {
+          const auto tags = split.tags(item);
+          batch.tag_ids.insert(batch.tag_ids.end(), tags.begin(), tags.end());
+        } else {
+          batch.tag_ids.push_back(options.labels[static_cast<size_t>(item)]);
+        }
         batch.tag_ptr.push_back(static_cast<int32_t>(batch.tag_ids.size()));
       }
     } catch (...) {
@@ -314,7 +365,8 @@ struct Loader::State {
   }
 };
 
-Loader::Loader(const Split& split, std::vector<int64_t> items, LoaderOptions options) {
+Loader::Loader(const Split& split, std::vector<int64_t> items, LoaderOptions options,
+               const ExtraImages& extra) {
   if (options.batch < 1)
     fail_usage("loading images: batch is {}, expected 1 at least", options.batch);
   if (options.image_size < 1 || options.image_size > 1 << 14) {
@@ -323,16 +375,25 @@ Loader::Loader(const Split& split, std::vector<int64_t> items, LoaderOptions opt
   if (options.threads < 1 || options.threads > 1024) {
     fail_usage("loading images: {} threads, expected 1 to 1024", options.threads);
   }
+  const auto most = static_cast<int64_t>(extra.items.size());
+  if (extra.per_epoch < 0 || extra.per_epoch > most ||
+      (most > 0 && (items.empty() || !options.training))) {
+    fail(
+        "loading images: {} extra images an epoch of {}, besides {} in {}; expected at most all, "
+        "besides named ones, in training",
+        extra.per_epoch, most, items.size(), options.training ? "training" : "evaluation");
+  }
   if (options.training) {
     check_augment(options.augment, options.image_size);
-    const int64_t count = items.empty() ? split.size() : static_cast<int64_t>(items.size());
+    const int64_t count =
+        extra.per_epoch + (items.empty() ? split.size() : static_cast<int64_t>(items.size()));
     if (count < options.batch) {
       fail_usage("{} images of split '{}' do not fill a batch of {}: set the batch to {} at most",
                  count, split.name(), options.batch, count);
     }
   }
   split.require_index();
-  state_ = std::make_unique<State>(split, std::move(items), options);
+  state_ = std::make_unique<State>(split, std::move(items), options, extra);
 }
 
 Loader::~Loader() = default;
@@ -350,10 +411,7 @@ void Loader::start(int64_t epoch, int64_t first_batch) {
          first_batch);
   }
   s.epoch = epoch;
-  if (s.options.training) {
-    s.order = random_permutation(
-        s.count, Random(s.options.seed, RandomUse::order, static_cast<uint64_t>(epoch)));
-  }
+  if (s.options.training) s.shuffle();
   s.end = batches;
   s.delivered = s.opened = first_batch;
   s.claimed = s.first_of(first_batch);

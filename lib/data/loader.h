@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "data/dataset.h"
@@ -25,6 +26,16 @@ struct LoaderOptions {
   int threads = 2;
   /// Limit on decoded images kept in memory. None are kept if only a few would fit.
   int64_t cache_bytes = int64_t{1} << 30;
+  /// One for each image of the split, in place of its tags; empty: its tags. Must outlive the
+  /// loader.
+  std::span<const uint16_t> labels = {};
+};
+
+/// Images shown besides a loader's own, such as some from outside an expert's part.
+struct ExtraImages {
+  std::vector<int64_t> items = {};  ///< to draw from; none of them among the loader's own
+  int64_t per_epoch = 0;  ///< drawn anew each epoch, by seed and epoch, none twice; at most all
+  float weight = 1;       ///< factor of their losses (Batch::weights)
 };
 
 /// Where the threads' time went since the loader was made, in seconds summed over threads.
@@ -40,10 +51,13 @@ struct LoaderTimes {
 class Loader final : public BatchSource {
  public:
   /// `items`: the images of `split` to visit, such as an expert's part; empty: all of them. `split`
-  /// must outlive the loader. Throws Error(usage) naming the option that is out of range.
-  Loader(const Split& split, std::vector<int64_t> items, LoaderOptions options);
+  /// must outlive the loader. `extra`: for training only, and where items are named. Throws
+  /// Error(usage) naming the option that is out of range.
+  Loader(const Split& split, std::vector<int64_t> items, LoaderOptions options,
+         const ExtraImages& extra = {});
   ~Loader() override;
 
+  /// Returns the number of images in an epoch, extra ones included.
   int64_t items() const override;
   int64_t batches_per_epoch() const override;
   void start(int64_t epoch, int64_t first_batch = 0) override;

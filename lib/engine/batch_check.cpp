@@ -1,6 +1,7 @@
 #include "engine/batch_check.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/error.h"
 
@@ -29,6 +30,13 @@ void check_tags(const Batch& batch, int64_t tags) {
       !std::is_sorted(ptr.begin(), ptr.end())) {
     fail("a batch of {} rows has {} tag pointers that do not cover its {} tags in order",
          batch.size, ptr.size(), batch.tag_ids.size());
+  }
+  const auto& weights = batch.weights;
+  const bool usable =
+      std::ranges::all_of(weights, [](float w) { return w >= 0 && std::isfinite(w); });
+  if (!usable || (!weights.empty() && std::ssize(weights) != batch.size)) {
+    fail("a batch of {} rows has {} weights, expected none or one a row, each 0 or more",
+         batch.size, weights.size());
   }
   for (const int32_t id : batch.tag_ids) {
     if (id < 0 || id >= tags) fail("a batch has tag {}, the network knows 0 to {}", id, tags - 1);

@@ -11,7 +11,8 @@ namespace hardmoe {
 void check_batch(const Network& network, const CompileOptions& options, const Batch& batch);
 
 /// Throws Error unless tag_ptr has an entry for each row and one more, never decreases and ends at
-/// the number of tag ids, and all ids are 0 … tags−1.
+/// the number of tag ids, all ids are 0 … tags−1, and there are no row weights or one a row, each 0 or
+/// more.
 void check_tags(const Batch& batch, int64_t tags);
 
 /// Throws Error naming `what` if `out` is shorter than `rows` rows of `size` values, or if `size`

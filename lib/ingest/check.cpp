@@ -24,19 +24,23 @@ bool is_in_file(const SourceItem& item, SourceKind kind) {
 
 void IngestReader::check_unreadable() {
   const IngestCounts& counts = work_.counts;
-  const int64_t unreadable = counts.unreadable(), read = counts.read[train] + counts.read[val];
+  const int64_t unreadable = counts.unreadable(),
+                read = counts.read[train] + counts.read[val] + counts.read[selection];
   constexpr int64_t few = 10000;  // so few are read to the end, to list all faults
   if (total_ <= few && read < total_) return;
-  work_.failed = static_cast<double>(unreadable) > options_.max_bad * static_cast<double>(total_);
+  const int64_t wanted =
+      total_ - counts.rejected[train][static_cast<size_t>(Rejection::not_sampled)];
+  work_.failed = static_cast<double>(unreadable) > options_.max_bad * static_cast<double>(wanted);
   if (!work_.failed) return;
   const bool files = counts.in_files > 0;
   const bool others = counts.in_files < unreadable;
   fail(
-      "{} of {} items{} cannot be used, which is more than {} of all {} (allow more by --max-bad): "
+      "{} of {} items{} cannot be used, which is more than {} of all {}{} (allow more by "
+      "--max-bad): "
       "{}{}; see {}; {}{}{}",
-      unreadable, read, read < total_ ? " read so far" : "", options_.max_bad, total_,
-      join(counts.first_unreadable, "; "), unreadable > 3 ? "; …" : "",
-      work_.show_rejected().string(),
+      unreadable, read, read < total_ ? " read so far" : "", options_.max_bad, wanted,
+      wanted < total_ ? " that --sample keeps" : "", join(counts.first_unreadable, "; "),
+      unreadable > 3 ? "; …" : "", work_.show_rejected().string(),
       files ? "put the files right and read them again by --retry-failed" : "",
       files && others ? "; " : "",
       others ? "put the list or tar right and run the same command" : "");
@@ -51,7 +55,8 @@ int64_t IngestReader::first_unusable(const PlannedSource& source) {
     const auto rejection = static_cast<Rejection>(status[i]);
     if (rejection == Rejection::no_tags || rejection == Rejection::no_image) {
       if (first < 0) first = static_cast<int64_t>(i);
-    } else if (rejection != Rejection::unreadable_tags && rejection != Rejection::repeated) {
+    } else if (rejection != Rejection::unreadable_tags && rejection != Rejection::repeated &&
+               rejection != Rejection::not_sampled) {
       return -1;
     }
   }
@@ -67,7 +72,7 @@ void IngestReader::check_sources() {
       usable = usable || planned.split == train;
       continue;
     }
-    const SourceItem item = examine(*open(planned), first, options_, rules_).item;
+    const SourceItem item = examine(*open(planned), planned.split, first, options_, rules_).item;
     const auto reason = static_cast<Rejection>(
         work_.status.read(static_cast<int64_t>(planned.first) + first, 1)[0]);
     faults.push_back(printable(fmt::format(

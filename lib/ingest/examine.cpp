@@ -143,12 +143,16 @@ std::string_view Examined::original() const {
   return text_of(item.path.empty() ? item.bytes : file.bytes());
 }
 
-Examined examine(const Source& source, int64_t number, const IngestOptions& options,
-                 const TagRules& rules) {
+Examined examine(const Source& source, SplitNumber from, int64_t number,
+                 const IngestOptions& options, const TagRules& rules) {
   Examined out;
   try {
     out.item = source.item(number);
     SourceItem& item = out.item;
+    if (is_left_out(options, from, item.key)) {
+      item.rejection = Rejection::not_sampled;
+      return out;
+    }
     if (item.rejection != Rejection::none) return out;
     out.tags = clean_tags(item.tags, rules);
     if (item.truth) out.truth = clean_tags(*item.truth, rules);

@@ -10,6 +10,7 @@
 #include "image/codec.h"
 #include "ingest/ingest.h"
 #include "ingest/sources/source.h"
+#include "ingest/splits.h"
 #include "ingest/vocabulary.h"
 
 namespace hardmoe {
@@ -30,8 +31,9 @@ struct Examined {
   std::string_view original() const;
 };
 
-/// Examines item `number` of a source. Faults are stored in item.rejection, not thrown.
-Examined examine(const Source& source, int64_t number, const IngestOptions& options,
-                 const TagRules& rules);
+/// Examines item `number` of a source for the split `from`. Faults are stored in item.rejection, not
+/// thrown; an item that is_left_out() is not looked at further.
+Examined examine(const Source& source, SplitNumber from, int64_t number,
+                 const IngestOptions& options, const TagRules& rules);
 
 }  // namespace hardmoe

@@ -12,8 +12,9 @@ namespace {
 
 /// Returns whether an option or the data themselves ask for this rejection (see rejection_names);
 /// of other image formats the ingest warns itself.
-constexpr std::array<std::string_view, 6> asked_for = {
-    "too small", "too elongated", "duplicate", "near duplicate", "absent label", "other format"};
+constexpr std::array<std::string_view, 7> asked_for = {
+    "too small",    "too elongated", "duplicate",           "near duplicate",
+    "absent label", "other format",  "left out by --sample"};
 
 /// Returns whether an option drops tags, and with them the images that have no others.
 bool leaves_tags_out(const IngestOptions& options) {
@@ -42,6 +43,11 @@ std::vector<std::string> ingest_gaps(const IngestOptions& options, const Json& c
     gaps.push_back(
         fmt::format("no split 'val' to evaluate on: --val-fraction {} chose none of the {} items",
                     options.val_fraction, read));
+  }
+  if (options.selection_fraction > 0 && !splits.contains("selection")) {
+    gaps.push_back(fmt::format(
+        "no split 'selection': --selection-fraction {} chose none of the training images",
+        options.selection_fraction));
   }
   const std::string same = warning_of_same_tags(Dataset::open(options.out));
   if (!same.empty()) gaps.push_back(same);

@@ -28,6 +28,8 @@ std::string line_at(std::string_view text, uint64_t at) {
   return std::string(rest.substr(0, rest.find('\n')));
 }
 
+SplitNumber split_in(const Row& row) { return static_cast<SplitNumber>(row.split); }
+
 class Index {
  public:
   Index(const IngestOptions& options, IngestWork& work)
@@ -102,7 +104,7 @@ class Index {
       const Row& first = rows_[first_alike_[r]];
       reject(rejected, row, Rejection::near_duplicate,
              fmt::format("looks like {}", line_at(keys_, first.key_at)));
-      if (options_.val_fraction == 0 && row.split != first.split) continue;
+      if (!gives_tags_to(options_, split_in(row), split_in(first))) continue;
       for (uint32_t i = 0; i < row.tags + row.truth; ++i) {
         united_.push_back(
             {first_alike_[r], tags_[row.tags_at + i] | (i < row.tags ? 0 : truth_bit)});
@@ -111,7 +113,7 @@ class Index {
     // Tags that exact duplicates gave to a dropped image go on to the image that stays.
     for (auto& entry : united_) {
       const uint32_t first = first_alike_[entry.row];
-      if (options_.val_fraction == 0 && rows_[entry.row].split != rows_[first].split) continue;
+      if (!gives_tags_to(options_, split_in(rows_[entry.row]), split_in(rows_[first]))) continue;
       entry.row = first;
     }
   }
@@ -154,9 +156,10 @@ class Index {
     }
     if (counts_.read[split] == 0) {
       give_up(rejected,
-              fmt::format("split '{}' is empty: --val-fraction gave all of the few images to the "
+              fmt::format("split '{}' is empty: {} gave all of the few images to the "
                           "other; give another share or --seed",
-                          split_names[split]),
+                          split_names[split],
+                          counts_.read[selection] > 0 ? "--selection-fraction" : "--val-fraction"),
               ExitStatus::failed);
     }
     give_up(rejected,
@@ -238,12 +241,12 @@ class Index {
 
   /// Writes the splits' indexes and returns {"train": {images, tags, truth, files}, …}.
   Json write_splits(AtomicFile& rejected) {
-    std::array<std::optional<IndexWriter>, 2> writers;
+    std::array<std::optional<IndexWriter>, all_splits.size()> writers;
     std::vector<int32_t> tag_ids, truth_ids;
     for_each_row([&](const Row& row, const auto& tags, const auto& truth) {
       kept_ids(tags, tag_ids);
       kept_ids(truth, truth_ids);
-      if (tag_ids.empty() && (row.split == train || truth_ids.empty())) {
+      if (tag_ids.empty() && (row.split != val || truth_ids.empty())) {
         reject(rejected, row, Rejection::no_kept_tag, "");
         return;
       }
@@ -253,10 +256,10 @@ class Index {
                   truth_ids);
     });
     Json splits = Json::object();
-    for (const SplitNumber split : {train, val}) {
+    for (const SplitNumber split : all_splits) {
       auto& writer = writers[split];
       if (!writer) {
-        if (split == train || counts_.read[val] > 0) give_up_without(rejected, split);
+        if (split == train || counts_.read[split] > 0) give_up_without(rejected, split);
         continue;
       }
       Json& entry = splits[split_names[split]];
@@ -271,18 +274,28 @@ class Index {
     for (const auto& shard : work_.shards.records()) {
       shards.push_back({{"path", shard.path}, {"bytes", shard.bytes}, {"sha256", shard.sha256}});
     }
-    return {{"format", format_text(dataset_format)},
-            {"vocabulary", vocabulary.size()},
-            {"vocabulary_sha256", sha256_of_file(options_.out / "tags.tsv")},
-            {"splits", splits},
-            {"options",
-             {{"resize", options_.resize},
-              {"min_tag_count", options_.min_tag_count},
-              {"max_tags", options_.max_tags},
-              {"val_fraction", options_.val_fraction},
-              {"seed", options_.seed}}},
-            {"status", rejection_names},
-            {"shards", shards}};
+    Json record = {{"format", format_text(dataset_format)},
+                   {"vocabulary", vocabulary.size()},
+                   {"vocabulary_sha256", sha256_of_file(options_.out / "tags.tsv")},
+                   {"splits", splits},
+                   {"options",
+                    {{"resize", options_.resize},
+                     {"min_tag_count", options_.min_tag_count},
+                     {"max_tags", options_.max_tags},
+                     {"val_fraction", options_.val_fraction},
+                     {"seed", options_.seed}}},
+                   {"status", rejection_names},
+                   {"shards", shards}};
+    // What follows is absent where it says nothing, as in datasets made before there was any.
+    if (options_.selection_fraction > 0) {
+      record["options"]["selection_fraction"] = options_.selection_fraction;
+    }
+    if (options_.sample < 1) {
+      record["options"]["sample"] = options_.sample;
+    } else {
+      record["status"].erase(static_cast<size_t>(Rejection::not_sampled));
+    }
+    return record;
   }
 
   Json table(const Vocabulary& vocabulary, const Json& splits) const {
@@ -294,7 +307,7 @@ class Index {
                    {"dropped_tags", dropped_.tags},
                    {"dropped_tag_uses", dropped_.uses},
                    {"top_tags", Json::array()}};
-    for (const SplitNumber split : {train, val}) {
+    for (const SplitNumber split : all_splits) {
       if (!splits.contains(split_names[split])) continue;
       Json entry = {{"read", counts_.read[split]}};
       for (const auto& [key, value] : splits[split_names[split]].items()) entry[key] = value;
@@ -331,7 +344,7 @@ class Index {
   std::vector<UnitedTag> united_;
   std::vector<uint32_t> first_alike_;  ///< by row: first one alike; empty: not compared
   std::vector<int32_t> ids_;           ///< by number: id in the vocabulary; -1: not kept
-  std::array<bool, 2> has_truth_{};
+  std::array<bool, all_splits.size()> has_truth_{};
   int64_t distinct_tags_ = 0;
   struct {
     int64_t tags = 0, uses = 0;

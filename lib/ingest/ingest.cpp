@@ -33,7 +33,7 @@ Json identity_of_file(const fs::path& file) {
 /// Returns every setting that shapes the result; max_bad only decides whether there is one.
 Json identity_of(const IngestOptions& options, const std::string& inputs) {
   const ColumnNames& columns = options.source.columns;
-  return {
+  Json identity = {
       {"inputs", sha256_hex(inputs)},
       {"columns",
        {{"image", columns.image},
@@ -63,6 +63,10 @@ Json identity_of(const IngestOptions& options, const std::string& inputs) {
       {"val_fraction", options.val_fraction},
       {"seed", options.seed},
       {"shard_bytes", options.shard_bytes}};
+  // Absent where they choose nothing, as in datasets that were made before there were any.
+  if (options.selection_fraction > 0) identity["selection_fraction"] = options.selection_fraction;
+  if (options.sample < 1) identity["sample"] = options.sample;
+  return identity;
 }
 
 /// Returns whether the folder holds an ingest that failed, for example by a mistaken option,

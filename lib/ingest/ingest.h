@@ -30,10 +30,11 @@ struct IngestResult {
   Json counts;
 };
 
-/// Makes the dataset, as stage "moe-ingest" of the folder `out`. An image of the training split
-/// must have a tag of the vocabulary, one of another split a tag or a ground-truth tag of it; the
-/// vocabulary is made from the training split. Every item that is not kept is listed in
-/// DIR/rejected.jsonl, and DIR/status.npy has a byte for each item, in the order of DIR/inputs.tsv
+/// Makes the dataset, as stage "moe-ingest" of the folder `out`. An image of the training split, or
+/// of the split "selection" cut from it, must have a tag of the vocabulary, one of "val" a tag or a
+/// ground-truth tag of it; the vocabulary is made from the training split. Every item that is not
+/// kept is listed in DIR/rejected.jsonl (those that `sample` leaves out are only counted), and
+/// DIR/status.npy has a byte for each item, in the order of DIR/inputs.tsv
 /// (`Rejection`, 0: kept). A killed run continues from its last checkpoint. With retry_failed,
 /// unreadable items are read again, even after a finished run, and appended.
 ///

@@ -57,6 +57,12 @@ void IngestConfig::describe(Fields& f) {
   f.add("val_sources", val_sources, "what to read for the split 'val'");
   f.add("val_fraction", val_fraction,
         "or: share of the images that become the split 'val', chosen by key and seed");
+  f.add("selection_fraction", selection_fraction,
+        "share of the training images that become the split 'selection', chosen by key and seed, "
+        "on which weights, temperatures and early stops are chosen");
+  f.add("sample", sample,
+        "share of the training images that are kept, chosen by key and seed; a smaller share is "
+        "a part of a larger one");
   describe_source_options(f, source);
   f.add("resize", resize,
         "shrink images to this short side in pixels (JPEG at quality 95, PNG stays PNG); 0: keep "
@@ -93,6 +99,13 @@ void check_ingest_config(const IngestConfig& config) {
   if (config.val_fraction > 0 && !config.val_sources.empty()) {
     fail_usage(
         "ingest.val_sources and ingest.val_fraction both make the split 'val'; give one of them");
+  }
+  if (!(config.selection_fraction >= 0 && config.selection_fraction < 1)) {
+    fail_usage("ingest.selection_fraction: expected 0 or more and less than 1, found {}",
+               config.selection_fraction);
+  }
+  if (!(config.sample > 0 && config.sample <= 1)) {
+    fail_usage("ingest.sample: expected a share above 0 and at most 1, found {}", config.sample);
   }
   if (config.resize < 0) {
     fail_usage("ingest.resize: expected pixels, found {}", config.resize);

@@ -31,8 +31,10 @@ struct IngestConfig {
   std::vector<std::string> sources;      ///< for the training split; see sources/source.h
   std::vector<std::string> val_sources;  ///< for the split "val"; read first
   SourceOptions source;
-  double val_fraction = 0;  ///< share of images moved to "val", chosen by key and seed
-  int resize = 0;           ///< short side in pixels, never enlarged; 0: the original bytes
+  double val_fraction = 0;        ///< share of images moved to "val", chosen by key and seed
+  double selection_fraction = 0;  ///< share of the training images moved to "selection"
+  double sample = 1;              ///< share of the training images that are kept, before that
+  int resize = 0;                 ///< short side in pixels, never enlarged; 0: the original bytes
   ShardStorage storage = ShardStorage::automatic;
   Duplicates duplicates = Duplicates::drop;
   /// Drop images whose perceptual_hash differs from an earlier one's by at most this many bits; -1:

@@ -7,7 +7,6 @@
 #include "base/error.h"
 #include "base/folders.h"
 #include "base/log.h"
-#include "base/random.h"
 #include "base/signals.h"
 #include "base/text.h"
 #include "base/threads.h"
@@ -18,13 +17,6 @@
 namespace hardmoe {
 namespace fs = std::filesystem;
 namespace {
-
-/// Returns a 64-bit FNV-1a hash. An image's split depends only on its key and the seed.
-uint64_t hash_of(std::string_view text) {
-  uint64_t hash = 0xCBF29CE484222325;
-  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3;
-  return hash;
-}
 
 /// Returns how many results may wait for their turn: some for each worker, so a large image stops
 /// no other.
@@ -189,7 +181,7 @@ void IngestReader::read() {
       }
     }
     if (work_.position.attempt > 0) read_again();
-    for (const SplitNumber split : {train, val}) work_.writer(split).finish();
+    for (const SplitNumber split : all_splits) work_.writer(split).finish();
     work_.position.all_read = true;
   } catch (...) {
     if (consistent_) work_.checkpoint();
@@ -208,7 +200,8 @@ void IngestReader::read_source(size_t number, Progress& progress) {
   register_tars(*source);
   const int64_t begin = work_.position.item;
   const auto make = [&](int64_t i) {
-    return interrupted() ? Examined() : examine(*source, begin + i, options_, rules_);
+    return interrupted() ? Examined()
+                         : examine(*source, planned.split, begin + i, options_, rules_);
   };
   work_in_order<Examined>(
       planned.items - begin, compute_threads(), window(), make, [&](int64_t i, Examined& examined) {
@@ -243,8 +236,8 @@ void IngestReader::read_again() {
       source = open(*planned);
       register_tars(*source);
     }
-    Examined examined =
-        examine(*source, static_cast<int64_t>(item - planned->first), options_, rules_);
+    Examined examined = examine(*source, planned->split,
+                                static_cast<int64_t>(item - planned->first), options_, rules_);
     throw_if_interrupted();  // we may be in the middle of an image
     take(examined, *planned, item, work_.position.retried);
     checkpoint_now_and_then();
@@ -271,13 +264,15 @@ void IngestReader::take(Examined& examined, const PlannedSource& source, uint64_
 
 void IngestReader::take_item(Examined& examined, const PlannedSource& source, uint64_t item) {
   SourceItem& found = examined.item;
-  SplitNumber split = source.split;
-  if (options_.val_fraction > 0) {
-    Random random(options_.seed, RandomUse::split, hash_of(found.key));
-    split = random.uniform_double() < options_.val_fraction ? val : train;
-  }
+  const bool left_out = found.rejection == Rejection::not_sampled;
+  const SplitNumber split = left_out ? train : split_of(options_, source.split, found.key);
   ++work_.counts.read[split];
-  if (split == train && found.rejection == Rejection::none && examined.tags.empty()) {
+  if (left_out) {
+    ++work_.counts.rejected[split][static_cast<size_t>(found.rejection)];
+    set_status(item, found.rejection);
+    return;
+  }
+  if (split != val && found.rejection == Rejection::none && examined.tags.empty()) {
     found.rejection = Rejection::no_tags;  // ground truth alone does not train
   }
   if (found.rejection == Rejection::none) {
@@ -312,7 +307,7 @@ bool IngestReader::is_duplicate(const Examined& examined, SplitNumber split, std
   const std::string key =
       work_.keys.read(at, static_cast<size_t>(std::min<int64_t>(work_.keys.size() - at, 512)));
   detail = fmt::format("the same bytes as {}", key.substr(0, key.find('\n')));
-  if (options_.val_fraction == 0 && row.split != split) return true;
+  if (!gives_tags_to(options_, split, static_cast<SplitNumber>(row.split))) return true;
   for (const auto& tag : examined.tags) {
     const UnitedTag entry{*known, number_of(tag)};
     work_.united.write(&entry, sizeof entry);

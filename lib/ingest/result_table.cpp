@@ -20,7 +20,9 @@ std::string ingest_table(const Json& counts, const std::filesystem::path& out) {
   }
   bool rejected = false;
   for (size_t r = 1; r < rejection_names.size(); ++r) {
-    std::vector<std::string> row{fmt::format("  rejected: {}", rejection_names[r])};
+    const bool asked_for = static_cast<Rejection>(r) == Rejection::not_sampled;
+    std::vector<std::string> row{
+        fmt::format("  {}{}", asked_for ? "" : "rejected: ", rejection_names[r])};
     bool any = false;
     for (const auto& [name, split] : splits.items()) {
       const auto count = split.at("rejected").value(std::string(rejection_names[r]), int64_t{0});
@@ -28,7 +30,7 @@ std::string ingest_table(const Json& counts, const std::filesystem::path& out) {
       any = any || count > 0;
     }
     if (any) rows.push_back(std::move(row));
-    rejected = rejected || any;
+    rejected = rejected || (any && !asked_for);
   }
   rows.push_back({"tags on images, read"});
   rows.push_back({"tags on images, kept"});

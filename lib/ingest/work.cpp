@@ -24,11 +24,23 @@ Json to_json(const IngestCounts& counts) {
           {"in_files", counts.in_files}, {"first_unreadable", counts.first_unreadable}};
 }
 
+/// Reads an array; an earlier version's may lack the last entries, which stay as they are.
+template <class T, size_t N>
+void read_array(const Json& json, std::array<T, N>& array) {
+  for (size_t i = 0; i < std::min(N, json.size()); ++i) {
+    if constexpr (std::is_integral_v<T>) {
+      json.at(i).get_to(array[i]);
+    } else {
+      read_array(json.at(i), array[i]);
+    }
+  }
+}
+
 IngestCounts counts_from(const Json& json) {
   IngestCounts counts;
-  json.at("read").get_to(counts.read);
-  json.at("tags").get_to(counts.tags);
-  json.at("rejected").get_to(counts.rejected);
+  read_array(json.at("read"), counts.read);
+  read_array(json.at("tags"), counts.tags);
+  read_array(json.at("rejected"), counts.rejected);
   json.at("renamed").get_to(counts.renamed);
   counts.in_files = json.value("in_files", int64_t{0});
   json.at("first_unreadable").get_to(counts.first_unreadable);
@@ -45,6 +57,7 @@ int64_t IngestCounts::rejected_total() const {
   int64_t total = 0;
   for (const auto& split : rejected) {
     for (const int64_t count : split) total += count;
+    total -= split[static_cast<size_t>(Rejection::not_sampled)];
   }
   return total;
 }
@@ -92,13 +105,14 @@ IngestWork::IngestWork(fs::path out, int64_t shard_bytes, std::string run)
     fail("{}: written by another version; start anew in an empty folder", folder_.string());
   }
   if (state.empty()) {  // remove what a run left that reached no checkpoint
-    for (const char* name : {"shards", "train", "val"}) remove_tree(out_ / name);
+    remove_tree(out_ / "shards");
+    for (const char* name : split_names) remove_tree(out_ / name);
   }
   make_writable_folder(folder_);
   if (!own) write_file_atomic(run_file, run_);
   const std::string where = (folder_ / state_name).string();
   Json lengths = Json::object();
-  Json open_shards = Json::array({nullptr, nullptr});
+  Json open_shards = Json::array();
   if (!state.empty()) {
     lengths = state.at("bytes");
     open_shards = state.at("open_shards");
@@ -127,16 +141,18 @@ IngestWork::IngestWork(fs::path out, int64_t shard_bytes, std::string run)
   rejected = open("rejected", rejected_list());
   shards = ShardList(folder_ / "shards.jsonl", lengths.value("shards", int64_t{0}),
                      [&](AppendFile& file) { require_whole("shards", file); });
-  for (const SplitNumber split : {train, val}) {
+  for (const SplitNumber split : all_splits) {
     writers_[split] = std::make_unique<ShardWriter>(out_, split_names[split], shard_bytes, shards);
-    writers_[split]->resume(open_shards[split]);
+    if (split < open_shards.size()) writers_[split]->resume(open_shards[split]);
   }
   remove_strays();
 }
 
 /// Removes what a killed process left unfinished, and shards that no checkpoint knows.
 void IngestWork::remove_strays() const {
-  for (const fs::path& folder : {folder_, out_ / "train", out_ / "val"}) {
+  std::vector<fs::path> folders = {folder_};
+  for (const char* split : split_names) folders.push_back(out_ / split);
+  for (const fs::path& folder : folders) {
     if (!path_exists(folder)) continue;
     for (const FolderEntry& entry : list_folder(folder)) {
       if (entry.path().extension() == ".tmp") remove_file(entry.path(), After::not_synced);
@@ -227,7 +243,7 @@ void IngestWork::begin_retry() {
       continue;
     }
     retry.write(line);
-    for (const SplitNumber split : {train, val}) {
+    for (const SplitNumber split : all_splits) {
       if (entry.at("split") != split_names[split]) continue;
       --counts.rejected[split][static_cast<size_t>(reason)];
       --counts.read[split];

@@ -25,12 +25,9 @@
 #include "base/json.h"
 #include "data/writer.h"
 #include "ingest/sources/source.h"
+#include "ingest/splits.h"
 
 namespace hardmoe {
-
-/// The splits, as rows number them.
-enum SplitNumber : uint8_t { train = 0, val = 1 };
-inline constexpr std::array<const char*, 2> split_names = {"train", "val"};
 
 /// An image that is kept.
 struct Row {
@@ -60,12 +57,13 @@ inline constexpr uint32_t truth_bit = uint32_t{1} << 31;
 
 /// Counts kept while reading; part of state.json.
 struct IngestCounts {
-  std::array<int64_t, 2> read{}, tags{};
-  std::array<std::array<int64_t, rejection_names.size()>, 2> rejected{};
+  std::array<int64_t, all_splits.size()> read{}, tags{};
+  std::array<std::array<int64_t, rejection_names.size()>, all_splits.size()> rejected{};
   int64_t renamed = 0;
   int64_t in_files = 0;  ///< unreadable items that are files of their own, which may be repaired
   std::vector<std::string> first_unreadable;  ///< the first three, for the message
 
+  /// Returns the number of rejected items; those that --sample leaves out are none.
   int64_t rejected_total() const;
   int64_t unreadable() const;
 };
@@ -119,7 +117,7 @@ class IngestWork {
   void remove_strays() const;
   std::filesystem::path out_, folder_;
   std::string run_;
-  std::array<std::unique_ptr<ShardWriter>, 2> writers_;
+  std::array<std::unique_ptr<ShardWriter>, all_splits.size()> writers_;
 };
 
 /// Returns a line of JSON, with invalid UTF-8 replaced.

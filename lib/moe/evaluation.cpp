@@ -102,6 +102,11 @@ void check_mixing(const Mixture& mixture, const MixtureConfig& mixing, const Spl
     fail_usage("mixture.embedding: is {}, but the decoder was trained on {}; leave it out",
                embedding_kinds[static_cast<size_t>(mixing.embedding)], kind);
   }
+  if (mixture.router && (mixing.base_share != 0 || mixture.embedding != EmbeddingKind::expert)) {
+    fail_usage(
+        "--router: the base is not computed, so that it can have no share in the answer; set "
+        "mixture.base_share to 0 and take a decoder of experts' features, or leave --router out");
+  }
   if (mixture.embedding != EmbeddingKind::expert) {
     if (mixing.base_share == 0 || mixing.fits_share() ||
         mixing.base_share == mixture.embedding_share) {
@@ -163,7 +168,8 @@ Evaluation evaluate_mixture(Engine& engine, const Mixture& mixture, const Split&
   }
   if (on_selection) evaluation.fitted_on = selection->name();
   evaluation.cost = mixture_cost(mixture, config.top_experts, weights.base_share != 0);
-  evaluation.external_embedding = mixture.external_embedding;
+  evaluation.router = mixture.router.has_value();
+  evaluation.external_embedding = mixture.external_embedding && !evaluation.router;
   if (mixture.external_embedding) warn_of_skew(mixture.partition, evaluation.expert_images);
   return evaluation;
 }

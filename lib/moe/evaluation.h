@@ -44,6 +44,7 @@ struct Evaluation {
   std::string fitted_on;               ///< the split, if shares or temperature were fitted on one
   Cost cost;
   bool external_embedding = false;  ///< routed by one, whose cost is not in `cost`
+  bool router = false;              ///< routed by one, whose cost is
   ImageResults images;              ///< of each image of the split
 };
 

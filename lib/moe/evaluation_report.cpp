@@ -29,6 +29,7 @@ Json evaluation_json(const Evaluation& evaluation) {
   Json json = {{"parameters", evaluation.cost.parameters},
                {"flops_per_image", evaluation.cost.flops}};
   if (evaluation.external_embedding) json["routed_by"] = "features";
+  if (evaluation.router) json["routed_by"] = "router";
   if (evaluation.temperature > 0) json["temperature"] = evaluation.temperature;
   if (evaluation.models > 1) json["models"] = evaluation.models;
   if (evaluation.base_share) json["base_share"] = *evaluation.base_share;
@@ -50,7 +51,8 @@ Evaluation parse_evaluation(const Json& json, const std::string& where) {
   Evaluation evaluation;
   evaluation.cost = {json_get<int64_t>(json, "parameters", where),
                      json_get<double>(json, "flops_per_image", where)};
-  evaluation.external_embedding = json.contains("routed_by");
+  evaluation.external_embedding = json.value("routed_by", "") == "features";
+  evaluation.router = json.value("routed_by", "") == "router";
   evaluation.temperature = json.value("temperature", 0.0);
   evaluation.models = json.value("models", int64_t{1});
   if (json.contains("base_share")) evaluation.base_share = json.value("base_share", 0.0);
@@ -83,7 +85,9 @@ std::string evaluation_text(const Evaluation& evaluation) {
          fmt::format("{} parameters, {} FLOPs an image{}\n",
                      human_count(static_cast<double>(evaluation.cost.parameters)),
                      human_count(evaluation.cost.flops),
-                     evaluation.external_embedding ? ", without what made --features" : "");
+                     evaluation.external_embedding ? ", without what made --features"
+                     : evaluation.router           ? ", routed by --router"
+                                                   : "");
 }
 
 }  // namespace hardmoe

@@ -1,5 +1,5 @@
 // The gater: chooses an image's expert by the image's feature in the base's embedding. (Other
-// literature calls such a rule a router; here a router is a layer inside a network.)
+// literature calls such a rule a router; here a router is a CNN in its place, moe/router.h.)
 //
 //   z = (x − mean)·Wᵀ (without PCA x − mean)     T(x) = expert of argmin_c ‖z − c‖² + p_c
 //   (Gross et al. 2017, §3; prices, and several centroids an expert, ours)

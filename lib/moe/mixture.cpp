@@ -18,6 +18,16 @@ namespace fs = std::filesystem;
 
 namespace {
 
+/// Returns the command that made an expert or a decoder: moe-finetune if that trained it further,
+/// else `usual`.
+std::string maker_of(const fs::path& folder, const std::string& usual) {
+  constexpr const char* joint = "moe-finetune";
+  const fs::path record = folder / "stage.json";
+  const bool jointly =
+      path_exists(record) && read_stage_record(record).value("command", "") == joint;
+  return jointly ? joint : usual;
+}
+
 /// Throws Error(usage) unless expert k was trained from this base on these images of this dataset.
 /// Returns the dataset's fingerprint.
 std::string require_expert(const fs::path& folder, int64_t k, const std::string& base,
@@ -26,7 +36,7 @@ std::string require_expert(const fs::path& folder, int64_t k, const std::string&
     fail_usage("{}: no trained expert there; run moe-train-expert --expert {} --out {} first",
                folder.string(), k, folder.string());
   }
-  const Json inputs = stage_inputs(folder, "moe-train-expert");
+  const Json inputs = stage_inputs(folder, maker_of(folder, "moe-train-expert"));
   const auto require = [&](const char* key, const std::string& expected, const char* what) {
     if (inputs.value(key, "") == expected) return;
     fail_usage(
@@ -44,7 +54,7 @@ std::string require_expert(const fs::path& folder, int64_t k, const std::string&
 /// Throws Error(usage) unless the decoder was trained over this mixture (its identity). With
 /// DecoderMatch::stale, warns instead if it was trained over other experts of the same base.
 void require_decoder(const fs::path& decoder, const Json& mixture, DecoderMatch match) {
-  const Json inputs = stage_inputs(decoder, "moe-train-decoder");
+  const Json inputs = stage_inputs(decoder, maker_of(decoder, "moe-train-decoder"));
   if (inputs.value("base", "") != mixture.at("base")) {
     fail_usage(
         "{}: this decoder was trained over experts of another base; train one over these experts",
@@ -141,9 +151,13 @@ Json mixture_identity(const Mixture& mixture, const fs::path& base, const fs::pa
   Json identity = {{"base", base_fingerprint(base)},
                    {"partition", stage_fingerprint(partition, "moe-partition")}};
   for (const auto& folder : mixture.experts) {
-    identity["experts"].push_back(stage_fingerprint(folder, "moe-train-expert"));
+    identity["experts"].push_back(stage_fingerprint(folder, maker_of(folder, "moe-train-expert")));
   }
   return identity;
+}
+
+std::string decoder_fingerprint(const fs::path& decoder) {
+  return stage_fingerprint(decoder, maker_of(decoder, "moe-train-decoder"));
 }
 
 StateDict expert_state_dict(const Mixture& mixture, int64_t k) {
@@ -219,11 +233,14 @@ Cost mixture_cost(const Mixture& mixture, int64_t top_experts, bool base) {
   const int64_t experts = mixture.partition.gater.experts;
   const int64_t decoders = mixture.decoder ? 1 : experts;
   const bool trunk_asked = base || mixture.embedding != EmbeddingKind::expert;
-  const int64_t trunks = mixture.external_embedding && !trunk_asked ? 0 : 1;  // of the base
+  Cost routing{parameter_count(trunk),
+               flops_per_image(trunk)};  // the base, or what is in its place
+  if (mixture.external_embedding && !trunk_asked) routing = {};
+  if (mixture.router) routing = model_cost(mixture.router->card);
   const double each = flops_per_image(trunk) + flops_per_image(decoder);
-  Cost cost = {(experts + trunks) * parameter_count(trunk) + decoders * parameter_count(decoder),
-               static_cast<double>(trunks) * flops_per_image(trunk) +
-                   static_cast<double>(top_experts) * each};
+  Cost cost = {
+      experts * parameter_count(trunk) + routing.parameters + decoders * parameter_count(decoder),
+      routing.flops + static_cast<double>(top_experts) * each};
   if (base) {
     const Network head = linear_decoder(features, card.tags);
     cost.parameters += parameter_count(head);

@@ -24,6 +24,7 @@ struct Mixture {
   std::optional<StateDict> decoder;            ///< fc.weight, fc.bias; absent: each expert's own
   EmbeddingKind embedding = EmbeddingKind::expert;  ///< what the shared decoder reads
   double embedding_share = 0;                       ///< the base's share of a blend
+  std::optional<Model> router;      ///< chooses the experts in the gater's place (moe/router.h)
   bool external_embedding = false;  ///< routed by an external embedding, not by the base's features
   std::vector<LossKind> losses;  ///< K: the loss that the head scoring expert k's images learned by
   std::string dataset;           ///< fingerprint of the dataset that the experts were trained on
@@ -56,6 +57,9 @@ Mixture open_mixture(const std::filesystem::path& base, const std::filesystem::p
 Json mixture_identity(const Mixture& mixture, const std::filesystem::path& base,
                       const std::filesystem::path& partition);
 
+/// Returns the fingerprint of a shared decoder, of moe-train-decoder or moe-finetune.
+std::string decoder_fingerprint(const std::filesystem::path& decoder);
+
 /// Returns the weights of expert k, with the shared decoder as its `fc` if there is one that reads
 /// experts' features. Reads the expert's folder.
 StateDict expert_state_dict(const Mixture& mixture, int64_t k);
@@ -79,7 +83,7 @@ std::string fingerprint_of_items(const std::vector<int64_t>& items);
 /// The size of a model or mixture as it is evaluated: learned scalars in all, and floating-point
 /// operations for one image (the base's trunk and `top_experts` experts). If an external embedding
 /// routes, the model that computed it is not counted, and the base only if it has a share in the
-/// answer.
+/// answer; if a router does, it is counted, and the base is not.
 struct Cost {
   int64_t parameters = 0;
   double flops = 0;

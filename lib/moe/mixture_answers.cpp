@@ -1,6 +1,7 @@
 #include "moe/mixture_answers.h"
 
 #include "engine/network_facts.h"
+#include "moe/router.h"
 
 namespace hardmoe {
 
@@ -17,7 +18,9 @@ ExpertChoices select(const ExpertChoices& choices, const std::vector<size_t>& po
 }
 
 MixtureAnswers::MixtureAnswers(Engine& engine, const Mixture& mixture, Precision precision)
-    : mixture_(mixture),
+    : engine_(engine),
+      mixture_(mixture),
+      precision_(precision),
       inference_(engine,
                  resnet(mixture.base.card.model,
                         mixture.embedding == EmbeddingKind::expert ? mixture.base.card.tags : 0),
@@ -31,6 +34,11 @@ RoutedImages MixtureAnswers::route(const Split& split,
                                    const std::optional<EmbeddingInput>& external,
                                    const RoutingOptions& options) {
   RoutedImages routed;
+  if (mixture_.router) {
+    routed.choices =
+        choices_of_router(engine_, *mixture_.router, split, options.top_experts, precision_);
+    return routed;
+  }
   const int64_t width = feature_size(inference_.network());
   if (options.base_logits) routed.base_logits.emplace(tags());
   if (!external || options.base_logits || decoder_) {

@@ -36,7 +36,8 @@ class MixtureAnswers {
   /// Both must outlive this.
   MixtureAnswers(Engine& engine, const Mixture& mixture, Precision precision);
 
-  /// Routes all images of the split. `external`: as for routing_features().
+  /// Routes all images of the split, by the mixture's router if it has one. `external`: as for
+  /// routing_features().
   RoutedImages route(const Split& split, const std::optional<EmbeddingInput>& external,
                      const RoutingOptions& options);
 
@@ -56,7 +57,9 @@ class MixtureAnswers {
   std::span<const float> combined_scores(std::span<const float> features,
                                          std::span<const int64_t> items, const Tensor& base);
 
+  Engine& engine_;
   const Mixture& mixture_;
+  Precision precision_;
   Inference inference_;
   std::optional<DecoderScores> decoder_;  ///< of features from base and expert; else in `fc`
 };

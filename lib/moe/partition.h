@@ -4,7 +4,8 @@
 //   gater.safetensors   the rule for other images (moe/gater.h)
 //   partition.json      method, experts, images, sizes, imbalance, inertia, iterations, seed, …;
 //                       dimensions: those that PCA kept; equal_rows: the number of images in each
-//                       group of equal embeddings that is larger than an expert's part may be
+//                       group of equal embeddings that is larger than an expert's part may be;
+//                       reroute: how it came from an earlier partition's experts, if it did
 //
 // Not for adding an expert to a finished partition: see partition_grow.h.
 #pragma once
@@ -25,6 +26,20 @@ namespace hardmoe {
 
 class Split;
 
+/// How a partition came from the experts of an earlier one (moe/reroute.h): figures of images that
+/// no expert was trained on; those of the new rule cross-validated.
+struct Rerouting {
+  int64_t images = 0;      ///< held-out images
+  double temperature = 1;  ///< T of the targets
+  double penalty = 0;      ///< λ of the classifier, given or chosen
+  double loss_before = 0,
+         loss_after = 0;  ///< mean loss of the experts that images went, and go, to
+  double loss_least = 0;  ///< mean of each image's least loss, a bound
+  double best_before = 0, best_after = 0;  ///< share of images whose expert was, and is, the best
+  int64_t moved = 0;                       ///< training images that changed their expert
+  bool kept = false;  ///< no classifier did better: the earlier partition stands
+};
+
 /// A finished partition. An expert's part is the set of its images.
 struct Partition {
   PartitionConfig config;
@@ -41,6 +56,7 @@ struct Partition {
   /// largest first.
   std::vector<int64_t> equal_rows = {};
   std::vector<KMeansIteration> iterations;  ///< k-means only
+  std::optional<Rerouting> rerouting = {};  ///< only where experts of an earlier one decided
 };
 
 /// An unfinished k-means fit, from which it can be resumed.

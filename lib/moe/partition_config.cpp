@@ -30,12 +30,14 @@ void PartitionConfig::describe(Fields& f) {
   f.add("memory", memory_limit,
         "what the fit may take, such as 1G (at least about 150M); empty: half of the machine's");
   f.add("checkpoint_seconds", checkpoint_seconds, "between saves of an unfinished fit");
+  f.add_section("reroute", reroute, "moving images to the experts that do best (--reroute)");
 }
 
 Json partition_identity(PartitionConfig& config) {
   Json identity = config_json(fields_of(config));
   identity.erase("memory");
   identity.erase("checkpoint_seconds");
+  identity.erase("reroute");  // an input of re-routing alone
   return identity;
 }
 

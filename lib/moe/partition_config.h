@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/config.h"
+#include "moe/reroute_config.h"
 
 namespace hardmoe {
 
@@ -26,6 +27,7 @@ struct PartitionConfig {
   /// Memory the fit may use, such as "1G"; "": half of the machine's. Does not change the result.
   std::string memory_limit = {};
   double checkpoint_seconds = 10;  ///< between saves of an unfinished fit
+  RerouteConfig reroute = {};      ///< for a partition made from an earlier one's experts only
   void describe(Fields& f);
 };
 

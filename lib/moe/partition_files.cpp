@@ -28,6 +28,32 @@ std::string meaning_of_inertia(const Gater& gater) {
   return fmt::format("squared distance from {}{}", from, where);
 }
 
+Rerouting parse_rerouting(const Json& json, const std::string& where) {
+  return {.images = json_get<int64_t>(json, "images", where),
+          .temperature = json_get<double>(json, "temperature", where),
+          .penalty = json_get<double>(json, "penalty", where),
+          .loss_before = json_get<double>(json, "loss_before", where),
+          .loss_after = json_get<double>(json, "loss_after", where),
+          .loss_least = json_get<double>(json, "loss_least", where),
+          .best_before = json_get<double>(json, "best_before", where),
+          .best_after = json_get<double>(json, "best_after", where),
+          .moved = json_get<int64_t>(json, "moved", where),
+          .kept = json_get<bool>(json, "kept", where)};
+}
+
+std::string describe(const Rerouting& rerouting, double training_images) {
+  return fmt::format(
+      "{} held-out images, loss of the expert they go to: {:.4f}, before {:.4f}, at best {:.4f}; "
+      "go "
+      "to their best expert: {:.1f}%, before {:.1f}%\n{}\n",
+      rerouting.images, rerouting.loss_after, rerouting.loss_before, rerouting.loss_least,
+      100 * rerouting.best_after, 100 * rerouting.best_before,
+      rerouting.kept ? "no rule did better than the old one, which is kept"
+                     : fmt::format("{} training images ({:.1f}%) have another expert than before",
+                                   rerouting.moved,
+                                   100 * static_cast<double>(rerouting.moved) / training_images));
+}
+
 }  // namespace
 
 Json iteration_json(const KMeansIteration& iteration) {
@@ -46,28 +72,43 @@ KMeansIteration parse_iteration(const Json& json, const std::string& where) {
           .reseeded = json_get<int64_t>(json, "reseeded", where)};
 }
 
+Json rerouting_json(const Rerouting& rerouting) {
+  return {{"images", rerouting.images},
+          {"temperature", rerouting.temperature},
+          {"penalty", rerouting.penalty},
+          {"loss_before", rerouting.loss_before},
+          {"loss_after", rerouting.loss_after},
+          {"loss_least", rerouting.loss_least},
+          {"best_before", rerouting.best_before},
+          {"best_after", rerouting.best_after},
+          {"moved", rerouting.moved},
+          {"kept", rerouting.kept}};
+}
+
 Json partition_json(const Partition& partition) {
   Json iterations = Json::array();
   for (const auto& iteration : partition.iterations)
     iterations.push_back(iteration_json(iteration));
-  return {{"format", format_text(partition_format)},
-          {"method", partition_method_name(partition.config.method)},
-          {"experts", partition.config.experts},
-          {"images", partition.assignment.size()},
-          {"sizes", partition.sizes},
-          {"imbalance", partition.imbalance},
-          {"tolerance", partition.config.tolerance},
-          {"balanced", partition.balanced},
-          {"inertia", partition.inertia},
-          {"pca", partition.config.pca},
-          {"whiten", partition.config.whiten},
-          {"fine", partition.config.fine},
-          {"dimensions", partition.dimensions},
-          {"explained_variance", partition.explained_variance},
-          {"equal_rows", partition.equal_rows},
-          {"seed", partition.seed},
-          {"max_iterations", partition.config.iterations},
-          {"iterations", iterations}};
+  Json json = {{"format", format_text(partition_format)},
+               {"method", partition_method_name(partition.config.method)},
+               {"experts", partition.config.experts},
+               {"images", partition.assignment.size()},
+               {"sizes", partition.sizes},
+               {"imbalance", partition.imbalance},
+               {"tolerance", partition.config.tolerance},
+               {"balanced", partition.balanced},
+               {"inertia", partition.inertia},
+               {"pca", partition.config.pca},
+               {"whiten", partition.config.whiten},
+               {"fine", partition.config.fine},
+               {"dimensions", partition.dimensions},
+               {"explained_variance", partition.explained_variance},
+               {"equal_rows", partition.equal_rows},
+               {"seed", partition.seed},
+               {"max_iterations", partition.config.iterations},
+               {"iterations", iterations}};
+  if (partition.rerouting) json["reroute"] = rerouting_json(*partition.rerouting);
+  return json;
 }
 
 std::string describe(const Partition& partition) {
@@ -101,6 +142,7 @@ std::string describe(const Partition& partition) {
             ? "; the others vary by no more than their values' rounding"
             : "");
   }
+  if (partition.rerouting) text += describe(*partition.rerouting, images);
   return text;
 }
 
@@ -142,6 +184,9 @@ Partition load_partition(const std::filesystem::path& folder) {
   partition.explained_variance = json_get<double>(record, "explained_variance", where);
   if (record.contains("equal_rows")) {  // this and the next are absent from older files
     partition.equal_rows = json_get<std::vector<int64_t>>(record, "equal_rows", where);
+  }
+  if (record.contains("reroute")) {
+    partition.rerouting = parse_rerouting(json_get<Json>(record, "reroute", where), where);
   }
   for (const Json& iteration : json_get<Json>(record, "iterations", where)) {
     partition.iterations.push_back(parse_iteration(iteration, where));

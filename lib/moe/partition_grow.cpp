@@ -84,6 +84,7 @@ void recount(PointStream& points, Partition& partition) {
     return true;
   });
   partition.inertia = inertia;
+  partition.rerouting.reset();  // told of the partition it was
   partition.config.experts = static_cast<int>(gater.experts);
   count_sizes(partition);
 }

@@ -1,10 +1,11 @@
-// One k-means iteration as JSON, for partition.json and checkpoints.
+// Pieces of partition.json, which checkpoints and stages also have.
 #pragma once
 
 #include <string>
 
 #include "base/json.h"
 #include "cluster/kmeans.h"
+#include "moe/partition.h"
 
 namespace hardmoe {
 
@@ -14,5 +15,8 @@ Json iteration_json(const KMeansIteration& iteration);
 
 /// Parses iteration_json's result. Throws Error naming `where` and the field that is missing.
 KMeansIteration parse_iteration(const Json& json, const std::string& where);
+
+/// Returns what an earlier partition's experts decided.
+Json rerouting_json(const Rerouting& rerouting);
 
 }  // namespace hardmoe

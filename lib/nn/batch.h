@@ -15,6 +15,8 @@ struct Batch {
   /// N + 1 entries: the tags of row i are tag_ids[tag_ptr[i]] … tag_ids[tag_ptr[i+1]−1], ascending.
   std::vector<int32_t> tag_ptr{0};
   std::vector<int32_t> tag_ids;
+  /// N factors of the rows' losses, 0 or more; empty: all 1.
+  std::vector<float> weights = {};
 };
 
 /// Gives a training loop its batches: decoded images (data/loader.h) or stored features

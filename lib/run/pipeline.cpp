@@ -2,12 +2,9 @@
 
 #include <algorithm>
 
-#include "base/device_name.h"
-#include "base/error.h"
 #include "base/threads.h"
-#include "train/schedule.h"
-#include "train/trainer.h"
-#include "train/warm_start.h"
+#include "run/control_budgets.h"
+#include "run/run_checks.h"
 
 namespace hardmoe {
 namespace fs = std::filesystem;
@@ -15,182 +12,295 @@ namespace {
 
 using Words = std::vector<std::string>;
 
-/// Checks what would otherwise be found only when the stage's turn comes, perhaps days later.
-void check_sections(const Config& config) {
-  check_ingest_config(config.ingest);
-  const Network network = resnet(config.model, 1);
-  check_freeze(network, config.base, "base");
-  check_freeze(network, config.expert, "expert");
-  check_freeze(linear_decoder(1, 1), config.decoder, "decoder");
-  if (!config.base.init.empty()) read_earlier_weights(config.base.init, config.model);
-  check_train_config(config.base, "base");
-  check_train_config(config.expert, "expert");
-  check_decoder_config(config.decoder);
-  check_mixture_config(config.mixture);
-  check_augment(config.base.augment, config.model.image_size);
-  check_augment(config.expert.augment, config.model.image_size);
-  check_partition_config(config.partition);
-  check_eval_config(config.eval, config.partition.experts);
-  if (config.run.embedding.empty() != config.run.features.empty()) {
-    fail_usage(
-        "run.{}: needs run.{}, too: embedding has the training images' rows, features those of "
-        "eval.split",
-        config.run.features.empty() ? "embedding" : "features",
-        config.run.features.empty() ? "features" : "embedding");
-  }
-}
-
-void check(const Config& config) {
-  if (config.ingest.sources.empty() == config.run.dataset.empty()) {
-    fail_usage(
-        "give either ingest.sources (images to make a dataset of) or run.dataset (a folder of "
-        "moe-ingest)");
-  }
-  if (config.run.parallel < 1 || config.run.parallel > 1024) {
-    fail_usage("run.parallel: expected 1 to 1024, found {}", config.run.parallel);
-  }
-  if (config.run.gpus < 0 || config.run.gpus > 1024) {
-    fail_usage("run.gpus: expected 0 to 1024, found {}", config.run.gpus);
-  }
-  if (!parse_device_name(config.device) && config.run.gpus > 0) {
-    fail_usage("run.gpus: {} GPUs are asked for, but device is cpu; use --device cuda",
-               config.run.gpus);
-  }
-  check_sections(config);
-}
+/// Added to a seed for an ensemble's second network: far from run.seeds and from experts' seeds.
+constexpr uint64_t second_seed = 1'000'000'000;
 
 Words joined(Words words, const Words& more) {
   words.insert(words.end(), more.begin(), more.end());
   return words;
 }
 
-/// Makes the stages one after another.
+/// What all stages of a run share.
+struct Run {
+  const Config& config;
+  fs::path out, programs, frozen;
+  bool force;
+};
+
+/// Returns a stage that is after nothing. `arguments`: its own, with --out among them.
+RunStage stage_of(const Run& run, const std::string& name, const std::string& program,
+                  Words arguments, const std::string& device, int threads) {
+  RunStage made;
+  made.folder = *std::next(std::ranges::find(arguments, "--out"));
+  arguments.insert(arguments.begin(), run.programs / program);
+  if (device != "cpu") arguments = joined(std::move(arguments), {"--device", device});
+  if (run.force) arguments.emplace_back("--force");
+  if (threads != available_processors()) {
+    arguments = joined(std::move(arguments), {"--threads", std::to_string(threads)});
+  }
+  std::string file = name;
+  std::ranges::replace(file, ' ', '-');
+  made.process = {name, std::move(arguments), run.out / "logs" / (file + ".txt")};
+  return made;
+}
+
+RunStage ingest_stage(const Run& run) {
+  Words arguments = joined(run.config.ingest.sources, {"--out", run.out / "dataset"});
+  arguments = joined(std::move(arguments), {"--config", run.frozen.string()});
+  RunStage made =
+      stage_of(run, "ingest", "moe-ingest", std::move(arguments), "cpu", compute_threads());
+  made.alone = true;
+  return made;
+}
+
+/// A mixture: the run's own, or a control's. All have the run's base.
+struct PlannedMixture {
+  std::string key;             ///< the control's name; "" for the run's own
+  std::string partition = {};  ///< folder
+  std::string experts = {};    ///< folder
+  Words partition_options = {}, expert_options = {};
+  std::string partition_stage = {};
+  Words expert_stages = {};
+
+  /// Returns the name of one of its stages.
+  std::string stage(const std::string& what) const { return key.empty() ? what : key + " " + what; }
+};
+
+/// Makes the stages of one seed one after another.
 class Planner {
  public:
-  Planner(const Config& config, fs::path out, fs::path programs, const fs::path& frozen, bool force)
-      : config_(config),
-        out_(std::move(out)),
-        programs_(std::move(programs)),
-        data_(dataset_folder(config, out_)),
-        last_words_({"--config", frozen.string()}),
-        force_(force) {}
+  /// `number`: of the seed, from 0.
+  Planner(const Run& run, int number, Pipeline& pipeline)
+      : run_(run),
+        config_(run.config),
+        seed_(config_.seed + static_cast<uint64_t>(number)),
+        out_(number == 0 ? run.out : run.out / fmt::format("seed-{}", seed_)),
+        prefix_(number == 0 ? "" : fmt::format("seed {} ", seed_)),
+        data_(dataset_folder(config_, run.out)),
+        pipeline_(pipeline) {}
 
-  Pipeline plan() {
-    if (config_.run.dataset.empty()) add_ingest();
+  void plan() {
     add("base", "moe-train-base", {data_, "--out", folder("base")}, after_dataset());
-    add_partition();
-    add_experts();
-    if (config_.run.controls) {
-      add("longer", "moe-train-expert",
-          {data_, "--base", folder("base"), "--expert", "all", "--out", folder("longer")},
-          {"base"});
+    if (config_.run.embedding.empty()) {
+      add("embedding", "moe-embed",
+          {data_, "--model", folder("base"), "--out", folder("embedding")}, {"base"});
     }
-    add("decoder", "moe-train-decoder", joined({data_, "--out", folder("decoder")}, mixture()),
-        experts_);
+    plan_mixtures();
+    for (PlannedMixture& mixture : mixtures_) add_partition(mixture);
+    for (PlannedMixture& mixture : mixtures_) add_experts(mixture);
+    add_networks();
+    add("decoder", "moe-train-decoder",
+        joined({data_, "--out", folder("decoder")}, folders(mixtures_[0])),
+        mixtures_[0].expert_stages);
     add_evaluations();
-    return std::move(pipeline_);
   }
 
  private:
+  bool has(Control control) const { return config_.run.controls.contains(control); }
   std::string folder(const std::string& name) const { return out_ / name; }
   Words after_dataset() const { return config_.run.dataset.empty() ? Words{"ingest"} : Words(); }
-  Words mixture() const {
-    return {"--base",    folder("base"),   "--partition", folder("partition"),
-            "--experts", folder("experts")};
+  Words folders(const PlannedMixture& mixture) const {
+    return {"--base",          folder("base"), "--partition",
+            mixture.partition, "--experts",    mixture.experts};
+  }
+  /// Returns a stage's name in the graph: every seed has stages of its own, but for the dataset.
+  std::string own(const std::string& name) const {
+    return name == "ingest" ? name : prefix_ + name;
   }
 
-  /// Returns a stage. `arguments`: its own, with --out among them.
-  RunStage stage(const std::string& name, const std::string& program, Words arguments, Words after,
-                 const std::string& device, int threads) const {
-    const auto out = std::ranges::find(arguments, "--out");
-    RunStage made;
-    made.folder = *std::next(out);
-    arguments.insert(arguments.begin(), programs_ / program);
-    arguments = joined(std::move(arguments), last_words_);
-    if (device != "cpu") arguments = joined(std::move(arguments), {"--device", device});
-    if (force_) arguments.emplace_back("--force");
-    if (threads != available_processors()) {
-      arguments = joined(std::move(arguments), {"--threads", std::to_string(threads)});
+  /// Returns a stage of this seed. `arguments`: its own, with --out among them.
+  RunStage stage(const std::string& name, const std::string& program, Words arguments,
+                 const Words& after, const std::string& device, int threads) const {
+    arguments = joined(std::move(arguments), {"--config", run_.frozen.string()});
+    if (!prefix_.empty()) {
+      arguments = joined(std::move(arguments), {"--set", fmt::format("seed={}", seed_)});
     }
-    std::string file = name;
-    for (char& c : file) c = c == ' ' ? '-' : c;
-    made.process = {name, std::move(arguments), out_ / "logs" / (file + ".txt")};
-    made.after = std::move(after);
+    RunStage made = stage_of(run_, own(name), program, std::move(arguments), device, threads);
+    for (const auto& earlier : after) made.after.push_back(own(earlier));
     return made;
   }
 
   /// Adds a stage that needs the machine alone.
-  void add(const std::string& name, const std::string& program, Words arguments, Words after) {
-    const std::string device = program == "moe-ingest" ? "cpu" : config_.device;
-    auto& stages = pipeline_.stages;
-    stages.push_back(
-        stage(name, program, std::move(arguments), std::move(after), device, compute_threads()));
-    stages.back().alone = true;
+  void add(const std::string& name, const std::string& program, Words arguments,
+           const Words& after) {
+    pipeline_.stages.push_back(
+        stage(name, program, std::move(arguments), after, config_.device, compute_threads()));
+    pipeline_.stages.back().alone = true;
   }
 
-  void add_ingest() {
-    add("ingest", "moe-ingest", joined(config_.ingest.sources, {"--out", data_}), {});
+  void plan_mixtures() {
+    mixtures_.push_back({.key = ""});
+    const auto other = [&](Control control) {
+      mixtures_.push_back({.key = control_name(control)});
+      return &mixtures_.back();
+    };
+    const auto other_method = [&](Control control, PartitionMethod method) {
+      if (!has(control) || config_.partition.method == method) return;
+      Words& options = other(control)->partition_options;
+      options = {"--method", partition_method_name(method)};
+      if (config_.partition.fine != 0) options = joined(options, {"--fine", "0"});
+    };
+    other_method(Control::random, PartitionMethod::random);
+    other_method(Control::top_tag, PartitionMethod::top_tag);
+    if (has(Control::steps)) {
+      other(Control::steps)->expert_options = {"--set", "expert.epochs_of=dataset"};
+    }
+    for (PlannedMixture& mixture : mixtures_) {
+      const std::string root = mixture.key.empty() ? "" : "controls/" + mixture.key + "/";
+      const bool own_parts = mixture.key.empty() || !mixture.partition_options.empty();
+      mixture.partition = folder((own_parts ? root : "") + "partition");
+      mixture.partition_stage = own_parts ? mixture.stage("partition") : "partition";
+      mixture.experts = folder(root + "experts");
+    }
   }
 
-  void add_partition() {
+  void add_partition(const PlannedMixture& mixture) {
+    if (mixture.partition_stage != mixture.stage("partition")) return;  // another's
+    const auto& options = mixture.partition_options;
     Words arguments = config_.run.embedding, after = after_dataset();
     if (arguments.empty()) {
       arguments = {folder("embedding")};
       after = {"embedding"};
-      add("embedding", "moe-embed",
-          {data_, "--model", folder("base"), "--out", folder("embedding")}, {"base"});
     }
-    if (config_.partition.method == PartitionMethod::top_tag) {
-      arguments.insert(arguments.begin(), data_);
-    }
-    add("partition", "moe-partition", joined(std::move(arguments), {"--out", folder("partition")}),
-        std::move(after));
+    const bool by_tag = mixture.key.empty() ? config_.partition.method == PartitionMethod::top_tag
+                                            : mixture.key == control_name(Control::top_tag);
+    if (by_tag) arguments.insert(arguments.begin(), data_);
+    add(mixture.partition_stage, "moe-partition",
+        joined(joined(std::move(arguments), {"--out", mixture.partition}), options), after);
   }
 
-  void add_experts() {
+  /// Returns --embedding for experts that see images near their part.
+  Words embedding_for_experts() const {
+    const ExpertConfig& expert = config_.expert;
+    const bool nearest = expert.outside > 0 && expert.outside_from == OutsideFrom::nearest;
+    if (expert.overlap == 1 && !nearest) return {};
+    Words files = config_.run.embedding;
+    if (files.empty()) files = {folder("embedding")};
+    return joined({"--embedding"}, files);
+  }
+
+  void add_experts(PlannedMixture& mixture) {
     const int gpus = config_.run.gpus;
     const int slots = config_.run.parallel * std::max(gpus, 1);
-    pipeline_.parallel = std::min(slots, config_.partition.experts);
+    const int experts = static_cast<int>(mixtures_.size()) * config_.partition.experts;
+    pipeline_.parallel = std::min(slots, experts);
+    pipeline_.gpus = std::min(gpus, experts);
     const int threads = std::max(1, compute_threads() / pipeline_.parallel);
-    for (int k = 0; k < config_.partition.experts; ++k) {
+    for (int k = 0; k < config_.partition.experts; ++k, ++experts_) {
       const std::string number = std::to_string(k);
-      experts_.push_back("expert " + number);
+      mixture.expert_stages.push_back(mixture.stage("expert " + number));
+      const Words arguments = {
+          data_,         "--base",          folder("base"),
+          "--partition", mixture.partition, "--expert",
+          number,        "--out",           fs::path(mixture.experts) / number};
       RunStage expert =
-          stage(experts_.back(), "moe-train-expert",
-                {data_, "--base", folder("base"), "--partition", folder("partition"), "--expert",
-                 number, "--out", out_ / "experts" / number},
-                {"base", "partition"}, gpus > 0 ? fmt::format("cuda:{}", k % gpus) : config_.device,
-                threads);
-      if (gpus > 0) expert.process.lane = k % slots;
+          stage(mixture.expert_stages.back(), "moe-train-expert",
+                joined(joined(arguments, embedding_for_experts()), mixture.expert_options),
+                {"base", mixture.partition_stage},
+                gpus > 0 ? fmt::format("cuda:{}", experts_ % gpus) : config_.device, threads);
+      if (gpus > 0) expert.process.lane = experts_ % slots;
       pipeline_.stages.push_back(std::move(expert));
     }
   }
 
-  void add_evaluation(const std::string& name, const Words& what, Words after) {
-    add("evaluation " + name, "moe-eval", joined({data_, "--out", out_ / "eval" / name}, what),
-        std::move(after));
+  /// Adds the training of single networks.
+  void add_networks() {
+    if (has(Control::longer)) {
+      add("longer", "moe-train-expert",
+          {data_, "--base", folder("base"), "--expert", "all", "--out", folder("longer")},
+          {"base"});
+    }
+    if (has(Control::wider)) add_wider();
+    if (has(Control::ensemble)) add_ensemble();
+  }
+
+  void add_wider() {
+    const auto [width, epochs] = wider_network(config_);
+    Words options = joined({"--width", std::to_string(width)}, epochs_options(config_, epochs));
+    if (!config_.base.init.empty()) {  // whose weights are of another width
+      options = joined(std::move(options), {"--set", "base.init=", "--set", "base.freeze=[]"});
+    }
+    add_network("wider", options);
+  }
+
+  /// Adds the networks of the ensemble; the base is one if it is trained for as long.
+  void add_ensemble() {
+    const double epochs = ensemble_epochs(config_);
+    const Words options = epochs_options(config_, epochs);
+    const std::string seed = std::to_string(seed_ + second_seed);
+    if (epochs != config_.base.epochs) {
+      add_network("ensemble/0", options);
+      ensemble_ = {"ensemble 0"};
+    }
+    add_network("ensemble/1", joined(options, {"--seed", seed}));
+    ensemble_.emplace_back("ensemble 1");
+  }
+
+  /// Adds the training of a network from nothing, in controls/.
+  void add_network(const std::string& path, const Words& options) {
+    std::string name = path;
+    std::ranges::replace(name, '/', ' ');
+    add(name, "moe-train-base", joined({data_, "--out", folder("controls/" + path)}, options),
+        after_dataset());
+  }
+
+  void add_row(const std::string& key, const std::string& name, const Words& what,
+               const Words& after) {
+    const std::string stage = "evaluation " + key;
+    add(stage, "moe-eval", joined({data_, "--out", folder("eval/" + key)}, what), after);
+    pipeline_.rows.push_back({name, key, seed_, own(stage), folder("eval/" + key)});
   }
 
   void add_evaluations() {
-    add_evaluation("base", {"--model", folder("base")}, {"base"});
-    if (config_.run.controls) {
-      add_evaluation("longer", {"--model", folder("longer")}, {"longer"});
+    const Words base = {"--model", folder("base")}, longer = {"--model", folder("longer")};
+    add_row("base", "base", base, {"base"});
+    if (has(Control::longer)) add_row("longer", "base, trained as long", longer, {"longer"});
+    if (has(Control::base_and_longer)) {
+      add_row("base-and-longer", "base and longer, averaged", joined(base, longer), {"longer"});
     }
-    Words routed = mixture();
-    if (!config_.run.features.empty()) {
-      routed = joined(joined(std::move(routed), {"--features"}), config_.run.features);
+    if (has(Control::wider)) {
+      add_row("wider", fmt::format("one network of width {}", wider_network(config_).width),
+              {"--model", folder("controls/wider")}, {"wider"});
     }
-    add_evaluation("local", routed, experts_);
-    add_evaluation("shared", joined(routed, {"--decoder", folder("decoder")}), {"decoder"});
+    if (has(Control::ensemble)) {
+      const std::string first = ensemble_[0] == "base" ? "base" : "controls/ensemble/0";
+      const std::string second = "controls/ensemble/1";
+      add_row("ensemble", "two networks, averaged",
+              {"--model", folder(first), "--model", folder(second)}, ensemble_);
+    }
+    add_mixtures();
   }
 
+  void add_mixtures() {
+    for (const PlannedMixture& mixture : mixtures_) {
+      if (mixture.key.empty()) continue;
+      const std::string name = mixture.key == "random"    ? "experts of random parts"
+                               : mixture.key == "top-tag" ? "experts of parts by top tag"
+                                                          : "experts of as many steps";
+      add_row(mixture.key, name, routed(mixture), mixture.expert_stages);
+    }
+    const PlannedMixture& mixture = mixtures_[0];
+    add_row("local", "mixture, local decoders", routed(mixture), mixture.expert_stages);
+    add_row("shared", "mixture, shared decoder",
+            joined(routed(mixture), {"--decoder", folder("decoder")}), {"decoder"});
+  }
+
+  Words routed(const PlannedMixture& mixture) const {
+    Words words = folders(mixture);
+    if (config_.run.features.empty()) return words;
+    return joined(joined(std::move(words), {"--features"}), config_.run.features);
+  }
+
+  const Run& run_;
   const Config& config_;
-  fs::path out_, programs_;
+  uint64_t seed_;
+  fs::path out_;
+  std::string prefix_;  ///< of the names of stages
   std::string data_;
-  Words last_words_;  ///< of every command
-  bool force_;
-  Words experts_;  ///< the names of their stages
-  Pipeline pipeline_;
+  std::vector<PlannedMixture> mixtures_;
+  Words ensemble_ = {"base"};  ///< the names of its networks' stages
+  int experts_ = 0;            ///< planned so far
+  Pipeline& pipeline_;
 };
 
 }  // namespace
@@ -201,8 +311,12 @@ std::string dataset_folder(const Config& config, const fs::path& out) {
 
 Pipeline plan_pipeline(const Config& config, const fs::path& out, const fs::path& programs,
                        const fs::path& frozen, bool force) {
-  check(config);
-  return Planner(config, out, programs, frozen, force).plan();
+  check_settings(config);
+  Pipeline pipeline;
+  const Run run{config, out, programs, frozen, force};
+  if (config.run.dataset.empty()) pipeline.stages.push_back(ingest_stage(run));
+  for (int number = 0; number < config.run.seeds; ++number) Planner(run, number, pipeline).plan();
+  return pipeline;
 }
 
 }  // namespace hardmoe

@@ -9,6 +9,7 @@
 #include "run/run_checks.h"
 #include "run/status.h"
 #include "run/summary.h"
+#include "run/summary_table.h"
 
 namespace hardmoe {
 namespace fs = std::filesystem;
@@ -53,7 +54,7 @@ void run_pipeline(const RunTask& task, Config& config,
     return print_commands(pipeline, print);
   }
   const FileLock lock(task.out / ".lock", task.out.string());
-  check_devices(config, task.programs, task.out / "logs/device.txt");
+  check_devices(config.device, pipeline.gpus, task.programs, task.out / "logs/device.txt");
   const std::string before = path_exists(frozen) ? read_file(frozen) : "";
   write_file_atomic(frozen, config_yaml(fields_of(config)));
   const double start = now_seconds();
@@ -64,7 +65,7 @@ void run_pipeline(const RunTask& task, Config& config,
     if (refused && !before.empty()) write_file_atomic(frozen, before);  // what the run is of
     throw;
   }
-  const Json summary = pipeline_summary(config, task.out);
+  const Json summary = pipeline_summary(pipeline);
   write_json(task.out / "summary.json", summary);
   log_info("all done in {:.0f} s; results in {}", now_seconds() - start, task.out.string());
   print(summary_table(summary));

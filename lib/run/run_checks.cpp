@@ -1,5 +1,6 @@
 #include "run/run_checks.h"
 
+#include "base/device_name.h"
 #include "base/error.h"
 #include "base/files.h"
 #include "base/folders.h"
@@ -9,9 +10,80 @@
 #include "moe/embedding.h"
 #include "run/launcher.h"
 #include "run/pipeline.h"
+#include "train/schedule.h"
+#include "train/trainer.h"
+#include "train/warm_start.h"
 
 namespace hardmoe {
 namespace fs = std::filesystem;
+namespace {
+
+/// Throws Error(usage) if an early stop is asked for and the run's own dataset will have no images
+/// to stop by.
+void check_patience(const Config& config) {
+  if (config.base.patience == 0 && config.expert.patience == 0) return;
+  const char* section = config.base.patience > 0 ? "base" : "expert";
+  if (config.expert.patience > 0 && !config.run.embedding.empty()) {
+    fail_usage(
+        "expert.patience: does not go with run.embedding, by which the images of split 'selection' "
+        "cannot be routed; set it to 0");
+  }
+  if (!config.run.dataset.empty() || config.ingest.selection_fraction > 0) return;
+  fail_usage(
+      "{}.patience: needs a split 'selection' to stop by; set ingest.selection_fraction, to 0.05 "
+      "perhaps",
+      section);
+}
+
+/// Checks what would otherwise be found only when the stage's turn comes, perhaps days later.
+void check_sections(const Config& config) {
+  check_ingest_config(config.ingest);
+  const Network network = resnet(config.model, 1);
+  check_freeze(network, config.base, "base");
+  check_freeze(network, config.expert, "expert");
+  check_freeze(linear_decoder(1, 1), config.decoder, "decoder");
+  if (!config.base.init.empty()) read_earlier_weights(config.base.init, config.model);
+  check_base_config(config.base);
+  check_expert_config(config.expert);
+  check_patience(config);
+  check_decoder_config(config.decoder);
+  check_mixture_config(config.mixture);
+  check_augment(config.base.augment, config.model.image_size);
+  check_augment(config.expert.augment, config.model.image_size);
+  check_partition_config(config.partition);
+  check_eval_config(config.eval, config.partition.experts);
+  if (config.run.embedding.empty() != config.run.features.empty()) {
+    fail_usage(
+        "run.{}: needs run.{}, too: embedding has the training images' rows, features those of "
+        "eval.split",
+        config.run.features.empty() ? "embedding" : "features",
+        config.run.features.empty() ? "features" : "embedding");
+  }
+}
+
+}  // namespace
+
+void check_settings(const Config& config) {
+  if (config.ingest.sources.empty() == config.run.dataset.empty()) {
+    fail_usage(
+        "give either ingest.sources (images to make a dataset of) or run.dataset (a folder of "
+        "moe-ingest)");
+  }
+  if (config.run.parallel < 1 || config.run.parallel > 1024) {
+    fail_usage("run.parallel: expected 1 to 1024, found {}", config.run.parallel);
+  }
+  if (config.run.gpus < 0 || config.run.gpus > 1024) {
+    fail_usage("run.gpus: expected 0 to 1024, found {}", config.run.gpus);
+  }
+  if (config.run.seeds < 1 || config.run.seeds > 1000) {
+    fail_usage("run.seeds: expected 1 to 1000, found {}", config.run.seeds);
+  }
+  if (!parse_device_name(config.device) && config.run.gpus > 0) {
+    fail_usage("run.gpus: {} GPUs are asked for, but device is cpu; use --device cuda",
+               config.run.gpus);
+  }
+  check_sections(config);
+}
 
 void check_run_folder(const fs::path& out) {
   const bool stage = path_exists(out / "stage.json");  // has a config.yaml, too
@@ -66,16 +138,14 @@ void check_external_embedding(const Config& config, const fs::path& out) {
   require("features", features, config.eval.split);
 }
 
-void check_devices(const Config& config, const fs::path& programs, const fs::path& log) {
+void check_devices(const std::string& device, int gpus, const fs::path& programs,
+                   const fs::path& log) {
   std::vector<std::string> needed;
-  if (config.device != "cpu") needed.push_back(config.device);
-  if (config.run.gpus > 0) {
-    const int used = std::min(config.run.gpus, config.partition.experts);
-    needed.push_back(fmt::format("cuda:{}", used - 1));
-  }
-  for (const auto& device : needed) {
-    const std::vector<std::string> command = {programs / "moe-device", "--device", device};
-    run_process({"looking for " + device, command, log});
+  if (device != "cpu") needed.push_back(device);
+  if (gpus > 0) needed.push_back(fmt::format("cuda:{}", gpus - 1));
+  for (const auto& name : needed) {
+    const std::vector<std::string> command = {programs / "moe-device", "--device", name};
+    run_process({"looking for " + name, command, log});
   }
 }
 

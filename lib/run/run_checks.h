@@ -3,10 +3,15 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
 
 #include "tasks/config.h"
 
 namespace hardmoe {
+
+/// Throws Error(usage) unless one of ingest.sources and run.dataset names the data, and for a
+/// setting of any section that is impossible whatever the data.
+void check_settings(const Config& config);
 
 /// Throws Error(usage) if `out` holds something that no run wrote.
 void check_run_folder(const std::filesystem::path& out);
@@ -19,9 +24,9 @@ void check_evaluation_split(const Config& config, const std::filesystem::path& o
 /// rows.
 void check_external_embedding(const Config& config, const std::filesystem::path& out);
 
-/// Throws Error(usage) if this machine lacks a GPU that the run will need. A child process checks,
-/// so this one holds no GPU memory during the run.
-void check_devices(const Config& config, const std::filesystem::path& programs,
+/// Throws Error(usage) if this machine lacks a GPU that the run will need: `device`, or the last of
+/// `gpus`. A child process checks, so this one holds no GPU memory during the run.
+void check_devices(const std::string& device, int gpus, const std::filesystem::path& programs,
                    const std::filesystem::path& log);
 
 }  // namespace hardmoe

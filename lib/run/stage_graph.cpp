@@ -51,6 +51,25 @@ std::vector<size_t> order_of(const std::vector<RunStage>& stages) {
   return order;
 }
 
+std::vector<size_t> stages_before(const std::vector<RunStage>& stages, const std::string& name) {
+  const auto number_of = [&](const std::string& wanted) {
+    const auto found = std::ranges::find(stages, wanted, name_of);
+    if (found == stages.end()) fail("there is no stage '{}'", wanted);
+    return static_cast<size_t>(found - stages.begin());
+  };
+  std::set<size_t> before;
+  std::vector<size_t> open = {number_of(name)};
+  while (!open.empty()) {
+    const RunStage& stage = stages[open.back()];
+    open.pop_back();
+    for (const auto& earlier : stage.after) {
+      const size_t number = number_of(earlier);
+      if (before.insert(number).second) open.push_back(number);
+    }
+  }
+  return {before.begin(), before.end()};
+}
+
 Schedule::Schedule(const std::vector<RunStage>& stages, int parallel)
     : stages_(stages), parallel_(static_cast<size_t>(std::max(parallel, 1))) {
   check_graph(stages);

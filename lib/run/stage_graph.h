@@ -29,6 +29,10 @@ void check_graph(const std::vector<RunStage>& stages);
 /// after those it depends on, otherwise in the given order. Throws as check_graph does.
 std::vector<size_t> order_of(const std::vector<RunStage>& stages);
 
+/// Returns the numbers of the stages that must be done before the stage `name`, directly or because
+/// others need them, ascending. Throws Error if there is no such stage.
+std::vector<size_t> stages_before(const std::vector<RunStage>& stages, const std::string& name);
+
 /// Decides which stage of a graph may start as others end.
 class Schedule {
  public:

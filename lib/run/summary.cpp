@@ -1,82 +1,192 @@
 #include "run/summary.h"
 
 #include <algorithm>
+#include <cmath>
+#include <optional>
+#include <utility>
 
-#include "base/files.h"
 #include "base/recorded.h"
 #include "base/stage.h"
-#include "base/text.h"
+#include "moe/comparison.h"
 
 namespace hardmoe {
 namespace fs = std::filesystem;
 namespace {
 
-struct Row {
-  const char* name;
-  const char* evaluation;  ///< folder under eval/
+const std::vector<std::string> metric_names = {"P@1", "P@5", "R@10"};
+
+/// What the training of something took.
+struct TrainingCost {
+  double seconds = 0;
+  std::optional<double> flops = 0;  ///< none if a stage did not record its own
 };
-constexpr Row rows[] = {{"base", "base"},
-                        {"base, trained as long", "longer"},
-                        {"mixture, local decoders", "local"},
-                        {"mixture, shared decoder", "shared"}};
+
+/// Adds the cost of a finished stage.
+void add_cost(const fs::path& folder, TrainingCost& cost) {
+  const Json record = read_stage_record(folder / "stage.json");
+  const double whole = json_get<double>(record, "seconds", folder.string());
+  const Json& results = record.at("results");
+  // A stage's seconds begin at its last resumption; training's include all of them.
+  cost.seconds += std::max(whole, results.value("seconds", 0.0));
+  const bool trains = record.at("command").get<std::string>().starts_with("moe-train-");
+  if (trains && !results.contains("training_flops")) cost.flops.reset();
+  if (cost.flops) *cost.flops += results.value("training_flops", 0.0);
+}
+
+/// Returns the cost of all that was made for an evaluation, but for the dataset.
+TrainingCost training_cost(const Pipeline& pipeline, const std::string& evaluation) {
+  TrainingCost cost;
+  for (const size_t number : stages_before(pipeline.stages, evaluation)) {
+    const RunStage& stage = pipeline.stages[number];
+    if (stage.process.name != "ingest") add_cost(stage.folder, cost);
+  }
+  return cost;
+}
+
+Json evaluation_of(const Pipeline& pipeline, const RunRow& row) {
+  Json evaluation = {{"name", row.name}, {"key", row.key}, {"seed", row.seed}};
+  evaluation.update(stage_results(row.folder, "moe-eval"));
+  const auto [seconds, flops] = training_cost(pipeline, row.evaluation);
+  evaluation["training_seconds"] = seconds;
+  evaluation["training_flops"] = flops ? Json(*flops) : Json();
+  return evaluation;
+}
+
+/// Returns the mean of the numbers, null if one is null.
+Json mean_of(const std::vector<Json>& values) {
+  double sum = 0;
+  for (const Json& value : values) {
+    if (!value.is_number()) return nullptr;
+    sum += value.get<double>();
+  }
+  return sum / static_cast<double>(values.size());
+}
+
+/// Returns the mean's standard error; null for a single value, or if one is null.
+Json error_of(const std::vector<Json>& values) {
+  const Json mean = mean_of(values);
+  if (mean.is_null() || values.size() < 2) return nullptr;
+  double squares = 0;
+  for (const Json& value : values) {
+    const double away = value.get<double>() - mean.get<double>();
+    squares += away * away;
+  }
+  const auto n = static_cast<double>(values.size());
+  return std::sqrt(squares / (n - 1) / n);
+}
+
+/// Returns the least and the greatest share of the images that an expert of a mixture was given;
+/// nulls for a single network.
+std::pair<Json, Json> expert_shares(const std::vector<const Json*>& evaluations) {
+  double least = 1, greatest = 0;
+  for (const Json* evaluation : evaluations) {
+    const Json& tags = evaluation->at("tags");
+    if (!tags.contains("experts")) return {};
+    std::vector<double> images;
+    double all = 0;
+    for (const Json& expert : tags["experts"]) {
+      images.push_back(expert.value("images", 0.0) + expert.value("without_tags", 0.0));
+      all += images.back();
+    }
+    if (all == 0) return {};
+    for (const double of_expert : images) {
+      least = std::min(least, of_expert / all);
+      greatest = std::max(greatest, of_expert / all);
+    }
+  }
+  return {least, greatest};
+}
+
+/// A network's evaluations, one a seed.
+struct Evaluated {
+  std::string key;
+  std::vector<const Json*> each;
+  std::vector<fs::path> folders;
+};
+
+/// Returns the networks that were compared with `labels`, in the order of the table.
+std::vector<Evaluated> evaluated_against(const char* labels, const Pipeline& pipeline,
+                                         const Json& evaluations) {
+  std::vector<Evaluated> networks;
+  for (size_t i = 0; i < pipeline.rows.size(); ++i) {
+    if (!evaluations[i].contains(labels)) continue;
+    const RunRow& row = pipeline.rows[i];
+    auto network = std::ranges::find(networks, row.key, &Evaluated::key);
+    if (network == networks.end()) network = networks.insert(network, {row.key, {}, {}});
+    network->each.push_back(&evaluations[i]);
+    network->folders.push_back(row.folder);
+  }
+  return networks;
+}
+
+/// Returns a row of the table: what a network's evaluations say against `labels`.
+Json table_row(const Evaluated& network, const std::string& labels) {
+  const Json& first = *network.each.front();
+  Json row = {{"key", first["key"]}, {"name", first["name"]}, {"labels", labels}};
+  row["seeds"] = network.each.size();
+  const auto each = [&](const auto& get) {
+    std::vector<Json> values;
+    for (const Json* evaluation : network.each) values.push_back(get(*evaluation));
+    return values;
+  };
+  for (const auto& name : metric_names) {
+    const auto values = each([&](const Json& e) { return e.at(labels).value(name, Json()); });
+    row[name] = mean_of(values);
+    row[name + "_error"] = error_of(values);
+  }
+  for (const char* cost : {"parameters", "flops_per_image", "training_flops", "training_seconds"}) {
+    row[cost] = mean_of(each([&](const Json& e) { return e.value(cost, Json()); }));
+  }
+  const auto [least, greatest] = expert_shares(network.each);
+  row["least_share"] = least;
+  row["greatest_share"] = greatest;
+  for (const char* lead : {"lead", "lead_low", "lead_high"}) row[lead] = nullptr;
+  return row;
+}
+
+/// Returns whether P@1 is known of single images. Earlier versions did not keep them.
+bool has_images(const Evaluated& network, const std::string& labels) {
+  return std::ranges::all_of(network.each, [&](const Json* evaluation) {
+    return evaluation->contains("images") && evaluation->at(labels).at("P@1").is_number();
+  });
+}
+
+/// Adds to the rows of `networks` by how much the mixture with local decoders is ahead.
+void add_leads(const std::vector<Evaluated>& networks, const std::string& labels,
+               std::vector<Json>& rows) {
+  const auto mixture = std::ranges::find(networks, "local", &Evaluated::key);
+  if (mixture == networks.end() || !has_images(*mixture, labels)) return;
+  std::vector<EvaluatedSystem> systems = {{mixture->key, mixture->folders}};
+  std::vector<size_t> compared;
+  for (size_t i = 0; i < networks.size(); ++i) {
+    if (networks[i].key == mixture->key || !has_images(networks[i], labels)) continue;
+    systems.push_back({networks[i].key, networks[i].folders});
+    compared.push_back(i);
+  }
+  if (compared.empty()) return;
+  const auto comparisons = compare_systems(systems, {labels + " P@1"});
+  for (size_t i = 0; i < compared.size(); ++i) {
+    const Estimate& difference = comparisons[0].differences[i];  // theirs less the mixture's
+    Json& row = rows[compared[i]];
+    row["lead"] = -difference.mean;
+    row["lead_low"] = -difference.high;
+    row["lead_high"] = -difference.low;
+  }
+}
 
 }  // namespace
 
-Json pipeline_summary(const Config& config, const fs::path& out) {
-  const auto seconds = [&](const fs::path& folder) {
-    // A stage's seconds begin at its last resumption; training's include all of them.
-    const Json record = read_stage_record(folder / "stage.json");
-    const double whole = json_get<double>(record, "seconds", folder.string());
-    return std::max(whole, record.at("results").value("seconds", 0.0));
-  };
-  const double base = seconds(out / "base");
-  double mixture = base + seconds(out / "partition");
-  if (config.run.embedding.empty()) mixture += seconds(out / "embedding");
-  for (int k = 0; k < config.partition.experts; ++k) {
-    mixture += seconds(out / "experts" / std::to_string(k));
-  }
-  Json summary = Json::array();
-  for (const auto& [name, evaluation] : rows) {
-    const fs::path folder = out / "eval" / evaluation;
-    if (std::string(evaluation) == "longer" && !config.run.controls) continue;
-    Json row = {{"name", name}};
-    row.update(stage_results(folder, "moe-eval"));
-    row["training_seconds"] = evaluation == std::string("base")     ? base
-                              : evaluation == std::string("longer") ? base + seconds(out / "longer")
-                              : evaluation == std::string("local")
-                                  ? mixture
-                                  : mixture + seconds(out / "decoder");
-    summary.push_back(std::move(row));
-  }
-  return summary;
-}
-
-std::string summary_table(const Json& summary) {
-  std::string text;
+Json pipeline_summary(const Pipeline& pipeline) {
+  Json evaluations = Json::array(), table = Json::array();
+  for (const RunRow& row : pipeline.rows) evaluations.push_back(evaluation_of(pipeline, row));
   for (const char* labels : {"tags", "truth"}) {
-    std::vector<std::vector<std::string>> table = {{fmt::format("against {}", labels), "P@1", "P@5",
-                                                    "R@10", "parameters", "FLOPs an image",
-                                                    "seconds"}};
-    for (const auto& row : summary) {
-      if (!row.contains(labels)) continue;
-      const Json& metrics = row[labels];
-      const auto share = [&](const char* key) {
-        const Json& value = metrics[key];
-        return value.is_null() ? metric_text(0, 0) : metric_text(value.get<double>(), 1);
-      };
-      table.push_back({row["name"], share("P@1"), share("P@5"), share("R@10"),
-                       human_count(row["parameters"].get<double>()),
-                       human_count(row["flops_per_image"].get<double>()),
-                       fmt::format("{:.0f}", row["training_seconds"].get<double>())});
-    }
-    if (table.size() == 1) continue;
-    if (!text.empty()) text += '\n';
-    text += format_table(table);
+    const auto networks = evaluated_against(labels, pipeline, evaluations);
+    std::vector<Json> rows;
+    for (const Evaluated& network : networks) rows.push_back(table_row(network, labels));
+    add_leads(networks, labels, rows);
+    for (Json& row : rows) table.push_back(std::move(row));
   }
-  const bool own = std::any_of(summary.begin(), summary.end(),
-                               [](const Json& row) { return row.contains("routed_by"); });
-  if (own) text += "mixtures: parameters and FLOPs without what made run.embedding\n";
-  return text;
+  return {{"evaluations", std::move(evaluations)}, {"table", std::move(table)}};
 }
 
 }  // namespace hardmoe

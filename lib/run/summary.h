@@ -1,19 +1,19 @@
-// The results of a finished run.
+// The results of a finished run, for other tools: what each evaluation found, and the rows of the
+// run's table. As text for people: run/summary_table.h.
 #pragma once
 
-#include <filesystem>
-#include <string>
-
 #include "base/json.h"
-#include "tasks/config.h"
+#include "run/pipeline.h"
 
 namespace hardmoe {
 
-/// Returns the results of the finished run under `out`: a row each for base, base trained longer
-/// (if run), mixture with local decoders, mixture with the shared decoder.
-Json pipeline_summary(const Config& config, const std::filesystem::path& out);
-/// Returns the rows as tables for people: one against the tags and, if there is truth, one against
-/// the truth.
-std::string summary_table(const Json& summary);
+/// Returns the results of a finished run, as summary.json has them:
+///   "evaluations": for each seed and network what moe-eval found, with "name", "key", "seed", and
+///                  "training_seconds" and "training_flops" of all stages that it takes
+///   "table":       for each network and kind of label a flat object of numbers (see
+///                  docs/formats.md): means over seeds, standard errors, costs, and the lead of the
+///                  mixture with local decoders
+/// Numbers that are not known are null. Throws Error if a stage is not finished.
+Json pipeline_summary(const Pipeline& pipeline);
 
 }  // namespace hardmoe

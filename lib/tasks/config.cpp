@@ -3,17 +3,67 @@
 #include "train/schedule.h"
 
 namespace hardmoe {
+namespace {
+
+constexpr const char* patience_help =
+    "epochs without a smaller loss on the split 'selection' after which training ends, with the "
+    "best weights so far as the result; 0: it runs to its end";
+
+void check_patience(const char* section, int patience) {
+  if (patience < 0) {
+    fail_usage("{}.patience: expected a number of epochs, or 0, found {}", section, patience);
+  }
+}
+
+}  // namespace
+
+void check_base_config(const BaseConfig& config) {
+  check_train_config(config, "base");
+  check_patience("base", config.patience);
+}
+
+void check_expert_config(const ExpertConfig& config) {
+  check_train_config(config, "expert");
+  check_patience("expert", config.patience);
+  if (!(config.outside >= 0 && config.outside < 1)) {
+    fail_usage("expert.outside: expected a share from 0 to below 1, found {}", config.outside);
+  }
+  if (!(config.outside_weight >= 0 && config.outside_weight <= 1e6)) {
+    fail_usage("expert.outside_weight: expected 0 to 1e6, found {}", config.outside_weight);
+  }
+  if (config.overlap < 1) {
+    fail_usage("expert.overlap: expected 1 or more experts an image, found {}", config.overlap);
+  }
+}
 
 void BaseConfig::describe(Fields& f) {
   TrainConfig::describe(f);
   f.add("init", init,
         "weights to begin with: a folder of moe-train-base or moe-train-expert, or .safetensors of "
         "torchvision's or timm's ResNets; empty: fresh ones");
+  f.add("patience", patience, patience_help);
 }
 
 void ExpertConfig::describe(Fields& f) {
   TrainConfig::describe(f);
   f.add_enum("start", start, {"base", "scratch"}, "weights an expert begins with");
+  f.add_enum("epochs_of", epochs_of, {"part", "dataset"},
+             "what epochs counts passes over; dataset: an expert takes as many steps as so many "
+             "passes over all training images, its own part shown more often");
+  f.add("outside", outside,
+        "share of an epoch's images that come from outside the part, besides all of the part's");
+  f.add_enum("outside_from", outside_from, {"all", "nearest"},
+             "all: drawn at random from all others, anew each epoch; nearest: those whose squared "
+             "distance to this expert's centroid, less that to their own's, is smallest");
+  f.add("outside_weight", outside_weight, "factor of the losses of images from outside");
+  f.add("overlap", overlap,
+        "an expert trains on every image for which it is among so many nearest experts");
+  f.add("lr_by_size", lr_by_size,
+        "multiply lr by the square root of the part's images over images/experts, 0.5 to 2");
+  f.add("patience", patience, patience_help);
+  f.add("init", init,
+        "experts of an earlier partition: expert K begins with the weights in this folder's K; "
+        "empty: see start");
 }
 
 void DecoderConfig::describe(Fields& f) {
@@ -33,6 +83,20 @@ void EmbedConfig::describe(Fields& f) {
   f.add("half", half, "store float16, not float32");
 }
 
+void RouterConfig::describe(Fields& f) {
+  TrainConfig::describe(f);
+  f.add("depth", depth, "the ResNet's: 18, 34 or 50");
+  f.add("width", width, "channels of the first stage; 0: half of the base's, at least 8");
+  f.add("image_size", image_size,
+        "pixels, height and width; 0: the most with which it takes 15% of the base's FLOPs");
+  f.add("init", init, "weights to begin with, as base.init; empty: fresh ones");
+}
+
+void FinetuneConfig::describe(Fields& f) {
+  TrainConfig::describe(f);
+  f.add("turn_steps", turn_steps, "steps of one expert before the next one's turn");
+}
+
 void RunConfig::describe(Fields& f) {
   f.add_moved("sources", "it is 'ingest.sources' now");
   f.add_moved("ingest_options",
@@ -43,7 +107,15 @@ void RunConfig::describe(Fields& f) {
         "an external embedding to partition by: .npy files of the training images' rows; empty: "
         "the base's");
   f.add("features", features, "the rows of that embedding for the images of eval.split");
-  f.add("controls", controls, "also train the base as long as base and expert together");
+  f.add_list(
+      "controls", [this] { return control_names(controls); },
+      [this](const std::vector<std::string>& names) { controls = parse_controls(names); },
+      "what the mixture is compared with: longer, wider, ensemble, base-and-longer, random, "
+      "top-tag, "
+      "steps; or all, or none");
+  f.add("seeds", seeds,
+        "repetitions of all but the dataset, with seed and the numbers after it; the table has "
+        "means and standard errors");
   f.add("parallel", parallel,
         "experts trained at a time, each in a process of its own; on each of gpus");
   f.add("gpus", gpus, "experts are spread over so many GPUs, from cuda:0; 0: all use device");
@@ -57,6 +129,8 @@ Config::Config() {
   decoder.nesterov = false;
   decoder.schedule = ScheduleKind::linear;
   decoder.warmup = 0;
+  finetune.epochs = 1;
+  finetune.lr = base.lr / 10;
 }
 
 void Config::describe(Fields& f) {
@@ -70,6 +144,8 @@ void Config::describe(Fields& f) {
   f.add_section("expert", expert, "training the experts");
   f.add_section("decoder", decoder, "training the shared decoder");
   f.add_section("mixture", mixture, "the base's and the experts' answers as one");
+  f.add_section("router", router, "training a cheap router (moe-train-router)");
+  f.add_section("finetune", finetune, "training experts and decoder jointly (moe-finetune)");
   f.add_section("eval", eval, "evaluation");
   f.add_section("run", run, "moe-run");
 }

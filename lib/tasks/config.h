@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 
 #include "base/config.h"
 #include "ingest/ingest_config.h"
@@ -10,6 +11,7 @@
 #include "moe/mixture_config.h"
 #include "moe/partition_config.h"
 #include "nn/resnet.h"
+#include "tasks/controls.h"
 #include "train/config.h"
 #include "train/inference_precision.h"
 
@@ -18,17 +20,43 @@ namespace hardmoe {
 /// The section base.
 struct BaseConfig : TrainConfig {
   std::string init;  ///< weights to begin with (train/warm_start.h); empty: random ones
+  int patience = 0;  ///< see EarlyStop (train/trainer.h), on the split "selection"
   void describe(Fields& f);
 };
 
 /// The weights an expert begins with.
 enum class ExpertStart { base, scratch };
 
+/// Where images from outside an expert's part come from.
+enum class OutsideFrom {
+  all,      ///< drawn at random from all others, anew each epoch
+  nearest,  ///< those nearest to the part, in every epoch
+};
+
+/// What epochs are counted in.
+enum class EpochsOf {
+  part,
+  dataset,  ///< as many steps as so many epochs of all training images would take
+};
+
 /// The section expert.
 struct ExpertConfig : TrainConfig {
   ExpertStart start = ExpertStart::base;
+  EpochsOf epochs_of = EpochsOf::part;
+  double outside = 0;  ///< share of an epoch's images that come from outside the part
+  OutsideFrom outside_from = OutsideFrom::all;
+  double outside_weight = 1;  ///< factor of their losses
+  int overlap = 1;            ///< nearest experts that train on an image
+  bool lr_by_size = false;    ///< learning rate × √(part's images ÷ (N/K)), ½ to 2
+  int patience = 0;           ///< as the base's
+  std::string init;  ///< folder of experts 0, 1, … of an earlier partition to begin with; or ""
   void describe(Fields& f);
 };
+
+/// Throws Error(usage) naming a setting of the section that is impossible whatever the images; also
+/// as check_train_config does.
+void check_base_config(const BaseConfig& config);
+void check_expert_config(const ExpertConfig& config);
 
 /// The section decoder.
 struct DecoderConfig : TrainConfig {
@@ -47,12 +75,28 @@ struct EmbedConfig {
   void describe(Fields& f);
 };
 
+/// The section router.
+struct RouterConfig : TrainConfig {
+  int depth = 18;
+  int width = 0;       ///< channels of the first stage; 0: half of the base's, at least 8
+  int image_size = 0;  ///< pixels; 0: as many as router_share of the base's FLOPs allow
+  std::string init;    ///< weights to begin with, as of a base
+  void describe(Fields& f);
+};
+
+/// The section finetune.
+struct FinetuneConfig : TrainConfig {
+  int turn_steps = 10;  ///< steps of one expert before the next one's turn
+  void describe(Fields& f);
+};
+
 /// The section run.
 struct RunConfig {
   std::string dataset;                 ///< an existing dataset; empty: made of ingest.sources
   std::vector<std::string> embedding;  ///< external, of the training images; empty: the base's
   std::vector<std::string> features;   ///< the external embedding of the images to evaluate on
-  bool controls = true;                ///< also train the base as long as base and expert together
+  std::set<Control> controls = {Control::longer};  ///< what the mixture is compared with
+  int seeds = 1;  ///< repetitions of all but the dataset, with seeds Config::seed and those after
   int parallel = 1;  ///< experts trained at a time (on each of `gpus`), each in its own process
   int gpus = 0;      ///< experts are spread over cuda:0 … cuda:gpus-1; 0: all use Config::device
   void describe(Fields& f);
@@ -70,6 +114,8 @@ struct Config {
   ExpertConfig expert;
   DecoderConfig decoder;
   MixtureConfig mixture;
+  RouterConfig router;
+  FinetuneConfig finetune;
   EvalConfig eval;
   RunConfig run;
 

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "engine/network_facts.h"
 #include "moe/evaluation.h"
+#include "moe/router.h"
 #include "moe/routing.h"
 #include "moe/unified_embedding.h"
 #include "tasks/results.h"
@@ -71,12 +72,18 @@ Networks open_networks(const EmbedTask& task, const Dataset& dataset, const Conf
   check_experts_folder(folders.experts);
   networks.mixture = open_mixture(folders.base, folders.partition, folders.experts, task.decoder);
   set_embedding(*networks.mixture, config.mixture);
-  if (networks.mixture->external_embedding && task.splits.size() > 1) {
+  if (!folders.router.empty() && networks.mixture->embedding != EmbeddingKind::expert) {
+    fail_usage(
+        "--router: the base is not computed, so that it can have no share in the embedding; leave "
+        "--router out, or embed with mixture.embedding: expert");
+  }
+  if (networks.mixture->external_embedding && folders.router.empty() && task.splits.size() > 1) {
     fail_usage("--split: {} are named, and --features has the rows of one; embed one at a time",
                join(task.splits, ", "));
   }
-  const auto& external = networks.external = find_routing_features(
-      *networks.mixture, folders.partition, folders.features, dataset.split(task.splits.front()));
+  const OtherRouting routing =
+      open_routing(folders, use_prices, dataset.split(task.splits.front()), *networks.mixture);
+  networks.external = routing.external;
   networks.identity = mixture_identity(*networks.mixture, folders.base, folders.partition);
   networks.identity["use_prices"] = use_prices;
   if (networks.mixture->embedding != EmbeddingKind::expert) {
@@ -84,7 +91,7 @@ Networks open_networks(const EmbedTask& task, const Dataset& dataset, const Conf
     networks.identity["embedding"] = embedding_kinds[kind];
     networks.identity["base_share"] = networks.mixture->embedding_share;
   }
-  if (external) networks.identity["features"] = external->identity["embedding"];
+  networks.identity.update(routing.identity);
   networks.identity["model"] = sha256_hex(networks.identity.dump());
   return networks;
 }
@@ -108,7 +115,8 @@ std::vector<std::string> feature_files(const Dataset& dataset) {
 
 /// Appends the features of the split's images.
 void embed_split(const EmbedTask& task, const Networks& networks, const Split& split,
-                 bool use_prices, Inference& inference, FeatureFile& file) {
+                 bool use_prices, Engine& engine, Precision precision, Inference& inference,
+                 FeatureFile& file) {
   if (!networks.mixture) {
     inference.load(networks.model->weights, task.networks.model);
     inference.run(split, all_items(split),
@@ -116,10 +124,15 @@ void embed_split(const EmbedTask& task, const Networks& networks, const Split& s
     return;
   }
   const Mixture& mixture = *networks.mixture;
-  const Tensor routed = routing_features(inference, mixture, split, networks.external);
-  const auto assignment = mixture.partition.gater.route(matrix_view(routed), use_prices);
+  std::vector<uint16_t> assignment;
+  Tensor base;
+  if (mixture.router) {
+    assignment = choices_of_router(engine, *mixture.router, split, 1, precision).expert;
+  } else {
+    base = routing_features(inference, mixture, split, networks.external);
+    assignment = mixture.partition.gater.route(matrix_view(base), use_prices);
+  }
   if (networks.external) warn_of_skew(mixture.partition, assignment);
-  Tensor base = routed;
   if (networks.external && mixture.embedding != EmbeddingKind::expert) {
     base = routing_features(inference, mixture, split, {});
   }
@@ -159,7 +172,7 @@ std::string embed_images(const EmbedTask& task, Config& config) {
     const Split& split = dataset.split(name);
     files.push_back(name + ".npy");
     FeatureFile file(stage.folder() / files.back(), config.embed.half, width);
-    embed_split(task, networks, split, use_prices, inference, file);
+    embed_split(task, networks, split, use_prices, *engine, precision, inference, file);
     file.finish();
     results["images"][name] = split.size();
   }

@@ -55,16 +55,17 @@ Evaluated open_evaluated(const EvaluateTask& task, const Dataset& dataset, const
         "to 1, or another --split",
         selection_split);
   }
+  const OtherRouting routing =
+      open_routing(folders, config.eval.use_prices, split, *opened.mixture);
+  opened.external = routing.external;
+  opened.identity.update(routing.identity);
   check_mixing(*opened.mixture, config.mixture, selection_of(dataset, split));
-  opened.external =
-      find_routing_features(*opened.mixture, folders.partition, folders.features, split);
-  if (opened.external) opened.identity["features"] = opened.external->identity["embedding"];
   Json settings = config_json(fields_of(config.eval));
   settings.erase("precision");  // the one that is meant is told beside
   opened.identity["eval"] = std::move(settings);
   opened.identity.update(mixture_identity(*opened.mixture, folders.base, folders.partition));
   if (!task.decoder.empty()) {
-    opened.identity["decoder"] = stage_fingerprint(task.decoder, "moe-train-decoder");
+    opened.identity["decoder"] = decoder_fingerprint(task.decoder);
   }
   if (config.mixture.base_share != 0) {
     opened.identity["mixture"] = {{"base_share", config.mixture.base_share},

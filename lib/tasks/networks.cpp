@@ -2,7 +2,9 @@
 
 #include "base/error.h"
 #include "base/folders.h"
+#include "base/stage.h"
 #include "base/text.h"
+#include "moe/router.h"
 
 namespace hardmoe {
 namespace fs = std::filesystem;
@@ -26,6 +28,22 @@ bool NetworkFolders::is_mixture() const {
   return true;
 }
 
+OtherRouting open_routing(const NetworkFolders& networks, bool use_prices, const Split& split,
+                          Mixture& mixture) {
+  OtherRouting routing;
+  if (networks.router.empty()) {
+    routing.external = find_routing_features(mixture, networks.partition, networks.features, split);
+    if (routing.external) routing.identity["features"] = routing.external->identity["embedding"];
+    return routing;
+  }
+  if (!use_prices) {
+    fail_usage("eval.use_prices: a router learned the experts with prices; leave it true");
+  }
+  mixture.router = open_router(networks.router, networks.partition);
+  routing.identity["router"] = stage_fingerprint(networks.router, "moe-train-router");
+  return routing;
+}
+
 void check_experts_folder(const fs::path& experts) {
   if (!path_exists(experts / "model.yaml")) return;
   fs::path folder = experts.lexically_normal();
@@ -39,8 +57,9 @@ void check_experts_folder(const fs::path& experts) {
 
 std::vector<fs::path> paths_read(const fs::path& dataset, const NetworkFolders& networks,
                                  const std::optional<EmbeddingInput>& external) {
-  std::vector<fs::path> paths = {dataset, networks.model, networks.base, networks.partition,
-                                 networks.experts};
+  std::vector<fs::path> paths = {dataset,          networks.model,
+                                 networks.base,    networks.partition,
+                                 networks.experts, networks.router};
   paths.insert(paths.end(), networks.others.begin(), networks.others.end());
   if (external) paths.insert(paths.end(), external->files.begin(), external->files.end());
   return paths;

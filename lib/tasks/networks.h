@@ -16,6 +16,7 @@ struct NetworkFolders {
   std::vector<std::string> others = {};                 ///< further models, averaged with `model`
   std::string base = {}, partition = {}, experts = {};  ///< a mixture's
   std::vector<std::string> features = {};  ///< the external embedding that routes images, if any
+  std::string router = {};                 ///< of moe-train-router; empty: the gater routes
 
   /// Sets `model` to the first and `others` to the rest; nothing if there are none.
   void set_models(const std::vector<std::string>& models);
@@ -23,6 +24,17 @@ struct NetworkFolders {
   /// Returns whether these are a mixture's. Throws Error(usage) naming options that are missing.
   bool is_mixture() const;
 };
+
+/// What routes a mixture's images, if the base does not.
+struct OtherRouting {
+  std::optional<EmbeddingInput> external;  ///< of NetworkFolders::features
+  Json identity = Json::object();          ///< for a stage's inputs
+};
+
+/// Opens the router into the mixture, or finds the external embedding's rows of `split`. Throws
+/// Error(usage) as open_router() and find_routing_features() do.
+OtherRouting open_routing(const NetworkFolders& networks, bool use_prices, const Split& split,
+                          Mixture& mixture);
 
 /// Throws Error(usage) if `experts` is the folder of one expert, not the folder of all experts.
 void check_experts_folder(const std::filesystem::path& experts);

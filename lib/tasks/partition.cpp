@@ -10,6 +10,7 @@
 #include "moe/partition.h"
 #include "moe/partition_grow.h"
 #include "moe/partition_sizes.h"
+#include "tasks/reroute.h"
 
 namespace hardmoe {
 namespace fs = std::filesystem;
@@ -44,7 +45,7 @@ Inputs sorted_inputs(const PartitionTask& task) {
 
 /// Returns what the stage's inputs record of the embedding and the settings.
 Json inputs_of(const PartitionTask& task, Config& config, const EmbeddingInput& input) {
-  const fs::path& base = task.grown_from();
+  const fs::path& base = task.made_from();
   Json inputs = input.identity;
   inputs["seed"] = config.seed;
   if (base.empty()) {
@@ -70,7 +71,7 @@ std::vector<int32_t> top_tags(const Inputs& sources, Json& inputs) {
 std::string shown_again(const PartitionTask& task) {
   log_info("{}: done already", task.out.string());
   const Partition partition = load_partition(task.out);
-  if (task.grown_from().empty()) warn_if_unequal(partition);
+  if (task.made_from().empty()) warn_if_unequal(partition);
   warn_of_small(partition);
   return describe(partition);
 }
@@ -80,14 +81,14 @@ std::string make(const PartitionTask& task, const Config& config, const Embeddin
                  const Embedding& embedding, const std::vector<int32_t>& tags,
                  ClusterBackend& backend, Stage& stage) {
   Partition partition;
-  if (task.grown_from().empty()) {
+  if (task.made_from().empty()) {
     partition = partition_in_folder(task.out, embedding, tags, config.partition, config.seed,
                                     backend, stage.identity());
     warn_if_unequal(partition);
   } else {
     const Growth growth = task.extend.empty() ? Growth::halve : Growth::extend;
     partition =
-        grow_partition(embedding, task.grown_from(), growth, config.seed, {.backend = &backend});
+        grow_partition(embedding, task.made_from(), growth, config.seed, {.backend = &backend});
   }
   embedding.require_as_recorded();
   warn_of_small(partition);
@@ -109,7 +110,10 @@ std::string make(const PartitionTask& task, const Config& config, const Embeddin
 }
 
 std::string partition_stage(const PartitionTask& task, const Inputs& sources, Config& config) {
-  static_cast<void>(task.grown_from());  // both options are told first
+  static_cast<void>(task.made_from());  // two such options are told first
+  if (!task.base.empty() || !task.experts.empty() || !task.reroute.empty()) {
+    return reroute_stage(task, sources.dataset, sources.embedding, config);
+  }
   const auto backend = make_cluster_backend(config.device);
   const bool by_tag = config.partition.method == PartitionMethod::top_tag;
   if (sources.dataset.empty() && (by_tag || !task.shards.empty())) {
@@ -128,7 +132,7 @@ std::string partition_stage(const PartitionTask& task, const Inputs& sources, Co
   }
   check_partition(embedding, tags, config.partition, *backend);  // before `out` is touched
   std::vector<fs::path> reads = input.files;
-  reads.insert(reads.end(), {task.grown_from(), sources.dataset});
+  reads.insert(reads.end(), {task.made_from(), sources.dataset});
   Stage stage({.folder = task.out,
                .command = "moe-partition",
                .inputs = std::move(inputs),
@@ -141,11 +145,17 @@ std::string partition_stage(const PartitionTask& task, const Inputs& sources, Co
 
 }  // namespace
 
-const fs::path& PartitionTask::grown_from() const {
-  if (!extend.empty() && !halve.empty()) {
-    fail_usage("--halve-largest and --add-expert each make a new partition; give one of them");
+const fs::path& PartitionTask::made_from() const {
+  const fs::path* from = &halve;
+  for (const fs::path* other : {&extend, &reroute}) {
+    if (!from->empty() && !other->empty()) {
+      fail_usage(
+          "--halve-largest, --add-expert and --reroute each make a new partition; give one of "
+          "them");
+    }
+    if (!other->empty()) from = other;
   }
-  return extend.empty() ? halve : extend;
+  return *from;
 }
 
 void make_partition(const PartitionTask& task, Config& config,

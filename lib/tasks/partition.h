@@ -12,18 +12,19 @@ namespace hardmoe {
 
 /// What moe-partition is to do.
 struct PartitionTask {
-  /// An embedding, as for find_embedding; for method top_tag and `shards`, also the folder of its
-  /// data set.
+  /// An embedding, as for find_embedding; for method top_tag, `reroute` and `shards`, also the
+  /// folder of its data set.
   std::vector<std::filesystem::path> inputs;
   std::filesystem::path out;  ///< folder of the partition
-  /// A partition whose largest expert is halved, or one that gets another expert; at most one of
-  /// these.
-  std::filesystem::path halve, extend;
+  /// A partition whose largest expert is halved, one that gets another expert, or one whose images
+  /// go to the experts that do best on them; at most one of these.
+  std::filesystem::path halve, extend, reroute;
+  std::filesystem::path base, experts;  ///< the mixture's folders, for `reroute`
   std::filesystem::path shards;  ///< folder for the data set laid out by experts; empty: none
   bool force = false;            ///< see Stage::Options::force
 
-  /// Returns `halve` or `extend`, or "". Throws Error(usage) if both are given.
-  const std::filesystem::path& grown_from() const;
+  /// Returns `halve`, `extend` or `reroute`, or "". Throws Error(usage) if several are given.
+  const std::filesystem::path& made_from() const;
 };
 
 /// Makes the partition unless it is done, passes its description for people to `print`, then writes

@@ -7,13 +7,13 @@
 #include "engine/network_facts.h"
 #include "tasks/results.h"
 #include "tasks/training.h"
-#include "train/schedule.h"
+#include "train/inference.h"
 #include "train/warm_start.h"
 
 namespace hardmoe {
 
 std::string train_base(const TrainBaseTask& task, Config& config) {
-  check_train_config(config.base, "base");
+  check_base_config(config.base);
   const auto engine = make_engine(config.device);
   const Dataset dataset = Dataset::open(task.dataset);
   const ModelCard card{config.model, dataset.vocabulary().size(),
@@ -26,6 +26,11 @@ std::string train_base(const TrainBaseTask& task, Config& config) {
                  {"seed", config.seed},
                  {"model", config_json(fields_of(config.model))},
                  {"base", training_inputs(config.base)}};
+  if (config.base.patience > 0) {
+    inputs["base"]["patience"] = job.patience = config.base.patience;
+    job.selection = &require_selection_split(dataset, "base");
+    job.selection_items = all_items(*job.selection);
+  }
   std::optional<EarlierWeights> earlier;
   if (!config.base.init.empty()) {
     earlier = read_earlier_weights(config.base.init, config.model);

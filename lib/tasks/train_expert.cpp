@@ -1,14 +1,18 @@
 #include "tasks/train_expert.h"
 
 #include <charconv>
+#include <optional>
 
 #include "engine/network_facts.h"
 #include "moe/routing.h"
+#include "tasks/expert_images.h"
+#include "tasks/networks.h"
 #include "tasks/results.h"
 #include "tasks/training.h"
-#include "train/schedule.h"
+#include "train/inference.h"
 
 namespace hardmoe {
+namespace fs = std::filesystem;
 namespace {
 
 /// Returns the number in `text`. Throws Error(usage) unless it is 0 or more.
@@ -22,18 +26,23 @@ size_t expert_number(const std::string& text) {
   return number;
 }
 
-/// Returns the images in the part of expert `number`.
-std::vector<int64_t> items_of_expert(const TrainExpertTask& task, size_t number,
-                                     const Dataset& dataset, const Split& split) {
+/// Opens the partition. Throws Error(usage) unless it is of the base and the training images.
+Partition open_partition(const TrainExpertTask& task, const Dataset& dataset, const Split& split) {
   if (task.partition.empty()) fail_usage("--expert {} needs --partition DIR", task.expert);
   require_partition_of(task.partition, task.base, dataset.fingerprint());
-  const Partition partition = load_partition(task.partition);
+  Partition partition = load_partition(task.partition);
   if (std::ssize(partition.assignment) != split.size()) {
     fail_usage(
         "{}: assigns {} images, the training split of {} has {}; partition this dataset's "
         "embedding",
         task.partition, partition.assignment.size(), task.dataset, split.size());
   }
+  return partition;
+}
+
+/// Returns the images in the part of expert `number`.
+std::vector<int64_t> items_of_expert(const TrainExpertTask& task, size_t number,
+                                     const Partition& partition) {
   auto parts = items_by_expert(partition.assignment, partition.gater.experts);
   if (number >= parts.size()) {
     fail_usage("--expert {}: the partition {} has experts 0 to {}", task.expert, task.partition,
@@ -46,49 +55,142 @@ std::vector<int64_t> items_of_expert(const TrainExpertTask& task, size_t number,
   return std::move(parts[number]);
 }
 
+/// Returns the folder in which the expert of an earlier partition with this one's number is.
+fs::path earlier_expert(const TrainExpertTask& task, const std::string& experts) {
+  if (task.expert == "all") {
+    fail_usage("--init {}: experts' folders have no 'all'; leave it out", experts);
+  }
+  check_experts_folder(experts);
+  return fs::path(experts) / std::to_string(expert_number(task.expert));
+}
+
+/// Replaces the weights by those of the model in `folder`. Throws Error(usage) unless it is the
+/// same network over the same tags.
+void take_weights(const fs::path& folder, Model& start) {
+  Model earlier = load_model(folder);
+  if (!is_same_network(earlier.card, start.card)) {
+    fail_usage(
+        "{}: is another network than the base, or one of other tags; experts begin with "
+        "experts of their own base",
+        folder.string());
+  }
+  start.weights = std::move(earlier.weights);
+}
+
+/// What an expert of a part is trained from.
+struct Part {
+  int64_t number = 0;
+  Partition partition;
+  std::vector<int64_t> items;               ///< its images
+  std::optional<EmbeddingInput> embedding;  ///< if it is needed
+};
+
+/// Opens the part; nothing for the expert of all images.
+std::optional<Part> open_part(const TrainExpertTask& task, const ExpertConfig& config,
+                              const Dataset& dataset, const Split& split) {
+  if (task.expert == "all") {
+    if (task.partition.empty()) return std::nullopt;
+    fail_usage("--expert all trains on every image; leave --partition {} out", task.partition);
+  }
+  const size_t number = expert_number(task.expert);
+  Part part{static_cast<int64_t>(number), open_partition(task, dataset, split), {}, {}};
+  part.items = items_of_expert(task, number, part.partition);
+  part.embedding = find_embedding_for({task, config, part.partition, part.number});
+  return part;
+}
+
+/// Returns the stage's inputs.
+Json inputs_of(const TrainExpertTask& task, const Config& config, const Dataset& dataset,
+               const std::optional<Part>& part) {
+  const ExpertConfig& expert = config.expert;
+  Json inputs = {{"dataset", dataset.fingerprint()},
+                 {"base", base_fingerprint(task.base)},
+                 {"number", task.expert},
+                 {"seed", config.seed},
+                 {"start", expert.start == ExpertStart::base ? "base" : "scratch"},
+                 {"expert", training_inputs(expert)}};
+  inputs["expert"].update(expert_inputs(expert, part.has_value()));
+  if (!expert.init.empty()) inputs["init"] = model_hash(earlier_expert(task, expert.init));
+  if (!part) return inputs;
+  // Only this part's images count, so that an expert stays valid if only other parts change.
+  inputs["images"] = fingerprint_of_items(part->items);
+  if (part->embedding || expert.overlap > 1 || expert.patience > 0) {
+    // Or all parts, if where these lie decides what it sees or is stopped by.
+    inputs["partition"] = stage_fingerprint(task.partition, "moe-partition");
+  }
+  if (expert.patience > 0) inputs["expert"]["use_prices"] = config.eval.use_prices;
+  if (expert.lr_by_size) inputs["expert"]["lr_by_size"] = lr_factor(part->partition, part->number);
+  return inputs;
+}
+
+/// Sets the split that the expert is stopped early by. Throws Error(usage) if the dataset has none,
+/// or if the gater routes by an embedding that the base cannot compute.
+void set_early_stop(const TrainExpertTask& task, const ExpertConfig& config, const Dataset& dataset,
+                    ImageTraining& job) {
+  if (config.patience == 0) return;
+  job.patience = config.patience;
+  job.selection = &require_selection_split(dataset, "expert");
+  if (task.expert == "all") {
+    job.selection_items = all_items(*job.selection);
+  } else if (is_external_embedding(stage_inputs(task.partition, "moe-partition"))) {
+    fail_usage(
+        "expert.patience: {} was made of an external embedding, by which the images of split "
+        "'selection' cannot be routed; set expert.patience to 0",
+        task.partition);
+  }
+}
+
+/// Finds the images that an expert of a part sees or is stopped by, besides its own.
+void find_other_images(const TrainExpertTask& task, const Config& config, const Part& part,
+                       Engine& engine, ImageTraining& job) {
+  const PartExpert expert{task, config.expert, part.partition, part.number};
+  add_images_of_others(expert, part.embedding, job);
+  if (job.patience == 0) return;
+  const Precision precision = inference_precision(config.embed.precision, config.base.precision);
+  require_precision(engine, precision);
+  route_selection(expert, job.start, precision, config.eval.use_prices, engine, job);
+}
+
 }  // namespace
 
 std::string train_expert(const TrainExpertTask& task, Config& config) {
-  check_train_config(config.expert, "expert");
+  check_expert_config(config.expert);
   const auto engine = make_engine(config.device);
   const Dataset dataset = Dataset::open(task.dataset);
   Model start = load_model(task.base);
   require_vocabulary(start.card, task.base, dataset);
   const Split& split = dataset.split("train");
-
-  Json inputs = {{"dataset", dataset.fingerprint()},
-                 {"base", base_fingerprint(task.base)},
-                 {"number", task.expert},
-                 {"seed", config.seed},
-                 {"start", config.expert.start == ExpertStart::base ? "base" : "scratch"},
-                 {"expert", training_inputs(config.expert)}};
-  std::vector<int64_t> items;
-  uint64_t of_seed = 0;  // 0 for all, k+1 for expert k
-  if (task.expert != "all") {
-    const size_t number = expert_number(task.expert);
-    items = items_of_expert(task, number, dataset, split);
-    // Only this part's images count, so that an expert stays valid if only other parts change.
-    inputs["images"] = fingerprint_of_items(items);
-    of_seed = number + 1;
-  } else if (!task.partition.empty()) {
-    fail_usage("--expert all trains on every image; leave --partition {} out", task.partition);
+  const std::string& init = config.expert.init;
+  if (!init.empty()) {
+    if (config.expert.start == ExpertStart::scratch) {
+      fail_usage("--init {}: with --start scratch an expert begins with fresh weights; give one",
+                 init);
+    }
+    take_weights(earlier_expert(task, init), start);
   }
+  const std::optional<Part> part = open_part(task, config.expert, dataset, split);
+  const uint64_t of_seed = part ? static_cast<uint64_t>(part->number) + 1 : 0;
   const uint64_t seed = config.seed + 1000 * (of_seed + 1);
-  ImageTraining job{split, std::move(items),    std::move(start), config.expert, "expert",
-                    seed,  dataset.vocabulary()};
+  ImageTraining job{split,
+                    part ? part->items : std::vector<int64_t>(),
+                    std::move(start),
+                    config.expert,
+                    "expert",
+                    seed,
+                    dataset.vocabulary()};
+  if (part && config.expert.lr_by_size) job.config.lr *= lr_factor(part->partition, part->number);
+  if (part && config.expert.epochs_of == EpochsOf::dataset) job.epochs_of_images = split.size();
+  set_early_stop(task, config.expert, dataset, job);
   check_image_training(*engine, job);
-  Stage stage({task.out,
-               "moe-train-expert",
-               inputs,
-               task.force,
-               {task.dataset, task.base, task.partition},
-               model_stage_files()});
+  std::vector<std::filesystem::path> reads = {task.dataset, task.base, task.partition, init};
+  reads.insert(reads.end(), task.embedding.begin(), task.embedding.end());
+  Stage stage({task.out, "moe-train-expert", inputs_of(task, config, dataset, part), task.force,
+               reads, model_stage_files()});
   if (stage.done()) return results_of_done(stage);
   // A run that has run.features passes them itself.
-  if (task.expert != "all" && config.run.features.empty()) {
-    warn_of_external_embedding(task.partition, task.base);
-  }
+  if (part && config.run.features.empty()) warn_of_external_embedding(task.partition, task.base);
   write_file_atomic(stage.folder() / "config.yaml", config_yaml(fields_of(config)));
+  if (part) find_other_images(task, config, *part, *engine, job);
   if (config.expert.start == ExpertStart::scratch) {
     const ModelCard& card = job.start.card;
     job.start.weights = initial_weights(resnet(card.model, card.tags), seed);

@@ -1,15 +1,17 @@
 #include "tasks/training.h"
 
+#include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "base/threads.h"
-#include "data/loader.h"
 #include "engine/network_facts.h"
 #include "train/checkpoint.h"
 #include "train/inference.h"
+#include "train/selection_loss.h"
 #include "train/trainer.h"
 
 namespace hardmoe {
@@ -46,35 +48,84 @@ void check_image_training(const Engine& engine, const ImageTraining& job) {
   check_freeze(resnet(card.model, card.tags), job.config, job.section);
 }
 
-Json train_stage(Stage& stage, Engine& engine, const ImageTraining& job) {
+namespace {
+
+constexpr const char* selection_name = "selection";
+
+/// Returns the settings with epochs of the loader's images instead of others.
+TrainConfig with_own_epochs(TrainConfig config, int64_t images, const Loader& loader) {
+  const double factor = static_cast<double>(std::max<int64_t>(1, images / config.batch)) /
+                        static_cast<double>(loader.batches_per_epoch());
+  config.epochs *= factor;
+  for (double& epoch : config.step_epochs) epoch *= factor;
+  return config;
+}
+
+}  // namespace
+
+const Split& require_selection_split(const Dataset& dataset, const std::string& section) {
+  if (!dataset.has_split(selection_name)) {
+    fail_usage(
+        "{}.patience: {} has no split '{}' to stop by; moe-ingest --selection-fraction 0.05 cuts "
+        "one from the training images",
+        section, dataset.folder().string(), selection_name);
+  }
+  return dataset.split(selection_name);
+}
+
+Json train_model(const Stage& stage, Engine& engine, const ImageTraining& job) {
   const ModelCard& card = job.start.card;
   const Network network = resnet(card.model, card.tags);
   const int64_t images =
-      job.items.empty() ? job.split.size() : static_cast<int64_t>(job.items.size());
-  const TrainConfig config = fit_batch(job.config, images, job.section);
+      job.extra.per_epoch +
+      (job.items.empty() ? job.split.size() : static_cast<int64_t>(job.items.size()));
+  TrainConfig config = fit_batch(job.config, images, job.section);
   LoaderOptions loading;
   loading.batch = config.batch;
   loading.image_size = card.model.image_size;
   loading.augment = config.augment;
   loading.seed = job.seed;
   loading.threads = compute_threads();
-  Loader loader(job.split, resampled(job.split, job.items, config.sampling, job.seed), loading);
+  loading.labels = job.labels;
+  Loader loader(job.split, resampled(job.split, job.items, config.sampling, job.seed), loading,
+                job.extra);
+  if (job.epochs_of_images > 0) config = with_own_epochs(config, job.epochs_of_images, loader);
+  EarlyStop early;
+  std::optional<SelectionLoss> selection;
+  if (job.patience > 0 && !job.selection_items.empty()) {
+    selection.emplace(engine, network, card.model.image_size, *job.selection, job.selection_items,
+                      config);
+    early = {job.patience, [&](const StateDict& weights) { return selection->of(weights); }};
+  }
   log_info("{}: {} parameters, {} images, {} on {}", stage.folder().string(),
            human_count(static_cast<double>(parameter_count(network))), loader.items(),
            name_of(config.precision), engine.describe());
-  TrainResult trained =
-      train(engine, network, job.start.weights, loader, config, stage.folder(), stage.identity());
+  TrainResult trained = train(engine, network, job.start.weights, loader, config, stage.folder(),
+                              stage.identity(), {}, early);
   ModelCard trained_card = card;
   trained_card.loss = config.loss;
   save_model(stage.folder(), {trained_card, std::move(trained.weights)});
   save_vocabulary(stage.folder() / model_tags_name, job.vocabulary);
-  const Json results = {{"images", loader.items()},
-                        {"steps", trained.steps},
-                        {"loss", trained.loss},
-                        {"seconds", trained.seconds},
-                        {"images_per_second", trained.images_per_second}};
+  Json results = {{"images", loader.items()},
+                  {"steps", trained.steps},
+                  {"loss", trained.loss},
+                  {"seconds", trained.seconds},
+                  {"images_per_second", trained.images_per_second}};
+  if (early.patience > 0) {
+    results["best_step"] = trained.best_step;
+    results["selection_loss"] = trained.selection_loss;
+  }
+  return results;
+}
+
+void finish_model_stage(Stage& stage, const Json& results) {
   stage.finish({"model.safetensors", "model.yaml", model_tags_name}, results);
   remove_checkpoints(stage.folder());
+}
+
+Json train_stage(Stage& stage, Engine& engine, const ImageTraining& job) {
+  Json results = train_model(stage, engine, job);
+  finish_model_stage(stage, results);
   return results;
 }
 

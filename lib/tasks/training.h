@@ -7,6 +7,7 @@
 
 #include "base/stage.h"
 #include "data/dataset.h"
+#include "data/loader.h"
 #include "engine/engine.h"
 #include "train/config.h"
 #include "train/model_folder.h"
@@ -28,8 +29,20 @@ struct ImageTraining {
   TrainConfig config;
   std::string section;  ///< of the configuration, that has the settings: base, expert
   uint64_t seed = 1;
-  const Vocabulary& vocabulary;  ///< the dataset's
+  const Vocabulary& vocabulary;  ///< the dataset's, or what is learned in its place
+  ExtraImages extra = {};        ///< shown besides the items
+  int64_t epochs_of_images = 0;  ///< if not 0: config.epochs are passes over so many images
+  int patience = 0;              ///< see EarlyStop (train/trainer.h)
+  /// With patience: the split and its images on which the loss is taken; no images: no early stop.
+  const Split* selection = nullptr;
+  std::vector<int64_t> selection_items = {};
+  /// What an image of the split is to be told as, in place of its tags; empty: its tags.
+  std::vector<uint16_t> labels = {};
 };
+
+/// Returns the split on which SECTION.patience chooses. Throws Error(usage) if the dataset has none,
+/// saying how to make one.
+const Split& require_selection_split(const Dataset& dataset, const std::string& section);
 
 /// Throws Error(usage) naming the setting that is impossible for this image size or device. Call it
 /// before the stage begins, so that a corrected command finds its folder free.
@@ -38,8 +51,13 @@ void check_image_training(const Engine& engine, const ImageTraining& job);
 /// Returns the names of what a stage that trains a network writes, for Stage::Options::writes.
 std::vector<std::string> model_stage_files();
 
-/// Trains, writes model.safetensors, model.yaml and tags.tsv, and marks the stage done. Returns the
-/// stage's results: images, steps, loss, seconds, images_per_second.
+/// Trains, and writes model.safetensors, model.yaml and tags.tsv. Returns the results: images,
+/// steps, loss, seconds, images_per_second; with an early stop also best_step and selection_loss.
+Json train_model(const Stage& stage, Engine& engine, const ImageTraining& job);
+/// Marks the stage of train_model done.
+void finish_model_stage(Stage& stage, const Json& results);
+
+/// Does both, and returns the results.
 Json train_stage(Stage& stage, Engine& engine, const ImageTraining& job);
 
 }  // namespace hardmoe

@@ -12,6 +12,15 @@
 
 namespace hardmoe {
 
+/// The best weights so far of a run that may end early, by the loss on a selection split.
+struct BestWeights {
+  int64_t judged_at = 0;  ///< step of the last judgment; 0: none yet
+  int64_t step = 0;       ///< at which the weights were taken
+  double loss = 0;        ///< theirs
+  int64_t worse = 0;      ///< judgments since then, none of them better
+  StateDict weights = {};
+};
+
 /// How far a run has come. Random state is not needed: every draw depends on seed, epoch and image.
 struct Position {
   int64_t step = 0;                        ///< steps done
@@ -20,6 +29,7 @@ struct Position {
   double last_loss = 0;                    ///< in the last log line
   double seconds = 0;                      ///< spent training, over all runs
   std::vector<double> each_loss_sum = {};  ///< loss_sum of each of several losses, not weighted
+  BestWeights best = {};
 };
 
 /// Returns the checkpoint's path in a run's folder. The command removes it once its stage is done.

@@ -51,6 +51,25 @@ void require_learned(const TrainConfig& config, const Network& network, double m
   }
 }
 
+/// Notes a judgment at `step`; returns whether the weights are the best so far.
+bool keep_if_better(double loss, StateDict weights, int64_t step, BestWeights& best) {
+  const bool better = best.judged_at == 0 || loss < best.loss;
+  best.judged_at = step;
+  ++best.worse;
+  if (better) best = {step, step, loss, 0, std::move(weights)};
+  return better;
+}
+
+void tell_early_end(const Position& at, int64_t per_epoch) {
+  const auto epochs = [&](int64_t step) {
+    return static_cast<double>(step) / static_cast<double>(per_epoch);
+  };
+  log_info(
+      "ended after {:.4g} epochs: {} since the smallest loss on the selection split, {:.4g} after "
+      "{:.4g} epochs, whose weights are the result",
+      epochs(at.step), at.best.worse, at.best.loss, epochs(at.best.step));
+}
+
 /// Fails if a weight is not finite: the last update can overflow without a loss to show it.
 bool are_finite(const StateDict& weights) {
   return std::all_of(weights.begin(), weights.end(), [](const auto& entry) {
@@ -94,7 +113,7 @@ void check_freeze(const Network& network, const TrainConfig& config, const std::
 TrainResult train(Engine& engine, const Network& network, const StateDict& initial,
                   BatchSource& source, const TrainConfig& config,
                   const std::filesystem::path& folder, const std::string& run,
-                  const std::vector<LossSpec>& auxiliary) {
+                  const std::vector<LossSpec>& auxiliary, const EarlyStop& early) {
   CompileOptions options = training_options(config);
   options.losses.insert(options.losses.end(), auxiliary.begin(), auxiliary.end());
   const auto program = engine.compile(network, options);
@@ -133,7 +152,61 @@ TrainResult train(Engine& engine, const Network& network, const StateDict& initi
       fail_diverged(config, at.step, static_cast<double>(at.step) / static_cast<double>(per_epoch));
     }
   };
-  while (at.step < total) {
+  const auto epoch_now = [&] {
+    return static_cast<double>(at.step) / static_cast<double>(per_epoch);
+  };
+  const auto rate = [&] {  // images a second of this process
+    return static_cast<double>((at.step - first_step) * config.batch) / (now_seconds() - start);
+  };
+  const auto report = [&] {
+    read_loss();
+    if (at.loss_steps == 0) return;
+    at.last_loss = at.loss_sum / static_cast<double>(at.loss_steps);
+    Json line = {{"step", at.step},
+                 {"epoch", epoch_now()},
+                 {"loss", at.last_loss},
+                 {"lr", learning_rate(config, at.step - 1, total, per_epoch)},
+                 {"images_per_second", rate()},
+                 {"seconds", at.seconds}};
+    if (options.losses.size() > 1) {
+      for (size_t i = 0; i < options.losses.size(); ++i) {
+        line["loss/" + options.losses[i].name] =
+            at.each_loss_sum[i] / static_cast<double>(at.loss_steps);
+      }
+    }
+    log.write(line);
+    at.loss_sum = 0;
+    std::fill(at.each_loss_sum.begin(), at.each_loss_sum.end(), 0.0);
+    at.loss_steps = 0;
+  };
+  const auto save = [&] {
+    read_loss();
+    log.sync();
+    save_checkpoint(checkpoint_file(folder), *program, at, run);
+  };
+  const auto weights_now = [&] {
+    return config.ema > 0 ? program->averaged_weights() : program->weights();
+  };
+  const auto judge = [&] {  // after an epoch; again if a signal came meanwhile
+    const bool due = at.step >= total || (at.step > 0 && at.step % per_epoch == 0);
+    if (early.patience == 0 || !due || at.best.judged_at == at.step) return;
+    StateDict weights = weights_now();
+    double loss = 0;
+    try {
+      loss = early.loss(weights);
+    } catch (const Error& error) {
+      if (error.status() == ExitStatus::interrupted) save();
+      throw;
+    }
+    log.write({{"step", at.step}, {"epoch", epoch_now()}, {"selection_loss", loss}});
+    if (keep_if_better(loss, std::move(weights), at.step, at.best)) return;
+    if (at.step < total && at.best.worse >= early.patience) tell_early_end(at, per_epoch);
+  };
+  const auto ended = [&] {
+    return at.step >= total || (early.patience > 0 && at.best.worse >= early.patience);
+  };
+  judge();
+  while (!ended()) {
     const Batch* batch = source.next();
     if (batch == nullptr) {
       source.start(at.step / per_epoch);
@@ -144,46 +217,30 @@ TrainResult train(Engine& engine, const Network& network, const StateDict& initi
     program->train_step(*batch, static_cast<float>(lr));
     ++at.step;
     ++unread;
+    judge();
     const double now = now_seconds();
     at.seconds = seconds_before + now - start;
-    const double rate = static_cast<double>((at.step - first_step) * config.batch) / (now - start);
-    if (at.step % config.log_every == 0 || at.step == total) {
-      read_loss();
-      at.last_loss = at.loss_sum / static_cast<double>(at.loss_steps);
-      Json line = {{"step", at.step},
-                   {"epoch", static_cast<double>(at.step) / static_cast<double>(per_epoch)},
-                   {"loss", at.last_loss},
-                   {"lr", lr},
-                   {"images_per_second", rate},
-                   {"seconds", at.seconds}};
-      if (options.losses.size() > 1) {
-        for (size_t i = 0; i < options.losses.size(); ++i) {
-          line["loss/" + options.losses[i].name] =
-              at.each_loss_sum[i] / static_cast<double>(at.loss_steps);
-        }
-      }
-      log.write(line);
-      at.loss_sum = 0;
-      std::fill(at.each_loss_sum.begin(), at.each_loss_sum.end(), 0.0);
-      at.loss_steps = 0;
-    }
-    progress.update(at.step, fmt::format("loss {:.4f}  {:.0f} images/s", at.last_loss, rate));
+    if (at.step % config.log_every == 0) report();
+    progress.update(at.step, fmt::format("loss {:.4f}  {:.0f} images/s", at.last_loss, rate()));
     const bool stop = interrupted();
-    if (at.step < total && (stop || now - last_checkpoint > 60 * config.checkpoint_minutes)) {
-      read_loss();
-      log.sync();
-      save_checkpoint(checkpoint_file(folder), *program, at, run);
+    if (!ended() && (stop || now - last_checkpoint > 60 * config.checkpoint_minutes)) {
+      save();
       last_checkpoint = now;
     }
-    if (stop && at.step < total) throw_if_interrupted();
+    if (stop && !ended()) throw_if_interrupted();
   }
+  report();
   log.sync();
-  StateDict weights = config.ema > 0 ? program->averaged_weights() : program->weights();
-  const double epoch = static_cast<double>(at.step) / static_cast<double>(per_epoch);
-  if (!are_finite(weights)) fail_diverged(config, at.step, epoch);
-  require_learned(config, network, at.last_loss, loss_read, at.step, epoch);
-  return {std::move(weights), at.step, at.last_loss, at.seconds,
-          at.seconds > 0 ? static_cast<double>(at.step * config.batch) / at.seconds : 0};
+  StateDict weights = early.patience > 0 ? std::move(at.best.weights) : weights_now();
+  if (!are_finite(weights)) fail_diverged(config, at.step, epoch_now());
+  require_learned(config, network, at.last_loss, loss_read, at.step, epoch_now());
+  return {std::move(weights),
+          at.step,
+          at.last_loss,
+          at.seconds,
+          at.seconds > 0 ? static_cast<double>(at.step * config.batch) / at.seconds : 0,
+          at.best.step,
+          at.best.loss};
 }
 
 }  // namespace hardmoe

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -14,11 +15,20 @@ namespace hardmoe {
 
 /// What a run achieved.
 struct TrainResult {
-  StateDict weights;  ///< averaged if config.ema > 0
+  StateDict weights;  ///< averaged if config.ema > 0; with an early stop the best ones
   int64_t steps = 0;
   double loss = 0;  ///< mean over the last log interval
   double seconds = 0;
   double images_per_second = 0;
+  int64_t best_step = 0;      ///< with an early stop: when the weights were taken
+  double selection_loss = 0;  ///< and their loss
+};
+
+/// When a run ends before its last epoch.
+struct EarlyStop {
+  int patience = 0;  ///< epochs without a smaller loss after which it ends; 0: never
+  /// Returns the loss of weights on images that are not trained on. Asked after each epoch.
+  std::function<double(const StateDict&)> loss = {};
 };
 
 /// Returns how a network is compiled for this configuration.
@@ -32,14 +42,14 @@ void check_freeze(const Network& network, const TrainConfig& config, const std::
 /// Trains from `initial` and returns the final weights. Writes log.jsonl, TensorBoard events and
 /// checkpoints into `folder`, and resumes from the last checkpoint of `run` there (see
 /// save_checkpoint). `auxiliary`: further losses, at other values of the network; log.jsonl then
-/// has the sum of all, each times its weight, as "loss", and each alone as "loss/NAME". Throws
-/// Error(interrupted), after saving, on SIGTERM or SIGINT. Throws Error naming the step and what to
+/// has the sum of all, each times its weight, as "loss", and each alone as "loss/NAME". `stop`: its
+/// loss is "selection_loss" there. Throws Error(interrupted), after saving, on SIGTERM or SIGINT. Throws Error naming the step and what to
 /// try if loss or weights are no longer finite, or if the loss ends far above that of equal scores
 /// for all tags.
 TrainResult train(Engine& engine, const Network& network, const StateDict& initial,
                   BatchSource& source, const TrainConfig& config,
                   const std::filesystem::path& folder, const std::string& run = {},
-                  const std::vector<LossSpec>& auxiliary = {});
+                  const std::vector<LossSpec>& auxiliary = {}, const EarlyStop& stop = {});
 
 /// Returns the names of what train() writes, for Stage::Options::writes.
 std::vector<std::string> training_files();

@@ -156,6 +156,7 @@ TEST(HumanCount, HasThreeDigits) {
   EXPECT_EQ(human_count(1000), "1k");
   EXPECT_EQ(human_count(1234567), "1.23M");
   EXPECT_EQ(human_count(999999), "1M");  // not "1e+03k"
+  EXPECT_EQ(human_count(2.5e15), "2.5P");
 }
 
 TEST(ParseBytes, KnowsUnits) {

@@ -20,6 +20,7 @@ struct Copy {
   int64_t size;
   std::vector<uint8_t> pixels;
   std::vector<int32_t> tag_ptr, tag_ids;
+  std::vector<float> weights;
   bool operator==(const Copy&) const = default;
 };
 
@@ -27,8 +28,11 @@ std::vector<Copy> rest_of_epoch(Loader& loader) {
   std::vector<Copy> batches;
   while (const Batch* batch = loader.next()) {
     const auto pixels = batch->input.as<uint8_t>();
-    batches.push_back(
-        {batch->size, {pixels.begin(), pixels.end()}, batch->tag_ptr, batch->tag_ids});
+    batches.push_back({batch->size,
+                       {pixels.begin(), pixels.end()},
+                       batch->tag_ptr,
+                       batch->tag_ids,
+                       batch->weights});
   }
   return batches;
 }
@@ -101,6 +105,57 @@ TEST_F(LoaderTest, AnEpochVisitsEachImageOnceInARandomOrder) {
   EXPECT_NE(orders[1], orders[2]);
   const auto expected = random_permutation(images, Random(options_.seed, RandomUse::order, 2));
   EXPECT_TRUE(std::equal(expected.begin(), expected.end(), orders[2].begin()));
+}
+
+TEST_F(LoaderTest, ExtraImagesAreDrawnAnewEachEpoch) {
+  const std::vector<int64_t> own = {3, 4, 5, 6, 7, 8};
+  ExtraImages extra{{}, 10, 0.25F};
+  for (int64_t i = 10; i < images; ++i) extra.items.push_back(i);
+  options_.batch = 4;
+  std::vector<std::set<int>> drawn;
+  std::set<int> ever;
+  for (int64_t number = 0; number < 40; ++number) {
+    Loader loader(split(), own, options_, extra);
+    EXPECT_EQ(loader.items(), 16);
+    loader.start(number);
+    std::multiset<int> mine, others;
+    for (const auto& batch : rest_of_epoch(loader)) {
+      const auto found = numbers(batch);
+      ASSERT_EQ(batch.weights.size(), found.size());
+      for (size_t i = 0; i < found.size(); ++i) {
+        const bool outside = found[i] >= 10;
+        EXPECT_EQ(batch.weights[i], outside ? 0.25F : 1.0F) << found[i];
+        (outside ? others : mine).insert(found[i]);
+      }
+    }
+    EXPECT_EQ(mine, (std::multiset<int>{3, 4, 5, 6, 7, 8}));
+    drawn.emplace_back(others.begin(), others.end());
+    EXPECT_EQ(drawn.back().size(), 10U) << "none twice";
+    ever.insert(others.begin(), others.end());
+  }
+  EXPECT_NE(drawn[0], drawn[1]);
+  EXPECT_EQ(ever.size(), 40U) << "each has its turn";
+}
+
+TEST_F(LoaderTest, ExtraImagesDependOnEpochAndPositionAlone) {
+  const std::vector<int64_t> own = {3, 3, 4, 5, 6, 7, 8};  // with a copy
+  const ExtraImages extra{{20, 21, 22, 23, 24, 25, 26, 27, 28, 29}, 9, 1};
+  options_.batch = 4;
+  std::vector<std::vector<Copy>> epochs;
+  for (const int64_t cache : {int64_t{0}, int64_t{1} << 30}) {
+    options_.cache_bytes = cache;
+    options_.threads = cache == 0 ? 1 : 3;
+    Loader loader(split(), own, options_, extra);
+    loader.start(1);
+    rest_of_epoch(loader);
+    loader.start(2);
+    epochs.push_back(rest_of_epoch(loader));
+    EXPECT_TRUE(epochs.back()[0].weights.empty()) << "all 1";
+    loader.start(2, 3);
+    EXPECT_EQ(rest_of_epoch(loader)[0], epochs.back()[3]);
+  }
+  EXPECT_EQ(epochs[0], epochs[1]);
+  EXPECT_THROW(Loader(split(), own, options_, {{1}, 2, 1}), Error) << "more than there are";
 }
 
 TEST_F(LoaderTest, ThreadsCacheAndRestartsChangeNothing) {
@@ -197,6 +252,21 @@ TEST_F(LoaderTest, APartOfTheImagesIsSeenAsInTheWhole) {
                      batch.pixels.begin() + static_cast<long>((i + 1) * bytes),
                      part[0].pixels.begin() + (at - found.begin()) * static_cast<long>(bytes)));
     }
+  }
+}
+
+TEST_F(LoaderTest, LabelsStandInTheTagsPlace) {
+  std::vector<uint16_t> labels;
+  for (int i = 0; i < images; ++i) labels.push_back(static_cast<uint16_t>(1000 + i));
+  options_.labels = labels;
+  Loader loader(split(), {7, 3, 11, 40, 2, 9, 30, 21}, options_);
+  loader.start(0);
+  const auto batches = rest_of_epoch(loader);
+  ASSERT_EQ(batches.size(), 1U);
+  const auto seen = numbers(batches[0]);
+  for (size_t i = 0; i < seen.size(); ++i) {
+    EXPECT_EQ(batches[0].tag_ptr[i + 1], static_cast<int32_t>(i + 1));
+    EXPECT_EQ(batches[0].tag_ids[i], 1000 + seen[i]);
   }
 }
 

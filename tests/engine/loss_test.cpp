@@ -63,17 +63,17 @@ struct Loss {
 Loss loss_of(LossKind kind, float smoothing, const Floats& logits, const Batch& batch) {
   const auto rows = static_cast<size_t>(batch.size);
   Loss loss{0, std::vector<double>(rows), Floats(logits.size(), -1)};
-  loss.mean = tag_loss(
-      {kind, smoothing}, logits.data(), {batch.tag_ptr.data(), batch.tag_ids.data()}, batch.size,
-      static_cast<int64_t>(logits.size() / rows), loss.rows.data(), loss.gradient.data());
+  loss.mean = tag_loss({kind, smoothing}, logits.data(),
+                       {batch.tag_ptr.data(), batch.tag_ids.data(),
+                        batch.weights.empty() ? nullptr : batch.weights.data()},
+                       batch.size, static_cast<int64_t>(logits.size() / rows), loss.rows.data(),
+                       loss.gradient.data());
   return loss;
 }
 
-// Vocabularies with and without a remainder of 16; rows with 0, 1 and 2 tags.
-TEST(TagLoss, EqualsTheDefinition) {
+void expect_definition(const Batch& batch) {
   for (const int64_t tags : {2, 15, 16, 17, 100, 1000}) {
-    const Batch batch{3, {}, {0, 0, 1, 3}, {1, 0, 1}};
-    const Floats logits = draws(3 * tags);
+    const Floats logits = draws(batch.size * tags);
     const Doubles wide(logits.begin(), logits.end());
     for (const LossKind kind : {LossKind::softmax, LossKind::sigmoid}) {
       for (const float smoothing : {0.0F, 0.25F}) {
@@ -93,6 +93,13 @@ TEST(TagLoss, EqualsTheDefinition) {
       }
     }
   }
+}
+
+// Vocabularies with and without a remainder of 16; rows with 0, 1 and 2 tags.
+TEST(TagLoss, EqualsTheDefinition) { expect_definition({3, {}, {0, 0, 1, 3}, {1, 0, 1}}); }
+
+TEST(TagLoss, OfWeightedRowsEqualsTheDefinition) {
+  expect_definition({4, {}, {0, 1, 2, 4, 5}, {1, 0, 0, 1, 1}, {0.5F, 1, 2.25F, 0}});
 }
 
 TEST(TagLoss, OfARowWithoutTagsCountsBySigmoidOnly) {

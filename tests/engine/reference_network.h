@@ -229,6 +229,7 @@ inline double reference_loss(LossKind kind, double smoothing, const Doubles& log
     const int32_t* first = batch.tag_ids.data() + batch.tag_ptr[i];
     const int32_t* last = batch.tag_ids.data() + batch.tag_ptr[i + 1];
     if (kind == LossKind::softmax && first == last) continue;
+    const double weight = batch.weights.empty() ? 1 : double{batch.weights[i]};
     const double top = *std::max_element(z, z + tags);
     double sum = 0;
     for (size_t j = 0; j < tags; ++j) sum += std::exp(z[j] - top);
@@ -237,10 +238,11 @@ inline double reference_loss(LossKind kind, double smoothing, const Doubles& log
       if (kind == LossKind::softmax) {
         const double target = (tagged ? (1 - smoothing) / static_cast<double>(last - first) : 0) +
                               smoothing / static_cast<double>(tags);
-        total -= target * (z[j] - top - std::log(sum));
+        total -= weight * target * (z[j] - top - std::log(sum));
       } else {
         const double target = (tagged ? 1 - smoothing : 0) + smoothing / 2;
-        total += std::max(z[j], 0.0) + std::log1p(std::exp(-std::abs(z[j]))) - target * z[j];
+        total +=
+            weight * (std::max(z[j], 0.0) + std::log1p(std::exp(-std::abs(z[j]))) - target * z[j]);
       }
     }
   }

@@ -85,6 +85,58 @@ TEST(Losses, TheirWeightedSumIsWhatIsTrained) {
   }
 }
 
+// The loss is Σ w_i l_i / N, so its gradient is linear in the weights.
+TEST(RowWeights, ScaleWhatARowAddsToLossAndGradient) {
+  const TwoHeads heads;
+  const StateDict weights = case_weights(heads.network);
+  Batch batch = case_batch(heads.network, 4);
+  const auto program =
+      engine_under_test()->compile(heads.network, {.batch = 4, .losses = heads.losses()});
+  program->load_weights(weights, "closed form");
+  const auto gradients = [&](const std::vector<float>& factors) {
+    program->load_weights(weights, "closed form");
+    batch.weights = factors;
+    program->train_step(batch, 0);
+    return program->gradients();
+  };
+  const std::vector<float> factors = {0.5F, 2, 0, 1};
+  const StateDict whole = gradients(factors);
+  const auto values = reference_forward(heads.network, to_double(weights), batch, true);
+  EXPECT_NEAR(program->take_losses()[0],
+              reference_loss(LossKind::softmax, 0.125,
+                             values[static_cast<size_t>(heads.network.logits)], batch),
+              1e-5);
+  StateDict sum;
+  for (size_t i = 0; i < factors.size(); ++i) {
+    std::vector<float> one(factors.size(), 0.0F);
+    one[i] = 1;
+    for (const auto& [name, gradient] : gradients(one)) {
+      const auto added =
+          sum.try_emplace(name, DType::f32, gradient.shape()).first->second.as<float>();
+      for (size_t j = 0; j < added.size(); ++j) added[j] += factors[i] * gradient.as<float>()[j];
+    }
+  }
+  for (const auto& [name, gradient] : whole) {
+    EXPECT_LT(largest_difference(gradient, sum.at(name)), 2e-6) << name;
+  }
+  const StateDict ones = gradients({1, 1, 1, 1});
+  for (const auto& [name, gradient] : gradients({})) {
+    expect_same_tensor(gradient, ones.at(name), name, true);
+  }
+}
+
+TEST(RowWeights, AreRefusedUnlessEachRowHasOne) {
+  const TwoHeads heads;
+  Batch batch = case_batch(heads.network, 4);
+  const auto program =
+      engine_under_test()->compile(heads.network, {.batch = 4, .losses = heads.losses()});
+  program->load_weights(case_weights(heads.network), "closed form");
+  for (const std::vector<float>& factors : {std::vector<float>{1, 1}, {1, 1, -1, 1}}) {
+    batch.weights = factors;
+    expect_error([&] { program->train_step(batch, 0); }, {"weights", "one a row", "0 or more"});
+  }
+}
+
 TEST(Losses, RefusesAValueThatHoldsNoScores) {
   const TwoHeads heads;
   const auto engine = engine_under_test();

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <csignal>
 #include <cstdlib>
 #include <set>
@@ -306,6 +308,119 @@ TEST(Ingest, ValFractionDependsOnKeyAndSeed) {
   EXPECT_NEAR(static_cast<double>(keys.size()), 50, 4 * 6.1);  // four standard deviations
   EXPECT_EQ(val_keys("2", {b, a}, 1), keys);
   EXPECT_NE(val_keys("3", {a}, 2), keys);
+}
+
+/// The keys of a split's images.
+std::set<std::string> keys_of(const fs::path& dataset, const std::string& split) {
+  const Dataset data = Dataset::open(dataset);
+  std::set<std::string> keys;
+  if (!data.has_split(split)) return keys;
+  for (int64_t i = 0; i < data.split(split).size(); ++i) keys.insert(data.split(split).key(i));
+  return keys;
+}
+
+bool is_within(const std::set<std::string>& part, const std::set<std::string>& whole) {
+  return std::includes(whole.begin(), whole.end(), part.begin(), part.end());
+}
+
+TEST(Ingest, TheSelectionSplitIsCutFromTrainingAlone) {
+  const TemporaryFolder folder;
+  write_numbered_tar(folder / "a.tar", 250, 2, 2);
+  auto options = options_for(folder / "plain", {(folder / "a.tar").string()});
+  options.val_fraction = 0.2;
+  options.duplicates = Duplicates::keep;
+  ingest(options);
+  options.out = folder / "cut";
+  options.selection_fraction = 0.25;
+  const Json counts = ingest(options).counts;
+  const auto train = keys_of(folder / "cut", "train"),
+             chosen = keys_of(folder / "cut", "selection");
+  EXPECT_EQ(keys_of(folder / "cut", "val"), keys_of(folder / "plain", "val"));
+  EXPECT_NEAR(static_cast<double>(chosen.size()), 50, 4 * 6.1);  // four standard deviations
+  std::set<std::string> both = train;
+  both.insert(chosen.begin(), chosen.end());
+  EXPECT_EQ(both, keys_of(folder / "plain", "train"));
+  EXPECT_EQ(both.size(), train.size() + chosen.size());
+  EXPECT_EQ(Dataset::open(options.out).vocabulary().counts[0], std::ssize(train))
+      << "the vocabulary is of the images that are trained on";
+  EXPECT_EQ(counts["splits"]["selection"]["images"], chosen.size());
+  EXPECT_NE(ingest_table(counts, options.out).find("selection"), std::string::npos);
+
+  options.out = folder / "other";
+  options.seed = 2;
+  ingest(options);
+  EXPECT_NE(keys_of(folder / "other", "selection"), chosen);
+  options.selection_fraction = 1;
+  expect_error([&] { ingest(options); }, {"ingest.selection_fraction", "less than 1"},
+               ExitStatus::usage);
+}
+
+TEST(Ingest, TheSelectionSplitKeepsGroundTruth) {
+  const TemporaryFolder folder;
+  TarWriter tar(folder / "t.tar");
+  for (int i = 0; i < 40; ++i) {
+    tar.add(fmt::format("{}.png", i), numbered_png(i));
+    tar.add(fmt::format("{}.json", i),
+            i % 4 == 3 ? R"({"tags": [], "truth": ["b"]})" : R"({"tags": ["a"], "truth": ["a"]})");
+  }
+  tar.finish();
+  auto options = options_for(folder / "out", {(folder / "t.tar").string()});
+  options.selection_fraction = 0.5;
+  options.duplicates = Duplicates::keep;
+  const Json counts = ingest(options).counts;
+  const Dataset data = Dataset::open(options.out);
+  const Split& chosen = data.split("selection");
+  ASSERT_TRUE(chosen.has_truth());
+  for (int64_t i = 0; i < chosen.size(); ++i) {
+    EXPECT_EQ(tag_names(data, chosen.tags(i)), (Strings{"a"}));
+    EXPECT_EQ(tag_names(data, chosen.truth(i)), (Strings{"a"}));
+  }
+  EXPECT_GT(counts["splits"]["selection"]["rejected"]["no tags"], 0) << "as in training";
+}
+
+TEST(Ingest, ASmallerSampleIsPartOfALargerOne) {
+  const TemporaryFolder folder;
+  write_numbered_tar(folder / "a.tar", 250, 2, 2);
+  write_numbered_tar(folder / "b.tar", 5, 2, 2);
+  const auto made = [&](double share) {
+    auto options = options_for(folder / fmt::format("{}", share), {(folder / "a.tar").string()});
+    options.val_fraction = 0.2;
+    options.selection_fraction = 0.2;
+    options.sample = share;
+    options.duplicates = Duplicates::keep;
+    const Json counts = ingest(options).counts;
+    const Json& train = counts["splits"]["train"];
+    const int64_t out = train["rejected"].value("left out by --sample", int64_t{0});
+    EXPECT_EQ(train["images"].get<int64_t>() + out, train["read"].get<int64_t>());
+    EXPECT_TRUE(rejected_in(options.out).empty()) << "what was not asked for is no fault";
+    return options.out;
+  };
+  const auto all = made(1), half = made(0.5), quarter = made(0.25);
+  for (const char* split : {"train", "selection"}) {
+    EXPECT_TRUE(is_within(keys_of(quarter, split), keys_of(half, split)));
+    EXPECT_TRUE(is_within(keys_of(half, split), keys_of(all, split)));
+    const auto of_all = static_cast<double>(keys_of(all, split).size());
+    EXPECT_NEAR(static_cast<double>(keys_of(quarter, split).size()), of_all / 4,
+                4 * std::sqrt(of_all * 3 / 16));
+  }
+  EXPECT_EQ(keys_of(quarter, "val"), keys_of(all, "val"));
+  EXPECT_EQ(read_json(quarter / "dataset.json")["status"].back(), "left out by --sample");
+  const std::string table = ingest_table(read_json(quarter / "stage.json")["results"], quarter);
+  EXPECT_NE(table.find("\n  left out by --sample"), std::string::npos) << table;
+  EXPECT_EQ(table.find("rejected items"), std::string::npos) << table;
+}
+
+TEST(Ingest, UnusedSharesLeaveNoTrace) {  // a dataset's identity is that of an earlier version
+  const TemporaryFolder folder;
+  write_numbered_tar(folder / "a.tar", 6, 4, 4);
+  ingest(options_for(folder / "out", {(folder / "a.tar").string()}));
+  const Json record = read_json(folder / "out/dataset.json");
+  EXPECT_EQ(record["status"].size(), 15U);
+  for (const char* key : {"sample", "selection_fraction"}) {
+    EXPECT_FALSE(record["options"].contains(key));
+    EXPECT_FALSE(read_json(folder / "out/stage.json")["inputs"].contains(key));
+  }
+  EXPECT_FALSE(fs::exists(folder / "out/selection"));
 }
 
 TEST(Ingest, ValidationKeepsWhatTruthCanJudge) {

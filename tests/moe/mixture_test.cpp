@@ -36,6 +36,15 @@ TEST(MixtureCost, IsThatOfItsTrunksAndDecoders) {
   mixture.decoder = StateDict{};
   EXPECT_EQ(mixture_cost(mixture, 1).parameters, 9 * trunk + decoder);
 
+  mixture.router.emplace().card = mixture.base.card;  // a quarter of the cost, near enough
+  mixture.router->card.model.width = 32;
+  mixture.router->card.tags = 8;
+  const Cost router = model_cost(mixture.router->card);
+  EXPECT_NEAR(router.flops, trunk_flops / 4, 0.05 * trunk_flops);
+  EXPECT_EQ(mixture_cost(mixture, 1).parameters, 8 * trunk + decoder + router.parameters);
+  EXPECT_NEAR(mixture_cost(mixture, 1).flops, router.flops + trunk_flops + decoder_flops, 2e6);
+  mixture.router.reset();
+
   // The base's answer costs its head; a decoder of both features has twice the inputs.
   EXPECT_EQ(mixture_cost(mixture, 1, true).parameters, 9 * trunk + 2 * decoder);
   EXPECT_NEAR(mixture_cost(mixture, 1, true).flops, 2 * trunk_flops + 2 * decoder_flops, 4e6);

@@ -49,9 +49,10 @@ TEST_F(WholeRun, LearnsAndIsNotDoneTwice) {
   const std::string table = sh("moe-run c.yaml --out run");
   const auto lines = split(table, '\n');
   EXPECT_TRUE(lines[0].starts_with("against tags")) << table;
-  EXPECT_EQ(std::count(table.begin(), table.end(), '\n'), 11);  // two tables of five, a gap
+  // Three tables of five, and two gaps.
+  EXPECT_EQ(std::count(table.begin(), table.end(), '\n'), 17) << table;
 
-  const Json summary = read_json(folder / "run/summary.json");
+  const Json summary = read_json(folder / "run/summary.json")["evaluations"];
   ASSERT_EQ(summary.size(), 4U);
   for (const Json& row : summary) {
     EXPECT_GT(row["truth"]["P@1"], 0.8) << row;  // always the same tag: 0.5
@@ -201,7 +202,7 @@ TEST_F(WholeRun, TakesRandomPartsAndSeveralExpertsAnImage) {
   const Json base = read_json(folder / "run/base/stage.json");
   EXPECT_GT(base["results"]["images"],
             read_json(folder / "run/dataset/dataset.json")["splits"]["train"]["images"]);
-  const Json summary = read_json(folder / "run/summary.json");
+  const Json summary = read_json(folder / "run/summary.json")["evaluations"];
   EXPECT_EQ(summary.size(), 3U);
   EXPECT_GT(summary[0]["truth"]["P@1"], 0.8);
   EXPECT_GT(summary[1]["temperature"], 0);

@@ -9,9 +9,9 @@
 #include "base/files.h"
 #include "base/text.h"
 #include "base/threads.h"
+#include "engine/network_facts.h"
 #include "expect_error.h"
 #include "run/run_checks.h"
-#include "run/summary.h"
 #include "temporary_folder.h"
 
 namespace hardmoe {
@@ -39,7 +39,9 @@ std::map<std::string, std::string> graph_of(const Pipeline& pipeline) {
   return graph;
 }
 
+/// Two experts; with as many threads as commands take by themselves, so that none names them.
 Config small() {
+  set_compute_threads(available_processors());
   Config config;
   config.ingest.sources = {"a.tar", "b c.tar"};
   config.ingest.val_fraction = 0.2;
@@ -69,6 +71,38 @@ TEST(Pipeline, CommandsComeInTheirOrder) {
       "/bin/moe-eval /out/dataset --out /out/eval/shared" + mixture + " --decoder /out/decoder" +
           config};
   EXPECT_EQ(lines_of(plan(small())), expected);
+}
+
+TEST(Pipeline, ExpertsAreGivenTheEmbeddingWhereTheyNeedIt) {
+  const auto expert_of = [](const Config& config) {
+    for (const auto& line : lines_of(plan(config))) {
+      if (line.find("--expert 0") != std::string::npos) return line;
+    }
+    return std::string();
+  };
+  Config config = small();
+  config.expert.outside = 0.5;  // of all others: no distances
+  EXPECT_EQ(expert_of(config).find("--embedding"), std::string::npos);
+  config.expert.outside_from = OutsideFrom::nearest;
+  EXPECT_NE(expert_of(config).find("--embedding /out/embedding "), std::string::npos);
+  config.expert.outside = 0;
+  EXPECT_EQ(expert_of(config).find("--embedding"), std::string::npos);
+  config.expert.overlap = 2;
+  config.run.embedding = {"one.npy", "two.npy"};
+  config.run.features = {"val.npy"};
+  EXPECT_NE(expert_of(config).find("--embedding one.npy two.npy "), std::string::npos);
+}
+
+TEST(Pipeline, AnEarlyStopNeedsImagesToStopBy) {
+  Config config = small();
+  config.expert.patience = 2;
+  expect_error([&] { plan(config); }, {"expert.patience", "ingest.selection_fraction"},
+               ExitStatus::usage);
+  config.ingest.selection_fraction = 0.05;
+  EXPECT_NO_THROW(plan(config));
+  config.run.embedding = {"train.npy"};
+  config.run.features = {"val.npy"};
+  expect_error([&] { plan(config); }, {"expert.patience", "run.embedding"}, ExitStatus::usage);
 }
 
 TEST(Pipeline, EachStageNamesWhatItReads) {
@@ -104,7 +138,7 @@ TEST(Pipeline, LogsHaveNamesOfTheirOwn) {
 
 TEST(Pipeline, OptionsAreHandedOn) {
   Config config = small();
-  config.run.controls = false;
+  config.run.controls = {};
   config.ingest.sources.clear();
   config.run.dataset = "/data";
   config.partition.method = PartitionMethod::top_tag;
@@ -123,7 +157,7 @@ TEST(Pipeline, OptionsAreHandedOn) {
 
 TEST(Pipeline, AnEmbeddingOfOnesOwnTakesTheBasesPlace) {
   Config config = small();
-  config.run.controls = false;
+  config.run.controls = {};
   config.run.embedding = {"clip/a.npy", "clip/b.npy"};
   config.run.features = {"clip/val.npy"};
   const auto lines = lines_of(plan(config));
@@ -218,16 +252,6 @@ TEST(Pipeline, RefusesWhatIsNotOneDataset) {
   expect_error([&] { plan(config); }, {"partition.experts", "found 0"}, ExitStatus::usage);
 }
 
-/// A finished stage that took 10 s, or `seconds` over several runs.
-void write_stage(const fs::path& folder, const std::string& command, const Json& results) {
-  make_writable_folder(folder);
-  write_json(folder / "stage.json", {{"command", command},
-                                     {"done", true},
-                                     {"outputs", Json::object()},
-                                     {"results", results},
-                                     {"seconds", 10.0}});
-}
-
 TEST(Pipeline, RefusesPatternsOfFrozenParametersThatMatchNothing) {
   Config config = small();
   config.expert.freeze = {"conv1.*", "layer9.*"};
@@ -250,38 +274,158 @@ TEST(Pipeline, TakesTheFolderWhereItsCommandsWereTyped) {
   EXPECT_NO_THROW(check_run_folder(folder.path()));
 }
 
-TEST(Pipeline, SummaryCountsEveryonesTraining) {
+/// The words of a stage's command after its dataset, without the configuration.
+std::string words_of(const Pipeline& pipeline, const std::string& name) {
+  for (const RunStage& stage : pipeline.stages) {
+    if (stage.process.name != name) continue;
+    std::string line = shell_line(stage.process.arguments);
+    line = line.substr(0, line.find(" --config")) + line.substr(line.find("/out/config.yaml") + 16);
+    return line.substr(line.find(' ') + 1);
+  }
+  return "no stage " + name;
+}
+
+Config with_all_controls() {
+  Config config = small();
+  config.ingest.sources.clear();
+  config.run.dataset = "/data";
+  config.run.controls = parse_controls({"all"});
+  config.base.epochs = 6;
+  config.expert.epochs = 4;
+  return config;
+}
+
+TEST(Pipeline, EachControlIsAGroupOfStages) {
+  const Pipeline pipeline = plan(with_all_controls());
+  const auto words = [&](const std::string& name) { return words_of(pipeline, name); };
+  const std::string base = "/data --base /out/base --partition ";
+  EXPECT_EQ(words("ensemble 0"), "/data --out /out/controls/ensemble/0 --epochs 5");
+  EXPECT_EQ(words("ensemble 1"),
+            "/data --out /out/controls/ensemble/1 --epochs 5 --seed 1000000001");
+  EXPECT_EQ(words("random partition"),
+            "/out/embedding --out /out/controls/random/partition --method random");
+  EXPECT_EQ(words("top-tag partition"),
+            "/data /out/embedding --out /out/controls/top-tag/partition --method top-tag");
+  EXPECT_EQ(words("random expert 1"), base +
+                                          "/out/controls/random/partition --expert 1 --out "
+                                          "/out/controls/random/experts/1");
+  EXPECT_EQ(words("steps expert 0"), base +
+                                         "/out/partition --expert 0 --out "
+                                         "/out/controls/steps/experts/0 --set "
+                                         "expert.epochs_of=dataset");
+  EXPECT_EQ(words("evaluation base-and-longer"),
+            "/data --out /out/eval/base-and-longer --model /out/base --model /out/longer");
+  EXPECT_EQ(words("evaluation ensemble"),
+            "/data --out /out/eval/ensemble --model /out/controls/ensemble/0 --model "
+            "/out/controls/ensemble/1");
+  EXPECT_EQ(words("evaluation wider"), "/data --out /out/eval/wider --model /out/controls/wider");
+  EXPECT_EQ(words("evaluation top-tag"),
+            "/data --out /out/eval/top-tag --base /out/base --partition "
+            "/out/controls/top-tag/partition --experts /out/controls/top-tag/experts");
+  EXPECT_EQ(words("evaluation steps"),
+            "/data --out /out/eval/steps --base /out/base --partition /out/partition --experts "
+            "/out/controls/steps/experts");
+  std::vector<std::string> keys;
+  for (const RunRow& row : pipeline.rows) keys.push_back(row.key);
+  EXPECT_EQ(keys,
+            (std::vector<std::string>{"base", "longer", "base-and-longer", "wider", "ensemble",
+                                      "random", "top-tag", "steps", "local", "shared"}));
+}
+
+TEST(Pipeline, ControlsWaitOnlyForWhatTheyRead) {
+  auto graph = graph_of(plan(with_all_controls()));
+  EXPECT_EQ(graph.at("wider"), "");
+  EXPECT_EQ(graph.at("ensemble 0"), "");
+  EXPECT_EQ(graph.at("random partition"), "embedding");
+  EXPECT_EQ(graph.at("random expert 0"), "base, random partition");
+  EXPECT_EQ(graph.at("steps expert 1"), "base, partition");
+  EXPECT_EQ(graph.at("decoder"), "expert 0, expert 1");
+  EXPECT_EQ(graph.at("evaluation base-and-longer"), "longer");
+  EXPECT_EQ(graph.at("evaluation ensemble"), "ensemble 0, ensemble 1");
+  EXPECT_EQ(graph.at("evaluation random"), "random expert 0, random expert 1");
+}
+
+TEST(Pipeline, ControlsExpertsAreSpreadOverGpus) {
+  Config config = with_all_controls();
+  config.device = "cuda";
+  config.run.gpus = 5;
+  const Pipeline pipeline = plan(config);
+  EXPECT_EQ(pipeline.parallel, 5);
+  EXPECT_EQ(pipeline.gpus, 5);
+  const auto device_of = [&](const std::string& name) {
+    const std::string words = words_of(pipeline, name);
+    return words.substr(words.find("--device"), 15);
+  };
+  EXPECT_EQ(device_of("expert 1"), "--device cuda:1");
+  EXPECT_EQ(device_of("random expert 0"), "--device cuda:2");
+  EXPECT_EQ(device_of("top-tag expert 1"), "--device cuda:0");
+  config.run.gpus = 50;
+  EXPECT_EQ(plan(config).gpus, 8);  // experts
+}
+
+TEST(Pipeline, TheBaseIsInTheEnsembleWhereItIsTrainedAsLong) {
+  Config config = with_all_controls();
+  config.expert.epochs = config.base.epochs;
+  const Pipeline pipeline = plan(config);
+  EXPECT_EQ(words_of(pipeline, "ensemble 0"), "no stage ensemble 0");
+  EXPECT_EQ(words_of(pipeline, "evaluation ensemble"),
+            "/data --out /out/eval/ensemble --model /out/base --model /out/controls/ensemble/1");
+  EXPECT_EQ(graph_of(pipeline).at("evaluation ensemble"), "base, ensemble 1");
+}
+
+TEST(Pipeline, AControlThatIsTheMixtureItselfIsLeftOut) {
+  Config config = with_all_controls();
+  config.partition.method = PartitionMethod::top_tag;
+  const Pipeline pipeline = plan(config);
+  EXPECT_EQ(words_of(pipeline, "top-tag partition"), "no stage top-tag partition");
+  EXPECT_EQ(words_of(pipeline, "random partition"),
+            "/out/embedding --out /out/controls/random/partition --method random");
+  config.partition.method = PartitionMethod::kmeans;
+  config.partition.fine = 64;  // which no other method has
+  EXPECT_EQ(words_of(plan(config), "random partition"),
+            "/out/embedding --out /out/controls/random/partition --method random --fine 0");
+}
+
+TEST(Pipeline, TheWiderNetworkBeginsWithNothing) {
   const TemporaryFolder folder;
-  const fs::path out = folder.path();
-  write_stage(out / "base", "moe-train-base", {{"seconds", 100.0}});  // resumed: 10 s of them last
-  write_stage(out / "embedding", "moe-embed", {{"seconds", 9.0}});
-  write_stage(out / "partition", "moe-partition", Json::object());
-  for (const char* expert : {"0", "1"}) {
-    write_stage(out / "experts" / expert, "moe-train-expert", {{"seconds", 9.5}});
+  Config config = with_all_controls();
+  config.model.width = 8;
+  config.base.init = folder / "base.safetensors";
+  save_safetensors(config.base.init, initial_weights(resnet(config.model, 3), 1));
+  EXPECT_EQ(words_of(plan(config), "wider"),
+            "/data --out /out/controls/wider --width 11 --epochs 5.32547 --set base.init= --set "
+            "'base.freeze=[]'");
+  EXPECT_EQ(words_of(plan(config), "ensemble 0"),
+            "/data --out /out/controls/ensemble/0 --epochs 5");
+}
+
+TEST(Pipeline, FurtherSeedsHaveStagesOfTheirOwn) {
+  Config config = small();
+  const auto once = lines_of(plan(config));
+  config.seed = 7;
+  config.run.seeds = 3;
+  const Pipeline pipeline = plan(config);
+  const auto lines = lines_of(pipeline);
+  ASSERT_EQ(lines.size(), 3 * once.size() - 2);  // one dataset
+  EXPECT_TRUE(std::equal(once.begin(), once.end(), lines.begin()));
+  EXPECT_EQ(lines[once.size()],
+            "/bin/moe-train-base /out/dataset --out /out/seed-8/base --config /out/config.yaml "
+            "--set seed=8");
+  for (size_t i = once.size(); i < lines.size(); ++i) {
+    const char* seed = i < 2 * once.size() - 1 ? "8" : "9";
+    EXPECT_NE(lines[i].find(fmt::format("--out /out/seed-{}/", seed)), std::string::npos);
+    EXPECT_NE(lines[i].find(fmt::format("--set seed={}", seed)), std::string::npos);
+    EXPECT_EQ(lines[i].find("/out/base "), std::string::npos) << lines[i];
   }
-  write_stage(out / "longer", "moe-train-expert", {{"seconds", 8.0}});
-  write_stage(out / "decoder", "moe-train-decoder", {{"seconds", 8.0}});
-  double precision = 0.5;
-  for (const char* name : {"base", "longer", "local", "shared"}) {
-    Json metrics = {{"P@1", precision += 0.1}, {"P@5", 0.25}, {"R@10", 0.125}};
-    if (std::string(name) == "shared") metrics["R@10"] = nullptr;  // of no images
-    write_stage(out / "eval" / name, "moe-eval",
-                {{"parameters", 1500000}, {"flops_per_image", 2.5e9}, {"tags", metrics}});
-  }
-  const Json summary = pipeline_summary(small(), out);
-  ASSERT_EQ(summary.size(), 4U);
-  EXPECT_EQ(summary[0]["training_seconds"], 100.0);
-  EXPECT_EQ(summary[1]["training_seconds"], 110.0);
-  EXPECT_EQ(summary[2]["training_seconds"], 140.0);  // base, embedding, partition, two experts
-  EXPECT_EQ(summary[3]["training_seconds"], 150.0);
-  EXPECT_EQ(summary[3]["name"], "mixture, shared decoder");
-  const std::string table = summary_table(summary);
-  EXPECT_EQ(table,
-            "against tags               P@1    P@5   R@10  parameters  FLOPs an image  seconds\n"
-            "base                     0.600  0.250  0.125        1.5M            2.5G      100\n"
-            "base, trained as long    0.700  0.250  0.125        1.5M            2.5G      110\n"
-            "mixture, local decoders  0.800  0.250  0.125        1.5M            2.5G      140\n"
-            "mixture, shared decoder  0.900  0.250      –        1.5M            2.5G      150\n");
+  auto graph = graph_of(pipeline);
+  EXPECT_EQ(graph.at("seed 9 base"), "ingest");
+  EXPECT_EQ(graph.at("seed 9 expert 1"), "seed 9 base, seed 9 partition");
+  EXPECT_EQ(pipeline.rows.size(), 12U);
+  EXPECT_EQ(pipeline.rows[4].evaluation, "seed 8 evaluation base");
+  EXPECT_EQ(pipeline.rows[4].folder, "/out/seed-8/eval/base");
+  EXPECT_EQ(pipeline.rows[4].seed, 8U);
+  config.run.seeds = 0;
+  expect_error([&] { plan(config); }, {"run.seeds", "found 0"}, ExitStatus::usage);
 }
 
 }  // namespace

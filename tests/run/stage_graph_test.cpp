@@ -50,6 +50,14 @@ TEST(StageGraph, RefusesTwoStagesOfOneName) {
   expect_error([&] { check_graph({stage("a"), stage("a")}); }, {"two stages are called 'a'"});
 }
 
+TEST(StageGraph, FindsWhatAStageNeedsHoweverFarBefore) {
+  const std::vector<RunStage> stages = {stage("d", {"b", "c"}), stage("other"), stage("c", {"a"}),
+                                        stage("b", {"c"}),      stage("a"),     stage("e", {"d"})};
+  EXPECT_EQ(stages_before(stages, "d"), (std::vector<size_t>{2, 3, 4}));
+  EXPECT_TRUE(stages_before(stages, "a").empty());
+  expect_error([&] { stages_before(stages, "x"); }, {"'x'"});
+}
+
 TEST(StageGraph, AScheduleStartsWhatMayStart) {
   std::vector<RunStage> stages = {stage("a"), stage("b"), stage("c"), stage("last", {"a", "c"})};
   stages[3].alone = true;

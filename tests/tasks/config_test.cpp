@@ -5,6 +5,7 @@
 
 #include "base/files.h"
 #include "expect_error.h"
+#include "tasks/expert_images.h"
 #include "tasks/training.h"
 #include "temporary_folder.h"
 #include "test_files.h"
@@ -32,6 +33,10 @@ void change_all(const std::vector<Fields::Field>& fields, int& number) {
       field.parse({"image=a b", "tags=c", "tags=d", "key=e"});
       continue;
     }
+    if (field.name == "controls") {
+      field.parse({"steps", "wider"});
+      continue;
+    }
     const std::string digits = std::to_string(++number);
     const Json before = field.value();
     bool changed = false;
@@ -39,7 +44,8 @@ void change_all(const std::vector<Fields::Field>& fields, int& number) {
          {digits + ".0625", digits, std::string("true"), std::string("false"), std::string("adamw"),
           std::string("sigmoid"), std::string("bf16"), std::string("step"), std::string("pad"),
           std::string("imagenet"), std::string("top-tag"), std::string("scratch"),
-          std::string("uniform"), std::string("keep"), std::string("copy")}) {
+          std::string("uniform"), std::string("keep"), std::string("copy"), std::string("dataset"),
+          std::string("nearest")}) {
       changed = changed || (field.parse({text}) && field.value() != before);
     }
     EXPECT_TRUE(changed) << field.name;
@@ -60,7 +66,27 @@ TEST(RunConfig, HasTheDocumentedDefaults) {
   EXPECT_EQ(config.decoder.weight_decay, 0);
   EXPECT_EQ(config.eval.top_experts, 1);
   EXPECT_EQ(config.partition.experts, 4);
-  EXPECT_TRUE(config.run.controls);
+  EXPECT_EQ(config.run.controls, std::set<Control>{Control::longer});
+  EXPECT_EQ(config.run.seeds, 1);
+}
+
+TEST(RunConfig, ControlsAreAListOrAWord) {
+  const auto controls = [](const std::string& text) {
+    return control_names(loaded("run: {controls: " + text + "}").run.controls);
+  };
+  using Names = std::vector<std::string>;
+  EXPECT_EQ(controls("[top-tag, wider]"), (Names{"wider", "top-tag"}));
+  EXPECT_EQ(controls("steps"), Names{"steps"});
+  EXPECT_EQ(controls("base-and-longer"), (Names{"longer", "base-and-longer"}));
+  EXPECT_EQ(controls("all"), (Names{"longer", "wider", "ensemble", "base-and-longer", "random",
+                                    "top-tag", "steps"}));
+  EXPECT_EQ(controls("none"), Names());
+  EXPECT_EQ(controls("[]"), Names());
+  EXPECT_EQ(controls("true"), Names{"longer"});  // as earlier versions had it
+  EXPECT_EQ(controls("false"), Names());
+  expect_error([&] { controls("[longer, widr]"); }, {"run.controls", "base-and-longer", "'widr'"},
+               ExitStatus::usage);
+  expect_error([&] { controls("[longer, all]"); }, {"run.controls", "'all'"}, ExitStatus::usage);
 }
 
 TEST(RunConfig, ASettingLeftAloneIsNoOtherInput) {
@@ -68,6 +94,48 @@ TEST(RunConfig, ASettingLeftAloneIsNoOtherInput) {
   EXPECT_FALSE(training_inputs(config).contains("sampling"));  // results made before it count on
   config.sampling = Sampling::uniform;
   EXPECT_EQ(training_inputs(config)["sampling"], "uniform");
+}
+
+TEST(RunConfig, LeversLeftAloneAreNoOtherInput) {
+  ExpertConfig config;
+  EXPECT_TRUE(expert_inputs(config, true).empty());
+  config.outside_weight = 0.5;  // of no images
+  config.outside_from = OutsideFrom::nearest;
+  EXPECT_TRUE(expert_inputs(config, true).empty());
+  config.outside = 0.5;
+  config.overlap = 2;
+  config.epochs_of = EpochsOf::dataset;
+  EXPECT_TRUE(expert_inputs(config, false).empty()) << "nothing is outside of all images";
+  EXPECT_EQ(expert_inputs(config, true), (Json{{"epochs_of", "dataset"},
+                                               {"overlap", 2},
+                                               {"outside", 0.5},
+                                               {"outside_from", "nearest"},
+                                               {"outside_weight", 0.5}}));
+  config.patience = 3;
+  EXPECT_EQ(expert_inputs(config, false), (Json{{"patience", 3}}));
+}
+
+TEST(RunConfig, LeversOutOfRangeAreNamed) {
+  const auto refused = [](const std::string& yaml, const std::vector<std::string>& words) {
+    const Config config = loaded(yaml);
+    expect_error([&] { check_expert_config(config.expert); }, words, ExitStatus::usage);
+  };
+  refused("expert: {outside: 1}", {"expert.outside", "below 1", "found 1"});
+  refused("expert: {outside_weight: -1}", {"expert.outside_weight", "found -1"});
+  refused("expert: {overlap: 0}", {"expert.overlap", "1 or more", "found 0"});
+  refused("expert: {patience: -2}", {"expert.patience", "found -2"});
+  const Config config = loaded("base: {patience: -1}");
+  expect_error([&] { check_base_config(config.base); }, {"base.patience"}, ExitStatus::usage);
+}
+
+TEST(RunConfig, TheLearningRateFollowsTheRootOfAPartsSize) {
+  Partition partition;
+  partition.sizes = {250, 500, 1, 249, 5000, 0, 0, 0};
+  partition.assignment.resize(2000);
+  EXPECT_DOUBLE_EQ(lr_factor(partition, 0), 1);
+  EXPECT_DOUBLE_EQ(lr_factor(partition, 1), std::sqrt(2.0));
+  EXPECT_DOUBLE_EQ(lr_factor(partition, 2), 0.5);
+  EXPECT_DOUBLE_EQ(lr_factor(partition, 4), 2);
 }
 
 TEST(RunConfig, SectionsAreOfOneKindEach) {

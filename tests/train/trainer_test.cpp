@@ -148,6 +148,139 @@ TEST_F(Trainer, AFinishedCheckpointIsNotTrainedFurther) {
   EXPECT_EQ(again.loss, 0.25);
 }
 
+/// Judges by a list, one entry an epoch, and keeps what it was given.
+struct Judge {
+  std::vector<double> losses;
+  std::vector<StateDict> given = {};
+  size_t first = 0;  ///< epochs judged by an earlier process
+
+  EarlyStop stop(int patience) {
+    return {patience, [this](const StateDict& weights) {
+              given.push_back(weights);
+              return losses.at(first + given.size() - 1);
+            }};
+  }
+};
+
+TEST_F(Trainer, EndsEarlyWithTheBestWeights) {
+  for (const double ema : {0.0, 0.8}) {
+    TrainConfig config = toy_config();
+    config.epochs = 6;
+    config.ema = ema;
+    Judge judge{{0.5, 0.3, 0.4, 0.3, 0.2, 0.1}};  // as good is no better
+    ToySource source;
+    const fs::path out = folder / fmt::format("out{}", ema);
+    fs::create_directories(out);
+    const TrainResult result = train(*engine, toy_network(), initial_weights(toy_network(), 1),
+                                     source, config, out, {}, {}, judge.stop(2));
+    EXPECT_EQ(result.steps, 20);  // of 30
+    EXPECT_EQ(result.best_step, 10);
+    EXPECT_EQ(result.selection_loss, 0.3);
+    ASSERT_EQ(judge.given.size(), 4U);
+    expect_same_bytes(result.weights, judge.given[1]);
+    // The second epoch's weights, averaged where they are, as an uninterrupted run has them.
+    config.epochs = 2;
+    config.schedule = ScheduleKind::constant;
+    config.warmup = 0;
+    TrainConfig longer = config;
+    longer.epochs = 6;
+    Judge again{{0.5, 0.3, 0.4, 0.4}};
+    ToySource other;
+    const fs::path constant = folder / fmt::format("constant{}", ema);
+    fs::create_directories(constant);
+    const TrainResult best = train(*engine, toy_network(), initial_weights(toy_network(), 1), other,
+                                   longer, constant, {}, {}, again.stop(2));
+    expect_same_bytes(best.weights, run(config, folder / fmt::format("two{}", ema)).weights);
+
+    std::vector<double> logged;
+    int64_t last = 0;
+    for (const auto& text : split(trim(read_file(out / "log.jsonl")), '\n')) {
+      const Json line = Json::parse(text);
+      if (line.contains("selection_loss")) logged.push_back(line["selection_loss"]);
+      last = line["step"];
+    }
+    EXPECT_EQ(logged, (std::vector<double>{0.5, 0.3, 0.4, 0.3}));
+    EXPECT_EQ(last, 20) << "the last steps' loss is told, too";
+  }
+}
+
+TEST_F(Trainer, RunsToItsEndWhileTheSelectionLossFalls) {
+  TrainConfig config = toy_config();
+  config.epochs = 2.4;  // ends within an epoch
+  Judge judge{{0.5, 0.4, 0.45}};
+  ToySource source;
+  fs::create_directories(folder / "out");
+  const TrainResult result = train(*engine, toy_network(), initial_weights(toy_network(), 1),
+                                   source, config, folder / "out", {}, {}, judge.stop(2));
+  EXPECT_EQ(result.steps, 12);
+  EXPECT_EQ(judge.given.size(), 3U) << "after the last step as well";
+  EXPECT_EQ(result.best_step, 10);
+  expect_same_bytes(result.weights, judge.given[1]);
+}
+
+TEST_F(Trainer, ResumedRunsEndEarlyAsUninterruptedOnes) {
+  const std::vector<double> losses = {0.5, 0.3, 0.4, 0.35, 0.1};
+  TrainConfig config = toy_config();
+  config.epochs = 5;
+  config.ema = 0.8;
+  config.checkpoint_minutes = 1e-9;  // one after each step
+  const auto begun = [&](ToySource& source, Judge& judge, const std::string& name) {
+    fs::create_directories(folder / name);
+    return train(*engine, toy_network(), initial_weights(toy_network(), 1), source, config,
+                 folder / name, {}, {}, judge.stop(2));
+  };
+  ToySource source;
+  Judge judge{losses};
+  const TrainResult whole = begun(source, judge, "whole");
+  EXPECT_EQ(whole.steps, 20);
+  for (const int stop : {3, 10, 13, 19}) {
+    const std::string name = std::to_string(stop);
+    ToySource cut;
+    int batches = 0;
+    cut.before_next = [&] {
+      if (batches++ == stop + (stop - 1) / 5) throw PowerCut{};  // an epoch's end is asked for, too
+    };
+    Judge before{losses};
+    EXPECT_THROW(begun(cut, before, name), PowerCut);
+    ToySource rest;
+    Judge after{losses, {}, before.given.size()};
+    const TrainResult resumed = begun(rest, after, name);
+    EXPECT_EQ(resumed.steps, whole.steps);
+    EXPECT_EQ(resumed.best_step, whole.best_step);
+    EXPECT_EQ(resumed.selection_loss, whole.selection_loss);
+    expect_same_bytes(resumed.weights, whole.weights);
+    EXPECT_EQ(before.given.size() + after.given.size(), 4U) << "each epoch is judged once";
+  }
+}
+
+TEST_F(Trainer, ASignalWhileItJudgesIsResumedWithThatJudgment) {
+  TrainConfig config = toy_config();
+  fs::create_directories(folder / "out");
+  const auto begun = [&](const EarlyStop& stop) {
+    ToySource source;
+    return train(*engine, toy_network(), initial_weights(toy_network(), 1), source, config,
+                 folder / "out", {}, {}, stop);
+  };
+  int judged = 0;
+  const EarlyStop interrupted = {2, [&](const StateDict&) -> double {
+                                   if (++judged == 3) {  // the last one, when all steps are done
+                                     throw Error("a signal", ExitStatus::interrupted);
+                                   }
+                                   return 0.5 - 0.1 * judged;
+                                 }};
+  expect_error([&] { begun(interrupted); }, {"a signal"}, ExitStatus::interrupted);
+  std::vector<StateDict> given;
+  const TrainResult resumed = begun({2, [&](const StateDict& weights) {
+                                       given.push_back(weights);
+                                       return 0.1;
+                                     }});
+  ASSERT_EQ(given.size(), 1U);
+  EXPECT_EQ(resumed.steps, 15);
+  EXPECT_EQ(resumed.best_step, 15);
+  expect_same_bytes(resumed.weights, run(config, folder / "whole").weights);
+  EXPECT_GT(resumed.loss, 0);
+}
+
 TEST_F(Trainer, DivergenceIsToldWithStepAndRemedy) {
   TrainConfig config = toy_config();
   config.lr = 1e30;

@@ -287,9 +287,11 @@ double tag_loss(const LossSpec& spec, const float* logits, Targets targets, int6
   parallel_for(n, grain / tags + 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       float* slope = gradient + i * tags;
-      row_loss[i] = row(spec.label_smoothing, logits + i * tags, targets.ids + targets.ptr[i],
-                        targets.ptr[i + 1] - targets.ptr[i], tags, slope);
-      for (int64_t j = 0; j < tags; ++j) slope[j] *= share;
+      const float weight = targets.weights == nullptr ? 1.0F : targets.weights[i];
+      row_loss[i] = double{weight} * row(spec.label_smoothing, logits + i * tags,
+                                         targets.ids + targets.ptr[i],
+                                         targets.ptr[i + 1] - targets.ptr[i], tags, slope);
+      for (int64_t j = 0; j < tags; ++j) slope[j] *= weight * share;
     }
   });
   double total = 0;

@@ -82,13 +82,15 @@ void average_pool(Activations x, int64_t n, int64_t positions, int64_t channels,
 void average_pool_backward(Activations dy, int64_t n, int64_t positions, int64_t channels,
                            Activations dx);
 
-/// Tags of each row in compressed form, as in Batch.
+/// Tags of each row in compressed form, and the rows' weights, as in Batch.
 struct Targets {
   const int32_t* ptr;
   const int32_t* ids;
+  const float* weights = nullptr;  ///< null: all 1
 };
 
-/// Returns the mean over rows of the loss (Mahajan et al. 2018, §2), not times spec.weight.
+/// Returns the mean over rows of the loss (Mahajan et al. 2018, §2), each row's times its weight,
+/// not times spec.weight.
 /// softmax: −Σ t_j log p_j with t = (1−ε)/k on each tag + ε/V; a row without tags has loss 0.
 /// sigmoid: Σ_j log(1+e^z_j) − y_j z_j with y = (1−ε)·[tag] + ε/2.
 /// row_loss: n doubles, each row's. gradient: n×V, that of the mean times spec.weight with respect

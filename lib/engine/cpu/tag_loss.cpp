@@ -21,9 +21,10 @@ class TagLossLayer final : public Layer {
     auto* slope = static_cast<float*>(rounded_ ? arrays.scratch().data : gradient.data);
     return [=, this, scores = arrays.floats(step.x[0]), &running = arrays.running()] {
       const Batch& batch = *running.batch;
+      const float* weights = batch.weights.empty() ? nullptr : batch.weights.data();
       running.loss_sums[static_cast<size_t>(op_.number)] +=
-          tag_loss(op_.spec, scores, {batch.tag_ptr.data(), batch.tag_ids.data()}, rows_, tags_,
-                   row_losses_.data(), slope);
+          tag_loss(op_.spec, scores, {batch.tag_ptr.data(), batch.tag_ids.data(), weights}, rows_,
+                   tags_, row_losses_.data(), slope);
       if (rounded_) convert(slope, rows_ * tags_, gradient);
     };
   }

@@ -1,5 +1,6 @@
 #include "engine/cuda/input_slots.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "base/threads.h"
@@ -23,7 +24,8 @@ InputSlots::InputSlots(Gpu& gpu, int64_t rows, int64_t row_bytes, int64_t given_
       given_bytes_(given_bytes),
       most_tags_(most_tags),
       tag_ptr_at_(aligned(sizeof(StepFactors))),
-      rows_at_(tag_ptr_at_ + aligned((rows + 1) * 4)),
+      weights_at_(tag_ptr_at_ + aligned((rows + 1) * 4)),
+      rows_at_(weights_at_ + aligned(rows * 4)),
       tag_ids_at_(rows_at_ + aligned(rows * row_bytes)),
       total_(tag_ids_at_ + aligned(most_tags * 4)),
       slots_{Slot{pinned_memory(gpu, total_, "input"), device_memory(gpu, total_, "input"),
@@ -45,6 +47,9 @@ const int32_t* InputSlots::tag_ptr(int slot) const {
 }
 const int32_t* InputSlots::tag_ids(int slot) const {
   return reinterpret_cast<const int32_t*>(address(slot, tag_ids_at_));
+}
+const float* InputSlots::weights(int slot) const {
+  return reinterpret_cast<const float*>(address(slot, weights_at_));
 }
 const StepFactors* InputSlots::factors(int slot) const {
   return reinterpret_cast<const StepFactors*>(address(slot, 0));
@@ -73,6 +78,9 @@ int InputSlots::send(const Batch& batch, const StepFactors& factors, bool with_t
   if (with_tags) {
     put(to + tag_ptr_at_, batch.tag_ptr.data(), batch.tag_ptr.size());
     put(to + tag_ids_at_, batch.tag_ids.data(), batch.tag_ids.size());
+    auto* weights = reinterpret_cast<float*>(to + weights_at_);
+    std::fill_n(weights, batch.size, 1.0F);
+    std::copy(batch.weights.begin(), batch.weights.end(), weights);
     if (!batch.tag_ids.empty()) {
       end = tag_ids_at_ + 4 * static_cast<int64_t>(batch.tag_ids.size());
     }

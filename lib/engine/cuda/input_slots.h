@@ -24,10 +24,11 @@ class InputSlots {
   int64_t bytes() const;  ///< of device memory
 
   // Each returns device memory that the work of a slot reads: rows, Batch::tag_ptr,
-  // Batch::tag_ids, and the factors of the update.
+  // Batch::tag_ids, Batch::weights (ones if it is empty), and the factors of the update.
   const std::byte* rows(int slot) const { return address(slot, rows_at_); }
   const int32_t* tag_ptr(int slot) const;
   const int32_t* tag_ids(int slot) const;
+  const float* weights(int slot) const;
   const StepFactors* factors(int slot) const;
 
   /// Enqueues the copy of a batch to the next slot, makes the compute queue wait for it, and
@@ -49,7 +50,7 @@ class InputSlots {
 
   Gpu* gpu_;
   int64_t row_bytes_, given_bytes_, most_tags_;
-  int64_t tag_ptr_at_ = 0, rows_at_ = 0, tag_ids_at_ = 0, total_ = 0;
+  int64_t tag_ptr_at_ = 0, weights_at_ = 0, rows_at_ = 0, tag_ids_at_ = 0, total_ = 0;
   int next_ = 0;
   std::array<Slot, count> slots_;
 };

@@ -190,6 +190,7 @@ struct TagLossArgs {
   const float* logits = nullptr;     ///< n×stride
   const int32_t* tag_ptr = nullptr;  ///< n+1: row i has tag_ids[tag_ptr[i]] … [tag_ptr[i+1]−1],
   const int32_t* tag_ids = nullptr;  ///< ascending
+  const float* row_weights = nullptr;  ///< n: factors of the rows' losses; null: all 1
   int64_t n = 0;
   int64_t tags = 0;            ///< V
   int64_t stride = 0;          ///< elements from row to row, logits and gradients; at least V

@@ -21,6 +21,10 @@ __device__ __forceinline__ Row row_of(const TagLossArgs& args, int64_t i) {
   return {args.logits + i * args.stride, args.tag_ids + begin, args.tag_ptr[i + 1] - begin};
 }
 
+__device__ __forceinline__ float weight_of(const TagLossArgs& args, int64_t i) {
+  return args.row_weights == nullptr ? 1.0F : args.row_weights[i];
+}
+
 /// Σ over the block's threads, in every thread. Every thread calls it.
 __device__ __forceinline__ double block_sum(double value) {
   double* shared = reinterpret_cast<double*>(dynamic_shared);
@@ -97,7 +101,8 @@ __global__ void __launch_bounds__(threads)
   }
   const float spread = args.smoothing / static_cast<float>(args.tags);
   const float share = (1 - args.smoothing) / static_cast<float>(row.count);
-  const float one_over_n = args.weight / static_cast<float>(args.n);
+  const float factor = weight_of(args, i);
+  const float one_over_n = factor * (args.weight / static_cast<float>(args.n));
 
   Exponentials mine;
   float logits = 0;
@@ -124,8 +129,8 @@ __global__ void __launch_bounds__(threads)
   const Exponentials all = block_merge(mine);
   expected = block_sum(expected);
   if (threadIdx.x == 0) {
-    args.row_loss[i] =
-        log(static_cast<double>(all.total)) + static_cast<double>(all.top) - expected;
+    args.row_loss[i] = static_cast<double>(factor) * (log(static_cast<double>(all.total)) +
+                                                      static_cast<double>(all.top) - expected);
   }
 
   const float inverse = 1 / all.total;
@@ -156,7 +161,8 @@ __global__ void __launch_bounds__(threads)
   const Row row = row_of(args, i);
   T* gradient = gradients + i * args.stride;
   const float low = args.smoothing / 2;
-  const float one_over_n = args.weight / static_cast<float>(args.n);
+  const float factor = weight_of(args, i);
+  const float one_over_n = factor * (args.weight / static_cast<float>(args.n));
   const auto slope = [&](float z, float target) {
     return (1 / (1 + expf(-z)) - target) * one_over_n;
   };
@@ -180,7 +186,7 @@ __global__ void __launch_bounds__(threads)
     loss -= static_cast<double>(share * row.z[row.tags[k]]);
   }
   loss = block_sum(loss);  // a barrier, too: the gradients above are written
-  if (threadIdx.x == 0) args.row_loss[i] = loss;
+  if (threadIdx.x == 0) args.row_loss[i] = static_cast<double>(factor) * loss;
   for (int64_t k = threadIdx.x; k < row.count; k += threads) {
     const int times = occurrences(row, k);
     if (times == 0) continue;

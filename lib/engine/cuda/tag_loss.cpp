@@ -21,6 +21,7 @@ class TagLossLayer final : public Layer {
     args.logits = arrays.floats(step.x[0]);
     args.tag_ptr = arrays.input().tag_ptr(slot);
     args.tag_ids = arrays.input().tag_ids(slot);
+    args.row_weights = arrays.input().weights(slot);
     args.n = rows_;
     args.tags = tags_;
     args.stride = held_;

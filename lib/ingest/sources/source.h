@@ -36,11 +36,24 @@ enum class Rejection : uint8_t {
   absent_label,    ///< says what an image does not show (Open Images' confidence 0)
   outside,         ///< a path or link that leaves the folder or archive it is confined to
   other_format,    ///< an image in a format that is not read
+  not_sampled,     ///< not of the share of training images that is kept; not examined, not listed
 };
-inline constexpr std::array<std::string_view, 15> rejection_names = {
-    "",          "unreadable image", "unreadable tags", "no image",  "repeated",
-    "no tags",   "no kept tag",      "too large",       "too small", "too elongated",
-    "duplicate", "near duplicate",   "absent label",    "outside",   "other format"};
+inline constexpr std::array<std::string_view, 16> rejection_names = {"",
+                                                                     "unreadable image",
+                                                                     "unreadable tags",
+                                                                     "no image",
+                                                                     "repeated",
+                                                                     "no tags",
+                                                                     "no kept tag",
+                                                                     "too large",
+                                                                     "too small",
+                                                                     "too elongated",
+                                                                     "duplicate",
+                                                                     "near duplicate",
+                                                                     "absent label",
+                                                                     "outside",
+                                                                     "other format",
+                                                                     "left out by --sample"};
 constexpr std::string_view name_of(Rejection rejection) {
   return rejection_names[static_cast<size_t>(rejection)];
 }

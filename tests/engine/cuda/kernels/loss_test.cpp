@@ -41,7 +41,8 @@ struct Found {
 };
 
 Found run(Precision precision, LossKind kind, float smoothing, const Floats& logits,
-          const Tags& tags, int64_t n, int64_t vocabulary, int64_t stride) {
+          const Tags& tags, int64_t n, int64_t vocabulary, int64_t stride,
+          const Floats& weights = {}) {
   const auto width = static_cast<size_t>(stride), columns = static_cast<size_t>(vocabulary);
   Floats padded(static_cast<size_t>(n) * width, 1e9F);  // padding must not count
   for (size_t i = 0; i < logits.size(); ++i) {
@@ -51,8 +52,10 @@ Found run(Precision precision, LossKind kind, float smoothing, const Floats& log
     const Device<float> z(padded);
     const Device<int32_t> ptr(tags.ptr), ids(tags.ids);
     const Device<double> rows(static_cast<size_t>(n)), sum(std::vector<double>{3});
+    const Device<float> factors(weights.empty() ? Floats{1} : weights);
     const DeviceActivations gradient(precision, padded.size());
     TagLossArgs args;
+    if (!weights.empty()) args.row_weights = factors.data();
     args.kind = kind;
     args.smoothing = smoothing;
     args.logits = z.data();
@@ -86,13 +89,15 @@ Found run(Precision precision, LossKind kind, float smoothing, const Floats& log
 }
 
 void compare(Precision precision, LossKind kind, float smoothing, const Floats& logits,
-             const Tags& tags, int64_t n, int64_t vocabulary, int64_t stride) {
-  const Found found = run(precision, kind, smoothing, logits, tags, n, vocabulary, stride);
+             const Tags& tags, int64_t n, int64_t vocabulary, int64_t stride,
+             const Floats& weights = {}) {
+  const Found found = run(precision, kind, smoothing, logits, tags, n, vocabulary, stride, weights);
   std::vector<double> rows(static_cast<size_t>(n));
   Floats gradient(logits.size());
   const double mean =
-      cpu::tag_loss({kind, smoothing}, logits.data(), {tags.ptr.data(), tags.ids.data()}, n,
-                    vocabulary, rows.data(), gradient.data());
+      cpu::tag_loss({kind, smoothing}, logits.data(),
+                    {tags.ptr.data(), tags.ids.data(), weights.empty() ? nullptr : weights.data()},
+                    n, vocabulary, rows.data(), gradient.data());
   for (size_t i = 0; i < rows.size(); ++i) {
     if (std::isnan(rows[i])) {
       EXPECT_TRUE(std::isnan(found.rows[i])) << "row " << i;
@@ -133,6 +138,15 @@ TEST_P(Losses, EqualTheCpus) {
                   stride);
         }
       }
+    }
+  }
+}
+
+TEST_P(Losses, WeighRowsAsTheCpusDo) {
+  for (const LossKind kind : {LossKind::softmax, LossKind::sigmoid}) {
+    for (const int64_t vocabulary : {8, 511}) {
+      compare(precision(), kind, 0.1F, draws(6 * vocabulary, 3), tags_for(6, vocabulary), 6,
+              vocabulary, vocabulary, {0.5F, 1, 0, 2, 0.25F, 1});
     }
   }
 }

@@ -1,0 +1,76 @@
+#include "moe/router.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/stage.h"
+#include "engine/network_facts.h"
+#include "train/inference.h"
+#include "train/metrics.h"
+#include "train/probability.h"
+
+namespace hardmoe {
+
+double share_of_base(const ModelConfig& router, int64_t experts, const ModelConfig& base) {
+  return flops_per_image(resnet(router, experts)) / flops_per_image(resnet(base, 0));
+}
+
+ModelConfig router_model(const ModelConfig& base, int depth, int width, int image_size,
+                         int64_t experts) {
+  constexpr int least_size = 8, step = 4;
+  ModelConfig router = base;
+  router.depth = depth;
+  router.width = width > 0 ? width : std::max(8, base.width / 2);
+  router.image_size = image_size > 0 ? image_size : base.image_size / step * step;
+  router.input.crop_share = base.input.crop_share;
+  if (image_size > 0) return router;
+  while (router.image_size > least_size && share_of_base(router, experts, base) > router_share) {
+    router.image_size -= step;
+  }
+  return router;
+}
+
+Vocabulary experts_as_tags(const std::vector<int64_t>& sizes) {
+  Vocabulary vocabulary;
+  for (size_t k = 0; k < sizes.size(); ++k) vocabulary.tags.push_back(fmt::format("expert {}", k));
+  vocabulary.counts = sizes;
+  return vocabulary;
+}
+
+Model open_router(const std::filesystem::path& folder, const std::filesystem::path& partition) {
+  const Json inputs = stage_inputs(folder, "moe-train-router");
+  if (inputs.value("partition", "") != stage_fingerprint(partition, "moe-partition")) {
+    fail_usage("{}: this router was trained for another partition than {}; train one for it",
+               folder.string(), partition.string());
+  }
+  return load_model(folder);
+}
+
+ExpertChoices choices_of_router(Engine& engine, const Model& router, const Split& split,
+                                int64_t count, Precision precision) {
+  const ModelCard& card = router.card;
+  if (count < 1 || count > card.tags) {
+    fail_usage("asked for the {} likeliest experts of {}; expected 1 to {}", count, card.tags,
+               card.tags);
+  }
+  Inference inference(engine, resnet(card.model, card.tags), card.model.image_size, precision);
+  inference.load(router.weights, "router");
+  log_info("router: choosing experts for {} images", split.size());
+  ExpertChoices choices{.experts = count, .expert = {}, .squared_distance = {}};
+  const auto width = static_cast<size_t>(card.tags);
+  std::vector<float> logs(width);
+  inference.run(split, all_items(split), [&](int64_t, int64_t rows, auto, auto logits) {
+    for (int64_t i = 0; i < rows; ++i) {
+      log_probabilities(card.loss, logits.subspan(static_cast<size_t>(i) * width, width),
+                        logs.data());
+      for (const int32_t expert : top_k(logs, count)) {
+        choices.expert.push_back(static_cast<uint16_t>(expert));
+        choices.squared_distance.push_back(-logs[static_cast<size_t>(expert)]);
+      }
+    }
+  });
+  return choices;
+}
+
+}  // namespace hardmoe

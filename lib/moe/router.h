@@ -1,0 +1,40 @@
+// A cheap router: a small CNN that was trained to give a partition's experts from the image itself,
+// so that evaluating an image costs it and one expert, not the base and one expert. A model like
+// any other, whose "tags" are the experts. Not for choosing the experts in the first place: see
+// moe/partition.h.
+#pragma once
+
+#include <filesystem>
+
+#include "data/dataset.h"
+#include "engine/engine.h"
+#include "moe/gater.h"
+#include "train/model_folder.h"
+
+namespace hardmoe {
+
+/// What a router may cost of the base's FLOPs: the default size keeps to it.
+inline constexpr double router_share = 0.15;
+
+/// Returns a router's network for a base. `width` 0: half of the base's, at least 8. `image_size`
+/// 0: the largest multiple of 4 at which the router takes at most router_share of the FLOPs of the
+/// base's trunk, from 8 pixels to the base's. Throws Error(usage) as resnet() does.
+ModelConfig router_model(const ModelConfig& base, int depth, int width, int image_size,
+                         int64_t experts);
+
+/// Returns the FLOPs of a router for one image over those of the base's trunk, which it replaces.
+double share_of_base(const ModelConfig& router, int64_t experts, const ModelConfig& base);
+
+/// Returns the experts as the tags of a router's classifier head.
+Vocabulary experts_as_tags(const std::vector<int64_t>& sizes);
+
+/// Reads a router. Throws Error(usage) unless it was trained to give the experts of `partition`.
+Model open_router(const std::filesystem::path& folder, const std::filesystem::path& partition);
+
+/// Returns the `count` experts with the greatest scores of each of the split's images, best first.
+/// In the distances' place stands −log P(expert), so that gating_weights with T = 1 are the
+/// router's probabilities. Throws Error(usage) for count outside 1 … K.
+ExpertChoices choices_of_router(Engine& engine, const Model& router, const Split& split,
+                                int64_t count, Precision precision);
+
+}  // namespace hardmoe
