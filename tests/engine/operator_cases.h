@@ -311,6 +311,9 @@ inline std::vector<OperatorCase> operator_cases() {
       conv_case({9, 9}, 16, 64, 1, 2, 1),
       conv_case({5, 7}, 64, 24, 1, 2, 2),
       conv_case({8, 6}, 8, 3, 1, 2, 3),
+      conv_case({5, 7}, 2, 3, 1, 2, 5),  // few channels
+      conv_case({8, 6}, 3, 8, 1, 2, 3),
+      conv_case({9, 9}, 4, 8, 1, 2, 2),
       conv_case({7, 7}, 24, 16, 7, 1, 1),
       conv_case({9, 9}, 8, 24, 7, 2, 2),
 

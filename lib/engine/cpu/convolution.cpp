@@ -1,24 +1,13 @@
 #include "engine/cpu/convolution.h"
 
-#include "base/error.h"
 #include "engine/cpu/dense_conv.h"
+#include "engine/cpu/narrow_conv.h"
 #include "engine/cpu/tap_conv.h"
 #include "engine/cpu/winograd_conv.h"
 #include "engine/cpu/working_weights.h"
 
 namespace hardmoe::cpu {
 namespace {
-
-/// oneDNN 2's fp32 backward-weights of a strided 1×1 NHWC convolution with fewer than 8 input
-/// channels overruns its buffers on the AVX2 path.
-void refuse_known_fault(const ConvolutionSpec& spec) {
-  if (spec.window.kernel == 1 && spec.window.stride > 1 && spec.in.channels < 8) {
-    fail_usage(
-        "layer '{}': strided 1×1 convolutions need at least 8 input channels, found {}; use "
-        "model.width 8 or more",
-        spec.name, spec.in.channels);
-  }
-}
 
 /// oneDNN's own.
 class DirectConvolution final : public Convolution {
@@ -75,7 +64,7 @@ std::unique_ptr<Convolution> make_convolution(const ConvolutionSpec& spec) {
   if (suits_winograd_convolution(spec)) return make_winograd_convolution(spec);
   if (suits_tap_convolution(spec)) return make_tap_convolution(spec);
   if (suits_dense_convolution(spec)) return make_dense_convolution(spec);
-  refuse_known_fault(spec);
+  if (suits_narrow_convolution(spec)) return make_narrow_convolution(spec);
   return std::make_unique<DirectConvolution>(spec);
 }
 

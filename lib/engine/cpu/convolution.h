@@ -43,9 +43,7 @@ struct ConvolutionSpec {
   onednn::Needs needs;
 };
 
-/// Returns the convolution. Throws Error naming the layer if oneDNN cannot compute it, and
-/// Error(usage) for a strided 1×1 convolution with fewer than 8 input channels, in which oneDNN 2
-/// writes beyond its buffers, unless another algorithm suits it.
+/// Returns the convolution. Throws Error naming the layer if oneDNN cannot compute it.
 std::unique_ptr<Convolution> make_convolution(const ConvolutionSpec& spec);
 
 }  // namespace hardmoe::cpu
