@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "data/feature_source.h"
+#include "engine/network_facts.h"
 #include "moe/routing.h"
 #include "tasks/networks.h"
 #include "tasks/results.h"
@@ -65,10 +66,14 @@ std::string train_decoder(const TrainDecoderTask& task, Config& config) {
                                     stage.folder(), stage.identity());
   auto files = save_decoder(stage.folder(), trained.weights, settings.loss, dataset.vocabulary());
   files.emplace_back("train.npy");
+  const double flops = static_cast<double>(split.size()) * flops_per_image(resnet(card.model, 0)) +
+                       static_cast<double>(trained.steps * settings.batch) *
+                           training_flops_per_image(network, settings.freeze);
   stage.finish(files, {{"images", source.items()},
                        {"steps", trained.steps},
                        {"loss", trained.loss},
-                       {"seconds", now_seconds() - begin}});
+                       {"seconds", now_seconds() - begin},
+                       {"training_flops", flops}});
   remove_checkpoints(stage.folder());
   return result_line(stage.results());
 }

@@ -19,7 +19,7 @@ struct TrainDecoderTask {
 
 /// Writes the unified embedding of the training images (train.npy) and the linear layer trained on
 /// it (decoder.safetensors) unless that is done, and returns the results as a line of JSON: images,
-/// steps, loss, seconds. Throws as train_base() does; Error(usage) also if the folders do not
+/// steps, loss, seconds, training_flops (of embedding, too). Throws as train_base() does; Error(usage) also if the folders do not
 /// belong together.
 std::string train_decoder(const TrainDecoderTask& task, Config& config);
 

@@ -72,7 +72,9 @@ Json train_stage(Stage& stage, Engine& engine, const ImageTraining& job) {
                         {"steps", trained.steps},
                         {"loss", trained.loss},
                         {"seconds", trained.seconds},
-                        {"images_per_second", trained.images_per_second}};
+                        {"images_per_second", trained.images_per_second},
+                        {"training_flops", static_cast<double>(trained.steps * config.batch) *
+                                               training_flops_per_image(network, config.freeze)}};
   stage.finish({"model.safetensors", "model.yaml", model_tags_name}, results);
   remove_checkpoints(stage.folder());
   return results;

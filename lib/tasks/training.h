@@ -39,7 +39,8 @@ void check_image_training(const Engine& engine, const ImageTraining& job);
 std::vector<std::string> model_stage_files();
 
 /// Trains, writes model.safetensors, model.yaml and tags.tsv, and marks the stage done. Returns the
-/// stage's results: images, steps, loss, seconds, images_per_second.
+/// stage's results: images, steps, loss, seconds, images_per_second, training_flops (of all steps
+/// on all images of a batch, see engine/network_facts.h).
 Json train_stage(Stage& stage, Engine& engine, const ImageTraining& job);
 
 }  // namespace hardmoe
