@@ -100,7 +100,7 @@ double training_flops_per_image(const Network& network, const std::vector<std::s
     const auto count = [&](const auto& one) {
       const auto specs = one.parameters(op.name, inputs);
       const bool own = std::any_of(specs.begin(), specs.end(), [&](const ParameterSpec& spec) {
-        return spec.learned && !is_frozen(spec.name, frozen);
+        return spec.learned && !matches_any(spec.name, frozen);
       });
       const bool below = std::any_of(op.inputs.begin(), op.inputs.end(), [&](int input) {
         return trained[static_cast<size_t>(input)];

@@ -25,6 +25,7 @@ void check_sections(const Config& config) {
   if (!config.base.init.empty()) read_earlier_weights(config.base.init, config.model);
   check_train_config(config.base, "base");
   check_train_config(config.expert, "expert");
+  check_nearness(config.expert);
   check_train_config(config.decoder, "decoder");
   check_augment(config.base.augment, config.model.image_size);
   check_augment(config.expert.augment, config.model.image_size);

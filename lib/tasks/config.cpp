@@ -12,6 +12,30 @@ void BaseConfig::describe(Fields& f) {
 void ExpertConfig::describe(Fields& f) {
   TrainConfig::describe(f);
   f.add_enum("start", start, {"base", "scratch"}, "weights an expert begins with");
+  f.add("distill", distill,
+        "weight of a second loss, against the base's scores for the same views; 0 is off");
+  f.add("distill_temperature", distill_temperature,
+        "both networks' scores are divided by it in that loss");
+  f.add("pull", pull,
+        "strength of a pull of the weights toward the base's, as weight_decay's toward 0");
+  f.add("slow", slow,
+        "parameters that learn at slow_factor times lr, by name as for freeze: [conv1.*, bn1.*]");
+  f.add("slow_factor", slow_factor, "for slow");
+}
+
+void check_nearness(const ExpertConfig& config) {
+  if (!(config.distill >= 0)) {
+    fail_usage("expert.distill: expected a weight of at least 0, found {}", config.distill);
+  }
+  if (!(config.distill_temperature > 0)) {
+    fail_usage("expert.distill_temperature: expected more than 0, found {}",
+               config.distill_temperature);
+  }
+  if (config.pull > 0 && config.start == ExpertStart::scratch) {
+    fail_usage(
+        "expert.pull: pulls toward the base's weights, and with expert.start: scratch an expert "
+        "does not begin with them; set one of the two back");
+  }
 }
 
 void EmbedConfig::describe(Fields& f) {

@@ -26,8 +26,14 @@ enum class ExpertStart { base, scratch };
 /// The section expert.
 struct ExpertConfig : TrainConfig {
   ExpertStart start = ExpertStart::base;
+  double distill = 0;  ///< weight of the loss against the base's scores (LossSpec::teacher)
+  double distill_temperature = 1;
   void describe(Fields& f);
 };
+
+/// Throws Error(usage) naming a setting that keeps an expert near its base and is out of range or
+/// without effect.
+void check_nearness(const ExpertConfig& config);
 
 /// The section embed.
 struct EmbedConfig {

@@ -46,10 +46,32 @@ std::vector<int64_t> items_of_expert(const TrainExpertTask& task, size_t number,
   return std::move(parts[number]);
 }
 
+/// Returns the settings that keep an expert near its base, of those that are on.
+Json nearness_inputs(const ExpertConfig& config) {
+  Json inputs = Json::object();
+  if (config.distill > 0) {
+    inputs["distill"] = {{"weight", config.distill}, {"temperature", config.distill_temperature}};
+  }
+  if (config.pull > 0) inputs["pull"] = config.pull;
+  if (!config.slow.empty())
+    inputs["slow"] = {{"names", config.slow}, {"factor", config.slow_factor}};
+  return inputs;
+}
+
+/// Throws Error(usage) if the expert is to learn scores of another kind than its teacher's.
+void check_teacher(const ExpertConfig& config, const ModelCard& base) {
+  if (config.distill == 0 || config.loss == base.loss) return;
+  fail_usage(
+      "expert.distill: the base's scores were trained by loss: {}, the expert's are by loss: {}; "
+      "set expert.loss to the base's, or expert.distill to 0",
+      loss_names[static_cast<size_t>(base.loss)], loss_names[static_cast<size_t>(config.loss)]);
+}
+
 }  // namespace
 
 std::string train_expert(const TrainExpertTask& task, Config& config) {
   check_train_config(config.expert, "expert");
+  check_nearness(config.expert);
   const auto engine = make_engine(config.device);
   const Dataset dataset = Dataset::open(task.dataset);
   Model start = load_model(task.base);
@@ -62,6 +84,8 @@ std::string train_expert(const TrainExpertTask& task, Config& config) {
                  {"seed", config.seed},
                  {"start", config.expert.start == ExpertStart::base ? "base" : "scratch"},
                  {"expert", training_inputs(config.expert)}};
+  inputs.update(nearness_inputs(config.expert));
+  check_teacher(config.expert, start.card);
   std::vector<int64_t> items;
   uint64_t of_seed = 0;  // 0 for all, k+1 for expert k
   if (task.expert != "all") {
@@ -76,6 +100,9 @@ std::string train_expert(const TrainExpertTask& task, Config& config) {
   const uint64_t seed = config.seed + 1000 * (of_seed + 1);
   ImageTraining job{split, std::move(items),    std::move(start), config.expert, "expert",
                     seed,  dataset.vocabulary()};
+  if (config.expert.distill > 0) {
+    job.teacher = {job.start, config.expert.distill, config.expert.distill_temperature};
+  }
   check_image_training(*engine, job);
   Stage stage({task.out,
                "moe-train-expert",

@@ -8,6 +8,7 @@
 #include "base/threads.h"
 #include "data/loader.h"
 #include "engine/network_facts.h"
+#include "nn/teacher.h"
 #include "train/checkpoint.h"
 #include "train/inference.h"
 #include "train/trainer.h"
@@ -46,6 +47,32 @@ void check_image_training(const Engine& engine, const ImageTraining& job) {
   check_freeze(resnet(card.model, card.tags), job.config, job.section);
 }
 
+namespace {
+
+/// What is trained in fact: the network, with its teacher beside it if it has one.
+struct Lesson {
+  Network network;
+  StateDict weights;
+  TrainConfig config;
+  std::vector<LossSpec> auxiliary;
+};
+
+Lesson lesson_of(const ImageTraining& job, const Network& network, const TrainConfig& config) {
+  if (!job.teacher) return {network, job.start.weights, config, {}};
+  const Teacher& teacher = *job.teacher;
+  const ModelCard& card = teacher.model.card;
+  TaughtNetwork taught = with_teacher(network, resnet(card.model, card.tags));
+  Lesson lesson{std::move(taught.network),
+                with_teacher(job.start.weights, teacher.model.weights),
+                config,
+                {{config.loss, 0, static_cast<float>(teacher.weight), -1, "distill", taught.teacher,
+                  static_cast<float>(teacher.temperature)}}};
+  lesson.config.freeze.emplace_back(teacher_parameters);
+  return lesson;
+}
+
+}  // namespace
+
 Json train_stage(Stage& stage, Engine& engine, const ImageTraining& job) {
   const ModelCard& card = job.start.card;
   const Network network = resnet(card.model, card.tags);
@@ -62,19 +89,21 @@ Json train_stage(Stage& stage, Engine& engine, const ImageTraining& job) {
   log_info("{}: {} parameters, {} images, {} on {}", stage.folder().string(),
            human_count(static_cast<double>(parameter_count(network))), loader.items(),
            name_of(config.precision), engine.describe());
-  TrainResult trained =
-      train(engine, network, job.start.weights, loader, config, stage.folder(), stage.identity());
+  const Lesson lesson = lesson_of(job, network, config);
+  TrainResult trained = train(engine, lesson.network, lesson.weights, loader, lesson.config,
+                              stage.folder(), stage.identity(), lesson.auxiliary);
   ModelCard trained_card = card;
   trained_card.loss = config.loss;
-  save_model(stage.folder(), {trained_card, std::move(trained.weights)});
+  save_model(stage.folder(), {trained_card, without_teacher(trained.weights)});
   save_vocabulary(stage.folder() / model_tags_name, job.vocabulary);
-  const Json results = {{"images", loader.items()},
-                        {"steps", trained.steps},
-                        {"loss", trained.loss},
-                        {"seconds", trained.seconds},
-                        {"images_per_second", trained.images_per_second},
-                        {"training_flops", static_cast<double>(trained.steps * config.batch) *
-                                               training_flops_per_image(network, config.freeze)}};
+  const Json results = {
+      {"images", loader.items()},
+      {"steps", trained.steps},
+      {"loss", trained.loss},
+      {"seconds", trained.seconds},
+      {"images_per_second", trained.images_per_second},
+      {"training_flops", static_cast<double>(trained.steps * config.batch) *
+                             training_flops_per_image(lesson.network, lesson.config.freeze)}};
   stage.finish({"model.safetensors", "model.yaml", model_tags_name}, results);
   remove_checkpoints(stage.folder());
   return results;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,14 @@ TrainConfig fit_batch(TrainConfig config, int64_t images, const std::string& sec
 /// Returns the settings that shape the result of training (checkpoint and log intervals do not).
 Json training_inputs(TrainConfig config);
 
+/// A model that the trained network is to stay near: a second loss, of `weight`, is against its
+/// scores for the same views (LossSpec::teacher).
+struct Teacher {
+  Model model;
+  double weight = 0;
+  double temperature = 1;
+};
+
 /// What to train, on which images.
 struct ImageTraining {
   const Split& split;
@@ -29,6 +38,7 @@ struct ImageTraining {
   std::string section;  ///< of the configuration, that has the settings: base, expert
   uint64_t seed = 1;
   const Vocabulary& vocabulary;  ///< the dataset's
+  std::optional<Teacher> teacher = {};
 };
 
 /// Throws Error(usage) naming the setting that is impossible for this image size or device. Call it
