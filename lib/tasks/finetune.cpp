@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/threads.h"
 #include "data/loader.h"
+#include "engine/network_facts.h"
 #include "moe/mixture.h"
 #include "tasks/networks.h"
 #include "tasks/results.h"
@@ -162,10 +163,13 @@ std::string finetune(const FinetuneTask& task, Config& config) {
                                             settings.turn_steps, stage.folder(), stage.identity());
   const auto outputs = write_results(task, stage, inputs, mixture, parts, trained, settings.loss,
                                      dataset.vocabulary());
-  stage.finish(outputs, {{"images", images},
-                         {"steps", trained.steps},
-                         {"loss", trained.loss},
-                         {"seconds", trained.seconds}});
+  stage.finish(outputs,
+               {{"images", images},
+                {"steps", trained.steps},
+                {"loss", trained.loss},
+                {"seconds", trained.seconds},
+                {"training_flops", static_cast<double>(trained.steps * settings.batch) *
+                                       training_flops_per_image(network, settings.freeze)}});
   remove_checkpoints(stage.folder());
   return result_line(stage.results());
 }

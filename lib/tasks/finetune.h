@@ -17,7 +17,7 @@ struct FinetuneTask {
 
 /// Writes OUT/experts/0 … K-1, models that all have the decoder as their classifier head, and
 /// OUT/decoder, unless that is done; returns the results as a line of JSON: images, steps, loss,
-/// seconds. Throws as train_decoder() does.
+/// seconds, training_flops. Throws as train_decoder() does.
 std::string finetune(const FinetuneTask& task, Config& config);
 
 }  // namespace hardmoe

@@ -172,7 +172,7 @@ Loss teacher_loss_of(LossKind kind, float temperature, float weight, const Float
   LossSpec spec{.kind = kind, .weight = weight};
   spec.temperature = temperature;
   Loss loss{0, std::vector<double>(static_cast<size_t>(rows)), Floats(logits.size(), -1)};
-  loss.mean = teacher_loss(spec, logits.data(), teacher.data(), rows,
+  loss.mean = teacher_loss(spec, logits.data(), teacher.data(), nullptr, rows,
                            static_cast<int64_t>(logits.size()) / rows, loss.rows.data(),
                            loss.gradient.data());
   return loss;

@@ -361,6 +361,37 @@ TEST(Teacher, StaysAsItIsWhileTheStudentComesNear) {
   }
 }
 
+// As the loss against tags, so that images from outside a part count as little in both.
+TEST(Teacher, RowWeightsScaleWhatARowAdds) {
+  Taught taught;
+  for (const LossKind kind : {LossKind::softmax, LossKind::sigmoid}) {
+    const auto program = engine_under_test()->compile(
+        taught.both.network,
+        {.batch = 4, .losses = {taught.loss(kind)}, .frozen = {teacher_parameters}});
+    const auto trained = [&](const std::vector<float>& factors) {
+      program->load_weights(taught.weights, "closed form");
+      taught.batch.weights = factors;
+      program->train_step(taught.batch, 0);
+      return std::pair<StateDict, double>{program->gradients(), program->take_loss()};
+    };
+    const auto whole = trained({0.5F, 2, 0, 1});
+    const auto some = trained({0.5F, 0, 0, 1}), others = trained({0, 2, 0, 0});
+    EXPECT_NEAR(whole.second, some.second + others.second, 1e-6);
+    EXPECT_GT(std::min(some.second, others.second), 1e-3);
+    for (const auto& [name, gradient] : whole.first) {
+      Tensor added = some.first.at(name).clone();
+      for (size_t i = 0; i < added.as<float>().size(); ++i) {
+        added.as<float>()[i] += others.first.at(name).as<float>()[i];
+      }
+      EXPECT_LT(largest_difference(gradient, added), 2e-6) << name;
+    }
+    const StateDict ones = trained({1, 1, 1, 1}).first;
+    for (const auto& [name, gradient] : trained({}).first) {
+      expect_same_tensor(gradient, ones.at(name), name, true);
+    }
+  }
+}
+
 TEST(Teacher, MustHaveAScoreATag) {
   const Taught taught;
   LossSpec wrong = taught.loss(LossKind::softmax);

@@ -102,9 +102,11 @@ double tag_loss(const LossSpec& spec, const float* logits, Targets targets, int6
 float exponential_sum(const float* z, float top, int64_t n, float* out);
 
 /// Returns the mean over rows of the loss against a teacher's scores, n×V as the logits
-/// (LossSpec::teacher), not times spec.weight. Other arguments as tag_loss().
-double teacher_loss(const LossSpec& spec, const float* logits, const float* teacher, int64_t n,
-                    int64_t tags, double* row_loss, float* gradient);
+/// (LossSpec::teacher), each row's times its weight, not times spec.weight. `row_weights`: null: all
+/// 1. Other arguments as tag_loss().
+double teacher_loss(const LossSpec& spec, const float* logits, const float* teacher,
+                    const float* row_weights, int64_t n, int64_t tags, double* row_loss,
+                    float* gradient);
 
 /// The state of an update over n parameters that lie in one array. `second` is AdamW's only.
 struct Update {

@@ -55,17 +55,19 @@ double sigmoid_row(float temperature, const float* z, const float* teacher, int6
 
 }  // namespace
 
-double teacher_loss(const LossSpec& spec, const float* logits, const float* teacher, int64_t n,
-                    int64_t tags, double* row_loss, float* gradient) {
+double teacher_loss(const LossSpec& spec, const float* logits, const float* teacher,
+                    const float* row_weights, int64_t n, int64_t tags, double* row_loss,
+                    float* gradient) {
   const float share = spec.weight / static_cast<float>(n);
   const auto row = spec.kind == LossKind::softmax ? softmax_row : sigmoid_row;
   parallel_for(n, grain / tags + 1, [&](int64_t begin, int64_t end) {
     std::vector<float> room(static_cast<size_t>(tags));
     for (int64_t i = begin; i < end; ++i) {
       float* slope = gradient + i * tags;
-      row_loss[i] =
-          row(spec.temperature, logits + i * tags, teacher + i * tags, tags, slope, room.data());
-      for (int64_t j = 0; j < tags; ++j) slope[j] *= share;
+      const float weight = row_weights == nullptr ? 1.0F : row_weights[i];
+      row_loss[i] = double{weight} * row(spec.temperature, logits + i * tags, teacher + i * tags,
+                                         tags, slope, room.data());
+      for (int64_t j = 0; j < tags; ++j) slope[j] *= weight * share;
     }
   });
   double total = 0;

@@ -21,8 +21,10 @@ class TeacherLossLayer final : public Layer {
     auto* slope = static_cast<float*>(rounded_ ? arrays.scratch().data : gradient.data);
     return [=, this, scores = arrays.floats(step.x[0]), teacher = arrays.floats(step.x[1]),
             &running = arrays.running()] {
+      const auto& weights = running.batch->weights;
       running.loss_sums[static_cast<size_t>(op_.number)] +=
-          teacher_loss(op_.spec, scores, teacher, rows_, tags_, row_losses_.data(), slope);
+          teacher_loss(op_.spec, scores, teacher, weights.empty() ? nullptr : weights.data(), rows_,
+                       tags_, row_losses_.data(), slope);
       if (rounded_) convert(slope, rows_ * tags_, gradient);
     };
   }

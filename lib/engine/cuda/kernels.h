@@ -206,9 +206,10 @@ int64_t bytes_moved(const TagLossArgs& args);
 struct TeacherLossArgs {
   LossKind kind = LossKind::softmax;
   float temperature = 1;
-  float weight = 1;                ///< as TagLossArgs has it
-  const float* logits = nullptr;   ///< n×stride
-  const float* teacher = nullptr;  ///< n×stride
+  float weight = 1;                    ///< as TagLossArgs has it
+  const float* logits = nullptr;       ///< n×stride
+  const float* teacher = nullptr;      ///< n×stride
+  const float* row_weights = nullptr;  ///< n: factors of the rows' losses; null: all 1
   int64_t n = 0;
   int64_t tags = 0;            ///< V
   int64_t stride = 0;          ///< elements from row to row, at least V

@@ -13,13 +13,14 @@ class TeacherLossLayer final : public Layer {
         tags_(builder.input().extent.elements()),
         held_(builder.held(builder.input_value())) {}
 
-  Work work(const Step& step, const Arrays& arrays, int) override {
+  Work work(const Step& step, const Arrays& arrays, int slot) override {
     TeacherLossArgs args;
     args.kind = op_.spec.kind;
     args.temperature = op_.spec.temperature;
     args.weight = op_.spec.weight;
     args.logits = arrays.floats(step.x[0]);
     args.teacher = arrays.floats(step.x[1]);
+    args.row_weights = arrays.input().weights(slot);
     args.n = rows_;
     args.tags = tags_;
     args.stride = held_;

@@ -6,6 +6,15 @@
 namespace hardmoe::cuda {
 namespace {
 
+__device__ __forceinline__ float weight_of(const TeacherLossArgs& args, int64_t i) {
+  return args.row_weights == nullptr ? 1.0F : args.row_weights[i];
+}
+
+/// τ².
+__device__ __forceinline__ double softening(const TeacherLossArgs& args) {
+  return static_cast<double>(args.temperature) * static_cast<double>(args.temperature);
+}
+
 template <class T>
 __global__ void __launch_bounds__(loss_threads)
     softmax_teacher_kernel(TeacherLossArgs args, T* __restrict__ gradients) {
@@ -14,7 +23,8 @@ __global__ void __launch_bounds__(loss_threads)
   const float* teacher = args.teacher + i * args.stride;
   T* gradient = gradients + i * args.stride;
   const float inverse = 1 / args.temperature;
-  const float share = args.temperature * args.weight / static_cast<float>(args.n);
+  const float factor = weight_of(args, i);
+  const float share = factor * (args.temperature * args.weight / static_cast<float>(args.n));
 
   Exponentials mine, theirs;
   for (int64_t j = threadIdx.x; j < args.tags; j += loss_threads) {
@@ -35,8 +45,8 @@ __global__ void __launch_bounds__(loss_threads)
   const auto log_total = [](const Exponentials& sums) {
     return log(static_cast<double>(sums.total)) + static_cast<double>(sums.top);
   };
-  args.row_loss[i] = static_cast<double>(args.temperature) * static_cast<double>(args.temperature) *
-                     (divergence + log_total(p) - log_total(q));
+  args.row_loss[i] =
+      static_cast<double>(factor) * softening(args) * (divergence + log_total(p) - log_total(q));
 }
 
 template <class T>
@@ -47,7 +57,8 @@ __global__ void __launch_bounds__(loss_threads)
   const float* teacher = args.teacher + i * args.stride;
   T* gradient = gradients + i * args.stride;
   const float inverse = 1 / args.temperature;
-  const float share = args.temperature * args.weight / static_cast<float>(args.n);
+  const float factor = weight_of(args, i);
+  const float share = factor * (args.temperature * args.weight / static_cast<float>(args.n));
   double loss = 0;
   for (int64_t j = threadIdx.x; j < args.tags; j += loss_threads) {
     const float s = z[j] * inverse;
@@ -60,8 +71,7 @@ __global__ void __launch_bounds__(loss_threads)
   clear(gradient, args.tags, args.stride);
   loss = block_sum(loss);
   if (threadIdx.x != 0) return;
-  args.row_loss[i] =
-      static_cast<double>(args.temperature) * static_cast<double>(args.temperature) * loss;
+  args.row_loss[i] = static_cast<double>(factor) * softening(args) * loss;
 }
 
 template <class T>

@@ -184,6 +184,7 @@ TEST_P(Losses, AgainstATeacherEqualTheCpus) {
             fmt::format("kind {} τ {} of {}", static_cast<int>(kind), temperature, vocabulary));
         constexpr int64_t n = 3;
         const auto width = static_cast<size_t>(stride), columns = static_cast<size_t>(vocabulary);
+        const Floats weights = {1, 0.25F, 3};
         Floats scores[2], padded[2];  // the student's, the teacher's
         for (size_t k = 0; k < 2; ++k) {
           scores[k] = draws(n * vocabulary, 3 + k);
@@ -194,7 +195,7 @@ TEST_P(Losses, AgainstATeacherEqualTheCpus) {
           }
         }
         const auto found = same_every_time([&] {
-          const Device<float> logits(padded[0]), teacher(padded[1]);
+          const Device<float> logits(padded[0]), teacher(padded[1]), factors(weights);
           const Device<double> rows(size_t{n}), sum(std::vector<double>{3});
           const DeviceActivations gradient(precision(), padded[0].size());
           TeacherLossArgs args;
@@ -203,6 +204,7 @@ TEST_P(Losses, AgainstATeacherEqualTheCpus) {
           args.weight = 0.5F;
           args.logits = logits.data();
           args.teacher = teacher.data();
+          args.row_weights = factors.data();
           args.n = n;
           args.tags = vocabulary;
           args.stride = stride;
@@ -216,8 +218,9 @@ TEST_P(Losses, AgainstATeacherEqualTheCpus) {
         spec.temperature = temperature;
         std::vector<double> rows(n);
         Floats gradient(scores[0].size());
-        const double mean = cpu::teacher_loss(spec, scores[0].data(), scores[1].data(), n,
-                                              vocabulary, rows.data(), gradient.data());
+        const double mean =
+            cpu::teacher_loss(spec, scores[0].data(), scores[1].data(), weights.data(), n,
+                              vocabulary, rows.data(), gradient.data());
         EXPECT_NEAR(double{found[1][0]}, 3 + mean, 2e-6 * (mean + 4));
         for (size_t i = 0; i < padded[0].size(); ++i) {
           const bool padding = i % width >= columns;
