@@ -39,6 +39,9 @@ struct CompileOptions {
   /// have no backward pass. A batch norm whose weight and bias are both frozen uses its running
   /// statistics, and does not change them.
   std::vector<std::string> frozen = {};
+  /// Patterns, as `frozen`, of parameters that learn at slow_factor times the learning rate.
+  std::vector<std::string> slow = {};
+  float slow_factor = 1;
   /// The processes that train together, each on batches of its own; gradients are averaged over
   /// them between backward pass and update. Null: this process alone.
   std::shared_ptr<Communicator> communicator = {};
@@ -59,8 +62,8 @@ class Program {
   Program& operator=(const Program&) = delete;
 
   /// Sets parameters and running statistics, by PyTorch's names and in its layouts. Ignores tensors
-  /// the network does not have. Resets the optimiser's state, the averaged weights (to these
-  /// weights) and the losses, and drops batches whose results were not received. `where` names the
+  /// the network does not have. Resets the optimiser's state, the averaged weights and those pulled
+  /// to (to these weights) and the losses, and drops batches whose results were not received. `where` names the
   /// source in errors. Throws Error naming `where` and the tensor that is missing or of another
   /// shape.
   virtual void load_weights(const StateDict& weights, const std::string& where) = 0;
@@ -70,7 +73,7 @@ class Program {
   virtual StateDict averaged_weights() const = 0;
 
   /// Returns everything but weights() that the next step depends on, for checkpoints: moments,
-  /// averages, the step count. Throws Error unless compiled for training.
+  /// averages, the weights that OptimizerSpec::pull pulls to, the step count. Throws Error unless compiled for training.
   virtual StateDict optimizer_state() const = 0;
   /// Sets what optimizer_state() returned. Call it after load_weights(), which resets it. Throws as
   /// load_weights() and optimizer_state() do.

@@ -78,18 +78,20 @@ bool matches(std::string_view name, std::string_view pattern) {
   return false;
 }
 
-void require_patterns_match(const Network& network, const std::vector<std::string>& patterns) {
+/// `key`: the setting that has the patterns.
+void require_patterns_match(const Network& network, const std::vector<std::string>& patterns,
+                            const char* key) {
   const auto specs = parameters_of(network);
-  if (specs.empty() && !patterns.empty()) fail_usage("freeze: the network has no parameters");
+  if (specs.empty() && !patterns.empty()) fail_usage("{}: the network has no parameters", key);
   for (const std::string& pattern : patterns) {
     const bool found = std::any_of(specs.begin(), specs.end(), [&](const ParameterSpec& spec) {
       return spec.learned && matches(spec.name, pattern);
     });
     if (!found) {
       fail_usage(
-          "freeze: no parameter of the network is named '{}'; they are named '{}' to '{}', and * "
+          "{}: no parameter of the network is named '{}'; they are named '{}' to '{}', and * "
           "stands for any characters",
-          pattern, specs.front().name, specs.back().name);
+          key, pattern, specs.front().name, specs.back().name);
     }
   }
 }
@@ -103,11 +105,11 @@ void require_own_names(const Network& network) {
 }
 
 /// What is trained, and which values it is a part of.
-void find_trained(Graph& graph, const std::vector<std::string>& frozen) {
+void find_trained(Graph& graph, const CompileOptions& options) {
   for (const Node& node : graph.nodes) {
     const auto specs = graph.parameters(node);
     const bool own = std::any_of(specs.begin(), specs.end(), [&](const ParameterSpec& spec) {
-      return spec.learned && !is_frozen(spec.name, frozen);
+      return pace_of(spec, options) != Pace::none;
     });
     graph.trained_nodes.push_back(own);
     if (node.output < 0) continue;
@@ -128,21 +130,32 @@ void require_readable_results(const Graph& graph) {
   }
 }
 
+/// Throws unless the value holds a score for each of an image's tags.
+void require_scores(const Graph& graph, const LossSpec& spec, int value) {
+  if (value >= graph.network.value_count()) {
+    fail("loss '{}' reads value {}, which the network does not have", spec.name, value);
+  }
+  const ValueType& type = graph.type(value);
+  const bool scores = type.element == Element::float32 && type.rows.kind == RowKind::image;
+  if (!scores || type.extent.elements() != logits_size(graph.network)) {
+    fail("loss '{}': value {} does not hold a score for each of the {} tags of an image", spec.name,
+         value, logits_size(graph.network));
+  }
+}
+
 void append_losses(Graph& graph, const std::vector<LossSpec>& losses) {
   for (size_t i = 0; i < losses.size(); ++i) {
     const LossSpec& spec = losses[i];
+    const int number = static_cast<int>(i);
     const int value = spec.value < 0 ? graph.network.logits : spec.value;
     if (value < 0) fail("a network without logits cannot be trained");
-    if (value >= graph.network.value_count()) {
-      fail("loss '{}' reads value {}, which the network does not have", spec.name, value);
+    require_scores(graph, spec, value);
+    if (spec.teacher < 0) {
+      graph.nodes.push_back({TagLoss{spec, number}, spec.name, {value}, -1});
+    } else {
+      require_scores(graph, spec, spec.teacher);
+      graph.nodes.push_back({TeacherLoss{spec, number}, spec.name, {value, spec.teacher}, -1});
     }
-    const ValueType& type = graph.type(value);
-    const bool scores = type.element == Element::float32 && type.rows.kind == RowKind::image;
-    if (!scores || type.extent.elements() != logits_size(graph.network)) {
-      fail("loss '{}': value {} does not hold a score for each of the {} tags of an image",
-           spec.name, value, logits_size(graph.network));
-    }
-    graph.nodes.push_back({TagLoss{spec, static_cast<int>(i)}, spec.name, {value}, -1});
   }
 }
 
@@ -159,9 +172,15 @@ std::vector<ParameterSpec> Graph::parameters(const Node& node) const {
   return std::visit([&](const auto& op) { return op.parameters(node.name, inputs); }, node.op);
 }
 
-bool is_frozen(const std::string& name, const std::vector<std::string>& patterns) {
+bool matches_any(const std::string& name, const std::vector<std::string>& patterns) {
   return std::any_of(patterns.begin(), patterns.end(),
                      [&](const std::string& pattern) { return matches(name, pattern); });
+}
+
+Pace pace_of(const ParameterSpec& parameter, const CompileOptions& options) {
+  if (options.mode == Mode::infer || !parameter.learned) return Pace::none;
+  if (matches_any(parameter.name, options.frozen)) return Pace::none;
+  return matches_any(parameter.name, options.slow) ? Pace::slow : Pace::full;
 }
 
 Graph make_graph(const Network& network, const CompileOptions& options) {
@@ -177,9 +196,10 @@ Graph make_graph(const Network& network, const CompileOptions& options) {
   const bool training = options.mode == Mode::train;
   if (training) {
     if (options.losses.empty()) fail("a program without losses cannot be trained");
-    require_patterns_match(network, options.frozen);
+    require_patterns_match(network, options.frozen, "freeze");
+    require_patterns_match(network, options.slow, "slow");
     append_losses(graph, options.losses);
-    find_trained(graph, options.frozen);
+    find_trained(graph, options);
     const auto any = [](const std::vector<bool>& flags) {
       return std::find(flags.begin(), flags.end(), true) != flags.end();
     };

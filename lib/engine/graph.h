@@ -41,11 +41,21 @@ struct Graph {
 /// Returns the graph of a network. For inference it has no losses, and nothing is trained. Throws
 /// as value_types() does; Error if a loss reads a value that is not a float32 score for each of an
 /// image's tags, or if a result of inference is not a float32 vector for each image; Error(usage)
-/// for a batch below 1, a pattern of options.frozen that matches no learned parameter's name, or if
-/// everything is frozen.
+/// for a batch below 1, a pattern of options.frozen or options.slow that matches no learned
+/// parameter's name, or if everything is frozen.
 Graph make_graph(const Network& network, const CompileOptions& options);
 
 /// Returns whether a parameter's name matches one of the patterns (* stands for any characters).
-bool is_frozen(const std::string& name, const std::vector<std::string>& patterns);
+bool matches_any(const std::string& name, const std::vector<std::string>& patterns);
+
+/// How fast a parameter learns.
+enum class Pace {
+  full,  ///< at the learning rate
+  slow,  ///< at CompileOptions::slow_factor times the learning rate
+  none,  ///< not at all
+};
+
+/// Returns a parameter's pace in a program; in inference nothing learns.
+Pace pace_of(const ParameterSpec& parameter, const CompileOptions& options);
 
 }  // namespace hardmoe

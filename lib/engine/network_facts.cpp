@@ -1,8 +1,10 @@
 #include "engine/network_facts.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/random.h"
-#include "engine/ops/operators.h"
+#include "engine/graph.h"
 
 namespace hardmoe {
 namespace {
@@ -85,6 +87,29 @@ double flops_per_image(const Network& network) {
   for_each_operator(network, [&](const auto& op, const std::string&, InputTypes inputs) {
     flops += op.flops(inputs);
   });
+  return flops;
+}
+
+double training_flops_per_image(const Network& network, const std::vector<std::string>& frozen) {
+  const auto types = value_types(network);
+  std::vector<bool> trained(types.size(), false);  // by value, as Graph::trained_values
+  double flops = 0;
+  for (size_t i = 0; i < network.ops.size(); ++i) {
+    const Op& op = network.ops[i];
+    const auto inputs = types_of(op, types);
+    const auto count = [&](const auto& one) {
+      const auto specs = one.parameters(op.name, inputs);
+      const bool own = std::any_of(specs.begin(), specs.end(), [&](const ParameterSpec& spec) {
+        return spec.learned && !matches_any(spec.name, frozen);
+      });
+      const bool below = std::any_of(op.inputs.begin(), op.inputs.end(), [&](int input) {
+        return trained[static_cast<size_t>(input)];
+      });
+      flops += (1 + (own ? 1 : 0) + (below ? 1 : 0)) * one.flops(inputs);
+      trained[i + 1] = own || below;
+    };
+    std::visit(count, make_operator(op));
+  }
   return flops;
 }
 

@@ -31,6 +31,13 @@ struct LossSpec {
   float weight = 1;
   int value = -1;             ///< the value of the network that holds a score a tag; -1: its logits
   std::string name = "loss";  ///< as logs show it
+  /// The value of the network that holds a teacher's score a tag, t, which are then the target
+  /// instead of the tags (Hinton, Vinyals & Dean 2015, §2), at temperature τ and for scores s:
+  ///   softmax: τ²·KL(softmax(t/τ) ‖ softmax(s/τ))
+  ///   sigmoid: τ² × binary cross-entropy of s/τ against sigmoid(t/τ), summed over tags
+  /// No gradient goes to the teacher. -1: the tags.
+  int teacher = -1;
+  float temperature = 1;  ///< τ, with a teacher
 };
 
 enum class OptimizerKind {
@@ -46,6 +53,10 @@ struct OptimizerSpec {
   float epsilon = 1e-8F;
   float weight_decay = 0;
   float ema_decay = 0;  ///< 0: no averaged weights
+  /// λ of a pull toward the weights that were loaded, w⁰ (L2-SP; Li, Grandvalet & Davoine 2018):
+  /// λ(w − w⁰) joins the gradient (SGD), or is taken times the learning rate from w (AdamW), as
+  /// weight_decay does with w. 0: none.
+  float pull = 0;
 };
 
 }  // namespace hardmoe

@@ -17,8 +17,8 @@ double trunk_flops(ModelConfig model, int width) {
 
 /// Returns the trunks that an image passes when the mixture is evaluated.
 int trunks_per_image(const Config& config) {
-  const bool base_routes = config.run.embedding.empty();
-  return config.eval.top_experts + (base_routes ? 1 : 0);
+  const bool asks_base = config.run.embedding.empty() || config.mixture.base_share != 0;
+  return config.eval.top_experts + (asks_base ? 1 : 0);
 }
 
 /// Returns the number with six digits at most, as commands read it.
@@ -26,7 +26,13 @@ std::string number(double value) { return fmt::format("{:.6g}", value); }
 
 }  // namespace
 
-double mixture_epochs(const Config& config) { return config.base.epochs + config.expert.epochs; }
+double experts_epochs(const Config& config) {
+  const ExpertConfig& expert = config.expert;
+  if (expert.epochs_of == EpochsOf::dataset) return config.partition.experts * expert.epochs;
+  return expert.epochs * expert.overlap / (1 - expert.outside);
+}
+
+double mixture_epochs(const Config& config) { return config.base.epochs + experts_epochs(config); }
 
 WiderNetwork wider_network(const Config& config) {
   const double base = trunk_flops(config.model, config.model.width);
@@ -46,14 +52,16 @@ WiderNetwork wider_network(const Config& config) {
 
 double ensemble_epochs(const Config& config) { return mixture_epochs(config) / 2; }
 
-std::vector<std::string> epochs_options(const Config& config, double epochs) {
+std::vector<std::string> epochs_options(const TrainConfig& config, const std::string& section,
+                                        double epochs) {
   std::vector<std::string> options = {"--epochs", number(epochs)};
-  if (config.base.schedule != ScheduleKind::step) return options;
+  if (config.schedule != ScheduleKind::step) return options;
   std::vector<std::string> steps;
-  for (const double step : config.base.step_epochs) {
-    steps.push_back(number(step * epochs / config.base.epochs));
+  for (const double step : config.step_epochs) {
+    steps.push_back(number(step * epochs / config.epochs));
   }
-  options.insert(options.end(), {"--set", "base.step_epochs=[" + join(steps, ",") + "]"});
+  options.insert(options.end(),
+                 {"--set", fmt::format("{}.step_epochs=[{}]", section, join(steps, ","))});
   return options;
 }
 

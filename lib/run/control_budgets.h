@@ -10,8 +10,12 @@
 
 namespace hardmoe {
 
+/// Returns the passes over the dataset that training all experts costs, early stops apart: their
+/// epochs where each sees its part alone, more where parts overlap or images come from outside.
+double experts_epochs(const Config& config);
+
 /// Returns the passes over the dataset that training the mixture costs, at the base's price an
-/// image: the base's epochs, and the experts' together.
+/// image: the base's and the experts'.
 double mixture_epochs(const Config& config);
 
 /// One network from nothing.
@@ -26,8 +30,9 @@ WiderNetwork wider_network(const Config& config);
 /// mixture does in training.
 double ensemble_epochs(const Config& config);
 
-/// Returns moe-train-base's options that train for `epochs` by the base's schedule, whose steps, if
-/// it has some, move in proportion.
-std::vector<std::string> epochs_options(const Config& config, double epochs);
+/// Returns a training command's options that train for `epochs` by the schedule of `config`, whose
+/// steps, if it has some, move in proportion. `section`: the configuration's, base or expert.
+std::vector<std::string> epochs_options(const TrainConfig& config, const std::string& section,
+                                        double epochs);
 
 }  // namespace hardmoe

@@ -141,8 +141,11 @@ class Planner {
       if (config_.partition.fine != 0) options = joined(options, {"--fine", "0"});
     };
     other_method(Control::random, PartitionMethod::random);
+    if (mixtures_.size() > 1 && experts_see_nearest()) {  // random parts have no distances
+      mixtures_.back().expert_options = {"--set", "expert.outside_from=all"};
+    }
     other_method(Control::top_tag, PartitionMethod::top_tag);
-    if (has(Control::steps)) {
+    if (has(Control::steps) && config_.expert.epochs_of == EpochsOf::part) {
       other(Control::steps)->expert_options = {"--set", "expert.epochs_of=dataset"};
     }
     for (PlannedMixture& mixture : mixtures_) {
@@ -169,11 +172,13 @@ class Planner {
         joined(joined(std::move(arguments), {"--out", mixture.partition}), options), after);
   }
 
+  bool experts_see_nearest() const {
+    return config_.expert.outside > 0 && config_.expert.outside_from == OutsideFrom::nearest;
+  }
+
   /// Returns --embedding for experts that see images near their part.
   Words embedding_for_experts() const {
-    const ExpertConfig& expert = config_.expert;
-    const bool nearest = expert.outside > 0 && expert.outside_from == OutsideFrom::nearest;
-    if (expert.overlap == 1 && !nearest) return {};
+    if (config_.expert.overlap == 1 && !experts_see_nearest()) return {};
     Words files = config_.run.embedding;
     if (files.empty()) files = {folder("embedding")};
     return joined({"--embedding"}, files);
@@ -189,14 +194,13 @@ class Planner {
     for (int k = 0; k < config_.partition.experts; ++k, ++experts_) {
       const std::string number = std::to_string(k);
       mixture.expert_stages.push_back(mixture.stage("expert " + number));
-      const Words arguments = {
-          data_,         "--base",          folder("base"),
-          "--partition", mixture.partition, "--expert",
-          number,        "--out",           fs::path(mixture.experts) / number};
+      Words arguments = {data_,         "--base",          folder("base"),
+                         "--partition", mixture.partition, "--expert",
+                         number,        "--out",           fs::path(mixture.experts) / number};
+      arguments = joined(std::move(arguments), embedding_for_experts());
       RunStage expert =
           stage(mixture.expert_stages.back(), "moe-train-expert",
-                joined(joined(arguments, embedding_for_experts()), mixture.expert_options),
-                {"base", mixture.partition_stage},
+                joined(arguments, mixture.expert_options), {"base", mixture.partition_stage},
                 gpus > 0 ? fmt::format("cuda:{}", experts_ % gpus) : config_.device, threads);
       if (gpus > 0) expert.process.lane = experts_ % slots;
       pipeline_.stages.push_back(std::move(expert));
@@ -206,9 +210,13 @@ class Planner {
   /// Adds the training of single networks.
   void add_networks() {
     if (has(Control::longer)) {
-      add("longer", "moe-train-expert",
-          {data_, "--base", folder("base"), "--expert", "all", "--out", folder("longer")},
-          {"base"});
+      const Words arguments = {data_, "--base", folder("base"),  "--expert",
+                               "all", "--out",  folder("longer")};
+      const double epochs = experts_epochs(config_);
+      const Words options = epochs == config_.expert.epochs
+                                ? Words()
+                                : epochs_options(config_.expert, "expert", epochs);
+      add("longer", "moe-train-expert", joined(arguments, options), {"base"});
     }
     if (has(Control::wider)) add_wider();
     if (has(Control::ensemble)) add_ensemble();
@@ -216,7 +224,8 @@ class Planner {
 
   void add_wider() {
     const auto [width, epochs] = wider_network(config_);
-    Words options = joined({"--width", std::to_string(width)}, epochs_options(config_, epochs));
+    Words options =
+        joined({"--width", std::to_string(width)}, epochs_options(config_.base, "base", epochs));
     if (!config_.base.init.empty()) {  // whose weights are of another width
       options = joined(std::move(options), {"--set", "base.init=", "--set", "base.freeze=[]"});
     }
@@ -226,7 +235,7 @@ class Planner {
   /// Adds the networks of the ensemble; the base is one if it is trained for as long.
   void add_ensemble() {
     const double epochs = ensemble_epochs(config_);
-    const Words options = epochs_options(config_, epochs);
+    const Words options = epochs_options(config_.base, "base", epochs);
     const std::string seed = std::to_string(seed_ + second_seed);
     if (epochs != config_.base.epochs) {
       add_network("ensemble/0", options);
@@ -281,6 +290,10 @@ class Planner {
     }
     const PlannedMixture& mixture = mixtures_[0];
     add_row("local", "mixture, local decoders", routed(mixture), mixture.expert_stages);
+    if (config_.mixture.base_share != 0) {
+      add_row("alone", "mixture, expert alone", joined(routed(mixture), {"--base-share", "0"}),
+              mixture.expert_stages);
+    }
     add_row("shared", "mixture, shared decoder",
             joined(routed(mixture), {"--decoder", folder("decoder")}), {"decoder"});
   }

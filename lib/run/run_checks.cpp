@@ -18,21 +18,28 @@ namespace hardmoe {
 namespace fs = std::filesystem;
 namespace {
 
-/// Throws Error(usage) if an early stop is asked for and the run's own dataset will have no images
-/// to stop by.
-void check_patience(const Config& config) {
-  if (config.base.patience == 0 && config.expert.patience == 0) return;
-  const char* section = config.base.patience > 0 ? "base" : "expert";
-  if (config.expert.patience > 0 && !config.run.embedding.empty()) {
+/// Returns the first setting that needs the split 'selection'; "" if there is none. `routed`: of
+/// those for which its images are given to experts.
+std::string needs_selection(const Config& config, bool routed) {
+  if (config.base.patience > 0 && !routed) return "base.patience";
+  if (config.expert.patience > 0) return "expert.patience";
+  if (config.decoder.split == selection_split) return "decoder.split";
+  return config.mixture.fits_share() ? "mixture.base_share" : "";
+}
+
+/// Throws Error(usage) if a setting needs a split 'selection' that the run's own dataset will not
+/// have, or whose images cannot be routed.
+void check_selection(const Config& config) {
+  const std::string routed = needs_selection(config, true);
+  if (!routed.empty() && !config.run.embedding.empty()) {
     fail_usage(
-        "expert.patience: does not go with run.embedding, by which the images of split 'selection' "
-        "cannot be routed; set it to 0");
+        "{}: does not go with run.embedding, by which the images of split 'selection' cannot be "
+        "routed; leave one of the two out",
+        routed);
   }
-  if (!config.run.dataset.empty() || config.ingest.selection_fraction > 0) return;
-  fail_usage(
-      "{}.patience: needs a split 'selection' to stop by; set ingest.selection_fraction, to 0.05 "
-      "perhaps",
-      section);
+  const std::string any = needs_selection(config, false);
+  if (any.empty() || !config.run.dataset.empty() || config.ingest.selection_fraction > 0) return;
+  fail_usage("{}: needs a split 'selection'; set ingest.selection_fraction, to 0.05 perhaps", any);
 }
 
 /// Checks what would otherwise be found only when the stage's turn comes, perhaps days later.
@@ -45,7 +52,7 @@ void check_sections(const Config& config) {
   if (!config.base.init.empty()) read_earlier_weights(config.base.init, config.model);
   check_base_config(config.base);
   check_expert_config(config.expert);
-  check_patience(config);
+  check_selection(config);
   check_decoder_config(config.decoder);
   check_mixture_config(config.mixture);
   check_augment(config.base.augment, config.model.image_size);
@@ -102,11 +109,18 @@ void check_evaluation_split(const Config& config, const fs::path& out) {
   const fs::path data = dataset_folder(config, out), record = data / "dataset.json";
   if (!path_exists(record)) return;
   const auto splits = json_get<Json>(read_dataset_record(record), "splits", record.string());
-  if (splits.contains(config.eval.split)) return;
+  if (!splits.contains(config.eval.split)) {
+    fail_usage(
+        "{}: has no split '{}' to evaluate on; make one with moe-ingest's --val-fraction or "
+        "--val-source, or name another as eval.split",
+        data.string(), config.eval.split);
+  }
+  const std::string setting = needs_selection(config, false);
+  if (setting.empty() || splits.contains(selection_split)) return;
   fail_usage(
-      "{}: has no split '{}' to evaluate on; make one with moe-ingest's --val-fraction or "
-      "--val-source, or name another as eval.split",
-      data.string(), config.eval.split);
+      "{}: has no split 'selection', which {} needs; make it with moe-ingest's "
+      "--selection-fraction 0.05",
+      data.string(), setting);
 }
 
 void check_external_embedding(const Config& config, const fs::path& out) {

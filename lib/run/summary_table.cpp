@@ -80,7 +80,9 @@ std::string notes(const Json& summary) {
     text += "mixture ahead: P@1 with local decoders less the row's, 95% interval over images";
     text += seeds > 1 ? " and seeds\n" : "\n";
   }
-  const auto is_external = [](const Json& evaluation) { return evaluation.value("routed_by", "") == "features"; };
+  const auto is_external = [](const Json& evaluation) {
+    return evaluation.value("routed_by", "") == "features";
+  };
   if (std::ranges::any_of(summary["evaluations"], is_external)) {
     text += "mixtures: parameters and FLOPs without what made run.embedding\n";
   }

@@ -25,6 +25,7 @@ void check_base_config(const BaseConfig& config) {
 void check_expert_config(const ExpertConfig& config) {
   check_train_config(config, "expert");
   check_patience("expert", config.patience);
+  check_nearness(config);
   if (!(config.outside >= 0 && config.outside < 1)) {
     fail_usage("expert.outside: expected a share from 0 to below 1, found {}", config.outside);
   }
@@ -64,6 +65,15 @@ void ExpertConfig::describe(Fields& f) {
   f.add("init", init,
         "experts of an earlier partition: expert K begins with the weights in this folder's K; "
         "empty: see start");
+  f.add("distill", distill,
+        "weight of a second loss, against the base's scores for the same views; 0 is off");
+  f.add("distill_temperature", distill_temperature,
+        "both networks' scores are divided by it in that loss");
+  f.add("pull", pull,
+        "strength of a pull of the weights toward the base's, as weight_decay's toward 0");
+  f.add("slow", slow,
+        "parameters that learn at slow_factor times lr, by name as for freeze: [conv1.*, bn1.*]");
+  f.add("slow_factor", slow_factor, "for slow");
 }
 
 void DecoderConfig::describe(Fields& f) {
@@ -76,6 +86,21 @@ void check_decoder_config(const DecoderConfig& config) {
   TrainConfig settings = config;
   if (settings.epochs == 0) settings.epochs = 1;
   check_train_config(settings, "decoder");
+}
+
+void check_nearness(const ExpertConfig& config) {
+  if (!(config.distill >= 0)) {
+    fail_usage("expert.distill: expected a weight of at least 0, found {}", config.distill);
+  }
+  if (!(config.distill_temperature > 0)) {
+    fail_usage("expert.distill_temperature: expected more than 0, found {}",
+               config.distill_temperature);
+  }
+  if (config.pull > 0 && config.start == ExpertStart::scratch) {
+    fail_usage(
+        "expert.pull: pulls toward the base's weights, and with expert.start: scratch an expert "
+        "does not begin with them; set one of the two back");
+  }
 }
 
 void EmbedConfig::describe(Fields& f) {

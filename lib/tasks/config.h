@@ -49,7 +49,9 @@ struct ExpertConfig : TrainConfig {
   int overlap = 1;            ///< nearest experts that train on an image
   bool lr_by_size = false;    ///< learning rate × √(part's images ÷ (N/K)), ½ to 2
   int patience = 0;           ///< as the base's
-  std::string init;  ///< folder of experts 0, 1, … of an earlier partition to begin with; or ""
+  std::string init;    ///< folder of experts 0, 1, … of an earlier partition to begin with; or ""
+  double distill = 0;  ///< weight of the loss against the base's scores (LossSpec::teacher)
+  double distill_temperature = 1;
   void describe(Fields& f);
 };
 
@@ -67,6 +69,10 @@ struct DecoderConfig : TrainConfig {
 /// Throws Error(usage) as check_train_config does, but 0 epochs, which keep the base's head, are
 /// possible.
 void check_decoder_config(const DecoderConfig& config);
+
+/// Throws Error(usage) naming a setting that keeps an expert near its base and is out of range or
+/// without effect.
+void check_nearness(const ExpertConfig& config);
 
 /// The section embed.
 struct EmbedConfig {

@@ -42,6 +42,8 @@ struct Networks {
   std::optional<EmbeddingInput> external;  ///< what routes the mixture, if the base does not
   Json identity;
   const ModelCard& card() const { return model ? model->card : mixture->base.card; }
+  /// Returns how many trunks see an image: the one that embeds it, and the base that routes it.
+  int trunks() const { return mixture && !external ? 2 : 1; }
 };
 
 /// Sets what the mixture's embedding is, by its decoder if one is given, else by the configuration.
@@ -168,6 +170,7 @@ std::string embed_images(const EmbedTask& task, Config& config) {
   Json results = {{"dimensions", width}};
   std::vector<std::string> files;
   const double start = now_seconds();
+  double flops = 0;
   for (const auto& name : task.splits) {
     const Split& split = dataset.split(name);
     files.push_back(name + ".npy");
@@ -175,8 +178,11 @@ std::string embed_images(const EmbedTask& task, Config& config) {
     embed_split(task, networks, split, use_prices, *engine, precision, inference, file);
     file.finish();
     results["images"][name] = split.size();
+    flops += static_cast<double>(split.size()) * networks.trunks() *
+             flops_per_image(inference.network());
   }
   results["seconds"] = now_seconds() - start;
+  results["training_flops"] = flops;  // forward passes alone, in the sum of what a mixture took
   stage.finish(files, results);
   return result_line(stage.results());
 }

@@ -15,7 +15,7 @@ struct TrainBaseTask {
 };
 
 /// Trains the base unless it is done, and returns the results as a line of JSON: images, steps,
-/// loss, seconds, images_per_second. Throws Error(usage), before it changes `out`, if settings or
+/// loss, seconds, images_per_second, training_flops. Throws Error(usage), before it changes `out`, if settings or
 /// inputs are impossible; Error(interrupted) after SIGTERM.
 std::string train_base(const TrainBaseTask& task, Config& config);
 

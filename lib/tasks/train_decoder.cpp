@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "data/feature_source.h"
+#include "engine/network_facts.h"
 #include "moe/mixing.h"
 #include "moe/unified_embedding.h"
 #include "tasks/networks.h"
@@ -94,16 +95,35 @@ Json further_inputs(const Config& config) {
   return inputs;
 }
 
+/// A trained layer, and what it took.
+struct TrainedRows {
+  TrainResult training;
+  int64_t images = 0;  ///< an epoch
+  double flops = 0;    ///< of all steps
+};
+
 /// Trains from `first`; with 0 epochs returns that.
-TrainResult train_rows(Engine& engine, const Config& config, const Stage& stage, const Split& split,
-                       const Tensor& rows, const StateDict& first, int64_t& images) {
+TrainedRows train_rows(Engine& engine, const Config& config, const Stage& stage, const Split& split,
+                       const Tensor& rows, const StateDict& first) {
   const TrainConfig settings = fit_batch(config.decoder, split.size(), "decoder");
   FeatureSource source(rows, split, settings.batch, config.seed,
                        resampled(split, {}, settings.sampling, config.seed));
-  images = source.items();
-  if (settings.epochs == 0) return {.weights = first};
+  if (settings.epochs == 0) return {{.weights = first}, source.items(), 0};
   const Network network = linear_decoder(rows.size(1), first.at("fc.weight").size(0));
-  return train(engine, network, first, source, settings, stage.folder(), stage.identity());
+  TrainResult trained =
+      train(engine, network, first, source, settings, stage.folder(), stage.identity());
+  const double flops = static_cast<double>(trained.steps * settings.batch) *
+                       training_flops_per_image(network, settings.freeze);
+  return {std::move(trained), source.items(), flops};
+}
+
+/// Returns the FLOPs of the forward passes that made the rows: an expert's for each image, and the
+/// base's where it routes or has a share.
+double embedding_flops(const Mixture& mixture, const DecoderImages& images,
+                       const DecoderCard& decoder) {
+  const bool base = decoder.embedding != EmbeddingKind::expert || images.split.name() != "train";
+  return static_cast<double>(images.split.size() * (base ? 2 : 1)) *
+         flops_per_image(resnet(mixture.base.card.model, 0));
 }
 
 }  // namespace
@@ -159,15 +179,17 @@ std::string train_decoder(const TrainDecoderTask& task, Config& config) {
   const Tensor rows = load_npy(stage.folder() / rows_name);
   const StateDict first =
       first_decoder(mixture.base.weights, decoder.embedding, decoder.base_share);
-  int64_t shown = 0;
-  const TrainResult trained = train_rows(*engine, config, stage, images.split, rows, first, shown);
+  const TrainedRows result = train_rows(*engine, config, stage, images.split, rows, first);
+  const TrainResult& trained = result.training;
   decoder.loss = trained.steps > 0 ? config.decoder.loss : card.loss;
   auto files = save_decoder(stage.folder(), trained.weights, decoder, dataset.vocabulary());
   files.push_back(rows_name);
-  stage.finish(files, {{"images", shown},
-                       {"steps", trained.steps},
-                       {"loss", trained.steps > 0 ? Json(trained.loss) : Json(nullptr)},
-                       {"seconds", now_seconds() - begin}});
+  stage.finish(files,
+               {{"images", result.images},
+                {"steps", trained.steps},
+                {"loss", trained.steps > 0 ? Json(trained.loss) : Json(nullptr)},
+                {"seconds", now_seconds() - begin},
+                {"training_flops", result.flops + embedding_flops(mixture, images, decoder)}});
   remove_checkpoints(stage.folder());
   return result_line(stage.results());
 }

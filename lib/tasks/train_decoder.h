@@ -20,7 +20,7 @@ struct TrainDecoderTask {
 
 /// Writes the unified embedding of the images of decoder.split (SPLIT.npy) and the linear layer
 /// trained on it (decoder.safetensors) unless that is done, and returns the results as a line of
-/// JSON: images, steps, loss (null without a step), seconds. Throws as train_base() does;
+/// JSON: images, steps, loss (null without a step), seconds, training_flops (of embedding, too). Throws as train_base() does;
 /// Error(usage) also if the folders do not belong together.
 std::string train_decoder(const TrainDecoderTask& task, Config& config);
 

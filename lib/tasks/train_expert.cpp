@@ -55,6 +55,18 @@ std::vector<int64_t> items_of_expert(const TrainExpertTask& task, size_t number,
   return std::move(parts[number]);
 }
 
+/// Returns the settings that keep an expert near its base, of those that are on.
+Json nearness_inputs(const ExpertConfig& config) {
+  Json inputs = Json::object();
+  if (config.distill > 0) {
+    inputs["distill"] = {{"weight", config.distill}, {"temperature", config.distill_temperature}};
+  }
+  if (config.pull > 0) inputs["pull"] = config.pull;
+  if (!config.slow.empty())
+    inputs["slow"] = {{"names", config.slow}, {"factor", config.slow_factor}};
+  return inputs;
+}
+
 /// Returns the folder in which the expert of an earlier partition with this one's number is.
 fs::path earlier_expert(const TrainExpertTask& task, const std::string& experts) {
   if (task.expert == "all") {
@@ -110,6 +122,7 @@ Json inputs_of(const TrainExpertTask& task, const Config& config, const Dataset&
                  {"start", expert.start == ExpertStart::base ? "base" : "scratch"},
                  {"expert", training_inputs(expert)}};
   inputs["expert"].update(expert_inputs(expert, part.has_value()));
+  inputs.update(nearness_inputs(expert));
   if (!expert.init.empty()) inputs["init"] = model_hash(earlier_expert(task, expert.init));
   if (!part) return inputs;
   // Only this part's images count, so that an expert stays valid if only other parts change.
@@ -151,6 +164,15 @@ void find_other_images(const TrainExpertTask& task, const Config& config, const 
   route_selection(expert, job.start, precision, config.eval.use_prices, engine, job);
 }
 
+/// Throws Error(usage) if the expert is to learn scores of another kind than its teacher's.
+void check_teacher(const ExpertConfig& config, const ModelCard& base) {
+  if (config.distill == 0 || config.loss == base.loss) return;
+  fail_usage(
+      "expert.distill: the base's scores were trained by loss: {}, the expert's are by loss: {}; "
+      "set expert.loss to the base's, or expert.distill to 0",
+      loss_names[static_cast<size_t>(base.loss)], loss_names[static_cast<size_t>(config.loss)]);
+}
+
 }  // namespace
 
 std::string train_expert(const TrainExpertTask& task, Config& config) {
@@ -160,6 +182,11 @@ std::string train_expert(const TrainExpertTask& task, Config& config) {
   Model start = load_model(task.base);
   require_vocabulary(start.card, task.base, dataset);
   const Split& split = dataset.split("train");
+  check_teacher(config.expert, start.card);
+  std::optional<Teacher> teacher;
+  if (config.expert.distill > 0) {
+    teacher = {start, config.expert.distill, config.expert.distill_temperature};
+  }
   const std::string& init = config.expert.init;
   if (!init.empty()) {
     if (config.expert.start == ExpertStart::scratch) {
@@ -181,6 +208,7 @@ std::string train_expert(const TrainExpertTask& task, Config& config) {
   if (part && config.expert.lr_by_size) job.config.lr *= lr_factor(part->partition, part->number);
   if (part && config.expert.epochs_of == EpochsOf::dataset) job.epochs_of_images = split.size();
   set_early_stop(task, config.expert, dataset, job);
+  job.teacher = std::move(teacher);
   check_image_training(*engine, job);
   std::vector<std::filesystem::path> reads = {task.dataset, task.base, task.partition, init};
   reads.insert(reads.end(), task.embedding.begin(), task.embedding.end());

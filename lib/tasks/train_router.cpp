@@ -41,14 +41,14 @@ Partition open_partition(const TrainRouterTask& task, const Dataset& dataset) {
 /// Adds to the results how often the router chooses the partition's expert, on images it has not
 /// seen.
 void add_agreement(const TrainRouterTask& task, const Dataset& dataset, const Partition& partition,
-                   const Model& base, Engine& engine, Precision precision, Json& results) {
+                   const Model& base, const Model& router, Engine& engine, Precision precision,
+                   Json& results) {
   results["split"] = nullptr;
   results["agreement"] = nullptr;
   const char* name = dataset.has_split("selection") ? "selection" : "val";
   const bool external = is_external_embedding(stage_inputs(task.partition, "moe-partition"));
   if (external || !dataset.has_split(name) || dataset.split(name).size() == 0) return;
   const Split& split = dataset.split(name);
-  const Model router = load_model(task.out);
   const auto found = choices_of_router(engine, router, split, 1, precision).expert;
   Inference inference(engine, resnet(base.card.model, 0), base.card.model.image_size, precision);
   inference.load(base.weights, task.base);
@@ -113,7 +113,9 @@ std::string train_router(const TrainRouterTask& task, Config& config) {
   Json results = train_model(stage, *engine, job);
   results["flops_per_image"] = flops_per_image(network);
   results["share_of_base"] = share;
-  add_agreement(task, dataset, partition, base, *engine, settings.precision, results);
+  card.loss = settings.loss;
+  const Model router{card, load_safetensors(stage.folder() / "model.safetensors")};
+  add_agreement(task, dataset, partition, base, router, *engine, settings.precision, results);
   finish_model_stage(stage, results);
   return result_line(results);
 }

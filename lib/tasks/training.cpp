@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "base/threads.h"
 #include "engine/network_facts.h"
+#include "nn/teacher.h"
 #include "train/checkpoint.h"
 #include "train/inference.h"
 #include "train/selection_loss.h"
@@ -61,6 +62,28 @@ TrainConfig with_own_epochs(TrainConfig config, int64_t images, const Loader& lo
   return config;
 }
 
+/// What is trained in fact: the network, with its teacher beside it if it has one.
+struct Lesson {
+  Network network;
+  StateDict weights;
+  TrainConfig config;
+  std::vector<LossSpec> auxiliary;
+};
+
+Lesson lesson_of(const ImageTraining& job, const Network& network, const TrainConfig& config) {
+  if (!job.teacher) return {network, job.start.weights, config, {}};
+  const Teacher& teacher = *job.teacher;
+  const ModelCard& card = teacher.model.card;
+  TaughtNetwork taught = with_teacher(network, resnet(card.model, card.tags));
+  Lesson lesson{std::move(taught.network),
+                with_teacher(job.start.weights, teacher.model.weights),
+                config,
+                {{config.loss, 0, static_cast<float>(teacher.weight), -1, "distill", taught.teacher,
+                  static_cast<float>(teacher.temperature)}}};
+  lesson.config.freeze.emplace_back(teacher_parameters);
+  return lesson;
+}
+
 }  // namespace
 
 const Split& require_selection_split(const Dataset& dataset, const std::string& section) {
@@ -100,17 +123,21 @@ Json train_model(const Stage& stage, Engine& engine, const ImageTraining& job) {
   log_info("{}: {} parameters, {} images, {} on {}", stage.folder().string(),
            human_count(static_cast<double>(parameter_count(network))), loader.items(),
            name_of(config.precision), engine.describe());
-  TrainResult trained = train(engine, network, job.start.weights, loader, config, stage.folder(),
-                              stage.identity(), {}, early);
+  const Lesson lesson = lesson_of(job, network, config);
+  TrainResult trained = train(engine, lesson.network, lesson.weights, loader, lesson.config,
+                              stage.folder(), stage.identity(), lesson.auxiliary, early);
   ModelCard trained_card = card;
   trained_card.loss = config.loss;
-  save_model(stage.folder(), {trained_card, std::move(trained.weights)});
+  save_model(stage.folder(), {trained_card, without_teacher(trained.weights)});
   save_vocabulary(stage.folder() / model_tags_name, job.vocabulary);
-  Json results = {{"images", loader.items()},
-                  {"steps", trained.steps},
-                  {"loss", trained.loss},
-                  {"seconds", trained.seconds},
-                  {"images_per_second", trained.images_per_second}};
+  Json results = {
+      {"images", loader.items()},
+      {"steps", trained.steps},
+      {"loss", trained.loss},
+      {"seconds", trained.seconds},
+      {"images_per_second", trained.images_per_second},
+      {"training_flops", static_cast<double>(trained.steps * config.batch) *
+                             training_flops_per_image(lesson.network, lesson.config.freeze)}};
   if (early.patience > 0) {
     results["best_step"] = trained.best_step;
     results["selection_loss"] = trained.selection_loss;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,14 @@ TrainConfig fit_batch(TrainConfig config, int64_t images, const std::string& sec
 /// Returns the settings that shape the result of training (checkpoint and log intervals do not).
 Json training_inputs(TrainConfig config);
 
+/// A model that the trained network is to stay near: a second loss, of `weight`, is against its
+/// scores for the same views (LossSpec::teacher).
+struct Teacher {
+  Model model;
+  double weight = 0;
+  double temperature = 1;
+};
+
 /// What to train, on which images.
 struct ImageTraining {
   const Split& split;
@@ -38,6 +47,7 @@ struct ImageTraining {
   std::vector<int64_t> selection_items = {};
   /// What an image of the split is to be told as, in place of its tags; empty: its tags.
   std::vector<uint16_t> labels = {};
+  std::optional<Teacher> teacher = {};
 };
 
 /// Returns the split on which SECTION.patience chooses. Throws Error(usage) if the dataset has none,
@@ -52,7 +62,8 @@ void check_image_training(const Engine& engine, const ImageTraining& job);
 std::vector<std::string> model_stage_files();
 
 /// Trains, and writes model.safetensors, model.yaml and tags.tsv. Returns the results: images,
-/// steps, loss, seconds, images_per_second; with an early stop also best_step and selection_loss.
+/// steps, loss, seconds, images_per_second, training_flops (of all steps on all images
+/// of a batch, see engine/network_facts.h); with an early stop also best_step and selection_loss.
 Json train_model(const Stage& stage, Engine& engine, const ImageTraining& job);
 /// Marks the stage of train_model done.
 void finish_model_stage(Stage& stage, const Json& results);

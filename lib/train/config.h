@@ -40,6 +40,10 @@ struct TrainConfig {
   bool deterministic = false;  ///< GPUs: only algorithms that give the same bytes every time
   /// Names of parameters that stay as they are, * for any characters (CompileOptions::frozen).
   std::vector<std::string> freeze;
+  // An expert's only, so described by its section (tasks/config.h):
+  std::vector<std::string> slow;  ///< as freeze: parameters that learn at slow_factor times lr
+  double slow_factor = 0.1;
+  double pull = 0;  ///< λ toward the weights that training began with (OptimizerSpec::pull)
   AugmentConfig augment;
   double checkpoint_minutes = 5;
   int log_every = 50;  ///< steps between lines of log.jsonl

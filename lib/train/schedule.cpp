@@ -48,6 +48,8 @@ void check_train_config(const TrainConfig& config, const char* section) {
   require(config.step_factor >= 0, "step_factor", "at least 0", config.step_factor);
   require(config.label_smoothing >= 0 && config.label_smoothing < 1, "label_smoothing",
           "0 to below 1", config.label_smoothing);
+  require(config.slow_factor > 0, "slow_factor", "more than 0", config.slow_factor);
+  require(config.pull >= 0, "pull", "at least 0", config.pull);
   require(config.ema >= 0 && config.ema < 1, "ema", "0 to below 1", config.ema);
   require(config.log_every >= 1, "log_every", "at least 1", config.log_every);
   require(config.checkpoint_minutes > 0, "checkpoint_minutes", "more than 0",

@@ -22,20 +22,27 @@ namespace {
       step, epoch, config.lr, config.warmup);
 }
 
-/// Returns the loss of a network that scores all `tags` tags equally (sigmoid: one half each).
-double loss_of_equal_scores(const TrainConfig& config, int64_t tags) {
+/// Returns the sum of the losses, each times its weight, of a network that scores all `tags` tags
+/// equally (sigmoid: one half each). Against a teacher it is the most that this can be.
+double loss_of_equal_scores(const std::vector<LossSpec>& losses, int64_t tags) {
   const auto count = static_cast<double>(tags);
-  return config.loss == LossKind::softmax ? std::log(count) : count * std::log(2.0);
+  double sum = 0;
+  for (const LossSpec& loss : losses) {
+    const double one = loss.kind == LossKind::softmax ? std::log(count) : count * std::log(2.0);
+    const double softened = loss.teacher < 0 ? 1 : std::pow(double{loss.temperature}, 2);
+    sum += double{loss.weight} * softened * one;
+  }
+  return sum;
 }
 
 /// Fails if the losses, though finite, are those of a network that learned nothing. `last` is the
 /// last step's, whose batch may be unusual; `mean` is over the last log interval, which may begin
 /// with a fault that was recovered from. A fresh network's loss is about that of equal scores, but
 /// a deep one's first steps can take it far from there and back.
-void require_learned(const TrainConfig& config, const Network& network, double mean, double last,
-                     int64_t step, double epoch) {
+void require_learned(const TrainConfig& config, const std::vector<LossSpec>& losses,
+                     const Network& network, double mean, double last, int64_t step, double epoch) {
   constexpr int64_t first_steps = 20;
-  const double equal = loss_of_equal_scores(config, logits_size(network));
+  const double equal = loss_of_equal_scores(losses, logits_size(network));
   const bool begins = network.input == InputKind::image && step < first_steps;
   if (std::min(mean, last) > (begins ? 10 * equal + 10 : 2 * equal + 1)) {
     fail(
@@ -92,17 +99,20 @@ CompileOptions training_options(const TrainConfig& config) {
   options.losses = {
       {config.loss, static_cast<float>(config.label_smoothing), /*weight=*/1, -1, "tags"}};
   options.frozen = config.freeze;
+  options.slow = config.slow;
+  options.slow_factor = static_cast<float>(config.slow_factor);
   options.optimizer.kind = config.optimizer;
   options.optimizer.momentum = static_cast<float>(config.momentum);
   options.optimizer.nesterov = config.nesterov;
   options.optimizer.beta2 = static_cast<float>(config.beta2);
   options.optimizer.weight_decay = static_cast<float>(config.weight_decay);
   options.optimizer.ema_decay = static_cast<float>(config.ema);
+  options.optimizer.pull = static_cast<float>(config.pull);
   return options;
 }
 
 void check_freeze(const Network& network, const TrainConfig& config, const std::string& section) {
-  if (config.freeze.empty()) return;
+  if (config.freeze.empty() && config.slow.empty()) return;
   try {
     make_graph(network, training_options(config));
   } catch (const Error& error) {
@@ -233,7 +243,7 @@ TrainResult train(Engine& engine, const Network& network, const StateDict& initi
   log.sync();
   StateDict weights = early.patience > 0 ? std::move(at.best.weights) : weights_now();
   if (!are_finite(weights)) fail_diverged(config, at.step, epoch_now());
-  require_learned(config, network, at.last_loss, loss_read, at.step, epoch_now());
+  require_learned(config, options.losses, network, at.last_loss, loss_read, at.step, epoch_now());
   return {std::move(weights),
           at.step,
           at.last_loss,

@@ -34,8 +34,8 @@ struct EarlyStop {
 /// Returns how a network is compiled for this configuration.
 CompileOptions training_options(const TrainConfig& config);
 
-/// Throws Error(usage) naming SECTION.freeze for a pattern that matches no parameter of the network,
-/// or if nothing is left to train; asked before a stage is begun, so that a corrected command finds
+/// Throws Error(usage) naming SECTION.freeze or SECTION.slow for a pattern that matches no parameter
+/// of the network, or if nothing is left to train; asked before a stage is begun, so that a corrected command finds
 /// its folder free.
 void check_freeze(const Network& network, const TrainConfig& config, const std::string& section);
 

@@ -241,14 +241,17 @@ struct UpdateState {
 };
 
 /// n equal weights of 1, so that vectors and their remainder are both seen.
-UpdateState updated(const OptimizerSpec& spec, const Floats& gradients, float first) {
+/// `origin`: w⁰, for a pull.
+UpdateState updated(const OptimizerSpec& spec, const Floats& gradients, float first,
+                    float origin = 0) {
   constexpr size_t n = 37;
+  const Floats origins(n, origin);
   UpdateState state{Floats(n, 1), Floats(n, first), Floats(n, 0)};
   int64_t step = 1;
   for (const float gradient : gradients) {
     const Floats all(n, gradient);
     update_weights({spec, 0.1F, step++, state.weights.data(), all.data(), state.first.data(),
-                    state.second.data(), n});
+                    state.second.data(), n, origins.data()});
   }
   for (const float weight : state.weights) EXPECT_EQ(weight, state.weights[0]);
   return state;
@@ -281,6 +284,24 @@ TEST(Updates, OfAdamWFollowTheFormula) {
   EXPECT_NEAR(state.first[0], -0.055, 1e-7);
   EXPECT_NEAR(state.second[0], 0.00124975, 2e-8);
   EXPECT_NEAR(state.weights[0], 0.9347113, 2e-6);
+}
+
+// L2-SP: as a decay of w − w⁰, beside that of w.
+TEST(Updates, PullTowardTheFirstWeights) {
+  OptimizerSpec sgd;
+  sgd.weight_decay = 0.1F;
+  sgd.pull = 0.5F;
+  sgd.nesterov = false;
+  // g = 0.5 + 0.1·1 + 0.5·(1 − 1.4) = 0.4; v = 0.9·0.2 + 0.4 = 0.58; w = 1 − 0.1·0.58
+  EXPECT_FLOAT_EQ(updated(sgd, {0.5F}, 0.2F, 1.4F).weights[0], 0.942F);
+  OptimizerSpec adamw;
+  adamw.kind = OptimizerKind::adamw;
+  adamw.weight_decay = 0.01F;
+  adamw.pull = 0.5F;
+  // As without it, 0.899, and 0.1·0.5·(1 − 1.4) less; the moments know nothing of it.
+  const UpdateState state = updated(adamw, {0.5F}, 0, 1.4F);
+  EXPECT_NEAR(state.weights[0], 0.919, 1e-6);
+  EXPECT_NEAR(state.first[0], 0.05, 1e-7);
 }
 
 TEST(Updates, KeepTheAverageOfWeights) {

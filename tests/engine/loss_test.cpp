@@ -165,5 +165,100 @@ TEST(TagLoss, ExponentialIsAccurate) {
   }
 }
 
+// ---- against a teacher's scores
+
+Loss teacher_loss_of(LossKind kind, float temperature, float weight, const Floats& logits,
+                     const Floats& teacher, int64_t rows) {
+  LossSpec spec{.kind = kind, .weight = weight};
+  spec.temperature = temperature;
+  Loss loss{0, std::vector<double>(static_cast<size_t>(rows)), Floats(logits.size(), -1)};
+  loss.mean = teacher_loss(spec, logits.data(), teacher.data(), rows,
+                           static_cast<int64_t>(logits.size()) / rows, loss.rows.data(),
+                           loss.gradient.data());
+  return loss;
+}
+
+TEST(TeacherLoss, EqualsPyTorch) {
+  const StateDict reference = load_safetensors(test_file("losses.safetensors"));
+  const auto floats = [&](const std::string& name) {
+    const auto values = reference.at(name).as<float>();
+    return Floats(values.begin(), values.end());
+  };
+  for (const std::string prefix : {"", "large_"}) {
+    const Floats logits = floats(prefix + "logits"), teacher = floats(prefix + "teacher");
+    const int64_t rows = reference.at(prefix + "logits").size(0);
+    for (const auto& [kind, kind_name] :
+         {std::pair{LossKind::softmax, "softmax"}, {LossKind::sigmoid, "sigmoid"}}) {
+      for (const auto& [temperature, text] : {std::pair{1.0F, "1.0"}, {2.5F, "2.5"}}) {
+        const std::string name = fmt::format("{}{}_teacher_{}", prefix, kind_name, text);
+        SCOPED_TRACE(name);
+        const Loss loss = teacher_loss_of(kind, temperature, 1, logits, teacher, rows);
+        EXPECT_NEAR(loss.mean / double{floats(name + ".loss")[0]}, 1, 1e-6);
+        const Floats slopes = floats(name + ".grad");
+        for (size_t i = 0; i < slopes.size(); ++i) {
+          EXPECT_NEAR(loss.gradient[i], slopes[i], 2e-7) << i;
+        }
+      }
+    }
+  }
+}
+
+TEST(TeacherLoss, EqualsTheDefinition) {
+  constexpr int64_t rows = 3;
+  for (const int64_t tags : {1, 2, 15, 16, 17, 100}) {
+    const Floats drawn = draws(2 * rows * tags);
+    const Floats logits(drawn.begin(), drawn.begin() + rows * tags);
+    const Floats teacher(drawn.begin() + rows * tags, drawn.end());
+    const Doubles wide(logits.begin(), logits.end()), target(teacher.begin(), teacher.end());
+    for (const LossKind kind : {LossKind::softmax, LossKind::sigmoid}) {
+      for (const float temperature : {0.5F, 1.0F, 4.0F}) {
+        const auto expected = [&](const Doubles& scores) {
+          return reference_teacher_loss(kind, double{temperature}, scores, target, rows);
+        };
+        const Loss loss = teacher_loss_of(kind, temperature, 0.25F, logits, teacher, rows);
+        EXPECT_NEAR(loss.mean, expected(wide), 1e-6 * (expected(wide) + 1)) << tags;
+        for (size_t i = 0; i < wide.size(); ++i) {
+          Doubles ahead = wide, behind = wide;
+          ahead[i] += 1e-5;
+          behind[i] -= 1e-5;
+          const double slope = (expected(ahead) - expected(behind)) / 2e-5;
+          ASSERT_NEAR(loss.gradient[i], 0.25 * slope, 1e-6) << tags << " tags, logit " << i;
+        }
+      }
+    }
+  }
+}
+
+// Softmax's is a divergence: 0 where both agree, whatever the level. Sigmoid's has the teacher's own
+// entropy left.
+TEST(TeacherLoss, HasNoSlopeWhereBothAgree) {
+  const Floats logits = draws(2 * 37);
+  const Loss softmax = teacher_loss_of(LossKind::softmax, 2, 1, logits, logits, 2);
+  EXPECT_EQ(softmax.mean, 0);
+  const Loss sigmoid = teacher_loss_of(LossKind::sigmoid, 2, 1, logits, logits, 2);
+  EXPECT_GT(sigmoid.mean, 0);
+  for (const Loss& loss : {softmax, sigmoid}) {
+    for (const float slope : loss.gradient) EXPECT_NEAR(slope, 0, 1e-7);
+  }
+}
+
+TEST(TeacherLoss, IsFiniteForExtremeScoresAndUndefinedForUndefinedOnes) {
+  for (const LossKind kind : {LossKind::softmax, LossKind::sigmoid}) {
+    Floats logits(20, 0), teacher(20, 0);
+    logits[3] = 1e4F;
+    teacher[4] = 1e4F;
+    teacher[5] = -1e4F;
+    const Loss loss = teacher_loss_of(kind, 1, 1, logits, teacher, 1);
+    EXPECT_TRUE(std::isfinite(loss.mean));
+    for (const float slope : loss.gradient) EXPECT_TRUE(std::isfinite(slope));
+    for (Floats* scores : {&logits, &teacher}) {
+      const float before = (*scores)[18];
+      (*scores)[18] = std::numeric_limits<float>::quiet_NaN();
+      EXPECT_TRUE(std::isnan(teacher_loss_of(kind, 1, 1, logits, teacher, 1).mean));
+      (*scores)[18] = before;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace hardmoe::cpu

@@ -98,6 +98,40 @@ TEST(LinearDecoder, IsOneLayer) {
   EXPECT_EQ(flops_per_image(network), 2.0 * 512 * 1000);
 }
 
+// Forward, gradients of weights, gradients of inputs: three products for each layer, and no more
+// than a weight's where nothing below is trained.
+TEST(TrainingCost, CountsTheProductsOfBothPasses) {
+  Network network;
+  network.extent = {6, 4, 3};
+  const int x = network.append(
+      {"conv", "first", {0}, {{"channels", 8}, {"kernel", 3}, {"stride", 1}, {"padding", 1}}});
+  const int y = network.append(
+      {"conv", "second", {x}, {{"channels", 10}, {"kernel", 1}, {"stride", 2}, {"padding", 0}}});
+  network.feature = network.append({"global_avg_pool", "", {y}, {}});
+  network.logits = network.append({"linear", "fc", {network.feature}, {{"channels", 7}}});
+  const double first = 2.0 * 6 * 4 * 8 * 3 * 9, second = 2.0 * 3 * 2 * 10 * 8, fc = 2.0 * 10 * 7;
+  EXPECT_EQ(flops_per_image(network), first + second + fc);
+  const auto cost = [&](const std::vector<std::string>& frozen) {
+    return training_flops_per_image(network, frozen);
+  };
+  EXPECT_EQ(cost({}), 2 * first + 3 * second + 3 * fc);
+  EXPECT_EQ(cost({"first.*"}), first + 2 * second + 3 * fc);
+  EXPECT_EQ(cost({"second.*"}), 2 * first + 2 * second + 3 * fc);
+  EXPECT_EQ(cost({"first.*", "second.*"}), first + second + 2 * fc);
+  EXPECT_EQ(cost({"fc.weight"}), cost({}));  // the bias still learns, and both come in one product
+}
+
+// A frozen norm in the middle lets gradients pass; its neighbours cost what they did.
+TEST(TrainingCost, OfAResNetIsThreeForwardPassesLessTheImagesGradient) {
+  const Network network = resnet({18, Stem::small, 8, 32}, 10);
+  const double image = 2.0 * 32 * 32 * 8 * 3 * 9;
+  EXPECT_EQ(training_flops_per_image(network, {}), 3 * flops_per_image(network) - image);
+  EXPECT_EQ(training_flops_per_image(network, {"bn1.*"}), training_flops_per_image(network, {}));
+  const double fc = 2.0 * 64 * 10;
+  EXPECT_EQ(training_flops_per_image(network, {"conv1.*", "bn1.*", "layer*"}),
+            flops_per_image(network) + fc);
+}
+
 TEST(Network, RefusesOperatorsThatDoNotFit) {
   Network network;
   network.extent = {5, 7, 3};

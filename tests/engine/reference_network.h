@@ -249,4 +249,38 @@ inline double reference_loss(LossKind kind, double smoothing, const Doubles& log
   return total / static_cast<double>(rows);
 }
 
+/// Mean over rows of the loss against a teacher's scores that spec.h defines.
+inline double reference_teacher_loss(LossKind kind, double temperature, const Doubles& logits,
+                                     const Doubles& teacher, int64_t n) {
+  const auto rows = static_cast<size_t>(n);
+  const size_t tags = logits.size() / rows;
+  double total = 0;
+  for (size_t row = 0; row < logits.size(); row += tags) {
+    const auto softened = [&](const Doubles& scores) {
+      Doubles result(tags);
+      for (size_t j = 0; j < tags; ++j) result[j] = scores[row + j] / temperature;
+      return result;
+    };
+    const Doubles s = softened(logits), t = softened(teacher);
+    if (kind == LossKind::softmax) {
+      const auto log_sum = [](const Doubles& scores) {
+        const double top = *std::max_element(scores.begin(), scores.end());
+        double sum = 0;
+        for (const double score : scores) sum += std::exp(score - top);
+        return top + std::log(sum);
+      };
+      const double own = log_sum(s), theirs = log_sum(t);
+      for (size_t j = 0; j < tags; ++j) {
+        total += std::exp(t[j] - theirs) * ((t[j] - theirs) - (s[j] - own));
+      }
+    } else {
+      for (size_t j = 0; j < tags; ++j) {
+        const double target = 1 / (1 + std::exp(-t[j]));
+        total += std::max(s[j], 0.0) + std::log1p(std::exp(-std::abs(s[j]))) - target * s[j];
+      }
+    }
+  }
+  return temperature * temperature * total / static_cast<double>(rows);
+}
+
 }  // namespace hardmoe

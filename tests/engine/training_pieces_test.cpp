@@ -11,6 +11,7 @@
 #include "engine/reference_network.h"
 #include "expect_error.h"
 #include "nn/resnet.h"
+#include "nn/teacher.h"
 
 namespace hardmoe {
 namespace {
@@ -267,6 +268,191 @@ TEST(FrozenParameters, GradientsPassThroughFrozenNorms) {
       EXPECT_LE(std::abs(along - slope) / (typical + std::abs(slope) + 1e-4), 1e-3) << name;
     }
   }
+}
+
+// ---- a teacher ----
+
+/// A student and another network beside it, which has norms of its own.
+struct Taught {
+  TaughtNetwork both;
+  StateDict weights;
+  Batch batch;
+
+  Taught() {
+    CaseBuilder teacher({5, 7, 3});
+    const int x = teacher.relu(teacher.conv_norm(0, "below", 10, 3));
+    both = with_teacher(head_case({5, 7}, 8, 5, 4).network, teacher.finish("", 0, x).network);
+    weights = case_weights(both.network);
+    batch = case_batch(both.network, 4);
+  }
+  LossSpec loss(LossKind kind) const { return {kind, 0, 0.5F, -1, "distill", both.teacher, 2}; }
+  CompileOptions options(LossKind kind) const {
+    return {.batch = 4, .losses = {{kind, 0.125F}, loss(kind)}, .frozen = {teacher_parameters}};
+  }
+};
+
+/// Values of the network; the teacher's norms use their running statistics.
+std::pair<Doubles, Doubles> scores_of(const Taught& taught, const ReferenceWeights& weights) {
+  const auto value = [&](int number, bool frozen) {
+    const Network& network = taught.both.network;
+    return reference_forward(network, weights, taught.batch, true,
+                             frozen)[static_cast<size_t>(number)];
+  };
+  return {value(taught.both.network.logits, false), value(taught.both.teacher, true)};
+}
+
+TEST(Teacher, GradientsEqualCentralDifferences) {
+  const Taught taught;
+  for (const LossKind kind : {LossKind::softmax, LossKind::sigmoid}) {
+    ReferenceWeights weights = to_double(taught.weights);
+    const auto program = engine_under_test()->compile(taught.both.network, taught.options(kind));
+    program->load_weights(taught.weights, "closed form");
+    program->train_step(taught.batch, 0);
+    const auto losses_now = [&] {
+      const auto [own, theirs] = scores_of(taught, weights);
+      return std::pair{reference_loss(kind, 0.125, own, taught.batch),
+                       reference_teacher_loss(kind, 2, own, theirs, 4)};
+    };
+    const auto found = program->take_losses();
+    EXPECT_NEAR(found[0], losses_now().first, 1e-5);
+    EXPECT_NEAR(found[1], losses_now().second, 1e-5);
+    const auto sum = [&] {
+      const auto [tags, teacher] = losses_now();
+      return tags + 0.5 * teacher;
+    };
+    Random random(5, RandomUse::test);
+    for (const auto& [name, gradient] : to_double(program->gradients())) {
+      EXPECT_FALSE(name.starts_with("teacher.")) << name;
+      Doubles& parameter = weights.at(name);
+      Doubles direction(parameter.size());
+      double along = 0, squares = 0;
+      for (size_t i = 0; i < direction.size(); ++i) {
+        direction[i] = double{random.normal()} / std::sqrt(static_cast<double>(direction.size()));
+        along += gradient[i] * direction[i];
+        squares += gradient[i] * gradient[i];
+      }
+      constexpr double step = 1e-6;
+      const Doubles before = parameter;
+      for (size_t i = 0; i < direction.size(); ++i) parameter[i] = before[i] + step * direction[i];
+      const double ahead = sum();
+      for (size_t i = 0; i < direction.size(); ++i) parameter[i] = before[i] - step * direction[i];
+      const double slope = (ahead - sum()) / (2 * step);
+      parameter = before;
+      const double typical = std::sqrt(squares / static_cast<double>(direction.size()));
+      EXPECT_LE(std::abs(along - slope) / (typical + std::abs(slope) + 1e-4), 1e-4) << name;
+    }
+  }
+}
+
+TEST(Teacher, StaysAsItIsWhileTheStudentComesNear) {
+  const Taught taught;
+  const auto program = engine_under_test()->compile(
+      taught.both.network,
+      {.batch = 4, .losses = {taught.loss(LossKind::softmax)}, .frozen = {teacher_parameters}});
+  program->load_weights(taught.weights, "closed form");
+  program->train_step(taught.batch, 0.02F);
+  const double first = program->take_losses()[0];
+  for (int i = 0; i < 30; ++i) program->train_step(taught.batch, 0.02F);
+  program->take_losses();
+  program->train_step(taught.batch, 0.02F);
+  EXPECT_LT(program->take_losses()[0], 0.2 * first);
+  for (const auto& [name, tensor] : program->weights()) {
+    expect_same_tensor(tensor, taught.weights.at(name), name, name.starts_with("teacher."));
+  }
+}
+
+TEST(Teacher, MustHaveAScoreATag) {
+  const Taught taught;
+  LossSpec wrong = taught.loss(LossKind::softmax);
+  wrong.teacher = taught.both.network.feature;
+  expect_error(
+      [&] { engine_under_test()->compile(taught.both.network, {.batch = 4, .losses = {wrong}}); },
+      {"distill", "score"});
+}
+
+// ---- near the first weights ----
+
+TEST(Pull, IsTowardTheLoadedWeightsAfterACheckpointToo) {
+  const auto engine = engine_under_test();
+  for (const OptimizerKind kind : {OptimizerKind::sgd, OptimizerKind::adamw}) {
+    CompileOptions options{.batch = 6, .deterministic = true, .frozen = {"conv1.*"}};
+    options.optimizer.kind = kind;
+    options.optimizer.pull = 0.5F;
+    const auto train = [&](Program& program, uint64_t first, uint64_t last) {
+      for (uint64_t i = first; i < last; ++i) {
+        program.train_step(case_batch(small_resnet(), 6, i), 0.01F);
+      }
+    };
+    const auto started = [&](float pull) {
+      options.optimizer.pull = pull;
+      auto program = engine->compile(small_resnet(), options);
+      program->load_weights(case_weights(small_resnet()), "closed form");
+      train(*program, 0, 3);
+      return program;
+    };
+    const auto whole = started(0.5F), free = started(0);
+    const auto resumed = engine->compile(small_resnet(), [&] {
+      options.optimizer.pull = 0.5F;
+      return options;
+    }());
+    resumed->load_weights(whole->weights(), "checkpoint");
+    resumed->load_optimizer_state(whole->optimizer_state(), "checkpoint");
+    train(*whole, 3, 6);
+    train(*resumed, 3, 6);
+    train(*free, 3, 6);
+    const auto distance = [&](const Program& program) {
+      double squares = 0;
+      const StateDict first = case_weights(small_resnet()), now = program.weights();
+      for (const auto& spec : parameters_of(small_resnet())) {
+        if (!spec.learned) continue;
+        const auto a = first.at(spec.name).as<float>(), b = now.at(spec.name).as<float>();
+        for (size_t i = 0; i < a.size(); ++i) squares += std::pow(double{a[i]} - double{b[i]}, 2);
+      }
+      return std::sqrt(squares);
+    };
+    EXPECT_LT(distance(*whole), distance(*free));
+    for (const auto& [name, tensor] : whole->weights()) {
+      expect_same_tensor(tensor, resumed->weights().at(name), name, true);
+    }
+  }
+}
+
+// A first step of SGD is the gradient's, and of AdamW its sign's, times the rate.
+TEST(SlowParameters, LearnAtTheirShareOfTheRate) {
+  const auto engine = engine_under_test();
+  const auto is_slow = [](const std::string& name) {
+    return name.starts_with("conv1") || name.starts_with("layer1");
+  };
+  const StateDict first = case_weights(small_resnet());
+  for (const OptimizerKind kind : {OptimizerKind::sgd, OptimizerKind::adamw}) {
+    const auto moved = [&](std::vector<std::string> slow) {
+      const auto program =
+          engine->compile(small_resnet(), {.batch = 6,
+                                           .optimizer = {.kind = kind, .weight_decay = 0.01F},
+                                           .deterministic = true,
+                                           .slow = std::move(slow),
+                                           .slow_factor = 0.25F});
+      program->load_weights(first, "closed form");
+      program->train_step(case_batch(small_resnet(), 6), 0.1F);
+      return program->weights();
+    };
+    const StateDict plain = moved({}), slowed = moved({"conv1.*", "layer1.*"});
+    for (const auto& spec : parameters_of(small_resnet())) {
+      const auto from = first.at(spec.name).as<float>();
+      const auto fast = plain.at(spec.name).as<float>(), slow = slowed.at(spec.name).as<float>();
+      const double share = spec.learned && is_slow(spec.name) ? 0.25 : 1;
+      for (size_t i = 0; i < from.size(); ++i) {
+        const double expected = share * (double{fast[i]} - double{from[i]});
+        ASSERT_NEAR(double{slow[i]} - double{from[i]}, expected, 1e-6) << spec.name << " " << i;
+      }
+    }
+  }
+}
+
+TEST(SlowParameters, RefusesAPatternThatMatchesNothing) {
+  expect_error(
+      [&] { engine_under_test()->compile(small_resnet(), {.batch = 6, .slow = {"layer9.*"}}); },
+      {"slow", "layer9.*", "conv1.weight"}, ExitStatus::usage);
 }
 
 // ---- several processes ----

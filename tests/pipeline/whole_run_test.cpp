@@ -49,8 +49,8 @@ TEST_F(WholeRun, LearnsAndIsNotDoneTwice) {
   const std::string table = sh("moe-run c.yaml --out run");
   const auto lines = split(table, '\n');
   EXPECT_TRUE(lines[0].starts_with("against tags")) << table;
-  // Three tables of five, and two gaps.
-  EXPECT_EQ(std::count(table.begin(), table.end(), '\n'), 17) << table;
+  // Three tables of five, two gaps, the note on who is ahead.
+  EXPECT_EQ(std::count(table.begin(), table.end(), '\n'), 18) << table;
 
   const Json summary = read_json(folder / "run/summary.json")["evaluations"];
   ASSERT_EQ(summary.size(), 4U);
@@ -71,6 +71,42 @@ TEST_F(WholeRun, LearnsAndIsNotDoneTwice) {
   EXPECT_EQ(before.count("base/checkpoint.safetensors"), 0U);
   EXPECT_EQ(sh("moe-run c.yaml --out run"), table);
   EXPECT_EQ(times_under(folder / "run"), before) << "a finished stage was done again";
+}
+
+TEST_F(WholeRun, ControlsAndSeedsAddToWhatIsThere) {
+  const std::string short_run =
+      "moe-run c.yaml --out run --set base.epochs=2 --set expert.epochs=1 --set decoder.epochs=1 ";
+  sh(short_run + "--set run.controls=none");
+  const auto before = times_under(folder / "run");
+  const std::string table = sh(short_run + "--set run.controls=all --set run.seeds=2");
+  const auto after = times_under(folder / "run");
+  for (const auto& [name, time] : before) {
+    EXPECT_EQ(after.at(name), time) << name << " was made again";
+  }
+  const Json summary = read_json(folder / "run/summary.json");
+  EXPECT_EQ(summary["evaluations"].size(), 20U);
+  ASSERT_EQ(summary["table"].size(), 20U);  // tags and truth
+  std::map<std::string, Json> rows;
+  for (const Json& row : summary["table"]) {
+    if (row["labels"] == "truth") rows[row["key"]] = row;
+  }
+  for (const auto& [key, row] : rows) {
+    EXPECT_EQ(row["seeds"], 2) << key;
+    EXPECT_TRUE(row["P@1_error"].is_number()) << row;
+    EXPECT_EQ(row["lead"].is_null(), key == "local") << row;
+    if (key != "local") EXPECT_LE(row["lead_low"], row["lead"]) << row;
+  }
+  // What is said to cost as much does.
+  const auto cost = [&](const char* key, const char* of) { return rows.at(key)[of].get<double>(); };
+  EXPECT_NEAR(cost("wider", "flops_per_image") / cost("local", "flops_per_image"), 1, 0.1);
+  if (rows.at("base")["training_flops"].is_number()) {
+    EXPECT_NEAR(cost("ensemble", "training_flops") / cost("longer", "training_flops"), 1, 0.05);
+    EXPECT_NEAR(cost("wider", "training_flops") / cost("longer", "training_flops"), 1, 0.05);
+    EXPECT_GT(cost("steps", "training_flops"), cost("local", "training_flops"));
+  }
+  EXPECT_EQ(table.find("nan"), std::string::npos) << table;
+  EXPECT_EQ(sh(short_run + "--set run.controls=all --set run.seeds=2"), table);
+  EXPECT_EQ(times_under(folder / "run"), after) << "a finished stage was done again";
 }
 
 TEST_F(WholeRun, PrintedCommandsDoTheSame) {

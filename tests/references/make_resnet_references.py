@@ -15,7 +15,8 @@ import torch
 import torch.nn.functional as F
 
 import safetensors_file
-from torch_resnet import ResNet, fill, sigmoid_loss, softmax_loss, stream
+from torch_resnet import (ResNet, fill, sigmoid_loss, sigmoid_teacher_loss, softmax_loss,
+                          softmax_teacher_loss, stream)
 
 MEAN = torch.tensor([0.485, 0.456, 0.406], dtype=torch.float64) * 255
 STD = torch.tensor([0.229, 0.224, 0.225], dtype=torch.float64) * 255
@@ -258,6 +259,15 @@ def loss_references():
             loss.backward()
             store(out, f"{case}{kind}.loss", loss.reshape(1))
             store(out, f"{case}{kind}.grad", z.grad)
+        teacher = drawn("losses.teacher", 6, TAGS, scale=scale).detach()
+        store(out, case + "teacher", teacher)
+        for kind, loss_of in (("softmax", softmax_teacher_loss), ("sigmoid", sigmoid_teacher_loss)):
+            for temperature in (1.0, 2.5):
+                z = drawn("losses.logits", 6, TAGS, scale=scale)
+                loss = loss_of(z, teacher, temperature)
+                loss.backward()
+                store(out, f"{case}{kind}_teacher_{temperature}.loss", loss.reshape(1))
+                store(out, f"{case}{kind}_teacher_{temperature}.grad", z.grad)
     return out
 
 

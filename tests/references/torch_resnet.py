@@ -134,6 +134,17 @@ def softmax_loss(logits, targets, smoothing=0.0):
     return F.cross_entropy(logits, targets, label_smoothing=smoothing)
 
 
+def softmax_teacher_loss(logits, teacher, temperature):
+    """The mean over images of τ²·KL(teacher's softmax ‖ own softmax), both at temperature τ."""
+    own, theirs = F.log_softmax(logits / temperature, 1), F.log_softmax(teacher / temperature, 1)
+    return temperature**2 * F.kl_div(own, theirs, log_target=True, reduction="batchmean")
+
+
+def sigmoid_teacher_loss(logits, teacher, temperature):
+    """As sigmoid_loss, both at temperature τ, times τ²."""
+    return temperature**2 * sigmoid_loss(logits / temperature, torch.sigmoid(teacher / temperature))
+
+
 def sigmoid_loss(logits, targets):
     """targets: N×V of 0 and 1. Summed over tags, the mean over images."""
     return F.binary_cross_entropy_with_logits(logits, targets, reduction="sum") / logits.shape[0]

@@ -56,13 +56,27 @@ TEST(ControlBudgets, TwoNetworksShareTheEpochs) {
   EXPECT_EQ(ensemble_epochs(of_width(8)), 5);
 }
 
+TEST(ControlBudgets, ImagesThatSeveralExpertsSeeCountForEach) {
+  Config config = of_width(8);
+  config.partition.experts = 3;
+  config.expert.overlap = 2;
+  EXPECT_EQ(experts_epochs(config), 8);
+  config.expert.overlap = 1;
+  config.expert.outside = 0.5;  // half of an epoch's images
+  EXPECT_EQ(experts_epochs(config), 8);
+  EXPECT_EQ(mixture_epochs(config), 14);
+  config.expert.epochs_of = EpochsOf::dataset;
+  EXPECT_EQ(experts_epochs(config), 12);
+  EXPECT_EQ(ensemble_epochs(config), 9);
+}
+
 TEST(ControlBudgets, AStepScheduleMovesWithTheEpochs) {
   Config config = of_width(8);
   using Words = std::vector<std::string>;
-  EXPECT_EQ(epochs_options(config, 10.0 / 3), (Words{"--epochs", "3.33333"}));
+  EXPECT_EQ(epochs_options(config.base, "base", 10.0 / 3), (Words{"--epochs", "3.33333"}));
   config.base.schedule = ScheduleKind::step;
   config.base.step_epochs = {3, 4.5};
-  EXPECT_EQ(epochs_options(config, 12),
+  EXPECT_EQ(epochs_options(config.base, "base", 12),
             (Words{"--epochs", "12", "--set", "base.step_epochs=[6,9]"}));
 }
 

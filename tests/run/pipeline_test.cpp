@@ -105,6 +105,22 @@ TEST(Pipeline, AnEarlyStopNeedsImagesToStopBy) {
   expect_error([&] { plan(config); }, {"expert.patience", "run.embedding"}, ExitStatus::usage);
 }
 
+TEST(Pipeline, WhatIsFittedOnHeldOutImagesNeedsThem) {
+  Config config = small();
+  config.mixture.base_share = -1;
+  expect_error([&] { plan(config); }, {"mixture.base_share", "ingest.selection_fraction"},
+               ExitStatus::usage);
+  config.mixture.base_share = 0.5;
+  EXPECT_NO_THROW(plan(config));
+  config.decoder.split = "selection";
+  expect_error([&] { plan(config); }, {"decoder.split", "ingest.selection_fraction"},
+               ExitStatus::usage);
+  config.ingest.selection_fraction = 0.05;
+  EXPECT_NO_THROW(plan(config));
+  config.run.embedding = config.run.features = {"own.npy"};
+  expect_error([&] { plan(config); }, {"decoder.split", "run.embedding"}, ExitStatus::usage);
+}
+
 TEST(Pipeline, EachStageNamesWhatItReads) {
   EXPECT_EQ(graph_of(plan(small())),
             (std::map<std::string, std::string>{{"ingest", ""},
@@ -384,6 +400,41 @@ TEST(Pipeline, AControlThatIsTheMixtureItselfIsLeftOut) {
   config.partition.fine = 64;  // which no other method has
   EXPECT_EQ(words_of(plan(config), "random partition"),
             "/out/embedding --out /out/controls/random/partition --method random --fine 0");
+}
+
+TEST(Pipeline, ControlsFollowTheExpertsSettings) {
+  Config config = with_all_controls();
+  config.expert.outside = 0.5;
+  config.expert.outside_from = OutsideFrom::nearest;
+  const Pipeline pipeline = plan(config);
+  EXPECT_EQ(words_of(pipeline, "longer"),
+            "/data --base /out/base --expert all --out /out/longer --epochs 8");
+  EXPECT_EQ(words_of(pipeline, "ensemble 1"),
+            "/data --out /out/controls/ensemble/1 --epochs 7 --seed 1000000001");
+  EXPECT_EQ(words_of(pipeline, "random expert 0"),  // random parts have no distances
+            "/data --base /out/base --partition /out/controls/random/partition --expert 0 --out "
+            "/out/controls/random/experts/0 --embedding /out/embedding --set "
+            "expert.outside_from=all");
+  EXPECT_EQ(words_of(pipeline, "top-tag expert 0").find("outside_from"), std::string::npos);
+  config = with_all_controls();
+  config.expert.epochs_of = EpochsOf::dataset;  // what the control 'steps' is
+  EXPECT_EQ(words_of(plan(config), "steps expert 0"), "no stage steps expert 0");
+}
+
+TEST(Pipeline, TheExpertAloneIsARowWhereTheBaseHasAShare) {
+  Config config = with_all_controls();
+  config.run.controls = {};
+  EXPECT_EQ(plan(config).rows.size(), 3U);
+  config.mixture.base_share = 0.3;
+  const Pipeline pipeline = plan(config);
+  ASSERT_EQ(pipeline.rows.size(), 4U);
+  EXPECT_EQ(pipeline.rows[2].name, "mixture, expert alone");
+  EXPECT_EQ(words_of(pipeline, "evaluation alone"),
+            "/data --out /out/eval/alone --base /out/base --partition /out/partition --experts "
+            "/out/experts --base-share 0");
+  EXPECT_EQ(words_of(pipeline, "evaluation local"),
+            "/data --out /out/eval/local --base /out/base --partition /out/partition --experts "
+            "/out/experts");
 }
 
 TEST(Pipeline, TheWiderNetworkBeginsWithNothing) {

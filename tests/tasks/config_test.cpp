@@ -55,6 +55,25 @@ void change_all(const std::vector<Fields::Field>& fields, int& number) {
   }
 }
 
+TEST(ExpertConfig, SettingsThatKeepItNearItsBaseAreChecked) {
+  EXPECT_NO_THROW(
+      check_nearness(loaded("expert: {distill: 0.5, pull: 0.1, slow: [conv1.*]}").expert));
+  const auto refused = [](const std::string& expert, const std::vector<std::string>& words) {
+    const Config config = loaded("expert: {" + expert + "}");
+    expect_error([&] { check_nearness(config.expert); }, words, ExitStatus::usage);
+  };
+  refused("distill: -1", {"expert.distill", "at least 0", "-1"});
+  refused("distill_temperature: 0", {"expert.distill_temperature", "more than 0"});
+  refused("pull: 0.1, start: scratch", {"expert.pull", "expert.start: scratch"});
+}
+
+TEST(ExpertConfig, TheseAreNoInputsOfOtherStages) {
+  const Json inputs = training_inputs(loaded("").expert);
+  for (const char* key : {"pull", "slow", "slow_factor", "distill"}) {
+    EXPECT_FALSE(inputs.contains(key)) << key;
+  }
+}
+
 TEST(RunConfig, HasTheDocumentedDefaults) {
   const Config config = loaded("");
   EXPECT_EQ(config.seed, 1U);

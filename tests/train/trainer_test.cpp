@@ -63,7 +63,12 @@ std::vector<TrainConfig> settings() {
   TrainConfig both = adamw;
   both.ema = 0.8;
   both.label_smoothing = 0.1;
-  return {sgd, averaged, adamw, both};
+  TrainConfig near = averaged;
+  near.pull = 0.3;
+  near.slow = {"fc.bias"};
+  TrainConfig near_by_adamw = adamw;
+  near_by_adamw.pull = 0.3;
+  return {sgd, averaged, adamw, both, near, near_by_adamw};
 }
 
 TEST_F(Trainer, ResumedRunsEndAsUninterruptedOnes) {

@@ -43,6 +43,7 @@ void CpuProgram::take_memory() {
   first_moment_ = array(training_);
   second_moment_ = array(training_ && options_.optimizer.kind == OptimizerKind::adamw);
   average_ = array(training_ && options_.optimizer.ema_decay > 0);
+  origin_ = array(training_ && options_.optimizer.pull != 0);
   memory_plan_ = plan_memory(lifetimes_of(*plan_));
   arena_ = Tensor(DType::u8, {memory_plan_.total_bytes});
   scratch_ = Tensor(DType::u8, {static_cast<int64_t>(scratch_bytes_)});

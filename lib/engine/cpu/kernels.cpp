@@ -81,17 +81,25 @@ HARDMOE_VECTOR_KERNEL float exponentials(const float* z, float top, int64_t n, f
   return sum(total) + rest;
 }
 
-HARDMOE_VECTOR_KERNEL void update_sgd(const Update& u, int64_t begin, int64_t end) {
+template <bool pulled>
+HARDMOE_INLINE void sgd_range(const Update& u, int64_t begin, int64_t end) {
   const float decay = u.spec.weight_decay;
   const float momentum = u.spec.momentum;
   const float keep = u.spec.nesterov ? 1.0F : 0.0F;  // share of the plain gradient
   const float ahead = u.spec.nesterov ? momentum : 1.0F;
   for (int64_t i = begin; i < end; ++i) {
-    const float g = u.gradients[i] + decay * u.weights[i];
+    float g = u.gradients[i] + decay * u.weights[i];
+    if constexpr (pulled) g += u.spec.pull * (u.weights[i] - u.origin[i]);
     const float velocity = momentum * u.first[i] + g;
     u.first[i] = velocity;
     u.weights[i] -= u.lr * (keep * g + ahead * velocity);
   }
+}
+HARDMOE_VECTOR_KERNEL void update_sgd(const Update& u, int64_t begin, int64_t end) {
+  sgd_range<false>(u, begin, end);
+}
+HARDMOE_VECTOR_KERNEL void update_pulled_sgd(const Update& u, int64_t begin, int64_t end) {
+  sgd_range<true>(u, begin, end);
 }
 
 struct AdamFactors {
@@ -99,20 +107,31 @@ struct AdamFactors {
   float root_correction;  // 1 / √(1 − beta2^t)
 };
 
-HARDMOE_VECTOR_KERNEL void update_adamw(const Update& u, AdamFactors f, int64_t begin,
-                                        int64_t end) {
+template <bool pulled>
+HARDMOE_INLINE void adamw_range(const Update& u, AdamFactors f, int64_t begin, int64_t end) {
   const float beta1 = u.spec.momentum;
   const float beta2 = u.spec.beta2;
   const float shrink = 1 - u.lr * u.spec.weight_decay;
+  const float pull = u.lr * u.spec.pull;
   for (int64_t i = begin; i < end; ++i) {
     const float g = u.gradients[i];
     const float m = beta1 * u.first[i] + (1 - beta1) * g;
     const float v = beta2 * u.second[i] + (1 - beta2) * g * g;
     u.first[i] = m;
     u.second[i] = v;
-    u.weights[i] = u.weights[i] * shrink -
-                   f.step_size * m / (__builtin_sqrtf(v) * f.root_correction + u.spec.epsilon);
+    float w = u.weights[i] * shrink -
+              f.step_size * m / (__builtin_sqrtf(v) * f.root_correction + u.spec.epsilon);
+    if constexpr (pulled) w -= pull * (u.weights[i] - u.origin[i]);
+    u.weights[i] = w;
   }
+}
+HARDMOE_VECTOR_KERNEL void update_adamw(const Update& u, AdamFactors f, int64_t begin,
+                                        int64_t end) {
+  adamw_range<false>(u, f, begin, end);
+}
+HARDMOE_VECTOR_KERNEL void update_pulled_adamw(const Update& u, AdamFactors f, int64_t begin,
+                                               int64_t end) {
+  adamw_range<true>(u, f, begin, end);
 }
 
 HARDMOE_VECTOR_KERNEL void average_range(float decay, const float* weights, float* average,
@@ -299,19 +318,23 @@ double tag_loss(const LossSpec& spec, const float* logits, Targets targets, int6
   return total / static_cast<double>(n);
 }
 
+float exponential_sum(const float* z, float top, int64_t n, float* out) {
+  return exponentials(z, top, n, out);
+}
+
 void update_weights(const Update& update) {
+  const bool pulled = update.spec.pull != 0;
   parallel_for(update.n, grain, [&](int64_t begin, int64_t end) {
     if (update.spec.kind == OptimizerKind::sgd) {
-      update_sgd(update, begin, end);
+      (pulled ? update_pulled_sgd : update_sgd)(update, begin, end);
       return;
     }
     const double t = static_cast<double>(update.step);
     const double first = 1 - std::pow(static_cast<double>(update.spec.momentum), t);
     const double second = 1 - std::pow(static_cast<double>(update.spec.beta2), t);
-    update_adamw(update,
-                 {static_cast<float>(static_cast<double>(update.lr) / first),
-                  static_cast<float>(1 / std::sqrt(second))},
-                 begin, end);
+    const AdamFactors factors = {static_cast<float>(static_cast<double>(update.lr) / first),
+                                 static_cast<float>(1 / std::sqrt(second))};
+    (pulled ? update_pulled_adamw : update_adamw)(update, factors, begin, end);
   });
 }
 

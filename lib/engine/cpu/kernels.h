@@ -98,6 +98,14 @@ struct Targets {
 double tag_loss(const LossSpec& spec, const float* logits, Targets targets, int64_t n, int64_t tags,
                 double* row_loss, float* gradient);
 
+/// Returns Σ e^(z − top) of n values; leaves the terms in `out`, which may be z.
+float exponential_sum(const float* z, float top, int64_t n, float* out);
+
+/// Returns the mean over rows of the loss against a teacher's scores, n×V as the logits
+/// (LossSpec::teacher), not times spec.weight. Other arguments as tag_loss().
+double teacher_loss(const LossSpec& spec, const float* logits, const float* teacher, int64_t n,
+                    int64_t tags, double* row_loss, float* gradient);
+
 /// The state of an update over n parameters that lie in one array. `second` is AdamW's only.
 struct Update {
   OptimizerSpec spec;
@@ -108,6 +116,7 @@ struct Update {
   float* first = nullptr;
   float* second = nullptr;
   int64_t n = 0;
+  const float* origin = nullptr;  ///< w⁰, where spec.pull is not 0
 };
 void update_weights(const Update& update);
 

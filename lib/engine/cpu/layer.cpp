@@ -25,8 +25,7 @@ int LayerBuilder::parameter(const char* suffix, const onednn::Desc* held,
   const auto spec = std::find_if(specs.begin(), specs.end(), [&](const ParameterSpec& one) {
     return one.name == node_.name + suffix;
   });
-  const bool trained = training() && spec->learned && !is_frozen(spec->name, options_.frozen);
-  return parameters_.add(*spec, trained, held, plain);
+  return parameters_.add(*spec, pace_of(*spec, options_), held, plain);
 }
 
 }  // namespace hardmoe::cpu

@@ -4,9 +4,9 @@
 
 namespace hardmoe::cpu {
 
-int Parameters::add(const ParameterSpec& spec, bool trained, const onednn::Desc* held,
+int Parameters::add(const ParameterSpec& spec, Pace pace, const onednn::Desc* held,
                     const onednn::Desc* plain) {
-  Entry entry{spec, trained, {}, {}, element_count(spec.shape)};
+  Entry entry{spec, pace, {}, {}, element_count(spec.shape)};
   if (held != nullptr) {
     entry.held = *held;
     entry.plain = plain != nullptr ? *plain : onednn::plain_weight(spec.shape);
@@ -18,13 +18,14 @@ int Parameters::add(const ParameterSpec& spec, bool trained, const onednn::Desc*
 
 void Parameters::lay_out() {
   length_ = 0;
-  for (const bool trained : {true, false}) {
+  for (const Pace pace : {Pace::full, Pace::slow, Pace::none}) {
     for (Entry& entry : entries_) {
-      if (entry.trained != trained) continue;
+      if (entry.pace != pace) continue;
       entry.offset = length_;
       length_ += (entry.length + 15) / 16 * 16;
     }
-    if (trained) trained_length_ = length_;
+    if (pace == Pace::full) full_length_ = length_;
+    if (pace == Pace::slow) trained_length_ = length_;
   }
 }
 
@@ -32,7 +33,7 @@ void Parameters::save(const Tensor& array, const std::string& prefix, Which whic
                       StateDict& into) const {
   const auto all = array.as<float>();
   for (const Entry& entry : entries_) {
-    if (which == Which::trained && !entry.trained) continue;
+    if (which == Which::trained && !entry.trained()) continue;
     Tensor tensor(DType::f32, entry.spec.shape);
     const float* source = all.data() + entry.offset;
     if (entry.held) {
@@ -48,7 +49,7 @@ void Parameters::load(const StateDict& from, const std::string& prefix, Which wh
                       const std::string& where, Tensor& array) const {
   const auto all = array.as<float>();
   for (const Entry& entry : entries_) {
-    if (which == Which::trained && !entry.trained) continue;
+    if (which == Which::trained && !entry.trained()) continue;
     const Tensor tensor =
         to_float32(require_tensor(from, prefix + entry.spec.name, where, &entry.spec.shape));
     float* target = all.data() + entry.offset;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/cpu/onednn.h"
+#include "engine/graph.h"
 #include "tensor/safetensors.h"
 
 namespace hardmoe::cpu {
@@ -19,9 +20,10 @@ class Parameters {
  public:
   /// Adds a parameter and returns its number. `held`: its layout in memory; null for a vector.
   /// `plain`: PyTorch's layout; null if the shape implies it.
-  int add(const ParameterSpec& spec, bool trained, const onednn::Desc* held,
+  int add(const ParameterSpec& spec, Pace pace, const onednn::Desc* held,
           const onednn::Desc* plain);
-  /// Sets the offsets of all parameters, trained ones first. Call it once, after the last add().
+  /// Sets the offsets of all parameters: those of full pace first, then slow ones, then those that
+  /// are not trained. Call it once, after the last add().
   void lay_out();
 
   /// Returns where a parameter begins in the array, in floats.
@@ -32,8 +34,10 @@ class Parameters {
   }
   /// Returns the floats of an array that holds all parameters.
   int64_t length() const { return length_; }
-  /// Returns the floats of its first section, which holds the trained parameters.
+  /// Returns the floats of its beginning, which holds the trained parameters.
   int64_t trained_length() const { return trained_length_; }
+  /// Returns the floats of that beginning's beginning, which holds those of full pace.
+  int64_t full_length() const { return full_length_; }
 
   /// Copies parameters from `array` to `into`, named `prefix` + their names, float32.
   void save(const Tensor& array, const std::string& prefix, Which which, StateDict& into) const;
@@ -45,7 +49,8 @@ class Parameters {
  private:
   struct Entry {
     ParameterSpec spec;
-    bool trained;
+    Pace pace;
+    bool trained() const { return pace != Pace::none; }
     std::optional<onednn::Desc> held;  ///< of weights; others are plain vectors
     onednn::Desc plain;                ///< of weights: PyTorch's layout
     int64_t length;                    ///< floats held, padding of the layout included
@@ -54,6 +59,7 @@ class Parameters {
   std::vector<Entry> entries_;
   int64_t length_ = 0;
   int64_t trained_length_ = 0;
+  int64_t full_length_ = 0;
 };
 
 }  // namespace hardmoe::cpu

@@ -20,7 +20,9 @@ void CpuProgram::load_weights(const StateDict& weights, const std::string& where
   for (Tensor* moment : {&first_moment_, &second_moment_}) {
     std::memset(moment->data(), 0, moment->bytes());
   }
-  if (average_.elements() > 0) std::memcpy(average_.data(), weights_.data(), average_.bytes());
+  for (Tensor* copy : {&average_, &origin_}) {
+    if (copy->elements() > 0) std::memcpy(copy->data(), weights_.data(), copy->bytes());
+  }
   step_ = 0;
   sent_rows_ = 0;
   take_losses();
@@ -47,6 +49,7 @@ StateDict CpuProgram::optimizer_state() const {
     parameters_.save(second_moment_, "second_moment.", Which::trained, state);
   }
   if (average_.elements() > 0) parameters_.save(average_, "average.", Which::all, state);
+  if (origin_.elements() > 0) parameters_.save(origin_, "origin.", Which::trained, state);
   state.emplace("step", Tensor::from<int64_t>({step_}, {1}));
   return state;
 }
@@ -58,6 +61,7 @@ void CpuProgram::load_optimizer_state(const StateDict& state, const std::string&
     parameters_.load(state, "second_moment.", Which::trained, where, second_moment_);
   }
   if (average_.elements() > 0) parameters_.load(state, "average.", Which::all, where, average_);
+  if (origin_.elements() > 0) parameters_.load(state, "origin.", Which::trained, where, origin_);
   step_ = require_tensor(state, "step", where).as<int64_t>()[0];
 }
 
@@ -103,14 +107,23 @@ void CpuProgram::reduce_gradients() {
 void CpuProgram::update(float lr) {
   ++step_;
   const OptimizerSpec& spec = options_.optimizer;
-  float* second = second_moment_.elements() > 0 ? second_moment_.as<float>().data() : nullptr;
-  update_weights({spec, lr, step_, weights_.as<float>().data(), gradients_.as<float>().data(),
-                  first_moment_.as<float>().data(), second, parameters_.trained_length()});
+  const int64_t full = parameters_.full_length();
+  update_range(lr, 0, full);
+  update_range(lr * options_.slow_factor, full, parameters_.trained_length());
   if (average_.elements() > 0) {
     average_weights(spec.ema_decay, weights_.as<float>().data(), average_.as<float>().data(),
                     parameters_.length());
   }
   refresh_layers();
+}
+
+/// Updates the parameters from float `begin` to `end` of the arrays.
+void CpuProgram::update_range(float lr, int64_t begin, int64_t end) {
+  const auto at = [&](Tensor& array) {
+    return array.elements() > 0 ? array.as<float>().data() + begin : nullptr;
+  };
+  update_weights({options_.optimizer, lr, step_, at(weights_), at(gradients_), at(first_moment_),
+                  at(second_moment_), end - begin, at(origin_)});
 }
 
 void CpuProgram::refresh_layers() {
@@ -157,7 +170,8 @@ std::vector<ProfileLine> CpuProgram::profile() const {
 
 int64_t CpuProgram::memory_bytes() const {
   size_t bytes = arena_.bytes() + scratch_.bytes() + weights_.bytes() + gradients_.bytes() +
-                 first_moment_.bytes() + second_moment_.bytes() + average_.bytes();
+                 first_moment_.bytes() + second_moment_.bytes() + average_.bytes() +
+                 origin_.bytes();
   for (const auto& layer : layers_) bytes += layer->copy_bytes();
   return static_cast<int64_t>(bytes);
 }

@@ -51,6 +51,7 @@ class CpuProgram final : public Program, private PlanSizes, private Arrays {
   // Running.
   void reduce_gradients();
   void update(float lr);
+  void update_range(float lr, int64_t begin, int64_t end);
   void run_steps(const Batch& batch);
   void refresh_layers();
 
@@ -66,7 +67,7 @@ class CpuProgram final : public Program, private PlanSizes, private Arrays {
 
   // Tensors of all parameters, then of temporaries. Work writes where it was bound to.
   mutable Tensor weights_, gradients_, arena_, scratch_;
-  Tensor first_moment_, second_moment_, average_;
+  Tensor first_moment_, second_moment_, average_, origin_;
   mutable Running running_;
   int64_t step_ = 0;
   int64_t loss_steps_ = 0;

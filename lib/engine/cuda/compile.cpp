@@ -82,7 +82,8 @@ void CudaProgram::take_memory() {
   const int64_t floats = 4 * compilation_.parameters.length();
   const bool second = optimizer.kind == OptimizerKind::adamw;
   const int64_t arrays =
-      floats * (training_ ? 3 + (second ? 1 : 0) + (optimizer.ema_decay > 0) : 1);
+      floats *
+      (training_ ? 3 + (second ? 1 : 0) + (optimizer.ema_decay > 0) + (optimizer.pull != 0) : 1);
   const int64_t states = 4 * compilation_.state_floats;
   constexpr int64_t small = 64 << 10;  // what is not worth counting
   const int64_t fixed =
@@ -113,6 +114,7 @@ void CudaProgram::take_memory() {
   first_moment_ = array(training_, "moments");
   second_moment_ = array(training_ && second, "moments");
   average_ = array(training_ && optimizer.ema_decay > 0, "averaged weights");
+  origin_ = array(training_ && optimizer.pull != 0, "first weights");
   copies_ = device_memory(gpu_, is_bf16() ? floats / 2 : 0, "weights");
   states_ = device_memory(gpu_, states, "batch norms");
   arena_ = device_memory(gpu_, memory_plan_.total_bytes, "activations");
@@ -239,7 +241,10 @@ Work CudaProgram::update(int slot) {
   args.second = second_moment_.as<float>();
   args.average = average_.as<float>();
   args.copies = copies_.as<BFloat16>();
+  args.origin = origin_.as<float>();
   args.learned = compilation_.parameters.trained_length();
+  args.slow = args.learned - compilation_.parameters.full_length();
+  args.slow_factor = options_.slow_factor;
   args.length = compilation_.parameters.length();
   return [args, this] { update_weights(args, stream()); };
 }
@@ -255,7 +260,7 @@ void CudaProgram::warm_up() {
 
 void CudaProgram::clear() {
   for (const Memory* memory : {&weights_, &gradients_, &first_moment_, &second_moment_, &average_,
-                               &copies_, &states_, &losses_}) {
+                               &origin_, &copies_, &states_, &losses_}) {
     gpu_.zero(memory->data(), memory->bytes(), gpu_.compute());
   }
 }

@@ -74,6 +74,7 @@ int64_t bytes_moved(const Update& args) {
   int64_t learned = 4 + 8 + 8;
   if (args.spec.kind == OptimizerKind::adamw) learned += 8;
   if (args.copies != nullptr) learned += 2;
+  if (args.spec.pull != 0) learned += 4;
   int64_t bytes = learned * args.learned;
   if (args.average != nullptr) bytes += 8 * args.length + 4 * (args.length - args.learned);
   return bytes;

@@ -201,6 +201,26 @@ struct TagLossArgs {
 void tag_loss(const TagLossArgs& args, Stream stream);
 int64_t bytes_moved(const TagLossArgs& args);
 
+/// Loss of each row against a teacher's scores (LossSpec::teacher) and its gradient (n×V) with
+/// respect to the logits, divided by n. Nothing goes to the teacher.
+struct TeacherLossArgs {
+  LossKind kind = LossKind::softmax;
+  float temperature = 1;
+  float weight = 1;                ///< as TagLossArgs has it
+  const float* logits = nullptr;   ///< n×stride
+  const float* teacher = nullptr;  ///< n×stride
+  int64_t n = 0;
+  int64_t tags = 0;            ///< V
+  int64_t stride = 0;          ///< elements from row to row, at least V
+  double* row_loss = nullptr;  ///< n, written
+  double* loss_sum = nullptr;  ///< += mean over rows
+  Activations gradient;        ///< n×stride in its own precision; columns from V up become 0
+};
+void teacher_loss(const TeacherLossArgs& args, Stream stream);
+
+/// sum += mean of n rows' losses.
+void add_mean_loss(const double* row_loss, int64_t n, double* sum, Stream stream);
+
 // ---- update ----
 
 /// What changes from step to step in an update; a device copy of it is read.
@@ -222,11 +242,14 @@ struct Update {
   float* weights = nullptr;
   const float* gradients = nullptr;
   float* first = nullptr;
-  float* second = nullptr;     ///< AdamW's only
-  float* average = nullptr;    ///< null: no averaged weights
-  BFloat16* copies = nullptr;  ///< null: none; element i is weights[i] rounded
-  int64_t learned = 0;         ///< floats; a multiple of 4
-  int64_t length = 0;          ///< floats, running statistics included; a multiple of 4
+  float* second = nullptr;        ///< AdamW's only
+  float* average = nullptr;       ///< null: no averaged weights
+  const float* origin = nullptr;  ///< w⁰, where spec.pull is not 0
+  BFloat16* copies = nullptr;     ///< null: none; element i is weights[i] rounded
+  int64_t learned = 0;            ///< floats; a multiple of 4
+  int64_t slow = 0;  ///< the last of these learn at slow_factor times the rate; as above
+  float slow_factor = 1;
+  int64_t length = 0;  ///< floats, running statistics included; a multiple of 4
 };
 void update_weights(const Update& args, Stream stream);
 int64_t bytes_moved(const Update& args);

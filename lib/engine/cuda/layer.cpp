@@ -24,8 +24,7 @@ int LayerBuilder::parameter(const char* suffix, int64_t out, int64_t in, int64_t
   const auto spec = std::find_if(specs.begin(), specs.end(), [&](const ParameterSpec& one) {
     return one.name == node_.name + suffix;
   });
-  const bool trained = training() && spec->learned && !is_frozen(spec->name, options().frozen);
-  return shared_.parameters.add(*spec, trained, out, in, window);
+  return shared_.parameters.add(*spec, pace_of(*spec, options()), out, in, window);
 }
 
 int64_t LayerBuilder::add_state(int64_t floats) {

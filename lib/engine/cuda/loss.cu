@@ -3,13 +3,14 @@
 // gradient; the second time from the cache where rows fit it), sigmoid once. A tag has few bytes
 // written twice: first as if it were none, then as one, behind a barrier.
 #include "engine/cuda/kernels.h"
+#include "engine/cuda/loss_sums.cuh"
 #include "engine/cuda/pack.cuh"
 #include "gpu/launch.cuh"
 
 namespace hardmoe::cuda {
 namespace {
 
-constexpr int threads = 512;
+constexpr int threads = loss_threads;
 
 struct Row {
   const float* z;
@@ -23,42 +24,6 @@ __device__ __forceinline__ Row row_of(const TagLossArgs& args, int64_t i) {
 
 __device__ __forceinline__ float weight_of(const TagLossArgs& args, int64_t i) {
   return args.row_weights == nullptr ? 1.0F : args.row_weights[i];
-}
-
-/// Σ over the block's threads, in every thread. Every thread calls it.
-__device__ __forceinline__ double block_sum(double value) {
-  double* shared = reinterpret_cast<double*>(dynamic_shared);
-  const int thread = static_cast<int>(threadIdx.x);
-  __syncthreads();  // what was there has been read
-  shared[thread] = value;
-  for (int half = threads / 2; half > 0; half /= 2) {
-    __syncthreads();
-    if (thread < half) shared[thread] += shared[thread + half];
-  }
-  __syncthreads();
-  return shared[0];
-}
-
-/// The largest logit so far and Σ e^(z − top). A NaN or +∞ ends as a NaN total.
-struct Exponentials {
-  float top = -3.4e38F;
-  float total = 0;
-};
-__device__ __forceinline__ Exponentials merged(Exponentials a, Exponentials b) {
-  const float top = fmaxf(a.top, b.top);
-  return {top, a.total * expf(a.top - top) + b.total * expf(b.top - top)};
-}
-__device__ __forceinline__ Exponentials block_merge(Exponentials value) {
-  Exponentials* shared = reinterpret_cast<Exponentials*>(dynamic_shared);
-  const int thread = static_cast<int>(threadIdx.x);
-  __syncthreads();
-  shared[thread] = value;
-  for (int half = threads / 2; half > 0; half /= 2) {
-    __syncthreads();
-    if (thread < half) shared[thread] = merged(shared[thread], shared[thread + half]);
-  }
-  __syncthreads();
-  return shared[0];
 }
 
 /// How often the tag at place i stands in the row: 0 behind its first place (ids ascend).
@@ -79,13 +44,6 @@ __device__ __forceinline__ void for_share(const float* z, int64_t tags, const Bo
     load(z + j, v);
     body(j, v, tags - j < V ? static_cast<int>(tags - j) : V);
   }
-}
-
-/// Zeros from tag `begin` to the end of the row.
-template <class T>
-__device__ __forceinline__ void clear(T* gradient, int64_t begin, int64_t stride) {
-  constexpr float zero[1] = {0};
-  for (int64_t j = begin + threadIdx.x; j < stride; j += threads) store(gradient + j, zero);
 }
 
 template <class T, int V>
@@ -223,10 +181,12 @@ void tag_loss(const TagLossArgs& given, Stream stream) {
   } else {
     aligned ? run_loss<float, 4>(args, stream) : run_loss<float, 1>(args, stream);
   }
-  if (args.loss_sum != nullptr) {
-    launch("loss", loss_sum_kernel, dim3(1), threads, threads * sizeof(double), stream,
-           args.row_loss, args.n, args.loss_sum);
-  }
+  if (args.loss_sum != nullptr) add_mean_loss(args.row_loss, args.n, args.loss_sum, stream);
+}
+
+void add_mean_loss(const double* row_loss, int64_t n, double* sum, Stream stream) {
+  launch("loss", loss_sum_kernel, dim3(1), threads, threads * sizeof(double), stream, row_loss, n,
+         sum);
 }
 
 }  // namespace hardmoe::cuda

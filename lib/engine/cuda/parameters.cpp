@@ -18,29 +18,29 @@ void Parameters::for_each_element(const Entry& entry, const Copy& copy) {
   }
 }
 
-int Parameters::add(const ParameterSpec& spec, bool trained, int64_t out, int64_t in,
-                    int64_t window) {
-  entries_.push_back({spec, trained, out, in, window, out * window * in});
+int Parameters::add(const ParameterSpec& spec, Pace pace, int64_t out, int64_t in, int64_t window) {
+  entries_.push_back({spec, pace, out, in, window, out * window * in});
   return static_cast<int>(entries_.size()) - 1;
 }
 
 void Parameters::lay_out() {
   constexpr int64_t alignment = 64;  // 128 bytes of bf16
   length_ = 0;
-  for (const bool trained : {true, false}) {
+  for (const Pace pace : {Pace::full, Pace::slow, Pace::none}) {
     for (Entry& entry : entries_) {
-      if (entry.trained != trained) continue;
+      if (entry.pace != pace) continue;
       entry.offset = length_;
       length_ += (entry.length + alignment - 1) / alignment * alignment;
     }
-    if (trained) trained_length_ = length_;
+    if (pace == Pace::full) full_length_ = length_;
+    if (pace == Pace::slow) trained_length_ = length_;
   }
 }
 
 void Parameters::save(std::span<const float> array, const std::string& prefix, Which which,
                       StateDict& into) const {
   for (const Entry& entry : entries_) {
-    if (which == Which::trained && !entry.trained) continue;
+    if (which == Which::trained && !entry.trained()) continue;
     Tensor tensor(DType::f32, entry.spec.shape);
     float* target = tensor.as<float>().data();
     const float* source = array.data() + entry.offset;
@@ -53,7 +53,7 @@ void Parameters::load(const StateDict& from, const std::string& prefix, Which wh
                       const std::string& where, std::span<float> array) const {
   std::fill(array.begin(), array.end(), 0.0F);
   for (const Entry& entry : entries_) {
-    if (which == Which::trained && !entry.trained) continue;
+    if (which == Which::trained && !entry.trained()) continue;
     const Tensor tensor =
         to_float32(require_tensor(from, prefix + entry.spec.name, where, &entry.spec.shape));
     const float* source = tensor.as<float>().data();

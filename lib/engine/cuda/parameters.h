@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/ops/operator.h"
+#include "engine/graph.h"
 #include "tensor/safetensors.h"
 
 namespace hardmoe::cuda {
@@ -19,14 +19,17 @@ class Parameters {
  public:
   /// Adds a parameter and returns its number. Weights are held out×window×in channels, where
   /// PyTorch has O×I×window; vectors have a window and an `in` of 1.
-  int add(const ParameterSpec& spec, bool trained, int64_t out, int64_t in, int64_t window);
-  /// Gives all parameters their offsets, trained ones first; after the last add().
+  int add(const ParameterSpec& spec, Pace pace, int64_t out, int64_t in, int64_t window);
+  /// Gives all parameters their offsets: those of full pace first, then slow ones, then those that
+  /// are not trained; after the last add().
   void lay_out();
 
   int64_t offset(int number) const { return entries_[static_cast<size_t>(number)].offset; }
-  /// Floats of an array that holds all parameters, and of its trained beginning.
+  /// Floats of an array that holds all parameters, of its trained beginning, and of that one's
+  /// beginning of full pace.
   int64_t length() const { return length_; }
   int64_t trained_length() const { return trained_length_; }
+  int64_t full_length() const { return full_length_; }
 
   /// Copies parameters out of `array` under `prefix` + their names.
   void save(std::span<const float> array, const std::string& prefix, Which which,
@@ -39,7 +42,8 @@ class Parameters {
  private:
   struct Entry {
     ParameterSpec spec;
-    bool trained;
+    Pace pace;
+    bool trained() const { return pace != Pace::none; }
     int64_t out, in, window;  ///< held
     int64_t length;           ///< floats held
     int64_t offset = 0;       ///< in floats, a multiple of 64
@@ -50,6 +54,7 @@ class Parameters {
   std::vector<Entry> entries_;
   int64_t length_ = 0;
   int64_t trained_length_ = 0;
+  int64_t full_length_ = 0;
 };
 
 }  // namespace hardmoe::cuda

@@ -34,6 +34,7 @@ void CudaProgram::load_weights(const StateDict& weights, const std::string& wher
   compilation_.parameters.load(weights, "", Which::all, where, values);
   store(weights_, values);
   if (average_) store(average_, values);
+  if (origin_) store(origin_, values);
   for (const Memory* memory : {&first_moment_, &second_moment_, &losses_}) {
     gpu_.zero(memory->data(), memory->bytes(), gpu_.compute());
   }
@@ -73,6 +74,7 @@ StateDict CudaProgram::optimizer_state() const {
     parameters.save(fetch(second_moment_), "second_moment.", Which::trained, state);
   }
   if (average_) parameters.save(fetch(average_), "average.", Which::all, state);
+  if (origin_) parameters.save(fetch(origin_), "origin.", Which::trained, state);
   state.emplace("step", Tensor::from<int64_t>({step_}, {1}));
   return state;
 }
@@ -89,6 +91,7 @@ void CudaProgram::load_optimizer_state(const StateDict& state, const std::string
   take(first_moment_, "first_moment.", Which::trained);
   take(second_moment_, "second_moment.", Which::trained);
   take(average_, "average.", Which::all);
+  take(origin_, "origin.", Which::trained);
   step_ = require_tensor(state, "step", where).as<int64_t>()[0];
 }
 
@@ -247,7 +250,7 @@ std::vector<ProfileLine> CudaProgram::profile() const {
 int64_t CudaProgram::memory_bytes() const {
   int64_t bytes = slots_->bytes();
   for (const Memory* memory : {&weights_, &gradients_, &first_moment_, &second_moment_, &average_,
-                               &copies_, &states_, &arena_, &workspace_, &losses_}) {
+                               &origin_, &copies_, &states_, &arena_, &workspace_, &losses_}) {
     bytes += memory->bytes();
   }
   return bytes;

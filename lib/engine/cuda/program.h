@@ -104,7 +104,7 @@ class CudaProgram final : public Program, private PlanSizes, private Arrays {
   std::vector<Task> tasks_;
 
   // Device memory: parameter arrays, their bf16 copies, what layers keep, temporaries.
-  Memory weights_, gradients_, first_moment_, second_moment_, average_, copies_;
+  Memory weights_, gradients_, first_moment_, second_moment_, average_, origin_, copies_;
   Memory states_, arena_, workspace_;
   Memory losses_;         // of rows, then the sums of each loss since they were last taken
   Memory losses_result_;  // pinned

@@ -14,12 +14,13 @@
 #include "engine/ops/max_pool.h"
 #include "engine/ops/relu.h"
 #include "engine/ops/tag_loss.h"
+#include "engine/ops/teacher_loss.h"
 #include "engine/ops/tokens.h"
 
 namespace hardmoe {
 
 using Operator = std::variant<Add, BatchNorm, Conv, Gelu, GlobalAvgPool, LayerNorm, Linear, MaxPool,
-                              Relu, TagLoss, Tokens>;
+                              Relu, TagLoss, TeacherLoss, Tokens>;
 
 /// Returns the operator that `op` describes. Throws Error for an unknown type, listing the known
 /// ones; for an attribute that is missing; and for one that the type does not have.

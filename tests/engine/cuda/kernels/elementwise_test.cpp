@@ -173,6 +173,45 @@ TEST_P(Updates, EqualTheCpus) {
   }
 }
 
+TEST_P(Updates, PullAndSlowDownAsTheCpus) {
+  constexpr int64_t learned = 4096, slow = 1024, full = learned - slow;
+  for (const OptimizerKind kind : {OptimizerKind::sgd, OptimizerKind::adamw}) {
+    for (const float pull : {0.0F, 0.3F}) {
+      SCOPED_TRACE(fmt::format("kind {} pull {}", static_cast<int>(kind), pull));
+      OptimizerSpec spec;
+      spec.kind = kind;
+      spec.weight_decay = 0.01F;
+      spec.pull = pull;
+      Parameters p(learned, learned);
+      const Floats origins = draws(learned, 10);
+      const Device<float> weights(p.weights), gradients(p.gradients), first(p.first);
+      const Device<float> second(p.second), origin(origins);
+      const Device<StepFactors> factors(std::vector<StepFactors>{step_factors(spec, 0.05F, 3)});
+      Update args;
+      args.spec = spec;
+      args.factors = factors.data();
+      args.weights = weights.data();
+      args.gradients = gradients.data();
+      args.first = first.data();
+      args.second = second.data();
+      args.origin = origin.data();
+      args.learned = args.length = learned;
+      args.slow = slow;
+      args.slow_factor = 0.125F;
+      update_weights(args, nullptr);
+      for (const auto& [begin, count, lr] :
+           {std::tuple{int64_t{0}, full, 0.05F}, std::tuple{full, slow, 0.05F * 0.125F}}) {
+        cpu::update_weights({spec, lr, 3, p.weights.data() + begin, p.gradients.data() + begin,
+                             p.first.data() + begin, p.second.data() + begin, count,
+                             origins.data() + begin});
+      }
+      expect_near(weights.host(), p.weights, 4e-7);
+      expect_near(first.host(), p.first, 4e-7);
+      expect_near(second.host(), p.second, 4e-7);
+    }
+  }
+}
+
 // What is padding stays zero, and a NaN gradient shows.
 TEST_P(Updates, KeepZerosAndWhatIsUndefined) {
   for (const OptimizerKind kind : {OptimizerKind::sgd, OptimizerKind::adamw}) {

@@ -175,6 +175,61 @@ TEST_P(Losses, BearExtremeLogitsAndShowUndefinedOnes) {
   }
 }
 
+TEST_P(Losses, AgainstATeacherEqualTheCpus) {
+  for (const LossKind kind : {LossKind::softmax, LossKind::sigmoid}) {
+    for (const auto& [vocabulary, stride] :
+         {std::pair{int64_t{1}, int64_t{4}}, {3, 8}, {511, 511}, {2051, 2056}}) {
+      for (const float temperature : {1.0F, 2.5F}) {
+        SCOPED_TRACE(
+            fmt::format("kind {} τ {} of {}", static_cast<int>(kind), temperature, vocabulary));
+        constexpr int64_t n = 3;
+        const auto width = static_cast<size_t>(stride), columns = static_cast<size_t>(vocabulary);
+        Floats scores[2], padded[2];  // the student's, the teacher's
+        for (size_t k = 0; k < 2; ++k) {
+          scores[k] = draws(n * vocabulary, 3 + k);
+          for (float& z : scores[k]) z *= 4;
+          padded[k].assign(n * width, 1e9F);  // padding must not count
+          for (size_t i = 0; i < scores[k].size(); ++i) {
+            padded[k][i / columns * width + i % columns] = scores[k][i];
+          }
+        }
+        const auto found = same_every_time([&] {
+          const Device<float> logits(padded[0]), teacher(padded[1]);
+          const Device<double> rows(size_t{n}), sum(std::vector<double>{3});
+          const DeviceActivations gradient(precision(), padded[0].size());
+          TeacherLossArgs args;
+          args.kind = kind;
+          args.temperature = temperature;
+          args.weight = 0.5F;
+          args.logits = logits.data();
+          args.teacher = teacher.data();
+          args.n = n;
+          args.tags = vocabulary;
+          args.stride = stride;
+          args.row_loss = rows.data();
+          args.loss_sum = sum.data();
+          args.gradient = gradient.view();
+          teacher_loss(args, nullptr);
+          return std::vector<Floats>{gradient.host(), {static_cast<float>(sum.host()[0])}};
+        });
+        LossSpec spec{.kind = kind, .weight = 0.5F};
+        spec.temperature = temperature;
+        std::vector<double> rows(n);
+        Floats gradient(scores[0].size());
+        const double mean = cpu::teacher_loss(spec, scores[0].data(), scores[1].data(), n,
+                                              vocabulary, rows.data(), gradient.data());
+        EXPECT_NEAR(double{found[1][0]}, 3 + mean, 2e-6 * (mean + 4));
+        for (size_t i = 0; i < padded[0].size(); ++i) {
+          const bool padding = i % width >= columns;
+          const float expected = padding ? 0.0F : gradient[i / width * columns + i % width];
+          const double room = precision() == Precision::bf16 ? 0x1p-8 : 4e-6;
+          ASSERT_NEAR(found[0][i], expected, padding ? 0 : room * (std::abs(expected) + 0.1)) << i;
+        }
+      }
+    }
+  }
+}
+
 // By hand: two equal logits, one tag: loss ln 2, slopes ½ − 1 and ½, each over n = 2.
 TEST_P(Losses, MatchWhatIsWorkedOutByHand) {
   Tags tags;
