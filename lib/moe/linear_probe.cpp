@@ -7,12 +7,13 @@
 #include "base/signals.h"
 #include "base/threads.h"
 #include "cluster/kernels.h"
-#include "moe/lbfgs.h"
+#include "cluster/minimise.h"
 
 namespace hardmoe {
 namespace {
 
 using Vector = std::vector<double>;
+using Values = std::span<const double>;
 
 /// The loss and its gradient, in parameters C×D then C.
 class Objective {
@@ -34,7 +35,7 @@ class Objective {
 
   size_t size() const { return static_cast<size_t>(classes_ * (rows_.cols + 1)); }
 
-  double evaluate(const Vector& at, Vector& gradient) const {
+  double evaluate(Values at, std::span<double> gradient) const {
     throw_if_interrupted();
     const PackedMatrix weight = packed_weight(at);
     std::vector<float> bias(static_cast<size_t>(weight.padded_columns()));
@@ -61,7 +62,7 @@ class Objective {
     std::vector<float> weight;  ///< C × padded D
   };
 
-  PackedMatrix packed_weight(const Vector& at) const {
+  PackedMatrix packed_weight(Values at) const {
     PackedMatrix weight(rows_.cols, classes_);
     std::vector<float> row(static_cast<size_t>(rows_.cols));
     for (int64_t c = 0; c < classes_; ++c) {
@@ -110,10 +111,10 @@ class Objective {
     return std::log(total) - own;
   }
 
-  double sum(const std::vector<Part>& parts, const Vector& at, Vector& gradient) const {
+  double sum(const std::vector<Part>& parts, Values at, std::span<double> gradient) const {
     const auto n = static_cast<double>(rows_.rows);
     const auto biases = static_cast<size_t>(classes_ * rows_.cols);
-    gradient.assign(size(), 0.0);
+    std::ranges::fill(gradient, 0.0);
     double loss = 0;
     for (const Part& part : parts) {
       loss += part.loss / n;
@@ -157,12 +158,9 @@ LinearProbe train_probe(MatrixView rows, std::span<const int32_t> classes,
         static_cast<int32_t>(std::ranges::lower_bound(probe.classes, tag) - probe.classes.begin()));
   }
   const Objective objective(rows, std::move(labels), std::ssize(probe.classes), options.l2);
-  const Minimum least =
-      minimise([&](const Vector& at, Vector& gradient) { return objective.evaluate(at, gradient); },
-               Vector(objective.size()), options.iterations, options.tolerance);
-  probe.iterations = least.iterations;
-  probe.loss = least.value;
-  const Vector& at = least.at;
+  const Vector at = minimise(
+      [&](Values point, std::span<double> gradient) { return objective.evaluate(point, gradient); },
+      Vector(objective.size()), options.iterations);
   const auto biases = std::ssize(at) - std::ssize(probe.classes);
   probe.weight.assign(at.begin(), at.begin() + biases);
   probe.bias.assign(at.begin() + biases, at.end());

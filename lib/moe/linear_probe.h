@@ -1,9 +1,10 @@
 // A linear probe: how well a linear classifier on frozen features tells images' leaf tags apart.
-// Multinomial logistic regression with an L2 penalty, by L-BFGS (moe/lbfgs.h):
+// Multinomial logistic regression with an L2 penalty, by L-BFGS (cluster/minimise.h):
 //
 //   minimise  1/n Σ_i −log softmax(W x_i + b)[y_i] + λ/2 ‖W‖²
 //
-// scikit-learn's LogisticRegression(C) has λ = 1/(n·C). Not for training decoders.
+// scikit-learn's LogisticRegression(C) has λ = 1/(n·C). Not for training decoders, nor for
+// soft targets: see cluster/softmax_classifier.h.
 #pragma once
 
 #include <cstdint>
@@ -16,9 +17,8 @@ namespace hardmoe {
 
 /// How a probe is trained.
 struct ProbeOptions {
-  double l2 = 1e-3;         ///< λ
-  int iterations = 200;     ///< at most
-  double tolerance = 1e-4;  ///< of the gradient's greatest entry
+  double l2 = 1e-3;      ///< λ
+  int iterations = 100;  ///< of the minimisation, at most
 };
 
 /// A trained classifier.
@@ -26,8 +26,6 @@ struct LinearProbe {
   std::vector<int32_t> classes;  ///< C: the leaf tags it knows, ascending
   std::vector<double> weight;    ///< C×D
   std::vector<double> bias;      ///< C
-  int iterations = 0;
-  double loss = 0;
 
   /// Returns the likeliest class of each row.
   std::vector<int32_t> predict(MatrixView rows) const;

@@ -92,8 +92,6 @@ Json probe_json(const Labelled& train, const Labelled& tested, const ProbeOption
       {"images", images},
       {"classes", probe.classes.size()},
       {"trained_on", train.leaf.size()},
-      {"iterations", probe.iterations},
-      {"loss", probe.loss},
       {"accuracy", images == 0 ? Json(nullptr)
                                : Json(static_cast<double>(right) / static_cast<double>(images))}};
 }

@@ -4,7 +4,6 @@
 #include <cmath>
 
 #include "expect_error.h"
-#include "moe/lbfgs.h"
 #include "moe/linear_probe.h"
 #include "moe/retrieval.h"
 #include "reference_images.h"
@@ -59,7 +58,7 @@ TEST(LinearProbe, MatchesScikitLearnsLogisticRegression) {
   const Standardisation scaling(matrix_view(stored().at("train")));
   const Tensor train = scaling.apply(matrix_view(stored().at("train")));
   const LinearProbe probe = train_probe(matrix_view(train), stored().at("train_leaf").as<int32_t>(),
-                                        {.l2 = 0.01, .tolerance = 1e-6});
+                                        {.l2 = 0.01, .iterations = 300});
   ASSERT_EQ(probe.classes.size(), 7U);
   const auto weight = stored().at("weight").as<double>();
   ASSERT_EQ(probe.weight.size(), weight.size());
@@ -72,35 +71,6 @@ TEST(LinearProbe, MatchesScikitLearnsLogisticRegression) {
   const auto predicted = probe.predict(matrix_view(rows));
   const auto expected = stored().at("predicted").as<int32_t>();
   for (size_t i = 0; i < expected.size(); ++i) EXPECT_EQ(predicted[i], expected[i]) << i;
-  EXPECT_LT(probe.iterations, 200);
-}
-
-// Rosenbrock's valley is not convex, but bowl-shaped about its minimum, (1, 1); a quadratic of
-// condition 10⁴ has its minimum in closed form, c_i / a_i.
-TEST(Lbfgs, FindsKnownMinima) {
-  const auto quadratic = [](const std::vector<double>& x, std::vector<double>& gradient) {
-    gradient.resize(x.size());
-    double value = 0;
-    for (size_t i = 0; i < x.size(); ++i) {
-      const double a = std::pow(10, static_cast<double>(i)), c = static_cast<double>(i) + 1;
-      value += a / 2 * x[i] * x[i] - c * x[i];
-      gradient[i] = a * x[i] - c;
-    }
-    return value;
-  };
-  const Minimum bowl = minimise(quadratic, std::vector<double>(5, 3), 200, 1e-9);
-  for (size_t i = 0; i < 5; ++i) {
-    EXPECT_NEAR(bowl.at[i], (static_cast<double>(i) + 1) / std::pow(10, i), 1e-8);
-  }
-  const auto valley = [](const std::vector<double>& x, std::vector<double>& gradient) {
-    const double a = 1 - x[0], b = x[1] - x[0] * x[0];
-    gradient = {-2 * a - 400 * x[0] * b, 200 * b};
-    return a * a + 100 * b * b;
-  };
-  const Minimum end = minimise(valley, {-1.2, 1}, 500, 1e-8);
-  EXPECT_NEAR(end.at[0], 1, 1e-6);
-  EXPECT_NEAR(end.at[1], 1, 1e-6);
-  EXPECT_LT(end.iterations, 100);
 }
 
 TEST(LinearProbe, NeedsTwoClasses) {

@@ -2,6 +2,7 @@
 // experts trained jointly with their decoder, as commands.
 #include "pipeline/commands.h"
 #include "tensor/npy.h"
+#include "tensor/safetensors.h"
 
 namespace hardmoe {
 namespace {

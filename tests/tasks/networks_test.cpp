@@ -39,7 +39,7 @@ TEST(NetworkFolders, OneExpertsFolderIsNotThatOfAll) {
 TEST(NetworkFolders, AStageReadsAllOfThem) {
   const EmbeddingInput own{{"own.npy"}, {}};
   const auto paths = paths_read("data", {.base = "b", .partition = "p", .experts = "e"}, own);
-  EXPECT_EQ(paths, (std::vector<std::filesystem::path>{"data", "", "b", "p", "e", "own.npy"}));
+  EXPECT_EQ(paths, (std::vector<std::filesystem::path>{"data", "", "b", "p", "e", "", "own.npy"}));
 }
 
 }  // namespace
