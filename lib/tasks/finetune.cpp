@@ -31,6 +31,10 @@ void check_mixture(const FinetuneTask& task, const Mixture& mixture, const Datas
     fail_usage("{}: trained on another dataset than {}; give the one they were trained on",
                task.experts, task.dataset);
   }
+  if (mixture.embedding != EmbeddingKind::expert) {
+    fail_usage("{}: reads more than the experts' features; train a decoder of those alone",
+               task.decoder);
+  }
   if (mixture.losses.front() != loss) {
     fail_usage("finetune.loss: expected {}, which {} was trained with",
                loss_names.at(static_cast<size_t>(mixture.losses.front())), task.decoder);

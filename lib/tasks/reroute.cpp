@@ -6,6 +6,7 @@
 #include "data/dataset.h"
 #include "moe/embedding.h"
 #include "moe/expert_losses.h"
+#include "moe/mixture_config.h"
 #include "moe/partition_grow.h"
 #include "moe/partition_json.h"
 #include "moe/partition_sizes.h"
@@ -18,7 +19,6 @@ namespace hardmoe {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr const char* split_name = "selection";
 constexpr const char* losses_name = "losses.npy";
 
 void check_options(const PartitionTask& task, const fs::path& dataset) {
@@ -37,11 +37,11 @@ void check_options(const PartitionTask& task, const fs::path& dataset) {
 
 /// Returns the split that experts are compared on.
 const Split& held_out_split(const Dataset& dataset) {
-  if (dataset.has_split(split_name)) return dataset.split(split_name);
+  if (dataset.has_split(selection_split)) return dataset.split(selection_split);
   fail_usage(
       "{}: has no split '{}', and on images it was trained on an expert does best; hold some out: "
-      "moe-ingest --set ingest.selection_fraction=0.05, and train base and experts on that",
-      dataset.folder().string(), split_name);
+      "moe-ingest --selection-fraction 0.05, and train base and experts on that",
+      dataset.folder().string(), selection_split);
 }
 
 /// What re-routing reads.

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "engine/network_facts.h"
 #include "moe/mixture.h"
+#include "moe/mixture_config.h"
 #include "moe/router.h"
 #include "tasks/results.h"
 #include "tasks/training.h"
@@ -45,7 +46,7 @@ void add_agreement(const TrainRouterTask& task, const Dataset& dataset, const Pa
                    Json& results) {
   results["split"] = nullptr;
   results["agreement"] = nullptr;
-  const char* name = dataset.has_split("selection") ? "selection" : "val";
+  const char* name = dataset.has_split(selection_split) ? selection_split : "val";
   const bool external = is_external_embedding(stage_inputs(task.partition, "moe-partition"));
   if (external || !dataset.has_split(name) || dataset.split(name).size() == 0) return;
   const Split& split = dataset.split(name);

@@ -126,10 +126,39 @@ TEST_F(Routing, ExpertsAndDecoderAreTrainedJointly) {
   EXPECT_FALSE(fs::exists(*folder / "x"));
 }
 
+TEST_F(Routing, ImagesGoToTheExpertThatDoesBest) {
+  sh("moe-ingest images.jsonl --out kept --val-fraction 0.2 --selection-fraction 0.4 --quiet && "
+     "moe-train-base kept --out kept-base" +
+     config + " && moe-embed kept --model kept-base --out kept-embedding" + config +
+     " && moe-partition kept-embedding --out first" + config);
+  const auto experts = [&](const std::string& partition, const std::string& out,
+                           const std::string& options) {
+    sh("for k in 0 1; do moe-train-expert kept --base kept-base --partition " + partition +
+       " --expert $k --out " + out + "/$k" + options + config + "; done");
+  };
+  experts("first", "one", "");
+  const std::string again =
+      "moe-partition kept kept-embedding --base kept-base --reroute first --experts one --out "
+      "second" +
+      config;
+  const std::string text = sh(again);
+  EXPECT_NE(text.find("held-out images, loss of the expert they go to"), std::string::npos) << text;
+  EXPECT_EQ(sh(again + " 2>/dev/null"), text);
+  const Json told = read_json(*folder / "second/partition.json").at("reroute");
+  EXPECT_LE(told.at("loss_after"), told.at("loss_before"));
+  EXPECT_EQ(load_npy(*folder / "second/losses.npy").shape(),
+            (Shape{told.at("images").get<int64_t>(), 2}));
+  experts("second", "two", " --init one");
+  sh("moe-eval kept --base kept-base --partition second --experts two" + config);
+  sh("moe-partition kept kept-embedding --base kept-base --reroute second --experts two --out "
+     "third" +
+     config);
+}
+
 TEST_F(Routing, ReroutingNeedsHeldOutImages) {
   expect_refused(
       "moe-partition data embedding --reroute p --out x --base base --experts e" + config,
-      {"'selection'", "ingest.selection_fraction"});
+      {"'selection'", "moe-ingest --selection-fraction"});
   expect_refused("moe-partition data embedding --reroute p --out x" + config,
                  {"--reroute", "--base DIR --experts DIR"});
   expect_refused("moe-partition embedding --reroute p --base base --experts e --out x",
