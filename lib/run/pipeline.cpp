@@ -213,9 +213,12 @@ class Planner {
       const Words arguments = {data_, "--base", folder("base"),  "--expert",
                                "all", "--out",  folder("longer")};
       const double epochs = experts_epochs(config_);
-      const Words options = epochs == config_.expert.epochs
-                                ? Words()
-                                : epochs_options(config_.expert, "expert", epochs);
+      Words options = epochs == config_.expert.epochs
+                          ? Words()
+                          : epochs_options(config_.expert, "expert", epochs);
+      if (!config_.expert.freeze.empty()) {  // a control's own best: all of it learns
+        options = joined(std::move(options), {"--set", "expert.freeze=[]"});
+      }
       add("longer", "moe-train-expert", joined(arguments, options), {"base"});
     }
     if (has(Control::wider)) add_wider();

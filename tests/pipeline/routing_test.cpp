@@ -59,7 +59,8 @@ TEST_F(Routing, ARouterTakesTheBasesPlace) {
   EXPECT_NEAR(routed.at("flops_per_image").get<double>() - router,
               plain.at("flops_per_image").get<double>() - router, 0.01 * router);
   sh("moe-embed data --split val --router r --out u" + mixture + config);
-  EXPECT_EQ(load_npy(*folder / "u/val.npy").shape(), (Shape{96, 64}));
+  EXPECT_EQ(load_npy(*folder / "u/val.npy").shape(),
+            (Shape{plain.at("tags").at("images").get<int64_t>(), 64}));
   sh("moe-eval data --top-experts 2 --temperature 1 --router r" + mixture + config);
 
   sh("moe-partition embedding --seed 2 --out other" + config);
@@ -67,7 +68,7 @@ TEST_F(Routing, ARouterTakesTheBasesPlace) {
   expect_refused("moe-eval data --router e/0" + mixture, {"moe-train-expert", "moe-train-router"});
   expect_refused("moe-eval data --use-prices false --router r" + mixture, {"eval.use_prices"});
   expect_refused("moe-eval data --router r --features x.npy" + mixture, {"--features"});
-  expect_refused(train + "2 --set router.sampling=uniform", {"router.sampling"});
+  expect_refused(train + " --set router.sampling=uniform", {"router.sampling"});
   sh("moe-partition embedding --method random --out chance" + config);
   expect_refused("moe-train-router data --base base --partition chance --out x" + config,
                  {"at random", "nothing"});
@@ -99,7 +100,7 @@ TEST_F(Routing, ExpertsGoOnFromThoseOfAnEarlierPartition) {
 TEST_F(Routing, ExpertsAndDecoderAreTrainedJointly) {
   const std::string line = "moe-finetune data --decoder d --out joint" + mixture + config;
   const Json results = json_of(line);
-  EXPECT_EQ(results.at("images"), 384);
+  EXPECT_NEAR(results.at("images").get<double>(), 384, 4);  // a share by key is not exact
   EXPECT_EQ(results.at("steps"), 24);  // 12 batches of 16 in a part, of 192 images, in 3 rounds
   EXPECT_EQ(json_of(line + " 2>/dev/null"), results);
   const auto head = [&](const char* file) {
