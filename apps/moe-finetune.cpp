@@ -16,7 +16,7 @@ int main(int argc, char** argv) {
   partition_option(command, task.partition)->required();
   experts_option(command, task.experts)->required();
   command.cli()
-      .add_option("--decoder", task.decoder, "Shared decoder, written by moe-train-decoder")
+      .add_option("--decoder", task.decoder, "Shared decoder (of moe-train-decoder)")
       ->required()
       ->type_name("DIR");
   command.out_option(task.out, "experts and decoder");

@@ -33,9 +33,12 @@ int main(int argc, char** argv) {
          "by held-out images (the dataset's split 'selection'); with DATASET, --base and "
          "--experts")
       ->type_name("DIR");
-  cli.add_option("--base", task.base, "For --reroute: the base of its experts")->type_name("DIR");
+  cli.add_option("--base", task.base,
+                 "Folder of the base, written by moe-train-base or moe-train-expert --expert all; "
+                 "for --reroute")
+      ->type_name("DIR");
   cli.add_option("--experts", task.experts,
-                 "For --reroute: folder that holds the experts' folders 0, 1, …")
+                 "Folder that holds the experts' folders 0, 1, …; for --reroute")
       ->type_name("DIR");
   cli.add_option("--write-shards", task.shards,
                  "Also write the dataset there, each expert's images in shards of their own")

@@ -30,7 +30,7 @@ int main(int argc, char** argv) {
   command.setting("--precision", "expert.precision");
   command.flag("--deterministic", "expert.deterministic");
   command.setting("--start", "expert.start");
-  command.setting("--init", "expert.init")->type_name("DIR");
+  command.setting("--init-experts", "expert.init")->type_name("DIR");
   command.setting("--seed", "seed");
   command.device_option();
   command.stage_options(task.force);

@@ -59,7 +59,7 @@ void add_network_options(Command& command, NetworkFolders& networks,
   auto* several = command.cli()
                       .add_option("--model", models,
                                   "A network: folder of moe-train-base or moe-train-expert; "
-                                  "several, each after a --model: their probabilities are averaged")
+                                  "several, each after a --model: averaged as mixture.mix says")
                       ->type_name("DIR")
                       ->allow_extra_args(false);
   add_mixture_options(command, networks, several);

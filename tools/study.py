@@ -7,9 +7,11 @@
 NAME.yaml holds what all cells share, a configuration of moe-run. NAME.cells, beside it, lists the cells: a
 line each has a name and the settings of moe-run's --set that are the cell's own. A cell's run goes into
 runs/studies/NAME/CELL, and is gone on with where it was interrupted; its results, with settings and machine,
-into tools/bench/results/studies/NAME/CELL.json, and a cell that has them is not run again.
+into tools/bench/results/studies/NAME/CELL.json, and a cell that has them is not run again; results of
+other settings than the cell's are refused.
 """
 import argparse
+import hashlib
 import json
 import os
 import pathlib
@@ -25,11 +27,21 @@ RESULTS = ROOT / "tools" / "bench" / "results" / "studies"
 class Cell:
     """One line of NAME.cells."""
 
-    def __init__(self, study, name, settings):
-        self.study, self.name, self.settings = study, name, settings
+    def __init__(self, study, name, settings, shared):
+        self.study, self.name, self.settings, self.shared = study, name, settings, shared
 
     def result(self):
         return RESULTS / self.study / f"{self.name}.json"
+
+    def read_result(self):
+        """The cell's result; None if there is none. Ends the program if it is of other settings."""
+        if not self.result().exists():
+            return None
+        result = json.loads(self.result().read_text(encoding="utf-8"))
+        if (result["settings"], result["shared_settings"]) != (self.settings, self.shared):
+            sys.exit(f"study.py: {self.result()}: is of other settings ({' '.join(result['settings'])}, or another "
+                     f"{self.study}.yaml); give the cell another name, or delete the file")
+        return result
 
 
 def read_cells(path):
@@ -38,6 +50,7 @@ def read_cells(path):
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         sys.exit(f"study.py: {path}: {error.strerror}; a study has its cells there, a line each: NAME KEY=VALUE …")
+    shared = hashlib.sha256(path.with_suffix(".yaml").read_bytes()).hexdigest()
     cells = []
     for number, line in enumerate(text.splitlines(), 1):
         words = line.split("#")[0].split()
@@ -49,7 +62,7 @@ def read_cells(path):
             sys.exit(f"study.py: {path}:{number}: expected NAME KEY=VALUE …, found '{(wrong or [name])[0]}'")
         if name in [cell.name for cell in cells]:
             sys.exit(f"study.py: {path}:{number}: a second cell called {name}")
-        cells.append(Cell(path.stem, name, settings))
+        cells.append(Cell(path.stem, name, settings, shared))
     return cells
 
 
@@ -84,7 +97,8 @@ def run_cell(cell, options):
     summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
     commit = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"], capture_output=True,
                             text=True, check=False).stdout.strip()
-    result = {"study": cell.study, "cell": cell.name, "settings": cell.settings, "machine": machine(),
+    result = {"study": cell.study, "cell": cell.name, "settings": cell.settings,
+              "shared_settings": cell.shared, "machine": machine(),
               "commit": commit, "seconds_of_last_call": round(seconds, 1), "images_shown": shown_images(out),
               "table": summary["table"]}
     cell.result().parent.mkdir(parents=True, exist_ok=True)
@@ -124,9 +138,9 @@ def lead_text(row):
 def print_table(cells):
     """Prints a Markdown table for each cell that has a result."""
     for cell in cells:
-        if not cell.result().exists():
+        result = cell.read_result()
+        if result is None:
             continue
-        result = json.loads(cell.result().read_text(encoding="utf-8"))
         rows = [row for row in result["table"] if row["labels"] == "truth"]
         against = "truth" if rows else "tags"
         rows = rows or result["table"]
@@ -160,7 +174,7 @@ def main():
     cells = [cell for cell in read_cells(config.with_suffix(".cells")) if re.search(options.only, cell.name)]
     if options.list:
         for cell in cells:
-            print(f"{cell.name}\t{'done' if cell.result().exists() else 'to do'}\t{' '.join(cell.settings)}")
+            print(f"{cell.name}\t{'done' if cell.read_result() else 'to do'}\t{' '.join(cell.settings)}")
         return 0
     if options.table:
         print_table(cells)
@@ -168,7 +182,7 @@ def main():
     began = time.monotonic()
     failed = 0
     for cell in cells:
-        if cell.result().exists():
+        if cell.read_result():
             continue
         if options.minutes is not None and time.monotonic() - began > 60 * options.minutes:
             print(f"study.py: {cell.name} and those after it are left for another call", file=sys.stderr)

@@ -126,7 +126,10 @@ void check_mixing(const Mixture& mixture, const MixtureConfig& mixing, const Spl
         "--features; give a value from 0 to 1",
         selection_split);
   }
-  if (selection == nullptr) fail_without_selection("mixture.base_share: -1 fits it");
+  if (selection == nullptr) {
+    fail_without_selection("mixture.base_share: -1 fits it",
+                           ", or give mixture.base_share a value from 0 to 1");
+  }
 }
 
 Evaluation evaluate_mixture(Engine& engine, const Mixture& mixture, const Split& split,

@@ -19,11 +19,11 @@ void check_mixture_config(const MixtureConfig& config) {
   fail_usage("mixture.base_share: expected 0 to 1, or -1 to fit it, found {}", config.base_share);
 }
 
-void fail_without_selection(const std::string& why) {
+void fail_without_selection(const std::string& why, const std::string& otherwise) {
   fail_usage(
       "{} on the split '{}', which the dataset does not have; make the dataset with moe-ingest "
-      "--selection-fraction 0.1, or give mixture.base_share a value from 0 to 1",
-      why, selection_split);
+      "--selection-fraction 0.05{}",
+      why, selection_split, otherwise);
 }
 
 }  // namespace hardmoe

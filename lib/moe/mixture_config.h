@@ -33,7 +33,8 @@ void check_mixture_config(const MixtureConfig& config);
 /// The split on which shares and temperatures are fitted, where a dataset has it.
 inline constexpr const char* selection_split = "selection";
 
-/// Throws Error(usage) that says how to make the split `selection`. `why`: what needs it.
-[[noreturn]] void fail_without_selection(const std::string& why);
+/// Throws Error(usage) that says how to make the split `selection`. `why`: what needs it;
+/// `otherwise`: what else would help, if anything.
+[[noreturn]] void fail_without_selection(const std::string& why, const std::string& otherwise = {});
 
 }  // namespace hardmoe

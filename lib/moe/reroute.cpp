@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <numeric>
+#include <utility>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -322,7 +323,11 @@ Partition reroute(const RowSource& features, const Partition& before, const Held
     told.best_after = told.best_before;
     return after;
   }
-  after.config = config;
+  const PartitionConfig old_config = std::exchange(after.config, config);
+  if (before.gater.pca) {  // which is kept
+    after.config.pca = old_config.pca;
+    after.config.whiten = old_config.whiten;
+  }
   after.config.method = PartitionMethod::kmeans;
   after.config.experts = static_cast<int>(gater.experts);
   after.config.fine = 0;

@@ -1,5 +1,6 @@
 #include "run/control_budgets.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/text.h"
@@ -29,10 +30,18 @@ std::string number(double value) { return fmt::format("{:.6g}", value); }
 double experts_epochs(const Config& config) {
   const ExpertConfig& expert = config.expert;
   if (expert.epochs_of == EpochsOf::dataset) return config.partition.experts * expert.epochs;
-  return expert.epochs * expert.overlap / (1 - expert.outside);
+  const double shown =
+      expert.overlap / (1 - expert.outside);  // an epoch, but all at most once each
+  return expert.epochs * std::min<double>(config.partition.experts, shown);
 }
 
-double mixture_epochs(const Config& config) { return config.base.epochs + experts_epochs(config); }
+double mixture_epochs(const Config& config) {
+  const Network network = resnet(config.model, 1);  // how many tags there will be is not known yet
+  const double teacher = config.expert.distill > 0 ? flops_per_image(network) : 0;
+  const double of_expert = training_flops_per_image(network, config.expert.freeze) + teacher;
+  const double of_base = training_flops_per_image(network, config.base.freeze);
+  return config.base.epochs + experts_epochs(config) * of_expert / of_base;
+}
 
 WiderNetwork wider_network(const Config& config) {
   const double base = trunk_flops(config.model, config.model.width);

@@ -139,10 +139,13 @@ class Planner {
       Words& options = other(control)->partition_options;
       options = {"--method", partition_method_name(method)};
       if (config_.partition.fine != 0) options = joined(options, {"--fine", "0"});
+      if (config_.expert.init.empty()) return;  // experts of other parts
+      mixtures_.back().expert_options = {"--set", "expert.init="};
     };
     other_method(Control::random, PartitionMethod::random);
     if (mixtures_.size() > 1 && experts_see_nearest()) {  // random parts have no distances
-      mixtures_.back().expert_options = {"--set", "expert.outside_from=all"};
+      Words& options = mixtures_.back().expert_options;
+      options = joined(std::move(options), {"--set", "expert.outside_from=all"});
     }
     other_method(Control::top_tag, PartitionMethod::top_tag);
     if (has(Control::steps) && config_.expert.epochs_of == EpochsOf::part) {
@@ -216,8 +219,15 @@ class Planner {
       Words options = epochs == config_.expert.epochs
                           ? Words()
                           : epochs_options(config_.expert, "expert", epochs);
-      if (!config_.expert.freeze.empty()) {  // a control's own best: all of it learns
+      // A control's own best: all of it learns.
+      if (!config_.expert.freeze.empty()) {
         options = joined(std::move(options), {"--set", "expert.freeze=[]"});
+      }
+      if (!config_.expert.slow.empty()) {
+        options = joined(std::move(options), {"--set", "expert.slow=[]"});
+      }
+      if (!config_.expert.init.empty()) {
+        options = joined(std::move(options), {"--set", "expert.init="});
       }
       add("longer", "moe-train-expert", joined(arguments, options), {"base"});
     }

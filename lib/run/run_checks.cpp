@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "data/dataset.h"
 #include "moe/embedding.h"
+#include "moe/mixture_config.h"
 #include "run/launcher.h"
 #include "run/pipeline.h"
 #include "train/schedule.h"
@@ -42,6 +43,26 @@ void check_selection(const Config& config) {
   fail_usage("{}: needs a split 'selection'; set ingest.selection_fraction, to 0.05 perhaps", any);
 }
 
+/// Throws Error(usage) if settings of several sections do not go together.
+void check_together(const Config& config) {
+  if (config.eval.split == selection_split && config.mixture.fits_share()) {
+    fail_usage(
+        "mixture.base_share: -1 fits it on the split '{}', which eval.split names; give a value "
+        "from 0 to 1, or evaluate another split",
+        selection_split);
+  }
+  const bool mixes = config.mixture.base_share != 0 || config.expert.distill > 0;
+  if (mixes && config.base.loss != config.expert.loss) {
+    fail_usage(
+        "{}: base.loss and expert.loss differ, and with them what scores mean; set both alike",
+        config.expert.distill > 0 ? "expert.distill" : "mixture.base_share");
+  }
+  if (config.expert.overlap > config.partition.experts) {
+    fail_usage("expert.overlap: expected 1 to {}, the number of experts, found {}",
+               config.partition.experts, config.expert.overlap);
+  }
+}
+
 /// Checks what would otherwise be found only when the stage's turn comes, perhaps days later.
 void check_sections(const Config& config) {
   check_ingest_config(config.ingest);
@@ -55,6 +76,7 @@ void check_sections(const Config& config) {
   check_selection(config);
   check_decoder_config(config.decoder);
   check_mixture_config(config.mixture);
+  check_together(config);
   check_augment(config.base.augment, config.model.image_size);
   check_augment(config.expert.augment, config.model.image_size);
   check_partition_config(config.partition);

@@ -29,8 +29,8 @@ void check_expert_config(const ExpertConfig& config) {
   if (!(config.outside >= 0 && config.outside < 1)) {
     fail_usage("expert.outside: expected a share from 0 to below 1, found {}", config.outside);
   }
-  if (!(config.outside_weight >= 0 && config.outside_weight <= 1e6)) {
-    fail_usage("expert.outside_weight: expected 0 to 1e6, found {}", config.outside_weight);
+  if (!(config.outside_weight >= 0 && config.outside_weight <= 1)) {
+    fail_usage("expert.outside_weight: expected 0 to 1, found {}", config.outside_weight);
   }
   if (config.overlap < 1) {
     fail_usage("expert.overlap: expected 1 or more experts an image, found {}", config.overlap);
@@ -56,7 +56,7 @@ void ExpertConfig::describe(Fields& f) {
   f.add_enum("outside_from", outside_from, {"all", "nearest"},
              "all: drawn at random from all others, anew each epoch; nearest: those whose squared "
              "distance to this expert's centroid, less that to their own's, is smallest");
-  f.add("outside_weight", outside_weight, "factor of the losses of images from outside");
+  f.add("outside_weight", outside_weight, "factor of the losses of images from outside, 0 to 1");
   f.add("overlap", overlap,
         "an expert trains on every image for which it is among so many nearest experts");
   f.add("lr_by_size", lr_by_size,
@@ -96,6 +96,11 @@ void check_nearness(const ExpertConfig& config) {
     fail_usage("expert.distill_temperature: expected more than 0, found {}",
                config.distill_temperature);
   }
+  if (config.pull > 0 && !config.init.empty()) {
+    fail_usage(
+        "expert.pull: pulls toward the base's weights, and with expert.init an expert begins with "
+        "an earlier expert's; set one of the two back");
+  }
   if (config.pull > 0 && config.start == ExpertStart::scratch) {
     fail_usage(
         "expert.pull: pulls toward the base's weights, and with expert.start: scratch an expert "
@@ -114,7 +119,7 @@ void RouterConfig::describe(Fields& f) {
   f.add("width", width, "channels of the first stage; 0: half of the base's, at least 8");
   f.add("image_size", image_size,
         "pixels, height and width; 0: the most with which it takes 15% of the base's FLOPs");
-  f.add("init", init, "weights to begin with, as base.init; empty: fresh ones");
+  f.add("init", init, "weights to begin with: as base.init; empty: fresh ones");
 }
 
 void FinetuneConfig::describe(Fields& f) {

@@ -42,8 +42,14 @@ struct Networks {
   std::optional<EmbeddingInput> external;  ///< what routes the mixture, if the base does not
   Json identity;
   const ModelCard& card() const { return model ? model->card : mixture->base.card; }
-  /// Returns how many trunks see an image: the one that embeds it, and the base that routes it.
-  int trunks() const { return mixture && !external ? 2 : 1; }
+  /// Returns the FLOPs of embedding an image: of the trunk that embeds it, and of what routes it or
+  /// has a share.
+  double flops() const {
+    const double trunk = flops_per_image(resnet(card().model, 0));
+    if (!mixture) return trunk;
+    if (mixture->router) return trunk + model_cost(mixture->router->card).flops;
+    return external && mixture->embedding == EmbeddingKind::expert ? trunk : 2 * trunk;
+  }
 };
 
 /// Sets what the mixture's embedding is, by its decoder if one is given, else by the configuration.
@@ -178,8 +184,7 @@ std::string embed_images(const EmbedTask& task, Config& config) {
     embed_split(task, networks, split, use_prices, *engine, precision, inference, file);
     file.finish();
     results["images"][name] = split.size();
-    flops += static_cast<double>(split.size()) * networks.trunks() *
-             flops_per_image(inference.network());
+    flops += static_cast<double>(split.size()) * networks.flops();
   }
   results["seconds"] = now_seconds() - start;
   results["training_flops"] = flops;  // forward passes alone, in the sum of what a mixture took

@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "base/log.h"
+#include "base/recorded.h"
 #include "base/stage.h"
 #include "moe/evaluation.h"
 #include "moe/evaluation_gaps.h"
@@ -37,6 +38,19 @@ Evaluated open_models(const NetworkFolders& folders, Mix mix) {
 const Split* selection_of(const Dataset& dataset, const Split& evaluated) {
   const bool apart = evaluated.name() != selection_split && dataset.has_split(selection_split);
   return apart ? &dataset.split(selection_split) : nullptr;
+}
+
+/// Warns if what is evaluated was fitted on the split that evaluates it.
+void warn_of_fitted(const EvaluateTask& task, const Split& split) {
+  if (split.name() != selection_split || !task.networks.is_mixture()) return;
+  const bool rerouted = stage_inputs(task.networks.partition, "moe-partition").contains("reroute");
+  const bool decoder =
+      !task.decoder.empty() && read_stage_record(std::filesystem::path(task.decoder) / "stage.json")
+                                   .at("inputs")
+                                   .contains("split");
+  if (!rerouted && !decoder) return;
+  log_warning("{}: was fitted on the split '{}', which evaluates it: the metrics flatter it",
+              decoder ? task.decoder : task.networks.partition, selection_split);
 }
 
 Evaluated open_evaluated(const EvaluateTask& task, const Dataset& dataset, const Split& split,
@@ -97,6 +111,7 @@ std::string evaluate(const EvaluateTask& task, Config& config) {
   const Split& split = dataset.split(config.eval.split);
   require_precision(*engine, precision);
   const Evaluated evaluated = open_evaluated(task, dataset, split, config);
+  warn_of_fitted(task, split);
   require_vocabularies(evaluated, task.networks, dataset);
   Json inputs = {{"dataset", dataset.fingerprint()},
                  {"split", config.eval.split},

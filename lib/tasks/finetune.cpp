@@ -48,21 +48,25 @@ std::vector<std::unique_ptr<Loader>> loaders_of(const Split& split,
                                                 uint64_t seed) {
   std::vector<std::unique_ptr<Loader>> loaders;
   for (size_t k = 0; k < parts.size(); ++k) {
-    if (std::ssize(parts[k]) < config.batch) {
-      fail_usage("finetune.batch: expert {} has {} images, fewer than a batch of {}; lower it", k,
-                 parts[k].size(), config.batch);
-    }
     LoaderOptions options;
     options.batch = config.batch;
     options.image_size = image_size;
     options.augment = config.augment;
     options.seed = seed + 1000 * (k + 2);
-    options.threads = compute_threads();
+    options.threads = std::max(1, compute_threads() / static_cast<int>(parts.size()));
     options.cache_bytes /= std::ssize(parts);
     loaders.push_back(std::make_unique<Loader>(
         split, resampled(split, parts[k], config.sampling, options.seed), options));
   }
   return loaders;
+}
+
+void check_parts(const std::vector<std::vector<int64_t>>& parts, int batch) {
+  for (size_t k = 0; k < parts.size(); ++k) {
+    if (std::ssize(parts[k]) >= batch) continue;
+    fail_usage("finetune.batch: expert {} has {} images, fewer than a batch of {}; lower it", k,
+               parts[k].size(), batch);
+  }
 }
 
 std::vector<std::string> files_written() {
@@ -77,8 +81,9 @@ template <class Write>
 std::vector<std::string> write_folder(const Stage& whole, const std::string& name, Json inputs,
                                       const Write& write) {
   Stage stage({whole.folder() / name, command_name, std::move(inputs), /*force=*/true, {}, {"*"}});
+  if (stage.done()) stage.reopen();  // of a call that was killed before the whole was done
   const std::vector<std::string> files = write(stage.folder());
-  if (!stage.done()) stage.finish(files, Json::object());
+  stage.finish(files, Json::object());
   std::vector<std::string> paths = {name + "/stage.json"};
   for (const auto& file : files) paths.push_back(fmt::format("{}/{}", name, file));
   return paths;
@@ -140,7 +145,7 @@ std::string finetune(const FinetuneTask& task, Config& config) {
   check_freeze(network, settings, "finetune");
   check_augment(settings.augment, card.model.image_size);
   const auto parts = items_by_expert(mixture.partition.assignment, mixture.partition.gater.experts);
-  const auto loaders = loaders_of(split, parts, settings, card.model.image_size, config.seed);
+  check_parts(parts, settings.batch);
   Json inputs = {{"dataset", dataset.fingerprint()},
                  {"seed", config.seed},
                  {"finetune", training_inputs(settings)},
@@ -155,6 +160,7 @@ std::string finetune(const FinetuneTask& task, Config& config) {
                files_written()});
   if (stage.done()) return results_of_done(stage);
   write_file_atomic(stage.folder() / "config.yaml", config_yaml(fields_of(config)));
+  const auto loaders = loaders_of(split, parts, settings, card.model.image_size, config.seed);
   std::vector<StateDict> initial;
   std::vector<BatchSource*> sources;
   int64_t images = 0;

@@ -74,6 +74,10 @@ Json inputs_of(const PartitionTask& task, Config& config, const Opened& opened,
   Json inputs = opened.input.identity;
   Json settings = config_json(fields_of(config.partition.reroute));
   settings["tolerance"] = config.partition.tolerance;
+  if (!opened.mixture.partition.gater.pca) {  // parts at random had none; one is fitted
+    settings["pca"] = config.partition.pca;
+    settings["whiten"] = config.partition.whiten;
+  }
   inputs["seed"] = config.seed;
   inputs["reroute"] = std::move(settings);
   inputs["precision"] = name_of(precision);

@@ -91,6 +91,7 @@ Json further_inputs(const Config& config) {
   if (config.mixture.embedding != EmbeddingKind::expert) {
     inputs["embedding"] = embedding_kinds[static_cast<size_t>(config.mixture.embedding)];
     inputs["base_share"] = config.mixture.base_share;
+    if (config.mixture.fits_share()) inputs["use_prices"] = config.eval.use_prices;
   }
   return inputs;
 }
@@ -121,7 +122,8 @@ TrainedRows train_rows(Engine& engine, const Config& config, const Stage& stage,
 /// base's where it routes or has a share.
 double embedding_flops(const Mixture& mixture, const DecoderImages& images,
                        const DecoderCard& decoder) {
-  const bool base = decoder.embedding != EmbeddingKind::expert || images.split.name() != "train";
+  const bool routed = images.split.name() != "train" && !images.external;
+  const bool base = decoder.embedding != EmbeddingKind::expert || routed;
   return static_cast<double>(images.split.size() * (base ? 2 : 1)) *
          flops_per_image(resnet(mixture.base.card.model, 0));
 }

@@ -70,7 +70,7 @@ Json nearness_inputs(const ExpertConfig& config) {
 /// Returns the folder in which the expert of an earlier partition with this one's number is.
 fs::path earlier_expert(const TrainExpertTask& task, const std::string& experts) {
   if (task.expert == "all") {
-    fail_usage("--init {}: experts' folders have no 'all'; leave it out", experts);
+    fail_usage("--init-experts {}: experts' folders have no 'all'; leave it out", experts);
   }
   check_experts_folder(experts);
   return fs::path(experts) / std::to_string(expert_number(task.expert));
@@ -111,6 +111,11 @@ std::optional<Part> open_part(const TrainExpertTask& task, const ExpertConfig& c
   return part;
 }
 
+/// Returns the precision in which the base routes the images that an expert is stopped by.
+Precision routing_precision(const Config& config) {
+  return inference_precision(config.embed.precision, config.base.precision);
+}
+
 /// Returns the stage's inputs.
 Json inputs_of(const TrainExpertTask& task, const Config& config, const Dataset& dataset,
                const std::optional<Part>& part) {
@@ -131,7 +136,10 @@ Json inputs_of(const TrainExpertTask& task, const Config& config, const Dataset&
     // Or all parts, if where these lie decides what it sees or is stopped by.
     inputs["partition"] = stage_fingerprint(task.partition, "moe-partition");
   }
-  if (expert.patience > 0) inputs["expert"]["use_prices"] = config.eval.use_prices;
+  if (expert.patience > 0) {
+    inputs["expert"]["use_prices"] = config.eval.use_prices;
+    inputs["expert"]["routed_in"] = name_of(routing_precision(config));
+  }
   if (expert.lr_by_size) inputs["expert"]["lr_by_size"] = lr_factor(part->partition, part->number);
   return inputs;
 }
@@ -159,9 +167,9 @@ void find_other_images(const TrainExpertTask& task, const Config& config, const 
   const PartExpert expert{task, config.expert, part.partition, part.number};
   add_images_of_others(expert, part.embedding, job);
   if (job.patience == 0) return;
-  const Precision precision = inference_precision(config.embed.precision, config.base.precision);
-  require_precision(engine, precision);
-  route_selection(expert, job.start, precision, config.eval.use_prices, engine, job);
+  // The expert may begin with other weights than the base's.
+  route_selection(expert, load_model(task.base), routing_precision(config), config.eval.use_prices,
+                  engine, job);
 }
 
 /// Throws Error(usage) if the expert is to learn scores of another kind than its teacher's.
@@ -190,8 +198,9 @@ std::string train_expert(const TrainExpertTask& task, Config& config) {
   const std::string& init = config.expert.init;
   if (!init.empty()) {
     if (config.expert.start == ExpertStart::scratch) {
-      fail_usage("--init {}: with --start scratch an expert begins with fresh weights; give one",
-                 init);
+      fail_usage(
+          "--init-experts {}: with --start scratch an expert begins with fresh weights; give one",
+          init);
     }
     take_weights(earlier_expert(task, init), start);
   }
@@ -208,6 +217,7 @@ std::string train_expert(const TrainExpertTask& task, Config& config) {
   if (part && config.expert.lr_by_size) job.config.lr *= lr_factor(part->partition, part->number);
   if (part && config.expert.epochs_of == EpochsOf::dataset) job.epochs_of_images = split.size();
   set_early_stop(task, config.expert, dataset, job);
+  if (part && job.patience > 0) require_precision(*engine, routing_precision(config));
   job.teacher = std::move(teacher);
   check_image_training(*engine, job);
   std::vector<std::filesystem::path> reads = {task.dataset, task.base, task.partition, init};

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "base/threads.h"
 #include "engine/network_facts.h"
+#include "moe/mixture_config.h"
 #include "nn/teacher.h"
 #include "train/checkpoint.h"
 #include "train/inference.h"
@@ -51,11 +52,10 @@ void check_image_training(const Engine& engine, const ImageTraining& job) {
 
 namespace {
 
-constexpr const char* selection_name = "selection";
-
-/// Returns the settings with epochs of the loader's images instead of others.
-TrainConfig with_own_epochs(TrainConfig config, int64_t images, const Loader& loader) {
-  const double factor = static_cast<double>(std::max<int64_t>(1, images / config.batch)) /
+/// Returns the settings for epochs of the loader's batches that take as many steps as the same
+/// number of epochs of `batches`.
+TrainConfig with_own_epochs(TrainConfig config, int64_t batches, const Loader& loader) {
+  const double factor = static_cast<double>(std::max<int64_t>(1, batches)) /
                         static_cast<double>(loader.batches_per_epoch());
   config.epochs *= factor;
   for (double& epoch : config.step_epochs) epoch *= factor;
@@ -87,13 +87,13 @@ Lesson lesson_of(const ImageTraining& job, const Network& network, const TrainCo
 }  // namespace
 
 const Split& require_selection_split(const Dataset& dataset, const std::string& section) {
-  if (!dataset.has_split(selection_name)) {
+  if (!dataset.has_split(selection_split)) {
     fail_usage(
         "{}.patience: {} has no split '{}' to stop by; moe-ingest --selection-fraction 0.05 cuts "
         "one from the training images",
-        section, dataset.folder().string(), selection_name);
+        section, dataset.folder().string(), selection_split);
   }
-  return dataset.split(selection_name);
+  return dataset.split(selection_split);
 }
 
 Json train_model(const Stage& stage, Engine& engine, const ImageTraining& job) {
@@ -112,7 +112,9 @@ Json train_model(const Stage& stage, Engine& engine, const ImageTraining& job) {
   loading.labels = job.labels;
   Loader loader(job.split, resampled(job.split, job.items, config.sampling, job.seed), loading,
                 job.extra);
-  if (job.epochs_of_images > 0) config = with_own_epochs(config, job.epochs_of_images, loader);
+  if (job.epochs_of_images > 0) {
+    config = with_own_epochs(config, job.epochs_of_images / job.config.batch, loader);
+  }
   EarlyStop early;
   std::optional<SelectionLoss> selection;
   if (job.patience > 0 && !job.selection_items.empty()) {

@@ -227,10 +227,11 @@ TrainResult train(Engine& engine, const Network& network, const StateDict& initi
     program->train_step(*batch, static_cast<float>(lr));
     ++at.step;
     ++unread;
+    at.seconds = seconds_before + now_seconds() - start;
+    if (at.step % config.log_every == 0) report();  // before a signal can end the judgment
     judge();
     const double now = now_seconds();
     at.seconds = seconds_before + now - start;
-    if (at.step % config.log_every == 0) report();
     progress.update(at.step, fmt::format("loss {:.4f}  {:.0f} images/s", at.last_loss, rate()));
     const bool stop = interrupted();
     if (!ended() && (stop || now - last_checkpoint > 60 * config.checkpoint_minutes)) {

@@ -143,7 +143,7 @@ TEST_F(Answers, SeveralModelsAnswerAsOne) {
 TEST_F(Answers, OneHeadOverABlendIsTheGeometricMix) {
   evaluate("mixed", "--base-share 0.375");
   for (const std::string kind : {"blend", "both"}) {
-    sh("moe-train-decoder data --epochs 0 --embedding " + kind + " --base-share 0.375 --out " +
+    sh("moe-train-decoder data --epochs 0 --embedding-kind " + kind + " --base-share 0.375 --out " +
        kind + mixture);
     const Json found = evaluate("eval-" + kind, "--decoder " + kind);
     EXPECT_GT(same("eval-" + kind, "mixed"), 0.99) << kind;
@@ -159,7 +159,7 @@ TEST_F(Answers, OneHeadOverABlendIsTheGeometricMix) {
 
 TEST_F(Answers, EmbedsWhatTheDecoderReads) {
   const std::string embed = "moe-embed data --split val --out ";
-  sh("moe-train-decoder data --embedding both --base-share 0.5 --out reads-both" +
+  sh("moe-train-decoder data --embedding-kind both --base-share 0.5 --out reads-both" +
      std::string(mixture));
   sh(embed + "embedded" + mixture + " --decoder reads-both");
   sh(embed + "configured" + mixture + " --set mixture.embedding=both");
@@ -200,7 +200,8 @@ TEST_F(Answers, AreFittedOnTheSplitSelection) {
 }
 
 TEST_F(Answers, ADecoderMayBeTrainedOnImagesThatNoExpertSaw) {
-  sh("moe-train-decoder data --set decoder.split=selection --embedding blend --base-share -1 --out "
+  sh("moe-train-decoder data --set decoder.split=selection --embedding-kind blend --base-share -1 "
+     "--out "
      "outside" +
      std::string(mixture));
   EXPECT_EQ(load_npy(*folder / "outside/selection.npy").shape(), (Shape{images, 64}));

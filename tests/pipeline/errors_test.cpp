@@ -62,7 +62,7 @@ TEST_F(Mistakes, OfUsageAndConfigurationAreNamedWithARemedy) {
   write("top.yaml", "run: {dataset: data}\npartition: {experts: 2}\neval: {top_experts: 3}\n");
   write("old.yaml", "run:\n  sources: [images.jsonl]\n");
   write("older.yaml", "run:\n  ingest_options: [--resize, \"8\"]\n");
-  write("late.yaml", "run: {dataset: data}\ndecoder: {epochs: 0}\n");
+  write("late.yaml", "run: {dataset: data}\ndecoder: {epochs: -1}\n");
   const std::vector<Mistake> table = {
       {"moe-train-base", 2, {"DATASET", "required"}},
       {"moe-train-base data", 2, {"--out", "required"}},
@@ -128,7 +128,7 @@ TEST_F(Mistakes, OfUsageAndConfigurationAreNamedWithARemedy) {
       {"moe-run data --out r", 2, {"data: it is a folder", "YAML"}},
       {"moe-run c.yaml --config c.yaml --out r", 2, {"--config"}},
       {"moe-run top.yaml --out r", 2, {"eval.top_experts: expected 1 to 2, found 3"}},
-      {"moe-run late.yaml --out r", 2, {"decoder.epochs", "more than 0, found 0"}},
+      {"moe-run late.yaml --out r", 2, {"decoder.epochs", "found -1"}},
       {"moe-run c.yaml --out r --parallel 0", 2, {"run.parallel", "found 0"}},
       {"moe-run c.yaml --out r --set partition.experts=0", 2, {"partition.experts", "found 0"}},
   };

@@ -77,7 +77,7 @@ TEST_F(Routing, ARouterTakesTheBasesPlace) {
 
 TEST_F(Routing, ExpertsGoOnFromThoseOfAnEarlierPartition) {
   const std::string train = "moe-train-expert data --base base --partition p --expert 1" + config;
-  sh(train + " --init e --lr 1e-9 --epochs 1 --set expert.weight_decay=0 --out on");
+  sh(train + " --init-experts e --lr 1e-9 --epochs 1 --set expert.weight_decay=0 --out on");
   const auto weights = [&](const char* name) {
     return load_safetensors(*folder / name / "model.safetensors").at("fc.weight");
   };
@@ -90,10 +90,11 @@ TEST_F(Routing, ExpertsGoOnFromThoseOfAnEarlierPartition) {
   }
   EXPECT_LT(moved, 1e-5);
   EXPECT_GT(far, 1e-3);
-  expect_refused(train + " --init e --start scratch --out x", {"--init e", "--start scratch"});
-  expect_refused(train + " --init e/1 --out x", {"e/1", "the folder of one model"});
-  expect_refused("moe-train-expert data --base base --expert all --init e --out x" + config,
-                 {"--init e", "leave it out"});
+  expect_refused(train + " --init-experts e --start scratch --out x",
+                 {"--init-experts e", "--start scratch"});
+  expect_refused(train + " --init-experts e/1 --out x", {"e/1", "the folder of one model"});
+  expect_refused("moe-train-expert data --base base --expert all --init-experts e --out x" + config,
+                 {"--init-experts e", "leave it out"});
   EXPECT_FALSE(fs::exists(*folder / "x"));
 }
 
@@ -149,7 +150,7 @@ TEST_F(Routing, ImagesGoToTheExpertThatDoesBest) {
   EXPECT_LE(told.at("loss_after"), told.at("loss_before"));
   EXPECT_EQ(load_npy(*folder / "second/losses.npy").shape(),
             (Shape{told.at("images").get<int64_t>(), 2}));
-  experts("second", "two", " --init one");
+  experts("second", "two", " --init-experts one");
   sh("moe-eval kept --base kept-base --partition second --experts two" + config);
   sh("moe-partition kept kept-embedding --base kept-base --reroute second --experts two --out "
      "third" +

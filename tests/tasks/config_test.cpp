@@ -45,7 +45,7 @@ void change_all(const std::vector<Fields::Field>& fields, int& number) {
           std::string("sigmoid"), std::string("bf16"), std::string("step"), std::string("pad"),
           std::string("imagenet"), std::string("top-tag"), std::string("scratch"),
           std::string("uniform"), std::string("keep"), std::string("copy"), std::string("dataset"),
-          std::string("nearest")}) {
+          std::string("nearest"), std::string("arithmetic"), std::string("blend")}) {
       changed = changed || (field.parse({text}) && field.value() != before);
     }
     EXPECT_TRUE(changed) << field.name;
