@@ -76,11 +76,11 @@ void check_sections(const Config& config) {
   check_selection(config);
   check_decoder_config(config.decoder);
   check_mixture_config(config.mixture);
-  check_together(config);
   check_augment(config.base.augment, config.model.image_size);
   check_augment(config.expert.augment, config.model.image_size);
   check_partition_config(config.partition);
   check_eval_config(config.eval, config.partition.experts);
+  check_together(config);
   if (config.run.embedding.empty() != config.run.features.empty()) {
     fail_usage(
         "run.{}: needs run.{}, too: embedding has the training images' rows, features those of "
