@@ -9,9 +9,9 @@ if [[ $# -ne 1 || $1 == --help || $1 == -h ]]; then
 fi
 tars=$(realpath "$1")
 cd "$(dirname "$0")/.."
-vocabulary=() # of the whole set for all: the same tags, and so the same images to evaluate on
+tags=(--min-tag-count 50) # the whole set's for all: so the same images are evaluated
 for part in :1 -half:0.5 -quarter:0.25 -eighth:0.125; do
   build/bin/moe-ingest "$tars"/tinytags-train-*.tar --val-source "$tars"/tinytags-val-*.tar \
-    --min-tag-count 50 --sample "${part#*:}" "${vocabulary[@]}" --out "runs/studies/data/tinytags${part%:*}"
-  vocabulary=(--vocabulary runs/studies/data/tinytags)
+    --sample "${part#*:}" "${tags[@]}" --out "runs/studies/data/tinytags${part%:*}"
+  tags=(--vocabulary runs/studies/data/tinytags)
 done

@@ -40,7 +40,9 @@ double mixture_epochs(const Config& config) {
   const double teacher = config.expert.distill > 0 ? flops_per_image(network) : 0;
   const double of_expert = training_flops_per_image(network, config.expert.freeze) + teacher;
   const double of_base = training_flops_per_image(network, config.base.freeze);
-  return config.base.epochs + experts_epochs(config) * of_expert / of_base;
+  // Three digits: of the head, whose size is not known, nothing is to depend.
+  const double ratio = std::round(1000 * of_expert / of_base) / 1000;
+  return config.base.epochs + experts_epochs(config) * ratio;
 }
 
 WiderNetwork wider_network(const Config& config) {
