@@ -132,7 +132,8 @@ def lead_text(row):
     """The mixture's lead over the row in points, with its interval."""
     if row.get("lead") is None:
         return ""
-    return "{:+.1f} [{:+.1f}, {:+.1f}]".format(*(100 * row[key] for key in ("lead", "lead_low", "lead_high")))
+    points = (round(100 * row[key], 1) + 0.0 for key in ("lead", "lead_low", "lead_high"))  # + 0.0: no -0.0
+    return "{:+.1f} [{:+.1f}, {:+.1f}]".format(*points)
 
 
 def print_table(cells):
