@@ -35,7 +35,7 @@ for document in "${documents[@]}"; do
     [[ -z $file ]] || path=$(dirname "$document")/$file
     if [[ ! -e $path ]]; then
       complain "$document: the link to '$target' leads nowhere"
-    elif [[ $target == *'#'* ]] && ! anchors "$path" | grep -qxF -- "${target#*#}"; then
+    elif [[ $target == *'#'* ]] && ! grep -qxF -- "${target#*#}" <<< "$(anchors "$path")"; then
       complain "$document: the link to '$target': $path has no such heading"
     fi
   done < <(grep -oE '\]\([^) ]+\)' "$document" | sed 's/^](//; s/)$//' | sort -u)

@@ -26,7 +26,7 @@ done
 cd "$(dirname "$0")/.."
 
 tidy=$(command -v clang-tidy-14 || command -v clang-tidy || true)
-if [[ -z $tidy ]] || ! "$tidy" --version | grep -q 'version 14\.'; then
+if [[ -z $tidy ]] || [[ $("$tidy" --version) != *'version 14.'* ]]; then
   echo "check_tidy.sh: no clang-tidy 14 here, nothing checked (tools/setup.sh --dev)" >&2
   exit 0
 fi

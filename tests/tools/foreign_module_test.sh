@@ -7,8 +7,11 @@ build=$1
 foreign='lib(opencv|gdal|tiff|gif|avif)[^ ]*'
 module=$build/lib/hardmoe_foreign_images.so
 [[ -f $module ]] || { echo "no $module"; exit 1; }
-ldd "$module" | grep -q 'libopencv_imgcodecs[^ ]* => /' || { echo "$module is not linked with OpenCV"; exit 1; }
-if ldd "$module" | grep 'not found'; then
+# What ldd prints is read whole before it is searched: a grep that stops at its first match kills the writer of
+# its pipe, and pipefail calls that a failure.
+libraries=$(ldd "$module")
+[[ $libraries =~ libopencv_imgcodecs[^\ ]*\ =\>\ / ]] || { echo "$module is not linked with OpenCV"; exit 1; }
+if grep 'not found' <<< "$libraries"; then
   exit 1
 fi
 checked=0
