@@ -6,13 +6,14 @@
 #include <cstdint>
 #include <string_view>
 
+#include "data/selection.h"
 #include "ingest/ingest.h"
 
 namespace hardmoe {
 
 /// The splits, as rows number them. `selection` is cut from the training images.
 enum SplitNumber : uint8_t { train = 0, val = 1, selection = 2 };
-inline constexpr std::array<const char*, 3> split_names = {"train", "val", "selection"};
+inline constexpr std::array<const char*, 3> split_names = {"train", "val", selection_split};
 inline constexpr std::array<SplitNumber, 3> all_splits = {train, val, selection};
 
 /// Returns a 64-bit FNV-1a hash.

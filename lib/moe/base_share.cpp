@@ -14,9 +14,10 @@ namespace {
 
 constexpr double least = 1e-12;  // probabilities below count as this
 
-/// The loss of one image's answer, which `mixed` (V values, scratch) is for.
-double loss_of_image(std::span<const float> logits, std::span<const int32_t> tags, Mix mix,
-                     LossKind loss, float share, std::span<float> mixed) {
+/// Returns the loss of one image's answer, as image_loss() but of base and expert mixed. `mixed`: V
+/// values, scratch.
+double loss_of_mix(std::span<const float> logits, std::span<const int32_t> tags, Mix mix,
+                   LossKind loss, float share, std::span<float> mixed) {
   const size_t width = mixed.size();
   std::ranges::fill(mixed, 0.0F);
   add_answer(mix, loss, logits.first(width), share, mixed.data());
@@ -57,8 +58,8 @@ double fit_base_share(const ScoreRows& logits,
           const auto tags = tags_of(first + i);
           losses[static_cast<size_t>(first + i)] =
               tags.empty() ? 0
-                           : loss_of_image(values.subspan(static_cast<size_t>(i) * width, width),
-                                           tags, mix, loss, share, mixed);
+                           : loss_of_mix(values.subspan(static_cast<size_t>(i) * width, width),
+                                         tags, mix, loss, share, mixed);
         }
       });
     });

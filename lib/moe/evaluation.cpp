@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "data/selection.h"
 #include "moe/mixing.h"
 #include "moe/tally.h"
 
@@ -127,7 +128,7 @@ void check_mixing(const Mixture& mixture, const MixtureConfig& mixing, const Spl
         selection_split);
   }
   if (selection == nullptr) {
-    fail_without_selection("mixture.base_share: -1 fits it",
+    fail_without_selection("mixture.base_share -1", "the dataset",
                            ", or give mixture.base_share a value from 0 to 1");
   }
 }

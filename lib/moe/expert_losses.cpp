@@ -1,28 +1,13 @@
 #include "moe/expert_losses.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "base/log.h"
 #include "base/random.h"
 #include "engine/network_facts.h"
-#include "train/probability.h"
+#include "train/image_loss.h"
 
 namespace hardmoe {
-
-double loss_of_image(LossKind loss, std::span<const float> logits, std::span<const int32_t> tags) {
-  std::vector<float> logs(logits.size());
-  log_probabilities(loss, logits, logs.data());
-  double sum = 0;
-  for (const int32_t tag : tags) sum -= double{logs[static_cast<size_t>(tag)]};
-  if (loss == LossKind::softmax) return sum / static_cast<double>(tags.size());
-  // −log(1 − σ(x)) = x − log σ(x)
-  for (size_t t = 0; t < logits.size(); ++t) sum += double{logits[t]} - double{logs[t]};
-  for (const int32_t tag : tags) {
-    sum -= double{logits[static_cast<size_t>(tag)]} - double{logs[static_cast<size_t>(tag)]};
-  }
-  return sum;
-}
 
 std::vector<int64_t> images_with_tags(const Split& split, int64_t most, uint64_t seed) {
   split.require_index();
@@ -55,8 +40,8 @@ Tensor expert_losses(Inference& inference, const Mixture& mixture, const Split& 
       for (int64_t i = 0; i < rows; ++i) {
         const auto row = static_cast<size_t>(position + i);
         out[row * experts + k] = static_cast<float>(
-            loss_of_image(mixture.losses[k], logits.subspan(static_cast<size_t>(i) * width, width),
-                          split.tags(items[row])));
+            image_loss(mixture.losses[k], logits.subspan(static_cast<size_t>(i) * width, width),
+                       split.tags(items[row])));
       }
     });
   }

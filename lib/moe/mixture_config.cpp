@@ -1,5 +1,7 @@
 #include "moe/mixture_config.h"
 
+#include "data/selection.h"
+
 namespace hardmoe {
 
 void MixtureConfig::describe(Fields& f) {
@@ -19,11 +21,12 @@ void check_mixture_config(const MixtureConfig& config) {
   fail_usage("mixture.base_share: expected 0 to 1, or -1 to fit it, found {}", config.base_share);
 }
 
-void fail_without_selection(const std::string& why, const std::string& otherwise) {
+void check_share_is_fitted_elsewhere(const MixtureConfig& config, const std::string& evaluated) {
+  if (!config.fits_share() || evaluated != selection_split) return;
   fail_usage(
-      "{} on the split '{}', which the dataset does not have; make the dataset with moe-ingest "
-      "--selection-fraction 0.05{}",
-      why, selection_split, otherwise);
+      "mixture.base_share: -1 fits it on the split '{}', which is evaluated (eval.split, --split); "
+      "give a value from 0 to 1, or evaluate another split",
+      selection_split);
 }
 
 }  // namespace hardmoe

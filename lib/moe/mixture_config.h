@@ -30,11 +30,7 @@ struct MixtureConfig {
 /// Throws Error(usage) for a share outside [0, 1] that is not −1.
 void check_mixture_config(const MixtureConfig& config);
 
-/// The split on which shares and temperatures are fitted, where a dataset has it.
-inline constexpr const char* selection_split = "selection";
-
-/// Throws Error(usage) that says how to make the split `selection`. `why`: what needs it;
-/// `otherwise`: what else would help, if anything.
-[[noreturn]] void fail_without_selection(const std::string& why, const std::string& otherwise = {});
+/// Throws Error(usage) if the share is to be fitted on the split that is evaluated.
+void check_share_is_fitted_elsewhere(const MixtureConfig& config, const std::string& evaluated);
 
 }  // namespace hardmoe

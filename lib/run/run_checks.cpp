@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "data/dataset.h"
+#include "data/selection.h"
 #include "moe/embedding.h"
 #include "moe/mixture_config.h"
 #include "run/launcher.h"
@@ -40,17 +41,13 @@ void check_selection(const Config& config) {
   }
   const std::string any = needs_selection(config, false);
   if (any.empty() || !config.run.dataset.empty() || config.ingest.selection_fraction > 0) return;
-  fail_usage("{}: needs a split 'selection'; set ingest.selection_fraction, to 0.05 perhaps", any);
+  fail_usage("{}: needs the split '{}'; set ingest.selection_fraction, to 0.05 perhaps", any,
+             selection_split);
 }
 
 /// Throws Error(usage) if settings of several sections do not go together.
 void check_together(const Config& config) {
-  if (config.eval.split == selection_split && config.mixture.fits_share()) {
-    fail_usage(
-        "mixture.base_share: -1 fits it on the split '{}', which eval.split names; give a value "
-        "from 0 to 1, or evaluate another split",
-        selection_split);
-  }
+  check_share_is_fitted_elsewhere(config.mixture, config.eval.split);
   const bool mixes = config.mixture.base_share != 0 || config.expert.distill > 0;
   if (mixes && config.base.loss != config.expert.loss) {
     fail_usage(
@@ -139,10 +136,7 @@ void check_evaluation_split(const Config& config, const fs::path& out) {
   }
   const std::string setting = needs_selection(config, false);
   if (setting.empty() || splits.contains(selection_split)) return;
-  fail_usage(
-      "{}: has no split 'selection', which {} needs; make it with moe-ingest's "
-      "--selection-fraction 0.05",
-      data.string(), setting);
+  fail_without_selection(setting, data.string());
 }
 
 void check_external_embedding(const Config& config, const fs::path& out) {

@@ -12,8 +12,8 @@ namespace hardmoe {
 enum class Control {
   longer,           ///< the base trained on: as long as base and expert together
   wider,            ///< one network from nothing, as costly an image as base and expert
-  ensemble,         ///< two networks of different seeds, their probabilities averaged
-  base_and_longer,  ///< base and the longer one, their probabilities averaged
+  ensemble,         ///< two networks of different seeds, averaged as mixture.mix says
+  base_and_longer,  ///< base and the longer one, averaged likewise
   random,           ///< experts of parts drawn at random
   top_tag,          ///< experts of parts by the images' most frequent tags
   steps,            ///< experts trained as many steps as they would be on all images

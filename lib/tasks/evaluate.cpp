@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/recorded.h"
 #include "base/stage.h"
+#include "data/selection.h"
 #include "moe/evaluation.h"
 #include "moe/evaluation_gaps.h"
 #include "tasks/results.h"
@@ -63,12 +64,7 @@ Evaluated open_evaluated(const EvaluateTask& task, const Dataset& dataset, const
   opened.mixture = open_mixture(folders.base, folders.partition, folders.experts, task.decoder,
                                 task.stale_decoder ? DecoderMatch::stale : DecoderMatch::exact);
   check_eval_config(config.eval, opened.mixture->partition.gater.experts);
-  if (config.mixture.fits_share() && split.name() == selection_split) {
-    fail_usage(
-        "mixture.base_share: -1 fits it on the split '{}', which is evaluated; give a value from 0 "
-        "to 1, or another --split",
-        selection_split);
-  }
+  check_share_is_fitted_elsewhere(config.mixture, split.name());
   const OtherRouting routing =
       open_routing(folders, config.eval.use_prices, split, *opened.mixture);
   opened.external = routing.external;

@@ -30,8 +30,7 @@ std::optional<EmbeddingInput> find_embedding_for(const PartExpert& expert);
 Json expert_inputs(const ExpertConfig& config, bool with_part);
 
 /// Returns the factor of an expert's learning rate: √(its part's images ÷ (images/experts)), from ½
-/// to 2. A rule of ours: a part with fewer images has fewer steps, and is
-/// sooner learned by heart.
+/// to 2. A rule of ours: a part with fewer images has fewer steps, and is sooner learned by heart.
 double lr_factor(const Partition& partition, int64_t expert);
 
 /// Widens job.items, the expert's part, by overlap, then adds images from outside of it.

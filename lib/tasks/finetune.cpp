@@ -27,10 +27,7 @@ void check_mixture(const FinetuneTask& task, const Mixture& mixture, const Datas
                    LossKind loss) {
   require_vocabulary(mixture.base.card, task.base, dataset);
   require_partition_of(task.partition, task.base, dataset.fingerprint());
-  if (mixture.dataset != dataset.fingerprint()) {
-    fail_usage("{}: trained on another dataset than {}; give the one they were trained on",
-               task.experts, task.dataset);
-  }
+  require_trained_on(mixture, task.experts, dataset);
   if (mixture.embedding != EmbeddingKind::expert) {
     fail_usage("{}: reads more than the experts' features; train a decoder of those alone",
                task.decoder);

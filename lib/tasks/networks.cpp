@@ -44,6 +44,25 @@ OtherRouting open_routing(const NetworkFolders& networks, bool use_prices, const
   return routing;
 }
 
+Partition open_partition(const fs::path& partition, const fs::path& base, const Dataset& dataset) {
+  require_partition_of(partition, base, dataset.fingerprint());
+  Partition opened = load_partition(partition);
+  const int64_t images = dataset.split("train").size();
+  if (std::ssize(opened.assignment) != images) {
+    fail_usage(
+        "{}: assigns {} images, the training split of {} has {}; partition this dataset's "
+        "embedding",
+        partition.string(), opened.assignment.size(), dataset.folder().string(), images);
+  }
+  return opened;
+}
+
+void require_trained_on(const Mixture& mixture, const fs::path& experts, const Dataset& dataset) {
+  if (mixture.dataset == dataset.fingerprint()) return;
+  fail_usage("{}: trained on another dataset than {}; give the one they were trained on",
+             experts.string(), dataset.folder().string());
+}
+
 void check_experts_folder(const fs::path& experts) {
   if (!path_exists(experts / "model.yaml")) return;
   fs::path folder = experts.lexically_normal();

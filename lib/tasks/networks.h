@@ -36,6 +36,16 @@ struct OtherRouting {
 OtherRouting open_routing(const NetworkFolders& networks, bool use_prices, const Split& split,
                           Mixture& mixture);
 
+/// Opens a partition of the dataset's training images. Throws Error(usage) if it was made of another
+/// base's embedding, or of other images.
+Partition open_partition(const std::filesystem::path& partition, const std::filesystem::path& base,
+                         const Dataset& dataset);
+
+/// Throws Error(usage) unless the mixture's experts, which are in `experts`, were trained on the
+/// dataset.
+void require_trained_on(const Mixture& mixture, const std::filesystem::path& experts,
+                        const Dataset& dataset);
+
 /// Throws Error(usage) if `experts` is the folder of one expert, not the folder of all experts.
 void check_experts_folder(const std::filesystem::path& experts);
 

@@ -4,9 +4,9 @@
 #include "base/log.h"
 #include "base/stage.h"
 #include "data/dataset.h"
+#include "data/selection.h"
 #include "moe/embedding.h"
 #include "moe/expert_losses.h"
-#include "moe/mixture_config.h"
 #include "moe/partition_grow.h"
 #include "moe/partition_json.h"
 #include "moe/partition_sizes.h"
@@ -35,13 +35,9 @@ void check_options(const PartitionTask& task, const fs::path& dataset) {
     fail_usage("--reroute needs the dataset, too: moe-partition DATASET EMBEDDING");
 }
 
-/// Returns the split that experts are compared on.
+/// Returns the split that experts are compared on: on images it was trained on an expert does best.
 const Split& held_out_split(const Dataset& dataset) {
-  if (dataset.has_split(selection_split)) return dataset.split(selection_split);
-  fail_usage(
-      "{}: has no split '{}', and on images it was trained on an expert does best; hold some out: "
-      "moe-ingest --selection-fraction 0.05, and train base and experts on that",
-      dataset.folder().string(), selection_split);
+  return require_selection(dataset, "--reroute", ", and train base and experts on that");
 }
 
 /// What re-routing reads.
@@ -62,10 +58,7 @@ Opened open(const PartitionTask& task, const Dataset& dataset,
   }
   check_grows_from(task.reroute, opened.input.identity.at("embedding").get<std::string>());
   require_vocabulary(opened.mixture.base.card, task.base, dataset);
-  if (opened.mixture.dataset != dataset.fingerprint()) {
-    fail_usage("{}: trained on another dataset than {}; give the one they were trained on",
-               task.experts.string(), dataset.folder().string());
-  }
+  require_trained_on(opened.mixture, task.experts, dataset);
   return opened;
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "data/same_tags.h"
+#include "data/selection.h"
 #include "engine/network_facts.h"
 #include "tasks/results.h"
 #include "tasks/training.h"
@@ -28,7 +29,7 @@ std::string train_base(const TrainBaseTask& task, Config& config) {
                  {"base", training_inputs(config.base)}};
   if (config.base.patience > 0) {
     inputs["base"]["patience"] = job.patience = config.base.patience;
-    job.selection = &require_selection_split(dataset, "base");
+    job.selection = &require_selection(dataset, "base.patience");
     job.selection_items = all_items(*job.selection);
   }
   std::optional<EarlierWeights> earlier;

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "data/feature_source.h"
+#include "data/selection.h"
 #include "engine/network_facts.h"
 #include "moe/mixing.h"
 #include "moe/unified_embedding.h"
@@ -30,8 +31,9 @@ DecoderImages open_images(const TrainDecoderTask& task, const Config& config,
   if (name != "train" && name != selection_split) {
     fail_usage("decoder.split: expected train or {}, found {}", selection_split, name);
   }
-  if (!dataset.has_split(name)) fail_without_selection("decoder.split: a decoder is to be trained");
-  DecoderImages images{dataset.split(name), name != "train", {}};
+  const bool routed = name != "train";
+  DecoderImages images{
+      routed ? require_selection(dataset, "decoder.split") : dataset.split(name), routed, {}};
   if (images.routed) {
     images.external = find_routing_features(mixture, task.partition, task.features, images.split);
   } else {
@@ -142,10 +144,7 @@ std::string train_decoder(const TrainDecoderTask& task, Config& config) {
   require_partition_of(task.partition, task.base, dataset.fingerprint());
   const DecoderImages images = open_images(task, config, dataset, mixture);
   check_embedding(config, dataset, mixture);
-  if (mixture.dataset != dataset.fingerprint()) {
-    fail_usage("{}: trained on another dataset than {}; give the one they were trained on",
-               task.experts, task.dataset);
-  }
+  require_trained_on(mixture, task.experts, dataset);
   const Precision embedding = inference_precision(config.embed.precision, config.expert.precision);
   require_precision(*engine, embedding);
   require_precision(*engine, config.decoder.precision);

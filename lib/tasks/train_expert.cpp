@@ -3,6 +3,7 @@
 #include <charconv>
 #include <optional>
 
+#include "data/selection.h"
 #include "engine/network_facts.h"
 #include "moe/routing.h"
 #include "tasks/expert_images.h"
@@ -24,20 +25,6 @@ size_t expert_number(const std::string& text) {
     fail_usage("--expert: expected a number from 0 or 'all', found '{}'", text);
   }
   return number;
-}
-
-/// Opens the partition. Throws Error(usage) unless it is of the base and the training images.
-Partition open_partition(const TrainExpertTask& task, const Dataset& dataset, const Split& split) {
-  if (task.partition.empty()) fail_usage("--expert {} needs --partition DIR", task.expert);
-  require_partition_of(task.partition, task.base, dataset.fingerprint());
-  Partition partition = load_partition(task.partition);
-  if (std::ssize(partition.assignment) != split.size()) {
-    fail_usage(
-        "{}: assigns {} images, the training split of {} has {}; partition this dataset's "
-        "embedding",
-        task.partition, partition.assignment.size(), task.dataset, split.size());
-  }
-  return partition;
 }
 
 /// Returns the images in the part of expert `number`.
@@ -99,13 +86,15 @@ struct Part {
 
 /// Opens the part; nothing for the expert of all images.
 std::optional<Part> open_part(const TrainExpertTask& task, const ExpertConfig& config,
-                              const Dataset& dataset, const Split& split) {
+                              const Dataset& dataset) {
   if (task.expert == "all") {
     if (task.partition.empty()) return std::nullopt;
     fail_usage("--expert all trains on every image; leave --partition {} out", task.partition);
   }
+  if (task.partition.empty()) fail_usage("--expert {} needs --partition DIR", task.expert);
   const size_t number = expert_number(task.expert);
-  Part part{static_cast<int64_t>(number), open_partition(task, dataset, split), {}, {}};
+  Part part{
+      static_cast<int64_t>(number), open_partition(task.partition, task.base, dataset), {}, {}};
   part.items = items_of_expert(task, number, part.partition);
   part.embedding = find_embedding_for({task, config, part.partition, part.number});
   return part;
@@ -150,7 +139,7 @@ void set_early_stop(const TrainExpertTask& task, const ExpertConfig& config, con
                     ImageTraining& job) {
   if (config.patience == 0) return;
   job.patience = config.patience;
-  job.selection = &require_selection_split(dataset, "expert");
+  job.selection = &require_selection(dataset, "expert.patience");
   if (task.expert == "all") {
     job.selection_items = all_items(*job.selection);
   } else if (is_external_embedding(stage_inputs(task.partition, "moe-partition"))) {
@@ -204,7 +193,7 @@ std::string train_expert(const TrainExpertTask& task, Config& config) {
     }
     take_weights(earlier_expert(task, init), start);
   }
-  const std::optional<Part> part = open_part(task, config.expert, dataset, split);
+  const std::optional<Part> part = open_part(task, config.expert, dataset);
   const uint64_t of_seed = part ? static_cast<uint64_t>(part->number) + 1 : 0;
   const uint64_t seed = config.seed + 1000 * (of_seed + 1);
   ImageTraining job{split,

@@ -4,10 +4,11 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "data/selection.h"
 #include "engine/network_facts.h"
 #include "moe/mixture.h"
-#include "moe/mixture_config.h"
 #include "moe/router.h"
+#include "tasks/networks.h"
 #include "tasks/results.h"
 #include "tasks/training.h"
 #include "train/schedule.h"
@@ -22,16 +23,9 @@ void check_config(const RouterConfig& config) {
   fail_usage("router.sampling: it goes by tags, and a router learns experts; leave it natural");
 }
 
-Partition open_partition(const TrainRouterTask& task, const Dataset& dataset) {
-  require_partition_of(task.partition, task.base, dataset.fingerprint());
-  Partition partition = load_partition(task.partition);
-  const int64_t images = dataset.split("train").size();
-  if (std::ssize(partition.assignment) != images) {
-    fail_usage(
-        "{}: assigns {} images, the training split of {} has {}; partition this dataset's "
-        "embedding",
-        task.partition, partition.assignment.size(), task.dataset, images);
-  }
+/// Throws Error(usage) if there is nothing to learn.
+Partition open_learnable_partition(const TrainRouterTask& task, const Dataset& dataset) {
+  Partition partition = open_partition(task.partition, task.base, dataset);
   if (partition.gater.kind == PartitionMethod::random || partition.gater.experts < 2) {
     fail_usage("{}: {}, so that there is nothing for a router to learn", task.partition,
                partition.gater.experts < 2 ? "has one expert" : "divides the images at random");
@@ -69,7 +63,7 @@ std::string train_router(const TrainRouterTask& task, Config& config) {
   const auto engine = make_engine(config.device);
   const Dataset dataset = Dataset::open(task.dataset);
   const Model base = load_model(task.base);
-  const Partition partition = open_partition(task, dataset);
+  const Partition partition = open_learnable_partition(task, dataset);
   const int64_t experts = partition.gater.experts;
   const Vocabulary vocabulary = experts_as_tags(partition.sizes);
   ModelCard card{

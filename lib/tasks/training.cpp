@@ -9,7 +9,6 @@
 #include "base/text.h"
 #include "base/threads.h"
 #include "engine/network_facts.h"
-#include "moe/mixture_config.h"
 #include "nn/teacher.h"
 #include "train/checkpoint.h"
 #include "train/inference.h"
@@ -85,16 +84,6 @@ Lesson lesson_of(const ImageTraining& job, const Network& network, const TrainCo
 }
 
 }  // namespace
-
-const Split& require_selection_split(const Dataset& dataset, const std::string& section) {
-  if (!dataset.has_split(selection_split)) {
-    fail_usage(
-        "{}.patience: {} has no split '{}' to stop by; moe-ingest --selection-fraction 0.05 cuts "
-        "one from the training images",
-        section, dataset.folder().string(), selection_split);
-  }
-  return dataset.split(selection_split);
-}
 
 Json train_model(const Stage& stage, Engine& engine, const ImageTraining& job) {
   const ModelCard& card = job.start.card;

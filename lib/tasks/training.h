@@ -50,10 +50,6 @@ struct ImageTraining {
   std::optional<Teacher> teacher = {};
 };
 
-/// Returns the split on which SECTION.patience chooses. Throws Error(usage) if the dataset has none,
-/// saying how to make one.
-const Split& require_selection_split(const Dataset& dataset, const std::string& section);
-
 /// Throws Error(usage) naming the setting that is impossible for this image size or device. Call it
 /// before the stage begins, so that a corrected command finds its folder free.
 void check_image_training(const Engine& engine, const ImageTraining& job);

@@ -3,19 +3,12 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
-#include <string>
 #include <vector>
 
 #include "train/config.h"
 #include "train/inference.h"
 
 namespace hardmoe {
-
-/// Returns the loss of one image's V logits against its tags (ascending ids), in double precision,
-/// without label smoothing. softmax: −(1/k) Σ log p over its k tags, 0 without tags; sigmoid:
-/// Σ_j log(1+e^z_j) − Σ z over its tags.
-double image_loss(LossKind loss, std::span<const float> logits, std::span<const int32_t> tags);
 
 /// A network compiled for evaluation beside its training.
 class SelectionLoss {

@@ -168,16 +168,5 @@ TEST_F(Reroute, RefusesWhatItCannotUse) {
   expect_error(call(source, seen), {"partition.reroute.temperature", "-1"}, ExitStatus::usage);
 }
 
-TEST(LossOfAnImage, IsThatOfTraining) {
-  const std::vector<float> logits = {1, -2, 0.5F};
-  const std::vector<int32_t> tags = {0, 2};
-  const double sum = std::exp(1) + std::exp(-2) + std::exp(0.5);
-  EXPECT_NEAR(loss_of_image(LossKind::softmax, logits, tags),
-              -(std::log(std::exp(1) / sum) + std::log(std::exp(0.5) / sum)) / 2, 1e-6);
-  const double sigmoid = std::log1p(std::exp(-1)) + std::log1p(std::exp(-2)) +
-                         std::log1p(std::exp(-0.5));  // the tag at −2 is absent
-  EXPECT_NEAR(loss_of_image(LossKind::sigmoid, logits, tags), sigmoid, 1e-6);
-}
-
 }  // namespace
 }  // namespace hardmoe
