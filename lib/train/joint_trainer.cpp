@@ -9,6 +9,7 @@
 #include "base/signals.h"
 #include "tensor/saved_state.h"
 #include "train/checkpoint.h"
+#include "train/divergence.h"
 #include "train/metrics_log.h"
 #include "train/schedule.h"
 #include "train/trainer.h"
@@ -191,8 +192,12 @@ JointResult train_jointly(Engine& engine, const Network& network,
     if (more && stop) throw_if_interrupted();
   }
   log.sync();
+  const double epochs = static_cast<double>(each) / part;
+  require_learned({at.last_loss, at.last_loss, each, epochs}, training_options(config).losses,
+                  network, config);
   JointResult result{{}, at.turns * turn_steps, at.last_loss, at.seconds};
   for (Resting& other : networks) {
+    if (!are_finite(other.weights)) fail_diverged(config, each, epochs);
     share(networks.back().weights, other.weights);
     result.weights.push_back(std::move(other.weights));
   }

@@ -30,7 +30,8 @@ void check_joint_config(const TrainConfig& config, int turn_steps, const std::st
 /// they begin as the first one's. `sources`: K, each network's own images. `config.epochs` is of an
 /// average part; each network takes as many steps. Writes log.jsonl (a line a round), events and,
 /// between turns, checkpoints into `folder`, from which the same `run` goes on to the same bytes.
-/// Throws Error(interrupted) on a signal, after the turn; Error if a loss is not finite.
+/// Throws Error(interrupted) on a signal, after the turn; Error if a loss or weight is not finite,
+/// or if the last round's loss is that of networks that learned nothing.
 JointResult train_jointly(Engine& engine, const Network& network,
                           const std::vector<StateDict>& initial,
                           const std::vector<BatchSource*>& sources, const TrainConfig& config,

@@ -7,56 +7,13 @@
 #include "base/log.h"
 #include "base/signals.h"
 #include "engine/graph.h"
-#include "engine/network_facts.h"
 #include "train/checkpoint.h"
+#include "train/divergence.h"
 #include "train/metrics_log.h"
 #include "train/schedule.h"
 
 namespace hardmoe {
 namespace {
-
-[[noreturn]] void fail_diverged(const TrainConfig& config, int64_t step, double epoch) {
-  fail(
-      "training diverged: loss or weights are not finite at step {} (epoch {:.2f}); lower lr (now "
-      "{}) or lengthen warmup (now {})",
-      step, epoch, config.lr, config.warmup);
-}
-
-/// Returns the sum of the losses, each times its weight, of a network that scores all `tags` tags
-/// equally (sigmoid: one half each). Against a teacher it is the most that this can be.
-double loss_of_equal_scores(const std::vector<LossSpec>& losses, int64_t tags) {
-  const auto count = static_cast<double>(tags);
-  double sum = 0;
-  for (const LossSpec& loss : losses) {
-    const double one = loss.kind == LossKind::softmax ? std::log(count) : count * std::log(2.0);
-    const double softened = loss.teacher < 0 ? 1 : std::pow(double{loss.temperature}, 2);
-    sum += double{loss.weight} * softened * one;
-  }
-  return sum;
-}
-
-/// Fails if the losses, though finite, are those of a network that learned nothing. `last` is the
-/// last step's, whose batch may be unusual; `mean` is over the last log interval, which may begin
-/// with a fault that was recovered from. A fresh network's loss is about that of equal scores, but
-/// a deep one's first steps can take it far from there and back.
-void require_learned(const TrainConfig& config, const std::vector<LossSpec>& losses,
-                     const Network& network, double mean, double last, int64_t step, double epoch) {
-  constexpr int64_t first_steps = 20;
-  const double equal = loss_of_equal_scores(losses, logits_size(network));
-  const bool begins = network.input == InputKind::image && step < first_steps;
-  if (std::min(mean, last) > (begins ? 10 * equal + 10 : 2 * equal + 1)) {
-    fail(
-        "training diverged: at step {} (epoch {:.2f}) the loss is {:.4g}, where equal scores for "
-        "all tags have {:.3g}; lower lr (now {}) or lengthen warmup (now {})",
-        step, epoch, last, equal, config.lr, config.warmup);
-  }
-  if (mean > 1.25 * equal + 0.25) {
-    log_warning(
-        "the final loss, {:.4g}, is above that of equal scores for all tags, {:.3g}: nothing was "
-        "learned; lower lr (now {}) or train for more epochs (now {})",
-        mean, equal, config.lr, config.epochs);
-  }
-}
 
 /// Notes a judgment at `step`; returns whether the weights are the best so far.
 bool keep_if_better(double loss, StateDict weights, int64_t step, BestWeights& best) {
@@ -77,13 +34,176 @@ void tell_early_end(const Position& at, int64_t per_epoch) {
       epochs(at.step), at.best.worse, at.best.loss, epochs(at.best.step));
 }
 
-/// Fails if a weight is not finite: the last update can overflow without a loss to show it.
-bool are_finite(const StateDict& weights) {
-  return std::all_of(weights.begin(), weights.end(), [](const auto& entry) {
-    const auto values = entry.second.template as<float>();
-    return std::all_of(values.begin(), values.end(), [](float v) { return std::isfinite(v); });
-  });
-}
+/// What a training is given.
+struct Job {
+  const Network& network;
+  const std::vector<LossSpec>& losses;
+  BatchSource& source;
+  const TrainConfig& config;
+  const EarlyStop& early;
+  const std::filesystem::path& folder;
+  const std::string& run;
+};
+
+/// A training from a position to its end.
+class Training {
+ public:
+  Training(const Job& job, Program& program, Position at)
+      : job_(job),
+        program_(program),
+        at_(std::move(at)),
+        per_epoch_(job.source.batches_per_epoch()),
+        total_(std::max<int64_t>(
+            1, std::llround(job.config.epochs * static_cast<double>(per_epoch_)))),
+        log_(job.folder, at_.step),
+        progress_("training", total_),
+        seconds_before_(at_.seconds),
+        first_step_(at_.step),
+        start_(now_seconds()),
+        loss_read_(at_.last_loss) {
+    at_.each_loss_sum.resize(job.losses.size(), 0.0);
+  }
+
+  TrainResult run() {
+    if (at_.step < total_) job_.source.start(at_.step / per_epoch_, at_.step % per_epoch_);
+    double last_checkpoint = start_;
+    judge();
+    while (!ended()) {
+      if (!take_step()) continue;
+      if (at_.step % job_.config.log_every == 0) report();  // before a signal can end the judgment
+      judge();
+      const double now = now_seconds();
+      at_.seconds = seconds_before_ + now - start_;
+      progress_.update(at_.step,
+                       fmt::format("loss {:.4f}  {:.0f} images/s", at_.last_loss, rate()));
+      if (ended()) continue;
+      const bool stop = interrupted();
+      if (stop || now - last_checkpoint > 60 * job_.config.checkpoint_minutes) {
+        save();
+        last_checkpoint = now;
+      }
+      if (stop) throw_if_interrupted();
+    }
+    return result();
+  }
+
+ private:
+  double epoch() const { return static_cast<double>(at_.step) / static_cast<double>(per_epoch_); }
+  /// Returns the images a second of this process.
+  double rate() const {
+    return static_cast<double>((at_.step - first_step_) * job_.config.batch) /
+           (now_seconds() - start_);
+  }
+  bool ended() const {
+    return at_.step >= total_ || (job_.early.patience > 0 && at_.best.worse >= job_.early.patience);
+  }
+  StateDict weights() const {
+    return job_.config.ema > 0 ? program_.averaged_weights() : program_.weights();
+  }
+
+  /// Returns whether there was a batch; if not, the next epoch has begun.
+  bool take_step() {
+    const Batch* batch = job_.source.next();
+    if (batch == nullptr) {
+      job_.source.start(at_.step / per_epoch_);
+      return false;
+    }
+    if (at_.step + 1 == total_) read_losses();  // so that the last step's loss is read alone
+    const double lr = learning_rate(job_.config, at_.step, total_, per_epoch_);
+    program_.train_step(*batch, static_cast<float>(lr));
+    ++at_.step;
+    ++unread_;
+    at_.seconds = seconds_before_ + now_seconds() - start_;
+    return true;
+  }
+
+  /// Takes the losses of the steps since the last call from the program.
+  void read_losses() {
+    if (unread_ == 0) return;
+    const std::vector<double> losses = program_.take_losses();
+    loss_read_ = 0;
+    for (size_t i = 0; i < losses.size(); ++i) {
+      loss_read_ += double{job_.losses[i].weight} * losses[i];
+      at_.each_loss_sum[i] += losses[i] * static_cast<double>(unread_);
+    }
+    at_.loss_sum += loss_read_ * static_cast<double>(unread_);
+    at_.loss_steps += unread_;
+    unread_ = 0;
+    if (!std::isfinite(at_.loss_sum)) fail_diverged(job_.config, at_.step, epoch());
+  }
+
+  /// Logs the mean losses since the last report.
+  void report() {
+    read_losses();
+    if (at_.loss_steps == 0) return;
+    at_.last_loss = at_.loss_sum / static_cast<double>(at_.loss_steps);
+    Json line = {{"step", at_.step},
+                 {"epoch", epoch()},
+                 {"loss", at_.last_loss},
+                 {"lr", learning_rate(job_.config, at_.step - 1, total_, per_epoch_)},
+                 {"images_per_second", rate()},
+                 {"seconds", at_.seconds}};
+    for (size_t i = 0; i < job_.losses.size() && job_.losses.size() > 1; ++i) {
+      line["loss/" + job_.losses[i].name] =
+          at_.each_loss_sum[i] / static_cast<double>(at_.loss_steps);
+    }
+    log_.write(line);
+    at_.loss_sum = 0;
+    std::fill(at_.each_loss_sum.begin(), at_.each_loss_sum.end(), 0.0);
+    at_.loss_steps = 0;
+  }
+
+  void save() {
+    read_losses();
+    log_.sync();
+    save_checkpoint(checkpoint_file(job_.folder), program_, at_, job_.run);
+  }
+
+  /// Judges the weights after an epoch, once.
+  void judge() {
+    const bool due = at_.step >= total_ || (at_.step > 0 && at_.step % per_epoch_ == 0);
+    if (job_.early.patience == 0 || !due || at_.best.judged_at == at_.step) return;
+    StateDict weights_now = weights();
+    double loss = 0;
+    try {
+      loss = job_.early.loss(weights_now);
+    } catch (const Error& error) {
+      if (error.status() == ExitStatus::interrupted) save();
+      throw;
+    }
+    log_.write({{"step", at_.step}, {"epoch", epoch()}, {"selection_loss", loss}});
+    if (keep_if_better(loss, std::move(weights_now), at_.step, at_.best)) return;
+    if (at_.step < total_ && ended()) tell_early_end(at_, per_epoch_);
+  }
+
+  TrainResult result() {
+    report();
+    log_.sync();
+    StateDict trained = job_.early.patience > 0 ? std::move(at_.best.weights) : weights();
+    if (!are_finite(trained)) fail_diverged(job_.config, at_.step, epoch());
+    require_learned({at_.last_loss, loss_read_, at_.step, epoch()}, job_.losses, job_.network,
+                    job_.config);
+    return {std::move(trained),
+            at_.step,
+            at_.last_loss,
+            at_.seconds,
+            at_.seconds > 0 ? static_cast<double>(at_.step * job_.config.batch) / at_.seconds : 0,
+            at_.best.step,
+            at_.best.loss};
+  }
+
+  Job job_;
+  Program& program_;
+  Position at_;
+  int64_t per_epoch_, total_;  // steps
+  MetricsLog log_;
+  Progress progress_;
+  double seconds_before_;  // of earlier calls
+  int64_t first_step_;     // of this call
+  double start_;           // when it began
+  double loss_read_;       // the mean that was read last
+  int64_t unread_ = 0;     // steps whose losses are still in the program
+};
 
 }  // namespace
 
@@ -133,125 +253,9 @@ TrainResult train(Engine& engine, const Network& network, const StateDict& initi
     at = *saved;
     log_info("resuming at step {}", at.step);
   }
-  const int64_t per_epoch = source.batches_per_epoch();
-  const auto total =
-      std::max<int64_t>(1, std::llround(config.epochs * static_cast<double>(per_epoch)));
-  MetricsLog log(folder, at.step);
-  Progress progress("training", total);
-  const double seconds_before = at.seconds;
-  const int64_t first_step = at.step;
-  const double start = now_seconds();
-  double last_checkpoint = start;
-
-  if (at.step < total) source.start(at.step / per_epoch, at.step % per_epoch);
-  int64_t unread = 0;  // steps whose loss is still in the program
-  double loss_read = at.last_loss;
-  at.each_loss_sum.resize(options.losses.size(), 0.0);
-  const auto read_loss = [&] {
-    if (unread == 0) return;
-    const std::vector<double> losses = program->take_losses();
-    loss_read = 0;
-    for (size_t i = 0; i < losses.size(); ++i) {
-      loss_read += double{options.losses[i].weight} * losses[i];
-      at.each_loss_sum[i] += losses[i] * static_cast<double>(unread);
-    }
-    at.loss_sum += loss_read * static_cast<double>(unread);
-    at.loss_steps += unread;
-    unread = 0;
-    if (!std::isfinite(at.loss_sum)) {
-      fail_diverged(config, at.step, static_cast<double>(at.step) / static_cast<double>(per_epoch));
-    }
-  };
-  const auto epoch_now = [&] {
-    return static_cast<double>(at.step) / static_cast<double>(per_epoch);
-  };
-  const auto rate = [&] {  // images a second of this process
-    return static_cast<double>((at.step - first_step) * config.batch) / (now_seconds() - start);
-  };
-  const auto report = [&] {
-    read_loss();
-    if (at.loss_steps == 0) return;
-    at.last_loss = at.loss_sum / static_cast<double>(at.loss_steps);
-    Json line = {{"step", at.step},
-                 {"epoch", epoch_now()},
-                 {"loss", at.last_loss},
-                 {"lr", learning_rate(config, at.step - 1, total, per_epoch)},
-                 {"images_per_second", rate()},
-                 {"seconds", at.seconds}};
-    if (options.losses.size() > 1) {
-      for (size_t i = 0; i < options.losses.size(); ++i) {
-        line["loss/" + options.losses[i].name] =
-            at.each_loss_sum[i] / static_cast<double>(at.loss_steps);
-      }
-    }
-    log.write(line);
-    at.loss_sum = 0;
-    std::fill(at.each_loss_sum.begin(), at.each_loss_sum.end(), 0.0);
-    at.loss_steps = 0;
-  };
-  const auto save = [&] {
-    read_loss();
-    log.sync();
-    save_checkpoint(checkpoint_file(folder), *program, at, run);
-  };
-  const auto weights_now = [&] {
-    return config.ema > 0 ? program->averaged_weights() : program->weights();
-  };
-  const auto judge = [&] {  // after an epoch; again if a signal came meanwhile
-    const bool due = at.step >= total || (at.step > 0 && at.step % per_epoch == 0);
-    if (early.patience == 0 || !due || at.best.judged_at == at.step) return;
-    StateDict weights = weights_now();
-    double loss = 0;
-    try {
-      loss = early.loss(weights);
-    } catch (const Error& error) {
-      if (error.status() == ExitStatus::interrupted) save();
-      throw;
-    }
-    log.write({{"step", at.step}, {"epoch", epoch_now()}, {"selection_loss", loss}});
-    if (keep_if_better(loss, std::move(weights), at.step, at.best)) return;
-    if (at.step < total && at.best.worse >= early.patience) tell_early_end(at, per_epoch);
-  };
-  const auto ended = [&] {
-    return at.step >= total || (early.patience > 0 && at.best.worse >= early.patience);
-  };
-  judge();
-  while (!ended()) {
-    const Batch* batch = source.next();
-    if (batch == nullptr) {
-      source.start(at.step / per_epoch);
-      continue;
-    }
-    if (at.step + 1 == total) read_loss();  // so that the last step's loss is read alone
-    const double lr = learning_rate(config, at.step, total, per_epoch);
-    program->train_step(*batch, static_cast<float>(lr));
-    ++at.step;
-    ++unread;
-    at.seconds = seconds_before + now_seconds() - start;
-    if (at.step % config.log_every == 0) report();  // before a signal can end the judgment
-    judge();
-    const double now = now_seconds();
-    at.seconds = seconds_before + now - start;
-    progress.update(at.step, fmt::format("loss {:.4f}  {:.0f} images/s", at.last_loss, rate()));
-    const bool stop = interrupted();
-    if (!ended() && (stop || now - last_checkpoint > 60 * config.checkpoint_minutes)) {
-      save();
-      last_checkpoint = now;
-    }
-    if (stop && !ended()) throw_if_interrupted();
-  }
-  report();
-  log.sync();
-  StateDict weights = early.patience > 0 ? std::move(at.best.weights) : weights_now();
-  if (!are_finite(weights)) fail_diverged(config, at.step, epoch_now());
-  require_learned(config, options.losses, network, at.last_loss, loss_read, at.step, epoch_now());
-  return {std::move(weights),
-          at.step,
-          at.last_loss,
-          at.seconds,
-          at.seconds > 0 ? static_cast<double>(at.step * config.batch) / at.seconds : 0,
-          at.best.step,
-          at.best.loss};
+  return Training({network, options.losses, source, config, early, folder, run}, *program,
+                  std::move(at))
+      .run();
 }
 
 }  // namespace hardmoe

@@ -123,6 +123,15 @@ TEST_F(JointTrainer, ResumedRunsEndAsUninterruptedOnes) {
   }
 }
 
+TEST_F(JointTrainer, ALossFarAboveThatOfEqualScoresIsDivergence) {
+  TrainConfig config = toy_config();
+  config.lr = 300;  // of a linear layer, whose loss stays a number
+  config.warmup = 0;
+  config.schedule = ScheduleKind::constant;
+  expect_error([&] { run(toy_network(), 2, config, 1, "out"); },
+               {"diverged", "equal scores for all tags have 1.39", "lower lr (now 300)"});
+}
+
 TEST(JointConfig, RefusesWhatCannotBeExchanged) {
   TrainConfig config = toy_config();
   expect_error([&] { check_joint_config(config, 0, "finetune"); },
