@@ -44,13 +44,20 @@ class Cell:
         return result
 
 
+def fingerprint_of(path):
+    """A hash of what the configuration says, whatever its comments."""
+    lines = (line.split(" #")[0].rstrip() for line in path.read_text(encoding="utf-8").splitlines())
+    said = "\n".join(line for line in lines if line and not line.startswith("#"))
+    return hashlib.sha256(said.encode()).hexdigest()
+
+
 def read_cells(path):
     """The cells listed in the file; '#' begins a comment."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         sys.exit(f"study.py: {path}: {error.strerror}; a study has its cells there, a line each: NAME KEY=VALUE …")
-    shared = hashlib.sha256(path.with_suffix(".yaml").read_bytes()).hexdigest()
+    shared = fingerprint_of(path.with_suffix(".yaml"))
     cells = []
     for number, line in enumerate(text.splitlines(), 1):
         words = line.split("#")[0].split()

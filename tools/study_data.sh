@@ -1,17 +1,47 @@
 #!/usr/bin/env bash
-# Makes the datasets that configs/studies name, in runs/studies/data: tinytags whole, and a half, a quarter
-# and an eighth of its training images.
-#   tools/study_data.sh TINYTAGS        the folder of its tars (datasets/tinytags)
+# Makes the datasets that a study in configs/studies names, in runs/studies/data.
+#   tools/study_data.sh small-networks TINYTAGS    the folder of datasets/tinytags' tars: whole, and a half, a
+#                                                  quarter and an eighth of its training images
+#   tools/study_data.sh worlds TINY_IMAGENET       the folder tiny-imagenet-200, its photos' classes as tags,
+#                                                  together with Debian's dataset-fashion-mnist
 set -euo pipefail
-if [[ $# -ne 1 || $1 == --help || $1 == -h ]]; then
-  sed -n '2,4s/^# //p' "$0"
-  exit $(($# != 1 ? 2 : 0))
+if [[ $# -ne 2 || ! -d $2 ]]; then
+  sed -n '2,6s/^# //p' "$0"
+  [[ ${1:-} == --help || ${1:-} == -h ]] && exit 0
+  exit 2
 fi
-tars=$(realpath "$1")
+study=$1
+source=$(realpath "$2")
 cd "$(dirname "$0")/.."
-tags=(--min-tag-count 50) # the whole set's for all: so the same images are evaluated
-for part in :1 -half:0.5 -quarter:0.25 -eighth:0.125; do
-  build/bin/moe-ingest "$tars"/tinytags-train-*.tar --val-source "$tars"/tinytags-val-*.tar \
-    --sample "${part#*:}" "${tags[@]}" --out "runs/studies/data/tinytags${part%:*}"
-  tags=(--vocabulary runs/studies/data/tinytags)
-done
+data=runs/studies/data
+
+small_networks() {
+  local tags=(--min-tag-count 50) # the whole set's for all: so the same images are evaluated
+  for part in :1 -half:0.5 -quarter:0.25 -eighth:0.125; do
+    build/bin/moe-ingest "$source"/tinytags-train-*.tar --val-source "$source"/tinytags-val-*.tar \
+      --sample "${part#*:}" "${tags[@]}" --out "$data/tinytags${part%:*}"
+    tags=(--vocabulary $data/tinytags)
+  done
+}
+
+worlds() {
+  local clothes=/usr/share/datasets/fashion-mnist
+  [[ -d $clothes ]] || { echo "study_data.sh: no $clothes: sudo apt-get install dataset-fashion-mnist" >&2; exit 2; }
+  mkdir -p $data
+  { # a photo's tag is its class, train/CLASS/images/NAME.JPEG
+    printf 'image\ttags\n'
+    find "$source/train" -name '*.JPEG' | LC_ALL=C sort | awk -F/ '{ print $0 "\t" $(NF - 2) }'
+  } > $data/photos-train.tsv
+  { # NAME.JPEG CLASS and a box a line
+    printf 'image\ttags\n'
+    awk -v folder="$source/val/images" '{ print folder "/" $1 "\t" $2 }' "$source/val/val_annotations.txt"
+  } > $data/photos-val.tsv
+  build/bin/moe-ingest $data/photos-train.tsv $clothes --val-source $data/photos-val.tsv --val-source $clothes \
+    --label-names datasets/fashion-mnist/labels.txt --allow-outside --resize 32 --out $data/worlds
+}
+
+case $study in
+  small-networks) small_networks ;;
+  worlds) worlds ;;
+  *) echo "study_data.sh: no study '$study': expected small-networks or worlds" >&2; exit 2 ;;
+esac
