@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "base/threads.h"
 #include "run/control_budgets.h"
+#include "run/lever_stages.h"
 #include "run/run_checks.h"
 #include "run/seed_stages.h"
 
@@ -47,6 +48,7 @@ class Planner {
         joined({stages_.data(), "--out", folder("decoder")}, stages_.folders(mixtures_[0])),
         mixtures_[0].expert_stages);
     add_evaluations();
+    add_levers(mixtures_[0], stages_);
   }
 
  private:

@@ -104,10 +104,10 @@ void SeedStages::add_experts(PlannedMixture& mixture) {
 }
 
 void SeedStages::add_row(const std::string& key, const std::string& name, const Words& what,
-                         const Words& after) {
+                         const Words& after, const std::string& over) {
   const std::string stage = "evaluation " + key;
   add(stage, "moe-eval", joined({data_, "--out", folder("eval/" + key)}, what), after);
-  pipeline_.rows.push_back({name, key, seed_, own(stage), folder("eval/" + key)});
+  pipeline_.rows.push_back({name, key, seed_, own(stage), folder("eval/" + key), over});
 }
 
 }  // namespace hardmoe

@@ -1,5 +1,5 @@
 // The stages of one seed of a run, as they are made one after another: their names, folders and
-// what all commands are told. Which stages there are: run/pipeline.cpp.
+// what all commands are told. Which stages there are: run/pipeline.cpp, run/lever_stages.h.
 #pragma once
 
 #include <cstdint>
@@ -27,9 +27,9 @@ struct PlannedRun {
 RunStage stage_of(const PlannedRun& run, const std::string& name, const std::string& program,
                   Words arguments, const std::string& device, int threads);
 
-/// A mixture: the run's own, or a control's. All have the run's base.
+/// A mixture: the run's own, a control's or a lever's. All have the run's base.
 struct PlannedMixture {
-  std::string key;             ///< the control's name; "" for the run's own
+  std::string key;             ///< the control's or lever's; "" for the run's own
   std::string partition = {};  ///< folder
   std::string experts = {};    ///< folder
   Words partition_options = {}, expert_options = {};
@@ -65,8 +65,9 @@ class SeedStages {
   /// Adds the experts of the mixture, whose stages it notes.
   void add_experts(PlannedMixture& mixture);
   /// Adds an evaluation into eval/KEY, a row of the table. `what`: the options of the networks.
+  /// `over`: see RunRow.
   void add_row(const std::string& key, const std::string& name, const Words& what,
-               const Words& after);
+               const Words& after, const std::string& over = {});
 
  private:
   std::string own(const std::string& name) const;

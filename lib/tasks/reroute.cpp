@@ -67,6 +67,7 @@ Json inputs_of(const PartitionTask& task, Config& config, const Opened& opened,
                Precision precision) {
   Json inputs = opened.input.identity;
   Json settings = config_json(fields_of(config.partition.reroute));
+  settings.erase("rounds");  // a run's number of such stages
   settings["tolerance"] = config.partition.tolerance;
   if (!opened.mixture.partition.gater.pca) {  // parts at random had none; one is fitted
     settings["pca"] = config.partition.pca;
