@@ -174,7 +174,7 @@ void check(const RowSource& features, const Partition& before, const HeldOut& he
         images, gater.inputs, features.rows(), features.cols());
   }
   if (gater.experts < 2) fail_usage("there is one expert; nothing can be routed otherwise");
-  const int64_t least = std::max<int64_t>(10 * gater.experts, 2 * folds);
+  const int64_t least = held_out_needed(gater.experts);
   if (held_out.losses.size(0) < least) {
     fail_usage(
         "experts are compared on {} held-out images; {} experts need at least {}, and are better "
@@ -225,6 +225,8 @@ std::optional<LinearClassifier> classifier_of(const Gater& gater, double scale) 
   }
   return rule;
 }
+
+int64_t held_out_needed(int64_t experts) { return std::max<int64_t>(10 * experts, 2 * folds); }
 
 Gater gater_of(const LinearClassifier& classifier, const Gater& gater) {
   const auto classes = static_cast<size_t>(classifier.classes);

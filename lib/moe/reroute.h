@@ -23,6 +23,9 @@ struct HeldOut {
   Tensor losses;    ///< M×K float32: each expert's loss on the image's tags
 };
 
+/// Returns how many held-out images it takes at least to compare so many experts.
+int64_t held_out_needed(int64_t experts);
+
 /// Returns the gater of a classifier of projected features: its centroids and prices choose the
 /// class of the greatest score. The common shift v of the centroids is the one that leaves least to
 /// the prices, so that softmax(−‖z − c‖²), by which several experts are mixed, is the classifier's

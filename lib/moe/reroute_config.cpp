@@ -10,6 +10,8 @@ void RerouteConfig::describe(Fields& f) {
         "T: an image belongs to experts by softmax(-loss/T); 0: to its best one");
   f.add("penalty", penalty,
         "on the squared distance from the old rule; 0: chosen by cross-validation");
+  f.add("rounds", rounds,
+        "how often moe-run re-routes (run.levers), each time by the experts of the round before");
 }
 
 void check_reroute_config(const RerouteConfig& config) {
@@ -21,6 +23,9 @@ void check_reroute_config(const RerouteConfig& config) {
   }
   if (!(config.penalty >= 0)) {
     fail_usage("partition.reroute.penalty: expected 0 (chosen) or more, found {}", config.penalty);
+  }
+  if (config.rounds < 1 || config.rounds > 100) {
+    fail_usage("partition.reroute.rounds: expected 1 to 100, found {}", config.rounds);
   }
 }
 

@@ -13,6 +13,7 @@ struct RerouteConfig {
   int64_t images = 0;      ///< held-out images that the experts are compared on; 0: all there are
   double temperature = 1;  ///< T: an image's target is softmax(−loss/T); 0: its best expert
   double penalty = 0;      ///< λ of fit_classifier; 0: chosen by cross-validation
+  int rounds = 1;          ///< of a run: each re-routes by the experts of the one before
   void describe(Fields& f);
 };
 

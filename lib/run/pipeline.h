@@ -18,6 +18,7 @@ struct RunRow {
   uint64_t seed = 0;             ///< of all that it takes
   std::string evaluation;        ///< the name of its last stage
   std::filesystem::path folder;  ///< of that stage
+  std::string over = {};         ///< of a lever: the key of the mixture's row that it changes
 };
 
 /// The stages of a run.
@@ -29,8 +30,8 @@ struct Pipeline {
 };
 
 /// Returns the stages of a run under `out`: dataset/ base/ embedding/ partition/ experts/K/ longer/
-/// decoder/ eval/*/ and other controls' in controls/, with logs/; those of further seeds lie the
-/// same way in seed-N/. `programs`: the folder of the commands. `frozen`: the configuration file
+/// decoder/ eval/*/ and other controls' in controls/, levers' in levers/, with logs/; those of
+/// further seeds lie the same way in seed-N/. `programs`: the folder of the commands. `frozen`: the configuration file
 /// they read. All commands get the device and `force`. With run.gpus, experts take GPUs in turn:
 /// they have equal parts, so it matters little which GPU is free first. A control that the
 /// configuration's mixture is itself (random, if partition.method is) is left out. Throws

@@ -16,7 +16,7 @@ namespace fs = std::filesystem;
 namespace {
 
 void check_data(const Config& config, const fs::path& out) {
-  check_evaluation_split(config, out);
+  check_splits(config, out);
   check_external_embedding(config, out);
 }
 

@@ -10,8 +10,11 @@
 #include "data/selection.h"
 #include "moe/embedding.h"
 #include "moe/mixture_config.h"
+#include "moe/reroute.h"
+#include "moe/router.h"
 #include "run/launcher.h"
 #include "run/pipeline.h"
+#include "train/joint_trainer.h"
 #include "train/schedule.h"
 #include "train/trainer.h"
 #include "train/warm_start.h"
@@ -20,13 +23,16 @@ namespace hardmoe {
 namespace fs = std::filesystem;
 namespace {
 
+bool tries(const Config& config, Lever lever) { return config.run.levers.contains(lever); }
+
 /// Returns the first setting that needs the split 'selection'; "" if there is none. `routed`: of
 /// those for which its images are given to experts.
 std::string needs_selection(const Config& config, bool routed) {
   if (config.base.patience > 0 && !routed) return "base.patience";
   if (config.expert.patience > 0) return "expert.patience";
   if (config.decoder.split == selection_split) return "decoder.split";
-  return config.mixture.fits_share() ? "mixture.base_share" : "";
+  if (config.mixture.fits_share()) return "mixture.base_share";
+  return tries(config, Lever::reroute) ? "reroute of run.levers" : "";
 }
 
 /// Throws Error(usage) if a setting needs a split 'selection' that the run's own dataset will not
@@ -43,6 +49,91 @@ void check_selection(const Config& config) {
   if (any.empty() || !config.run.dataset.empty() || config.ingest.selection_fraction > 0) return;
   fail_usage("{}: needs the split '{}'; set ingest.selection_fraction, to 0.05 perhaps", any,
              selection_split);
+}
+
+void check_rerouting(const Config& config) {
+  const RerouteConfig& settings = config.partition.reroute;
+  check_reroute_config(settings);
+  if (config.partition.experts < 2) {
+    fail_usage(
+        "run.levers: reroute needs at least 2 experts to choose from, partition.experts is {}; "
+        "leave reroute out",
+        config.partition.experts);
+  }
+  const int64_t least = held_out_needed(config.partition.experts);
+  if (settings.images == 0 || settings.images >= least) return;
+  fail_usage(
+      "partition.reroute.images: {} experts are compared on at least {} held-out images, found {}; "
+      "raise it, or set 0 for all there are",
+      config.partition.experts, least, settings.images);
+}
+
+void check_router(const Config& config) {
+  const RouterConfig& settings = config.router;
+  const int experts = config.partition.experts;
+  const bool random = config.partition.method == PartitionMethod::random;
+  if (random || experts < 2) {
+    fail_usage("run.levers: router has nothing to learn of {}; leave router out",
+               random ? "a partition at random" : "one expert");
+  }
+  if (!config.eval.use_prices) {
+    fail_usage(
+        "run.levers: router learns the experts with prices, and eval.use_prices is false; set it "
+        "to true, or leave router out");
+  }
+  check_router_config(settings);
+  const ModelConfig model =
+      router_model(config.model, settings.depth, settings.width, settings.image_size, experts);
+  check_freeze(resnet(model, experts), settings, "router");
+  check_augment(settings.augment, model.image_size);
+  if (!settings.init.empty()) read_earlier_weights(settings.init, model);
+}
+
+void check_finetuning(const Config& config, const Network& network) {
+  const FinetuneConfig& settings = config.finetune;
+  if (config.mixture.embedding != EmbeddingKind::expert) {
+    fail_usage(
+        "run.levers: finetune trains a decoder of the experts' features alone, and "
+        "mixture.embedding is {}; set it to expert, or leave finetune out",
+        embedding_kinds[static_cast<size_t>(config.mixture.embedding)]);
+  }
+  const bool kept = config.decoder.epochs == 0;  // the base's head
+  const LossKind loss = kept ? config.base.loss : config.decoder.loss;
+  if (settings.loss != loss) {
+    fail_usage("finetune.loss: expected {}, which {}.loss is, found {}",
+               loss_names[static_cast<size_t>(loss)], kept ? "base" : "decoder",
+               loss_names[static_cast<size_t>(settings.loss)]);
+  }
+  check_joint_config(settings, settings.turn_steps, "finetune");
+  check_freeze(network, settings, "finetune");
+  check_augment(settings.augment, config.model.image_size);
+}
+
+/// Throws Error(usage) if something that is to be tried on the mixture is impossible.
+void check_levers(const Config& config, const Network& network) {
+  if (tries(config, Lever::reroute)) check_rerouting(config);
+  if (tries(config, Lever::router)) check_router(config);
+  if (tries(config, Lever::finetune)) check_finetuning(config, network);
+}
+
+/// Throws Error(usage) if the dataset at `data` has too few images for what is to be tried.
+void check_levers_images(const Config& config, const std::string& data, const Json& splits) {
+  const auto images_of = [&](const char* split) {
+    return json_get<int64_t>(json_get<Json>(splits, split, data), "images", data);
+  };
+  const int64_t experts = config.partition.experts;
+  if (tries(config, Lever::reroute) && images_of(selection_split) < held_out_needed(experts)) {
+    fail_usage(
+        "{}: has {} images in split '{}', and reroute of run.levers compares {} experts on at "
+        "least {}; make a larger one with moe-ingest's --selection-fraction, or leave reroute out",
+        data, images_of(selection_split), selection_split, experts, held_out_needed(experts));
+  }
+  if (!tries(config, Lever::finetune)) return;
+  const int64_t part = images_of("train") / experts;  // the smallest has no more
+  if (part >= config.finetune.batch) return;
+  fail_usage(
+      "finetune.batch: an expert has some {} images of {}, fewer than a batch of {}; lower it",
+      part, data, config.finetune.batch);
 }
 
 /// Throws Error(usage) if settings of several sections do not go together.
@@ -77,6 +168,7 @@ void check_sections(const Config& config) {
   check_augment(config.expert.augment, config.model.image_size);
   check_partition_config(config.partition);
   check_eval_config(config.eval, config.partition.experts);
+  check_levers(config, network);
   check_together(config);
   if (config.run.embedding.empty() != config.run.features.empty()) {
     fail_usage(
@@ -124,7 +216,7 @@ void check_run_folder(const fs::path& out) {
   }
 }
 
-void check_evaluation_split(const Config& config, const fs::path& out) {
+void check_splits(const Config& config, const fs::path& out) {
   const fs::path data = dataset_folder(config, out), record = data / "dataset.json";
   if (!path_exists(record)) return;
   const auto splits = json_get<Json>(read_dataset_record(record), "splits", record.string());
@@ -135,8 +227,10 @@ void check_evaluation_split(const Config& config, const fs::path& out) {
         data.string(), config.eval.split);
   }
   const std::string setting = needs_selection(config, false);
-  if (setting.empty() || splits.contains(selection_split)) return;
-  fail_without_selection(setting, data.string());
+  if (!setting.empty() && !splits.contains(selection_split)) {
+    fail_without_selection(setting, data.string());
+  }
+  check_levers_images(config, data.string(), splits);
 }
 
 void check_external_embedding(const Config& config, const fs::path& out) {

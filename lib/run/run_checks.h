@@ -16,9 +16,9 @@ void check_settings(const Config& config);
 /// Throws Error(usage) if `out` holds something that no run wrote.
 void check_run_folder(const std::filesystem::path& out);
 
-/// Throws Error(usage) if the run's dataset exists and lacks the split to evaluate on, or the split
-/// 'selection' where a setting needs it.
-void check_evaluation_split(const Config& config, const std::filesystem::path& out);
+/// Throws Error(usage) if the run's dataset exists and lacks the split to evaluate on, the split
+/// 'selection' where a setting needs it, or images that a lever needs.
+void check_splits(const Config& config, const std::filesystem::path& out);
 
 /// Throws Error(usage) if the external embedding to partition by and the features to evaluate with
 /// do not belong together or, if the run's dataset exists, differ from its splits in the number of

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "base/recorded.h"
@@ -28,7 +29,8 @@ void add_cost(const fs::path& folder, TrainingCost& cost) {
   const Json& results = record.at("results");
   // A stage's seconds begin at its last resumption; training's include all of them.
   cost.seconds += std::max(whole, results.value("seconds", 0.0));
-  const bool trains = record.at("command").get<std::string>().starts_with("moe-train-");
+  const auto command = record.at("command").get<std::string>();
+  const bool trains = command.starts_with("moe-train-") || command == "moe-finetune";
   if (trains && !results.contains("training_flops")) cost.flops.reset();
   if (cost.flops) *cost.flops += results.value("training_flops", 0.0);
 }
@@ -99,7 +101,7 @@ std::pair<Json, Json> expert_shares(const std::vector<const Json*>& evaluations)
 
 /// A network's evaluations, one a seed.
 struct Evaluated {
-  std::string key;
+  std::string key, over;  ///< as RunRow's
   std::vector<const Json*> each;
   std::vector<fs::path> folders;
 };
@@ -112,7 +114,7 @@ std::vector<Evaluated> evaluated_against(const char* labels, const Pipeline& pip
     if (!evaluations[i].contains(labels)) continue;
     const RunRow& row = pipeline.rows[i];
     auto network = std::ranges::find(networks, row.key, &Evaluated::key);
-    if (network == networks.end()) network = networks.insert(network, {row.key, {}, {}});
+    if (network == networks.end()) network = networks.insert(network, {row.key, row.over, {}, {}});
     network->each.push_back(&evaluations[i]);
     network->folders.push_back(row.folder);
   }
@@ -141,6 +143,9 @@ Json table_row(const Evaluated& network, const std::string& labels) {
   row["least_share"] = least;
   row["greatest_share"] = greatest;
   for (const char* lead : {"lead", "lead_low", "lead_high"}) row[lead] = nullptr;
+  if (network.over.empty()) return row;
+  row["over"] = network.over;
+  for (const char* gain : {"gain", "gain_low", "gain_high"}) row[gain] = nullptr;
   return row;
 }
 
@@ -151,26 +156,52 @@ bool has_images(const Evaluated& network, const std::string& labels) {
   });
 }
 
-/// Adds to the rows of `networks` by how much the mixture with local decoders is ahead.
-void add_leads(const std::vector<Evaluated>& networks, const std::string& labels,
-               std::vector<Json>& rows) {
-  const auto mixture = std::ranges::find(networks, "local", &Evaluated::key);
-  if (mixture == networks.end() || !has_images(*mixture, labels)) return;
-  std::vector<EvaluatedSystem> systems = {{mixture->key, mixture->folders}};
+/// Calls `found(i, difference)` with P@1 of networks[i] less that of the one with `key`, for those
+/// of `wanted` for which it is known of single images.
+template <class Wanted, class Found>
+void compare_with(const std::string& key, const std::vector<Evaluated>& networks,
+                  const std::string& labels, const Wanted& wanted, const Found& found) {
+  const auto first = std::ranges::find(networks, key, &Evaluated::key);
+  if (first == networks.end() || !has_images(*first, labels)) return;
+  std::vector<EvaluatedSystem> systems = {{key, first->folders}};
   std::vector<size_t> compared;
   for (size_t i = 0; i < networks.size(); ++i) {
-    if (networks[i].key == mixture->key || !has_images(networks[i], labels)) continue;
-    systems.push_back({networks[i].key, networks[i].folders});
+    const Evaluated& other = networks[i];
+    if (other.key == key || !wanted(other) || !has_images(other, labels)) continue;
+    systems.push_back({other.key, other.folders});
     compared.push_back(i);
   }
   if (compared.empty()) return;
   const auto comparisons = compare_systems(systems, {labels + " P@1"});
   for (size_t i = 0; i < compared.size(); ++i) {
-    const Estimate& difference = comparisons[0].differences[i];  // theirs less the mixture's
-    Json& row = rows[compared[i]];
-    row["lead"] = -difference.mean;
-    row["lead_low"] = -difference.high;
-    row["lead_high"] = -difference.low;
+    found(compared[i], comparisons[0].differences[i]);
+  }
+}
+
+/// Adds to the rows of `networks` by how much the mixture with local decoders is ahead.
+void add_leads(const std::vector<Evaluated>& networks, const std::string& labels,
+               std::vector<Json>& rows) {
+  const auto any = [](const Evaluated&) { return true; };
+  compare_with("local", networks, labels, any, [&](size_t i, const Estimate& difference) {
+    rows[i]["lead"] = -difference.mean;
+    rows[i]["lead_low"] = -difference.high;
+    rows[i]["lead_high"] = -difference.low;
+  });
+}
+
+/// Adds to the rows of levers by how much they are ahead of the row of the mixture that they change.
+void add_gains(const std::vector<Evaluated>& networks, const std::string& labels,
+               std::vector<Json>& rows) {
+  std::set<std::string> changed;
+  for (const Evaluated& network : networks) changed.insert(network.over);
+  changed.erase("");
+  for (const std::string& over : changed) {
+    const auto changes_it = [&](const Evaluated& other) { return other.over == over; };
+    compare_with(over, networks, labels, changes_it, [&](size_t i, const Estimate& difference) {
+      rows[i]["gain"] = difference.mean;
+      rows[i]["gain_low"] = difference.low;
+      rows[i]["gain_high"] = difference.high;
+    });
   }
 }
 
@@ -184,6 +215,7 @@ Json pipeline_summary(const Pipeline& pipeline) {
     std::vector<Json> rows;
     for (const Evaluated& network : networks) rows.push_back(table_row(network, labels));
     add_leads(networks, labels, rows);
+    add_gains(networks, labels, rows);
     for (Json& row : rows) table.push_back(std::move(row));
   }
   return {{"evaluations", std::move(evaluations)}, {"table", std::move(table)}};

@@ -11,8 +11,8 @@ namespace hardmoe {
 ///   "evaluations": for each seed and network what moe-eval found, with "name", "key", "seed", and
 ///                  "training_seconds" and "training_flops" of all stages that it takes
 ///   "table":       for each network and kind of label a flat object of numbers (see
-///                  docs/formats.md): means over seeds, standard errors, costs, and the lead of the
-///                  mixture with local decoders
+///                  docs/formats.md): means over seeds, standard errors, costs, the lead of the mixture
+///                  with local decoders, and what a lever gains over the row that it changes
 /// Numbers that are not known are null. Throws Error if a stage is not finished.
 Json pipeline_summary(const Pipeline& pipeline);
 

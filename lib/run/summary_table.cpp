@@ -22,11 +22,15 @@ std::string metric(const Json& row, const std::string& name) {
   return text;
 }
 
-/// Returns "+0.012 [-0.003, +0.027]".
+bool is_lever(const Json& row) { return row.contains("over"); }
+
+/// Returns "+0.012 [-0.003, +0.027]": by how much the mixture is ahead of the row, or a lever's row
+/// ahead of the mixture.
 std::string lead(const Json& row) {
-  if (!row["lead"].is_number()) return row["key"] == "local" ? "" : missing;
-  return fmt::format("{:+.3f} [{:+.3f}, {:+.3f}]", row["lead"].get<double>(),
-                     row["lead_low"].get<double>(), row["lead_high"].get<double>());
+  const std::string of = is_lever(row) ? "gain" : "lead";
+  if (!row[of].is_number()) return row["key"] == "local" ? "" : missing;
+  return fmt::format("{:+.3f} [{:+.3f}, {:+.3f}]", row[of].get<double>(),
+                     row[of + "_low"].get<double>(), row[of + "_high"].get<double>());
 }
 
 std::string count(const Json& value) {
@@ -40,18 +44,20 @@ std::string share(const Json& row) {
                      100 * row["greatest_share"].get<double>());
 }
 
-bool any_lead(const Json& table) {
-  return std::ranges::any_of(table, [](const Json& row) { return row["lead"].is_number(); });
+/// Returns whether some row has a number at `of`: "lead", or "gain".
+bool any(const Json& table, const char* of) {
+  return std::ranges::any_of(
+      table, [&](const Json& row) { return row.contains(of) && row[of].is_number(); });
 }
 
-/// Returns the rows of precision and recall against `labels`, under a heading; nothing but that
-/// heading if there are none.
-Lines quality(const Json& table, const std::string& labels) {
-  const bool leads = any_lead(table);
-  Lines lines = {{"against " + labels, "P@1", "P@5", "R@10"}};
-  if (leads) lines[0].emplace_back("mixture ahead, P@1");
+/// Returns the rows of precision and recall against `labels`, under a heading: those of levers, or
+/// all others; nothing but that heading if there are none.
+Lines quality(const Json& table, const std::string& labels, bool levers) {
+  const bool leads = any(table, levers ? "gain" : "lead");
+  Lines lines = {{(levers ? "levers, against " : "against ") + labels, "P@1", "P@5", "R@10"}};
+  if (leads) lines[0].emplace_back(levers ? "ahead of mixture, P@1" : "mixture ahead, P@1");
   for (const Json& row : table) {
-    if (row["labels"] != labels) continue;
+    if (row["labels"] != labels || is_lever(row) != levers) continue;
     lines.push_back({row["name"], metric(row, "P@1"), metric(row, "P@5"), metric(row, "R@10")});
     if (leads) lines.back().push_back(lead(row));
   }
@@ -76,9 +82,14 @@ std::string notes(const Json& summary) {
   std::string text;
   const auto seeds = table.empty() ? 1 : table[0]["seeds"].get<int>();
   if (seeds > 1) text += fmt::format("±: standard error of the mean over {} seeds\n", seeds);
-  if (any_lead(table)) {
-    text += "mixture ahead: P@1 with local decoders less the row's, 95% interval over images";
-    text += seeds > 1 ? " and seeds\n" : "\n";
+  const std::string over = seeds > 1 ? "images and seeds" : "images";
+  if (any(table, "lead")) {
+    text +=
+        "mixture ahead: P@1 with local decoders less the row's, 95% interval over " + over + "\n";
+  }
+  if (any(table, "gain")) {
+    text += "ahead of mixture: P@1 less the mixture's with the same decoders, 95% interval over " +
+            over + "\n";
   }
   const auto is_external = [](const Json& evaluation) {
     return evaluation.value("routed_by", "") == "features";
@@ -95,8 +106,10 @@ std::string summary_table(const Json& summary) {
   const Json& table = summary["table"];
   std::string text;
   for (const char* labels : {"tags", "truth"}) {
-    const Lines lines = quality(table, labels);
-    if (lines.size() > 1) text += format_table(lines) + '\n';
+    for (const bool levers : {false, true}) {
+      const Lines lines = quality(table, labels, levers);
+      if (lines.size() > 1) text += format_table(lines) + '\n';
+    }
   }
   return text + format_table(costs(table)) + notes(summary);
 }

@@ -122,6 +122,12 @@ void RouterConfig::describe(Fields& f) {
   f.add("init", init, "weights to begin with: as base.init; empty: fresh ones");
 }
 
+void check_router_config(const RouterConfig& config) {
+  check_train_config(config, "router");
+  if (config.sampling == Sampling::natural) return;
+  fail_usage("router.sampling: it goes by tags, and a router learns experts; leave it natural");
+}
+
 void FinetuneConfig::describe(Fields& f) {
   TrainConfig::describe(f);
   f.add("turn_steps", turn_steps, "steps of one expert before the next one's turn");
@@ -143,6 +149,11 @@ void RunConfig::describe(Fields& f) {
       "what the mixture is compared with: longer, wider, ensemble, base-and-longer, random, "
       "top-tag, "
       "steps; or all, or none");
+  f.add_list(
+      "levers", [this] { return lever_names(levers); },
+      [this](const std::vector<std::string>& names) { levers = parse_levers(names); },
+      "what is tried on the trained mixture, each a row: reroute, router, finetune; or all, or "
+      "none");
   f.add("seeds", seeds,
         "repetitions of all but the dataset, with seed and the numbers after it; the table has "
         "means and standard errors");

@@ -12,6 +12,7 @@
 #include "moe/partition_config.h"
 #include "nn/resnet.h"
 #include "tasks/controls.h"
+#include "tasks/levers.h"
 #include "train/config.h"
 #include "train/inference_precision.h"
 
@@ -90,6 +91,10 @@ struct RouterConfig : TrainConfig {
   void describe(Fields& f);
 };
 
+/// Throws Error(usage) naming a setting of the section that is impossible whatever the images; also
+/// as check_train_config does.
+void check_router_config(const RouterConfig& config);
+
 /// The section finetune.
 struct FinetuneConfig : TrainConfig {
   int turn_steps = 10;  ///< steps of one expert before the next one's turn
@@ -102,6 +107,7 @@ struct RunConfig {
   std::vector<std::string> embedding;  ///< external, of the training images; empty: the base's
   std::vector<std::string> features;   ///< the external embedding of the images to evaluate on
   std::set<Control> controls = {Control::longer};  ///< what the mixture is compared with
+  std::set<Lever> levers = {};                     ///< what is tried on the trained mixture
   int seeds = 1;  ///< repetitions of all but the dataset, with seeds Config::seed and those after
   int parallel = 1;  ///< experts trained at a time (on each of `gpus`), each in its own process
   int gpus = 0;      ///< experts are spread over cuda:0 … cuda:gpus-1; 0: all use Config::device

@@ -5,6 +5,7 @@
 #include "base/stage.h"
 #include "data/dataset.h"
 #include "data/selection.h"
+#include "engine/network_facts.h"
 #include "moe/embedding.h"
 #include "moe/expert_losses.h"
 #include "moe/partition_grow.h"
@@ -66,6 +67,7 @@ Json inputs_of(const PartitionTask& task, Config& config, const Opened& opened,
                Precision precision) {
   Json inputs = opened.input.identity;
   Json settings = config_json(fields_of(config.partition.reroute));
+  settings.erase("rounds");  // a run's number of such stages
   settings["tolerance"] = config.partition.tolerance;
   if (!opened.mixture.partition.gater.pca) {  // parts at random had none; one is fitted
     settings["pca"] = config.partition.pca;
@@ -101,6 +103,13 @@ HeldOut ask(const Mixture& mixture, const Split& split, const std::vector<int64_
   }
   held_out.losses = load_npy(file);
   return held_out;
+}
+
+/// Returns the FLOPs of the forward passes of `images` held-out images: the base's and each expert's.
+double asking_flops(const Mixture& mixture, int64_t images) {
+  const ModelCard& card = mixture.base.card;
+  return static_cast<double>(images * (mixture.partition.gater.experts + 1)) *
+         flops_per_image(resnet(card.model, card.tags));
 }
 
 std::string shown_again(const PartitionTask& task) {
@@ -151,7 +160,8 @@ std::string reroute_stage(const PartitionTask& task, const fs::path& dataset_fol
                          {"sizes", partition.sizes},
                          {"imbalance", partition.imbalance},
                          {"inertia", partition.inertia},
-                         {"reroute", rerouting_json(*partition.rerouting)}});
+                         {"reroute", rerouting_json(*partition.rerouting)},
+                         {"training_flops", asking_flops(opened.mixture, std::ssize(items))}});
   return describe(partition);
 }
 

@@ -11,17 +11,10 @@
 #include "tasks/networks.h"
 #include "tasks/results.h"
 #include "tasks/training.h"
-#include "train/schedule.h"
 #include "train/warm_start.h"
 
 namespace hardmoe {
 namespace {
-
-void check_config(const RouterConfig& config) {
-  check_train_config(config, "router");
-  if (config.sampling == Sampling::natural) return;
-  fail_usage("router.sampling: it goes by tags, and a router learns experts; leave it natural");
-}
 
 /// Throws Error(usage) if there is nothing to learn.
 Partition open_learnable_partition(const TrainRouterTask& task, const Dataset& dataset) {
@@ -59,7 +52,7 @@ void add_agreement(const TrainRouterTask& task, const Dataset& dataset, const Pa
 
 std::string train_router(const TrainRouterTask& task, Config& config) {
   const RouterConfig& settings = config.router;
-  check_config(settings);
+  check_router_config(settings);
   const auto engine = make_engine(config.device);
   const Dataset dataset = Dataset::open(task.dataset);
   const Model base = load_model(task.base);

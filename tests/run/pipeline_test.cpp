@@ -4,50 +4,17 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <map>
 
 #include "base/files.h"
-#include "base/text.h"
-#include "base/threads.h"
 #include "engine/network_facts.h"
 #include "expect_error.h"
+#include "run/planned.h"
 #include "run/run_checks.h"
 #include "temporary_folder.h"
 
 namespace hardmoe {
 namespace {
 namespace fs = std::filesystem;
-
-Pipeline plan(const Config& config, bool force = false) {
-  return plan_pipeline(config, "/out", "/bin", "/out/config.yaml", force);
-}
-
-std::vector<std::string> lines_of(const Pipeline& pipeline) {
-  std::vector<std::string> lines;
-  for (const size_t stage : order_of(pipeline.stages)) {
-    lines.push_back(shell_line(pipeline.stages[stage].process.arguments));
-  }
-  return lines;
-}
-
-/// The stages by their names, each with those it is after.
-std::map<std::string, std::string> graph_of(const Pipeline& pipeline) {
-  std::map<std::string, std::string> graph;
-  for (const RunStage& stage : pipeline.stages) {
-    graph[stage.process.name] = join(stage.after, ", ");
-  }
-  return graph;
-}
-
-/// Two experts; with as many threads as commands take by themselves, so that none names them.
-Config small() {
-  set_compute_threads(available_processors());
-  Config config;
-  config.ingest.sources = {"a.tar", "b c.tar"};
-  config.ingest.val_fraction = 0.2;
-  config.partition.experts = 2;
-  return config;
-}
 
 TEST(Pipeline, CommandsComeInTheirOrder) {
   const std::string config = " --config /out/config.yaml";
@@ -288,17 +255,6 @@ TEST(Pipeline, TakesTheFolderWhereItsCommandsWereTyped) {
   expect_error([&] { check_run_folder(folder.path()); }, {"holds 'base'"}, ExitStatus::usage);
   write_file_atomic(folder.path() / "planned.yaml", "seed: 1\n");
   EXPECT_NO_THROW(check_run_folder(folder.path()));
-}
-
-/// The words of a stage's command after its dataset, without the configuration.
-std::string words_of(const Pipeline& pipeline, const std::string& name) {
-  for (const RunStage& stage : pipeline.stages) {
-    if (stage.process.name != name) continue;
-    std::string line = shell_line(stage.process.arguments);
-    line = line.substr(0, line.find(" --config")) + line.substr(line.find("/out/config.yaml") + 16);
-    return line.substr(line.find(' ') + 1);
-  }
-  return "no stage " + name;
 }
 
 Config with_all_controls() {

@@ -170,8 +170,59 @@ TEST_F(Summary, SeedsGiveMeansErrorsAndThePairedLead) {
   }
 }
 
-TEST_F(Summary, AllControlsAndSeedsFitAHundredColumns) {
+TEST_F(Summary, ALeverIsComparedWithTheRowThatItChanges) {
+  config.run.controls = {};
+  config.run.levers = parse_levers({"all"});
+  plan();
+  write_training(folder.path());
+  const fs::path levers = folder / "levers";
+  write_stage(levers / "reroute/partition", "moe-partition", {{"training_flops", 2.0}});
+  for (const char* expert : {"0", "1"}) {
+    write_stage(levers / "reroute/experts" / expert, "moe-train-expert",
+                {{"seconds", 9.0}, {"training_flops", 300.0}});
+  }
+  write_stage(levers / "router", "moe-train-router", {{"training_flops", 5.0}});
+  write_stage(levers / "finetune", "moe-finetune", {{"training_flops", 7.0}});
+  write_images(folder / "eval/base", {0, 0, 0, 0});
+  write_images(folder / "eval/local", {1, 1, 0, 0});
+  write_images(folder / "eval/shared", {1, 1, 1, 0});
+  write_images(folder / "eval/reroute", {1, 1, 1, 0});
+  write_images(folder / "eval/router", {1, 0, 0, 0});
+  write_images(folder / "eval/finetune", {1, 1, 1, 1});
+  const Json summary = pipeline_summary(pipeline);
+  const Json& table = summary["table"];
+  ASSERT_EQ(table.size(), 6U);
+  EXPECT_FALSE(table[1].contains("gain"));  // no lever
+  EXPECT_FALSE(table[1].contains("over"));
+  const auto expect_row = [&](size_t row, const char* over, double gain, double lead,
+                              double flops) {
+    EXPECT_EQ(table[row]["over"], over);
+    EXPECT_NEAR(table[row]["gain"], gain, 1e-6);
+    EXPECT_NEAR(table[row]["lead"], lead, 1e-6);
+    EXPECT_LE(table[row]["gain_low"], table[row]["gain"]);
+    EXPECT_GE(table[row]["gain_high"], table[row]["gain"]);
+    EXPECT_EQ(table[row]["training_flops"], flops) << table[row]["name"];
+  };
+  expect_row(3, "local", 0.25, -0.25, 813);    // both rounds' experts, and asking the first ones
+  expect_row(4, "local", -0.25, 0.25, 216);    // the mixture's and the router's
+  expect_row(5, "shared", 0.25, -0.5, 10218);  // the mixture's, its decoder's and its own
+  const std::string text = summary_table(summary);
+  for (const char* line :
+       {"levers, against tags             P@1    P@5   R@10    ahead of mixture, P@1\n",
+        "\nre-routed, local decoders      0.750  0.250  0.125  +0.250 [",
+        "\nwith a router, local decoders  0.250  0.250  0.125  -0.250 [",
+        "\nfine-tuned, shared decoder     1.000  0.250  0.125  +0.250 [",
+        "\nahead of mixture: P@1 less the mixture's with the same decoders"}) {
+    EXPECT_NE(text.find(line), std::string::npos) << line << text;
+  }
+  write_stage(levers / "finetune", "moe-finetune", {{"seconds", 8.0}});  // its cost is not known
+  EXPECT_TRUE(pipeline_summary(pipeline)["table"][5]["training_flops"].is_null());
+}
+
+TEST_F(Summary, AllRowsAndSeedsFitAHundredColumns) {
   config.run.controls = parse_controls({"all"});
+  config.run.levers = parse_levers({"all"});
+  config.partition.reroute.rounds = 10;
   plan(2);
   Json table = Json::array();
   for (const RunRow& row : pipeline.rows) {
@@ -189,6 +240,10 @@ TEST_F(Summary, AllControlsAndSeedsFitAHundredColumns) {
                      {"lead", -0.012},
                      {"lead_low", -0.123},
                      {"lead_high", 0.001}});
+    if (!row.over.empty()) {
+      table.back().update(
+          {{"over", row.over}, {"gain", 0.012}, {"gain_low", -0.123}, {"gain_high", 0.045}});
+    }
     for (const char* metric : {"P@1", "P@5", "R@10"}) {
       table.back()[metric] = 0.123;
       table.back()[std::string(metric) + "_error"] = 0.004;

@@ -37,6 +37,10 @@ void change_all(const std::vector<Fields::Field>& fields, int& number) {
       field.parse({"steps", "wider"});
       continue;
     }
+    if (field.name == "levers") {
+      field.parse({"router"});
+      continue;
+    }
     const std::string digits = std::to_string(++number);
     const Json before = field.value();
     bool changed = false;
@@ -106,6 +110,22 @@ TEST(RunConfig, ControlsAreAListOrAWord) {
   expect_error([&] { controls("[longer, widr]"); }, {"run.controls", "base-and-longer", "'widr'"},
                ExitStatus::usage);
   expect_error([&] { controls("[longer, all]"); }, {"run.controls", "'all'"}, ExitStatus::usage);
+}
+
+TEST(RunConfig, LeversAreAListOrAWord) {
+  const auto levers = [](const std::string& text) {
+    return lever_names(loaded("run: {levers: " + text + "}").run.levers);
+  };
+  using Names = std::vector<std::string>;
+  EXPECT_EQ(Config().run.levers, std::set<Lever>());
+  EXPECT_EQ(levers("[finetune, reroute]"), (Names{"reroute", "finetune"}));
+  EXPECT_EQ(levers("router"), Names{"router"});
+  EXPECT_EQ(levers("all"), (Names{"reroute", "router", "finetune"}));
+  EXPECT_EQ(levers("none"), Names());
+  EXPECT_EQ(levers("false"), Names());
+  expect_error([&] { levers("[reroute, longer]"); },
+               {"run.levers", "reroute, router, finetune", "'longer'"}, ExitStatus::usage);
+  expect_error([&] { levers("[router, all]"); }, {"run.levers", "'all'"}, ExitStatus::usage);
 }
 
 TEST(RunConfig, ASettingLeftAloneIsNoOtherInput) {
