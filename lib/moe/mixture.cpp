@@ -149,6 +149,16 @@ Mixture open_mixture(const fs::path& base, const fs::path& partition, const fs::
   return mixture;
 }
 
+bool router_shares(const Mixture& mixture) {
+  if (!mixture.router || !mixture.shared_cut) return false;
+  const Tail& tail = mixture.router->card.model.tail;
+  return tail.width > 0 && tail.behind <= *mixture.shared_cut;
+}
+
+std::optional<int> common_cut(const Mixture& mixture) {
+  return router_shares(mixture) ? mixture.router->card.model.tail.behind : mixture.shared_cut;
+}
+
 Json mixture_identity(const Mixture& mixture, const fs::path& base, const fs::path& partition) {
   Json identity = {{"base", base_fingerprint(base)},
                    {"partition", stage_fingerprint(partition, "moe-partition")}};
@@ -212,11 +222,20 @@ Cost trunks_cost(const Mixture& mixture, int64_t count) {
   const ModelConfig& model = mixture.base.card.model;
   const Network trunk = resnet(model, 0);
   Cost cost = {count * parameter_count(trunk), static_cast<double>(count) * flops_per_image(trunk)};
-  if (!mixture.shared_cut) return cost;
-  const Network shared = resnet_until(model, *mixture.shared_cut);
+  const auto cut = common_cut(mixture);
+  if (!cut) return cost;
+  const Network shared = resnet_until(model, *cut);
   cost.parameters -= (count - 1) * parameter_count(shared);
   cost.flops -= static_cast<double>(count - 1) * flops_per_image(shared);
   return cost;
+}
+
+Cost router_cost(const Mixture& mixture) {
+  if (!mixture.router) return {};
+  const ModelCard& card = mixture.router->card;
+  if (!router_shares(mixture)) return model_cost(card);
+  const Network tail = resnet_from(card.model, card.model.tail.behind, card.tags);
+  return {parameter_count(tail), flops_per_image(tail)};
 }
 
 Cost mixture_cost(const Mixture& mixture, int64_t top_experts, bool base) {
@@ -227,7 +246,7 @@ Cost mixture_cost(const Mixture& mixture, int64_t top_experts, bool base) {
   const int64_t decoders = mixture.decoder ? 1 : experts;
   const bool routes = !mixture.external_embedding && !mixture.router;
   const int64_t bases = routes || base || mixture.embedding != EmbeddingKind::expert ? 1 : 0;
-  const Cost router = mixture.router ? model_cost(mixture.router->card) : Cost{};
+  const Cost router = router_cost(mixture);
   Cost cost = {trunks_cost(mixture, experts + bases).parameters + router.parameters +
                    decoders * parameter_count(decoder),
                trunks_cost(mixture, top_experts + bases).flops + router.flops +

@@ -48,6 +48,13 @@ enum class DecoderMatch {
   stale,  ///< trained over other experts of the same base is accepted too, with a warning
 };
 
+/// Returns the cut up to which stages are computed once an image: what experts and base share, or
+/// less, as much as a router that begins with the base's stages has; none: nothing.
+std::optional<int> common_cut(const Mixture& mixture);
+
+/// Returns whether the mixture's router begins with stages that are computed for the experts anyway.
+bool router_shares(const Mixture& mixture);
+
 /// Opens a mixture and checks that its folders belong together. `experts`: a folder with one folder
 /// for each expert, named 0 … K-1. `decoder`: a folder of moe-train-decoder, or empty. Throws
 /// Error naming the expert that is missing, or the folder that was made for another mixture.
@@ -81,7 +88,7 @@ std::string fingerprint_of_items(const std::vector<int64_t>& items);
 /// operations for one image (the base's trunk and `top_experts` experts). If an external embedding
 /// routes, the model that computed it is not counted, and the base only if it has a share in the
 /// answer; if a router does, it is counted, and the base is not. Stages that experts share with the
-/// base count once.
+/// base or the router count once.
 struct Cost {
   int64_t parameters = 0;
   double flops = 0;
@@ -90,6 +97,8 @@ struct Cost {
 Cost model_cost(const ModelCard& card);
 /// Returns the cost of `count` trunks of a mixture, base and experts; 0 or more.
 Cost trunks_cost(const Mixture& mixture, int64_t count);
+/// Returns what a mixture's router costs beside its trunks; nothing without one.
+Cost router_cost(const Mixture& mixture);
 /// Returns the cost of a mixture of which `top_experts` experts answer for each image. `base`:
 /// whether the base's own answer is mixed in, which costs its head, as its trunk routes already.
 Cost mixture_cost(const Mixture& mixture, int64_t top_experts, bool base = false);

@@ -3,28 +3,8 @@
 #include <algorithm>
 
 #include "engine/network_facts.h"
-#include "moe/router.h"
 
 namespace hardmoe {
-namespace {
-
-/// Returns the choices of `count` images from `first` on.
-ExpertChoices slice(const ExpertChoices& choices, int64_t first, int64_t count) {
-  const int64_t begin = first * choices.experts, end = (first + count) * choices.experts;
-  const auto part = [&](const auto& all) {
-    return std::decay_t<decltype(all)>(all.begin() + begin, all.begin() + end);
-  };
-  return {choices.experts, part(choices.expert), part(choices.squared_distance)};
-}
-
-void append(const ExpertChoices& choices, ExpertChoices& to) {
-  to.expert.insert(to.expert.end(), choices.expert.begin(), choices.expert.end());
-  to.squared_distance.insert(to.squared_distance.end(), choices.squared_distance.begin(),
-                             choices.squared_distance.end());
-}
-
-}  // namespace
-
 ExpertChoices select(const ExpertChoices& choices, const std::vector<size_t>& positions) {
   ExpertChoices chosen{choices.experts, {}, {}};
   const auto n = static_cast<size_t>(choices.experts);
@@ -38,9 +18,7 @@ ExpertChoices select(const ExpertChoices& choices, const std::vector<size_t>& po
 }
 
 MixtureAnswers::MixtureAnswers(Engine& engine, const Mixture& mixture, Precision precision)
-    : engine_(engine),
-      mixture_(mixture),
-      precision_(precision),
+    : mixture_(mixture),
       networks_(engine, mixture, precision, mixture.embedding == EmbeddingKind::expert) {
   if (mixture.embedding != EmbeddingKind::expert) {
     decoder_.emplace(engine, *mixture.decoder, precision);
@@ -55,19 +33,15 @@ AnsweredImages MixtureAnswers::answer(const Split& split,
   const auto nearest = [&](MatrixView features, int64_t first) {
     return gater.nearest_experts(features, options.top_experts, options.use_prices, first);
   };
-  AnsweredImages answered{{options.top_experts, {}, {}}, {}, ScoreRows(tags()), {}};
+  AnsweredImages answered{{}, {}, ScoreRows(tags()), {}};
   answered.row_of.resize(static_cast<size_t>(split.size()) * n);
   if (options.base_logits) answered.base_logits.emplace(tags());
-  std::optional<ExpertChoices> chosen;  // without the base
-  if (mixture_.router) {
-    chosen = choices_of_router(engine_, *mixture_.router, split, options.top_experts, precision_);
-  } else if (external) {
-    chosen = nearest(matrix_view(external_features(*external)), 0);
-  }
+  std::optional<ExpertChoices> chosen;
+  if (external) chosen = nearest(matrix_view(external_features(*external)), 0);
   MixtureVisits visits;
   visits.experts_an_image = options.top_experts;
   Tensor base_features;
-  if (!chosen || options.base_logits || decoder_) {
+  if ((!external && !mixture_.router) || options.base_logits || decoder_) {
     const int64_t width = feature_size(resnet(mixture_.base.card.model, 0));
     base_features = Tensor::uninitialized(DType::f32, {split.size(), width});
     visits.base = [&, width](int64_t position, int64_t rows, auto features, auto logits) {
@@ -79,11 +53,8 @@ AnsweredImages MixtureAnswers::answer(const Split& split,
     };
   }
   visits.choose = [&](int64_t first, int64_t count) {
-    ExpertChoices choices =
-        chosen ? slice(*chosen, first, count)
-               : nearest(matrix_view(base_features).slice(first, first + count), first);
-    append(choices, answered.choices);
-    return choices;
+    return chosen ? slice(*chosen, first, count)
+                  : nearest(matrix_view(base_features).slice(first, first + count), first);
   };
   visits.expert = [&](std::span<const size_t> numbers, auto features, auto logits) {
     std::vector<size_t> items;
@@ -95,7 +66,7 @@ AnsweredImages MixtureAnswers::answer(const Split& split,
       answered.logits.add(scores.subspan(i * each, each));
     }
   };
-  networks_.run(split, visits);
+  answered.choices = networks_.run(split, visits);
   return answered;
 }
 

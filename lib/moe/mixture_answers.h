@@ -60,9 +60,7 @@ class MixtureAnswers {
   std::span<const float> combined_scores(std::span<const float> features,
                                          std::span<const size_t> items, const Tensor& base);
 
-  Engine& engine_;
   const Mixture& mixture_;
-  Precision precision_;
   MixtureNetworks networks_;
   std::optional<DecoderScores> decoder_;  ///< of features from base and expert; else in `fc`
 };

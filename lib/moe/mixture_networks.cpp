@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "engine/network_facts.h"
+#include "moe/router.h"
 #include "nn/resnet.h"
 
 namespace hardmoe {
@@ -16,8 +17,9 @@ constexpr int64_t usual_map_bytes = int64_t{256} << 20, most_map_bytes = int64_t
 /// its last batch is filled up that often: so there are maps for some batches of each expert, and
 /// none (0) if there is no room for one of each.
 int64_t images_of_maps(const Mixture& mixture) {
-  if (!mixture.shared_cut) return 0;
-  const int64_t bytes = 4 * map_at(mixture.base.card.model, *mixture.shared_cut).elements();
+  const auto cut = common_cut(mixture);
+  if (!cut) return 0;
+  const int64_t bytes = 4 * map_at(mixture.base.card.model, *cut).elements();
   const int64_t most = most_map_bytes / bytes;
   const int64_t one_each = mixture.partition.gater.experts * batch_size;
   if (one_each > most) return 0;
@@ -25,7 +27,27 @@ int64_t images_of_maps(const Mixture& mixture) {
   return images / batch_size * batch_size;
 }
 
+std::vector<int64_t> rows_up_to(int64_t count) {
+  std::vector<int64_t> rows(static_cast<size_t>(count));
+  std::iota(rows.begin(), rows.end(), int64_t{0});
+  return rows;
+}
+
+void append(const ExpertChoices& choices, ExpertChoices& to) {
+  to.expert.insert(to.expert.end(), choices.expert.begin(), choices.expert.end());
+  to.squared_distance.insert(to.squared_distance.end(), choices.squared_distance.begin(),
+                             choices.squared_distance.end());
+}
+
 }  // namespace
+
+ExpertChoices slice(const ExpertChoices& choices, int64_t first, int64_t count) {
+  const int64_t begin = first * choices.experts, end = (first + count) * choices.experts;
+  const auto part = [&](const auto& all) {
+    return std::decay_t<decltype(all)>(all.begin() + begin, all.begin() + end);
+  };
+  return {choices.experts, part(choices.expert), part(choices.squared_distance)};
+}
 
 MixtureNetworks::MixtureNetworks(Engine& engine, const Mixture& mixture, Precision precision,
                                  bool heads, int64_t images)
@@ -33,7 +55,7 @@ MixtureNetworks::MixtureNetworks(Engine& engine, const Mixture& mixture, Precisi
       mixture_(mixture),
       precision_(precision),
       tags_(heads ? mixture.base.card.tags : 0),
-      images_at_a_time_(mixture.shared_cut && images > 0 ? images : images_of_maps(mixture)) {}
+      images_at_a_time_(common_cut(mixture) && images > 0 ? images : images_of_maps(mixture)) {}
 
 void MixtureNetworks::prepare(bool shares) {
   shares_ = shares;
@@ -42,29 +64,51 @@ void MixtureNetworks::prepare(bool shares) {
     if (!part) part.emplace(engine_, network, model.image_size, precision_, batch_size);
   };
   if (!shares) return compile(whole_, resnet(model, tags_));
-  compile(shared_, resnet_until(model, *mixture_.shared_cut));
-  compile(rest_, resnet_from(model, *mixture_.shared_cut, tags_));
+  const int cut = *common_cut(mixture_);
+  compile(shared_, resnet_until(model, cut));
+  compile(rest_, resnet_from(model, cut, tags_));
   shared_->load(mixture_.base.weights, "base");
+  if (!router_shares(mixture_)) return;
+  compile(router_, resnet_from(mixture_.router->card.model, cut, mixture_.router->card.tags));
+  router_->load(mixture_.router->weights, "router");
 }
 
-void MixtureNetworks::run(const Split& split, const MixtureVisits& visits) {
+ExpertChoices MixtureNetworks::run(const Split& split, const MixtureVisits& visits) {
+  const int64_t n = visits.experts_an_image;
   // Where an image passes one trunk alone, there is nothing to be saved.
-  prepare(images_at_a_time_ > 0 && (visits.base || visits.experts_an_image > 1));
+  prepare(images_at_a_time_ > 0 && (visits.base || n > 1 || router_shares(mixture_)));
+  const bool routes_by_maps = shares_ && router_shares(mixture_);
+  ExpertChoices routed;
+  if (mixture_.router && !routes_by_maps) {
+    routed = choices_of_router(engine_, *mixture_.router, split, n, precision_);
+  }
+  ExpertChoices all{.experts = n, .expert = {}, .squared_distance = {}};
   const int64_t piece = shares_ ? images_at_a_time_ : split.size();
   for (int64_t first = 0; first < split.size(); first += piece) {
     const int64_t count = std::min(piece, split.size() - first);
     if (shares_) compute_maps(split, first, count);
     if (visits.base) {
-      std::vector<int64_t> rows(static_cast<size_t>(count));
-      std::iota(rows.begin(), rows.end(), int64_t{0});
-      answer(mixture_.base.weights, "base", split, first, rows,
-             [&](int64_t position, int64_t n, auto features, auto logits) {
-               visits.base(first + position, n, features, logits);
+      answer(mixture_.base.weights, "base", split, first, rows_up_to(count),
+             [&](int64_t position, int64_t rows, auto features, auto logits) {
+               visits.base(first + position, rows, features, logits);
              });
     }
-    ask_experts(split, first, visits.choose(first, count), visits);
+    const ExpertChoices choices = routes_by_maps    ? route(count, n)
+                                  : mixture_.router ? slice(routed, first, count)
+                                                    : visits.choose(first, count);
+    ask_experts(split, first, choices, visits);
+    append(choices, all);
   }
   maps_ = {};
+  return all;
+}
+
+ExpertChoices MixtureNetworks::route(int64_t count, int64_t experts_an_image) {
+  ExpertChoices choices{.experts = experts_an_image, .expert = {}, .squared_distance = {}};
+  router_->run(maps_, rows_up_to(count), [&](int64_t, int64_t, auto, auto logits) {
+    add_likeliest(mixture_.router->card, logits, experts_an_image, choices);
+  });
+  return choices;
 }
 
 void MixtureNetworks::compute_maps(const Split& split, int64_t first, int64_t count) {
@@ -118,7 +162,8 @@ EmbeddedImages embed_by_experts(MixtureNetworks& networks, const Split& split,
   const auto rows = [&](bool wanted) {
     return Tensor::uninitialized(DType::f32, {wanted ? split.size() : 0, width});
   };
-  const bool asks_base = base || !experts;
+  const bool routes = !experts && !networks.mixture().router;
+  const bool asks_base = base || routes;
   EmbeddedImages found{{}, rows(true), rows(asks_base)};
   MixtureVisits visits;
   if (asks_base) {
@@ -134,7 +179,6 @@ EmbeddedImages embed_by_experts(MixtureNetworks& networks, const Split& split,
       choices.expert = networks.mixture().partition.gater.route(
           matrix_view(found.base_features).slice(first, first + count), use_prices, first);
     }
-    found.experts.insert(found.experts.end(), choices.expert.begin(), choices.expert.end());
     return choices;
   };
   visits.expert = [&](auto numbers, auto features, auto) {
@@ -144,7 +188,7 @@ EmbeddedImages embed_by_experts(MixtureNetworks& networks, const Split& split,
           found.expert_features.as<float>().data() + static_cast<int64_t>(numbers[i]) * width);
     }
   };
-  networks.run(split, visits);
+  found.experts = networks.run(split, visits).expert;
   return found;
 }
 

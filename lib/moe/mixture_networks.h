@@ -1,4 +1,4 @@
-// Runs a mixture's base and experts over a split's images. Stages that all of them share
+// Runs a mixture's router, base and experts over a split's images. Stages that they share
 // (moe/shared_stages.h) are computed once an image: as maps of many images, which are then passed to
 // the rest of each network.
 #pragma once
@@ -12,12 +12,15 @@
 
 namespace hardmoe {
 
+/// Returns the choices of `count` images from `first` on.
+ExpertChoices slice(const ExpertChoices& choices, int64_t first, int64_t count);
+
 /// Receives and decides what MixtureNetworks::run() does with each image.
 struct MixtureVisits {
   int64_t experts_an_image = 1;
   /// Receives the base's answers; empty: it is not asked.
   Inference::Visit base;
-  /// Returns the choices of the images `first` … `first + count − 1`, whose answers `base` has.
+  /// Without a router returns the choices of the images `first` … `first + count − 1`, whose answers `base` has.
   std::function<ExpertChoices(int64_t first, int64_t count)> choose;
   /// Receives an expert's answers to the choices of these numbers, image·n + choice.
   std::function<void(std::span<const size_t> numbers, std::span<const float> features,
@@ -32,8 +35,9 @@ class MixtureNetworks {
   MixtureNetworks(Engine& engine, const Mixture& mixture, Precision precision, bool heads,
                   int64_t images = 0);
 
-  /// Asks the base and then the experts it chooses about all images of the split.
-  void run(const Split& split, const MixtureVisits& visits);
+  /// Asks the base, and then the experts that router or `visits` choose, about all images of the
+  /// split. Returns their choices.
+  ExpertChoices run(const Split& split, const MixtureVisits& visits);
 
   const Mixture& mixture() const { return mixture_; }
 
@@ -44,6 +48,8 @@ class MixtureNetworks {
   /// Loads weights and runs the rest of the network, or the whole, on images `first + row`.
   void answer(const StateDict& weights, const std::string& where, const Split& split, int64_t first,
               const std::vector<int64_t>& rows, const Inference::Visit& visit);
+  /// Returns the router's choices by the maps of `count` images.
+  ExpertChoices route(int64_t count, int64_t experts_an_image);
   void ask_experts(const Split& split, int64_t first, const ExpertChoices& choices,
                    const MixtureVisits& visits);
 
@@ -52,7 +58,7 @@ class MixtureNetworks {
   Precision precision_;
   int64_t tags_;              ///< 0: without heads
   int64_t images_at_a_time_;  ///< where stages are shared; 0: they cannot be
-  std::optional<Inference> whole_, shared_, rest_;
+  std::optional<Inference> whole_, shared_, rest_, router_;
   bool shares_ = false;  ///< in the present run
   Tensor maps_;          ///< of the present images
 };
@@ -64,8 +70,8 @@ struct EmbeddedImages {
   Tensor base_features;           ///< N×D; empty if the base was not asked
 };
 
-/// Returns the features of base and experts. `experts`: each image's; none: the base's features
-/// route, by price if `use_prices`. `base`: the base is asked in any case.
+/// Returns the features of base and experts. `experts`: each image's; none: the router or the base's
+/// features choose, by price if `use_prices`. `base`: the base is asked in any case.
 EmbeddedImages embed_by_experts(MixtureNetworks& networks, const Split& split,
                                 const std::optional<std::vector<uint16_t>>& experts, bool base,
                                 bool use_prices);

@@ -24,11 +24,16 @@ const Plan& plan_for(int depth) {
   fail_usage("model.depth: expected 18, 34 or 50, found {}", depth);
 }
 
+/// The channels of a stage's 3×3 convolutions, from 1.
+int64_t channels_of(const ModelConfig& config, int stage) {
+  const bool tail = config.tail.width > 0 && stage > config.tail.behind;
+  return int64_t{tail ? config.tail.width : config.width} << (stage - 1);
+}
+
 /// The channels that stage `stage` gives; 0: the stem.
 int64_t channels_behind(const ModelConfig& config, int stage) {
   if (stage == 0) return config.width;
-  const int64_t channels = int64_t{config.width} << (stage - 1);
-  return plan_for(config.depth).bottleneck ? 4 * channels : channels;
+  return channels_of(config, stage) * (plan_for(config.depth).bottleneck ? 4 : 1);
 }
 
 Op linear(const std::string& name, int input, int64_t outputs) {
@@ -88,7 +93,7 @@ struct Builder {
       for (int number = 0; number < plan.blocks[static_cast<size_t>(stage - 1)]; ++number) {
         const int stride = stage > 1 && number == 0 ? 2 : 1;
         value = block(value, fmt::format("layer{}.{}", stage, number), in,
-                      int64_t{config.width} << (stage - 1), out, stride, plan.bottleneck);
+                      channels_of(config, stage), out, stride, plan.bottleneck);
         in = out;
       }
     }
@@ -120,6 +125,11 @@ Network image_network(const ModelConfig& config) {
   if (config.image_size < 8 || config.image_size > 2048) {
     fail_usage("model.image_size: expected 8 to 2048 pixels, found {}", config.image_size);
   }
+  const Tail& tail = config.tail;
+  if (tail.width < 0 || tail.width > 1024 || tail.behind < 0 || tail.behind > last_cut) {
+    fail_usage("tail: expected behind 0 to {} and a width of 1 to 1024, found {} and {}", last_cut,
+               tail.behind, tail.width);
+  }
   Network network;
   set_input(config.input, network);
   network.extent = {config.image_size, config.image_size, 3};
@@ -138,6 +148,11 @@ void ModelConfig::describe(Fields& f) {
              "first layers; small for images of 32 to 64 pixels");
   f.add("width", width, "channels of the first stage; 64 is the standard ResNet");
   f.add("image_size", image_size, "pixels, height and width");
+}
+
+void Tail::describe(Fields& f) {
+  f.add("behind", behind, "number of the last layer before it");
+  f.add("width", width, "as model.width, of the layers behind; 0: there is none");
 }
 
 void ImageInput::describe(Fields& f) {

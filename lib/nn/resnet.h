@@ -36,6 +36,13 @@ struct ImageInput {
 /// above 0 or a crop_share outside (0, 1].
 void check_image_input(const ImageInput& input, const std::string& where);
 
+/// Last stages of a width of their own, as a router's that begins with its base's first stages.
+struct Tail {
+  int behind = 0;  ///< layer1 up to the layer of this number are not of the tail
+  int width = 0;   ///< as ModelConfig::width; 0: there is no tail
+  void describe(Fields& f);
+};
+
 /// The architecture, as model.yaml stores it beside the weights.
 struct ModelConfig {
   int depth = 18;
@@ -43,6 +50,7 @@ struct ModelConfig {
   int width = 64;         ///< channels of the first stage; torchvision has 64
   int image_size = 32;    ///< pixels, height and width
   ImageInput input = {};  ///< not a setting: what a model was trained with; ImageNet's for new ones
+  Tail tail = {};         ///< not a setting: a router's
   void describe(Fields& f);
 };
 

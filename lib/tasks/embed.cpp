@@ -8,7 +8,6 @@
 #include "engine/network_facts.h"
 #include "moe/evaluation.h"
 #include "moe/mixture_networks.h"
-#include "moe/router.h"
 #include "moe/routing.h"
 #include "moe/unified_embedding.h"
 #include "tasks/results.h"
@@ -49,8 +48,7 @@ struct Networks {
     if (!mixture) return flops_per_image(resnet(card().model, 0));
     const bool base = mixture->embedding != EmbeddingKind::expert;
     const bool routes = !mixture->router && !external;
-    const double router = mixture->router ? model_cost(mixture->router->card).flops : 0;
-    return trunks_cost(*mixture, base || routes ? 2 : 1).flops + router;
+    return trunks_cost(*mixture, base || routes ? 2 : 1).flops + router_cost(*mixture).flops;
   }
 };
 
@@ -124,13 +122,11 @@ std::vector<std::string> feature_files(const Dataset& dataset) {
 }
 
 /// Appends the features of the split's images by the mixture.
-void embed_by_mixture(const Networks& networks, const Split& split, bool use_prices, Engine& engine,
-                      Precision precision, MixtureNetworks& trunks, FeatureFile& file) {
+void embed_by_mixture(const Networks& networks, const Split& split, bool use_prices,
+                      MixtureNetworks& trunks, FeatureFile& file) {
   const Mixture& mixture = *networks.mixture;
   std::optional<std::vector<uint16_t>> experts;
-  if (mixture.router) {
-    experts = choices_of_router(engine, *mixture.router, split, 1, precision).expert;
-  } else if (networks.external) {
+  if (networks.external) {
     const Tensor features = external_features(*networks.external);
     experts = mixture.partition.gater.route(matrix_view(features), use_prices);
     warn_of_skew(mixture.partition, *experts);
@@ -181,7 +177,7 @@ std::string embed_images(const EmbedTask& task, Config& config) {
     files.push_back(name + ".npy");
     FeatureFile file(stage.folder() / files.back(), config.embed.half, width);
     if (trunks) {
-      embed_by_mixture(networks, split, use_prices, *engine, precision, *trunks, file);
+      embed_by_mixture(networks, split, use_prices, *trunks, file);
     } else {
       trunk->run(split, all_items(split),
                  [&](auto, int64_t rows, auto features, auto) { file.append(features, rows); });

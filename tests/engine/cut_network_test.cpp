@@ -115,10 +115,29 @@ std::vector<ModelConfig> models() {
   return all;
 }
 
-INSTANTIATE_TEST_SUITE_P(ResNets, CutNetwork, testing::ValuesIn(models()), [](const auto& one) {
+std::string name_of_model(const testing::TestParamInfo<ModelConfig>& one) {
   return fmt::format("resnet{}_w{}_{}", one.param.depth, one.param.width,
                      one.param.stem == Stem::small ? "small" : "imagenet");
-});
+}
+
+INSTANTIATE_TEST_SUITE_P(ResNets, CutNetwork, testing::ValuesIn(models()), name_of_model);
+INSTANTIATE_TEST_SUITE_P(
+    Tails, CutNetwork,
+    testing::Values(ModelConfig{.width = 8, .image_size = 17, .tail = {.behind = 2, .width = 3}},
+                    ModelConfig{.depth = 50, .width = 4, .image_size = 16, .tail = {1, 5}}),
+    name_of_model);
+
+// The stages before a tail are those of a network without one.
+TEST(CutNetworks, ATailLeavesWhatIsBeforeIt) {
+  ModelConfig model{.depth = 50, .width = 16, .image_size = 32};
+  const Network whole = resnet(model, tags), until = resnet_until(model, 2);
+  model.tail = {.behind = 2, .width = 4};
+  const Network before = resnet_until(model, 2);
+  ASSERT_EQ(before.ops.size(), until.ops.size());
+  EXPECT_EQ(value_types(before), value_types(until));
+  EXPECT_EQ(feature_size(resnet(model, tags)), 4 * 8 * 4);
+  EXPECT_EQ(feature_size(whole), 4 * 8 * 16);
+}
 
 TEST(CutNetworks, BatchesOfOtherMapsAreRefused) {
   const auto engine = engine_under_test();

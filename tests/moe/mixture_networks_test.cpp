@@ -5,6 +5,7 @@
 
 #include <cstring>
 
+#include "moe/router.h"
 #include "moe/shared_stages.h"
 #include "reference_images.h"
 
@@ -151,6 +152,42 @@ TEST_F(MixtureNetworksTest, ImagesAreEmbeddedByTheirExperts) {
           embed_by_experts(networks, reference.split(), given, base_too, true);
       EXPECT_EQ(found.experts, given);
       expect_features(found, base_too);
+    }
+  });
+}
+
+TEST_F(MixtureNetworksTest, ARouterOnTheSharedStagesChoosesAsItDoesAlone) {
+  Model& router = mixture.router.emplace();
+  router.card = mixture.base.card;
+  router.card.model.tail = {.behind = 1, .width = 6};
+  router.card.tags = 3;
+  for (const auto& spec : parameters_of(resnet(router.card.model, 3))) {
+    router.weights.emplace(spec.name, reference_parameter(spec.name, spec.shape));
+  }
+  const ExpertChoices alone =
+      choices_of_router(*engine, router, reference.split(), 2, Precision::fp32);
+  std::vector<Answers> each;
+  for (const auto& weights : experts) each.push_back(whole(weights));
+  with_each_way([&](int64_t at_a_time) {
+    MixtureNetworks networks(*engine, mixture, Precision::fp32, /*heads=*/true, at_a_time);
+    EXPECT_EQ(router_shares(mixture), mixture.shared_cut == 1);
+    MixtureVisits visits;
+    visits.experts_an_image = 2;
+    size_t answers = 0;
+    visits.expert = [&](auto numbers, auto, auto logits) {
+      for (size_t i = 0; i < numbers.size(); ++i, ++answers) {
+        expect_same(logits.subspan(i * tags, tags),
+                    row(each[alone.expert[numbers[i]]].logits, numbers[i] / 2));
+      }
+    };
+    const ExpertChoices found = networks.run(reference.split(), visits);
+    EXPECT_EQ(answers, 8U);
+    EXPECT_EQ(found.expert, alone.expert);
+    EXPECT_EQ(found.squared_distance, alone.squared_distance);
+    const EmbeddedImages embedded = embed_by_experts(networks, reference.split(), {}, false, true);
+    EXPECT_EQ(embedded.base_features.elements(), 0);
+    for (size_t i = 0; i < static_cast<size_t>(images); ++i) {
+      EXPECT_EQ(embedded.experts[i], alone.expert[2 * i]);
     }
   });
 }

@@ -83,6 +83,30 @@ TEST(MixtureCost, CountsSharedStagesOnce) {
   EXPECT_EQ(mixture_cost(mixture, 1).flops, alone.flops);
 }
 
+TEST(MixtureCost, OfARouterOnTheBasesStagesIsItsTail) {
+  Mixture mixture;
+  mixture.base.card = imagenet_card();
+  mixture.partition.gater.experts = 8;
+  const ModelConfig& model = mixture.base.card.model;
+  const double expert = model_cost(mixture.base.card).flops;
+  mixture.router.emplace().card = mixture.base.card;
+  mixture.router->card.model.tail = {.behind = 2, .width = 16};
+  mixture.router->card.tags = 8;
+  const double router = model_cost(mixture.router->card).flops;
+  const double before = flops_per_image(resnet_until(model, 2));
+  for (const int apart : {-1, 0, 1}) {  // the experts share less
+    if (apart >= 0) mixture.shared_cut = apart;
+    EXPECT_FALSE(router_shares(mixture));
+    EXPECT_EQ(mixture_cost(mixture, 1).flops, router + expert);
+  }
+  for (const int shared : {2, 3}) {
+    mixture.shared_cut = shared;
+    EXPECT_TRUE(router_shares(mixture));
+    EXPECT_EQ(mixture_cost(mixture, 1).flops, router + expert - before);
+    EXPECT_EQ(mixture_cost(mixture, 2).flops, router + 2 * (expert - before));
+  }
+}
+
 TEST(MixtureParts, HoldEachImageOnceInItsOrder) {
   EXPECT_EQ(items_by_expert({2, 0, 2, 2, 0}, 4),
             (std::vector<std::vector<int64_t>>{{1, 4}, {}, {0, 2, 3}, {}}));

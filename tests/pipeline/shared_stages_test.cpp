@@ -4,6 +4,7 @@
 
 #include "pipeline/commands.h"
 #include "tensor/npy.h"
+#include "tensor/safetensors.h"
 
 namespace hardmoe {
 namespace {
@@ -83,6 +84,47 @@ TEST_F(SharedStages, EmbeddingsAreThoseOfTheExperts) {
   const Json metrics = read_json(*folder / "local/metrics.json");
   EXPECT_EQ(results["training_flops"].get<double>() / static_cast<double>(rows.size(0)),
             metrics["flops_per_image"].get<double>() - 2.0 * 64 * 6);
+}
+
+TEST_F(SharedStages, ARouterBeginsWithThem) {
+  const std::string train =
+      "moe-train-router data --base base --partition p --set "
+      "router.batch=32 --epochs 4 --lr 0.05 --set router.augment.crop=center";
+  const Json results = parse_json(sh(train + " --prefix 2 --width 4 --out r" + config), "results");
+  EXPECT_GT(results.at("agreement").get<double>(), 0.6);
+  const auto weights = load_safetensors(*folder / "r/model.safetensors"),
+             base = load_safetensors(*folder / "base/model.safetensors");
+  for (const char* name : {"conv1.weight", "layer2.1.bn2.running_var"}) {
+    expect_same(weights.at(name).as<float>(), base.at(name).as<float>());
+  }
+  EXPECT_EQ(weights.at("layer3.0.conv1.weight").shape(), (Shape{16, 16, 3, 3}));
+  const Json routed = evaluate("routed", "--router r");
+  EXPECT_EQ(routed["routed_by"], "router");
+  const Tensor values = array("routed/images.npy"), experts = array("routed/experts.npy");
+  const Tensor expert[] = {array("alone/e/0/images.npy"), array("alone/e/1/images.npy")};
+  for (size_t i = 0; i < static_cast<size_t>(values.size(0)); ++i) {
+    expect_same(row(values, i), row(expert[experts.as<uint16_t>()[i]], i));
+  }
+  // The router's tail takes the place of the base's.
+  const double all = results["flops_per_image"].get<double>();
+  const double whole =
+      read_json(*folder / "alone/base/metrics.json")["flops_per_image"].get<double>();
+  const double kept = 2 * (256 * (216 + 2304.0) + 64 * (1152 + 6912 + 128.0));
+  EXPECT_EQ(routed["flops_per_image"].get<double>(), all - kept + whole);
+  sh("moe-embed data --split val --router r --out by-router" + mixture + config);
+  sh("moe-eval data --top-experts 2 --temperature 1 --router r" + mixture + config);
+
+  const auto refused = [](const std::string& line, const std::vector<std::string>& words) {
+    const Outcome outcome = run(folder->path(), line);
+    EXPECT_EQ(outcome.status, 2) << line << outcome.err;
+    for (const auto& word : words) {
+      EXPECT_NE(outcome.err.find(word), std::string::npos) << word << ": " << outcome.err;
+    }
+  };
+  refused(train + " --prefix 4 --out x" + config, {"router.prefix", "0 to 3"});
+  refused(train + " --prefix 1 --image-size 8 --out x" + config, {"router.image_size"});
+  sh("cp -r r other && sed -i 's/\"base\": \"...../\"base\": \"00000/' other/stage.json");
+  refused("moe-eval data --router other" + mixture + config, {"another base than base"});
 }
 
 }  // namespace
