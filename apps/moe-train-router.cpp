@@ -16,6 +16,7 @@ int main(int argc, char** argv) {
   base_option(command, task.base)->required();
   partition_option(command, task.partition)->required();
   command.out_option(task.out, "the router");
+  command.setting("--prefix", "router.prefix");
   command.setting("--width", "router.width");
   command.setting("--image-size", "router.image_size");
   command.setting("--init", "router.init")->type_name("PATH");

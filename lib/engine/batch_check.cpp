@@ -10,8 +10,9 @@ namespace hardmoe {
 void check_batch(const Network& network, const CompileOptions& options, const Batch& batch) {
   const bool image = network.input == InputKind::image;
   const Extent& in = network.extent;
-  const Shape wanted =
-      image ? Shape{options.batch, in.height, in.width, 3} : Shape{options.batch, in.channels};
+  const Shape wanted = network.input == InputKind::feature
+                           ? Shape{options.batch, in.channels}
+                           : Shape{options.batch, in.height, in.width, in.channels};
   if (batch.input.shape() != wanted || batch.input.dtype() != (image ? DType::u8 : DType::f32)) {
     fail("the program takes batches of {} {}, found {} {}", to_string(wanted),
          image ? "uint8" : "float32", to_string(batch.input.shape()), name_of(batch.input.dtype()));

@@ -95,7 +95,8 @@ class Program {
   /// Starts inference on a batch of 1 to N rows. The caller may reuse the batch's memory when this
   /// returns. Throws Error if most_in_flight() batches were sent and not received.
   virtual void send(const Batch& batch) = 0;
-  /// Waits for the batch that was sent first and writes its features (rows×D) and logits (rows×V);
+  /// Waits for the batch that was sent first and writes its features (rows×D; of a map
+  /// rows×H×W×C, as float32) and logits (rows×V);
   /// an empty span is not written. Throws Error if no batch was sent, or if a span is too short
   /// (the batch's results are lost then).
   virtual void receive(std::span<float> features, std::span<float> logits) = 0;

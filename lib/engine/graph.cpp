@@ -119,12 +119,13 @@ void find_trained(Graph& graph, const CompileOptions& options) {
   }
 }
 
-/// Results come as float32, a vector an image.
+/// Features and maps, a row an image; logits also as float32.
 void require_readable_results(const Graph& graph) {
   for (const int value : {graph.feature(), graph.network.logits}) {
     if (value < 0) continue;
     const ValueType& type = graph.type(value);
-    if (type.element != Element::float32 || type.rows.kind != RowKind::image) {
+    const bool map = value == graph.feature() && type.element == Element::working;
+    if ((type.element != Element::float32 && !map) || type.rows.kind != RowKind::image) {
       fail("value {} of the network is no vector of float32 of an image, as results are", value);
     }
   }

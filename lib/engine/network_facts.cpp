@@ -39,9 +39,9 @@ int64_t size_of(const Network& network, int value) {
 }  // namespace
 
 std::vector<ValueType> value_types(const Network& network) {
-  const bool image = network.input == InputKind::image;
+  const bool feature = network.input == InputKind::feature;
   std::vector<ValueType> types = {
-      {network.extent, image ? Element::working : Element::float32, {}}};
+      {network.extent, feature ? Element::float32 : Element::working, {}}};
   for (const Op& op : network.ops) {
     const size_t wanted = std::visit([](const auto& one) { return one.reads; }, make_operator(op));
     if (op.inputs.size() != wanted) {

@@ -21,8 +21,9 @@ std::vector<uint16_t> first_choices(const ExpertChoices& choices) {
 }
 
 /// Fits the temperature on every tenth image, and leaves these out of `items` and `choices`.
-double fit_on_tenth(MixtureAnswers& answers, const Split& split, const RoutedImages& routed,
-                    std::vector<int64_t>& items, ExpertChoices& choices) {
+double fit_on_tenth(const MixtureAnswers& answers, const Split& split,
+                    const AnsweredImages& answered, std::vector<int64_t>& items,
+                    ExpertChoices& choices) {
   std::vector<size_t> fit, rest;
   for (size_t i = 0; i < items.size(); ++i) (i % 10 == 9 ? fit : rest).push_back(i);
   if (fit.empty()) {
@@ -33,7 +34,7 @@ double fit_on_tenth(MixtureAnswers& answers, const Split& split, const RoutedIma
   }
   const std::vector<int64_t> fit_items(fit.begin(), fit.end());
   const double temperature =
-      fit_temperature_on(answers, split, fit_items, select(choices, fit), routed);
+      fit_temperature_on(answers, split, fit_items, select(choices, fit), answered);
   log_line(fit.size() < few_to_fit ? LogLevel::warning : LogLevel::info,
            fmt::format("temperature {:.4g}, fitted on {} images, which are not evaluated{}",
                        temperature, fit.size(),
@@ -44,33 +45,33 @@ double fit_on_tenth(MixtureAnswers& answers, const Split& split, const RoutedIma
 }
 
 /// Counts the answers about `items`, the base's mixed in if it has a share.
-void tally_answers(Tally& tally, MixtureAnswers& answers, const Split& split,
-                   const std::vector<int64_t>& items, const ExpertChoices& choices,
-                   const RoutedImages& routed, const MixingWeights& weights, Mix mix) {
+void tally_answers(Tally& tally, const MixtureAnswers& answers, const std::vector<int64_t>& items,
+                   const ExpertChoices& choices, const AnsweredImages& answered,
+                   const MixingWeights& weights, Mix mix) {
   const Mixture& mixture = answers.mixture();
   const auto n = static_cast<size_t>(choices.experts);
   std::optional<BaseMixer> mixer;
   std::vector<float> base(static_cast<size_t>(answers.tags()));
-  if (routed.base_logits) {
+  if (answered.base_logits) {
     mixer.emplace(mix, common_loss(mixture), weights.base_share, answers.tags());
   }
-  ask_experts(answers, split, items, choices, routed, weights.temperature,
-              [&](const ExpertsAnswer& answer) {
-                const int64_t item = items[answer.row];
-                const uint16_t expert = choices.expert[answer.row * n];
-                std::span<const float> scores = answer.scores;
-                bool probabilities = answer.probabilities;
-                if (mixer) {
-                  routed.base_logits->read(item, base);
-                  scores = mixer->mixed(base, answer);
-                  probabilities = mix == Mix::arithmetic;
-                }
-                if (probabilities) {
-                  tally.add(item, expert, scores, scores);
-                } else {
-                  tally.add(item, expert, scores, mixture.losses[expert]);
-                }
-              });
+  visit_answers(answers, items, choices, answered, weights.temperature,
+                [&](const ExpertsAnswer& answer) {
+                  const int64_t item = items[answer.row];
+                  const uint16_t expert = choices.expert[answer.row * n];
+                  std::span<const float> scores = answer.scores;
+                  bool probabilities = answer.probabilities;
+                  if (mixer) {
+                    answered.base_logits->read(item, base);
+                    scores = mixer->mixed(base, answer);
+                    probabilities = mix == Mix::arithmetic;
+                  }
+                  if (probabilities) {
+                    tally.add(item, expert, scores, scores);
+                  } else {
+                    tally.add(item, expert, scores, mixture.losses[expert]);
+                  }
+                });
 }
 
 }  // namespace
@@ -150,18 +151,18 @@ Evaluation evaluate_mixture(Engine& engine, const Mixture& mixture, const Split&
   MixtureAnswers answers(engine, mixture, precision);
   MixingWeights weights = {config.temperature, answer.base_share};
   if (on_selection) weights = fit_on_selection(answers, *selection, config, answer);
-  const RoutedImages routed = answers.route(
+  const AnsweredImages answered = answers.answer(
       split, external, {config.top_experts, config.use_prices, weights.base_share != 0});
   std::vector<int64_t> items = all_items(split);
-  ExpertChoices choices = routed.choices;
+  ExpertChoices choices = answered.choices;
   if (fits_temperature && !on_selection) {
-    weights.temperature = fit_on_tenth(answers, split, routed, items, choices);
+    weights.temperature = fit_on_tenth(answers, split, answered, items, choices);
   }
   Tally tally(split, experts, answers.tags());
-  tally_answers(tally, answers, split, items, choices, routed, weights, mixing.mix);
+  tally_answers(tally, answers, items, choices, answered, weights, mixing.mix);
 
   Evaluation evaluation = tally.result();
-  evaluation.images.experts = first_choices(routed.choices);
+  evaluation.images.experts = first_choices(answered.choices);
   evaluation.temperature = config.top_experts > 1 ? weights.temperature : 0;
   if (answer.base_share != 0) {
     evaluation.base_share = weights.base_share;

@@ -10,12 +10,12 @@
 
 namespace hardmoe {
 
-void ask_experts(MixtureAnswers& answers, const Split& split, const std::vector<int64_t>& items,
-                 const ExpertChoices& choices, const RoutedImages& routed, double temperature,
-                 const std::function<void(const ExpertsAnswer&)>& visit) {
+void visit_answers(const MixtureAnswers& answers, const std::vector<int64_t>& items,
+                   const ExpertChoices& choices, const AnsweredImages& answered, double temperature,
+                   const std::function<void(const ExpertsAnswer&)>& visit) {
   const auto n = static_cast<size_t>(choices.experts);
   if (n == 1) {
-    return answers.ask(split, items, choices, routed, [&](size_t row, size_t, auto logits) {
+    return answers.visit(items, choices, answered, [&](size_t row, size_t, auto logits) {
       visit({row, logits, false});
     });
   }
@@ -23,7 +23,7 @@ void ask_experts(MixtureAnswers& answers, const Split& split, const std::vector<
   const auto& losses = answers.mixture().losses;
   const auto weights = gating_weights(choices, temperature);
   std::vector<float> mixed(items.size() * width, 0.0F);
-  answers.ask(split, items, choices, routed, [&](size_t row, size_t choice, auto logits) {
+  answers.visit(items, choices, answered, [&](size_t row, size_t choice, auto logits) {
     add_probabilities(losses[choices.expert[row * n + choice]], logits, weights[row * n + choice],
                       mixed.data() + row * width);
   });
@@ -54,14 +54,14 @@ std::span<const float> BaseMixer::mixed(std::span<const float> base, const Exper
   return sum_;
 }
 
-double fit_temperature_on(MixtureAnswers& answers, const Split& split,
+double fit_temperature_on(const MixtureAnswers& answers, const Split& split,
                           const std::vector<int64_t>& items, const ExpertChoices& choices,
-                          const RoutedImages& routed) {
+                          const AnsweredImages& answered) {
   const auto n = static_cast<size_t>(choices.experts);
   const auto& losses = answers.mixture().losses;
   std::vector<std::vector<float>> likelihood(items.size() * n);  // of each tag, by row and choice
   std::vector<float> p(static_cast<size_t>(answers.tags()));
-  answers.ask(split, items, choices, routed, [&](size_t row, size_t choice, auto logits) {
+  answers.visit(items, choices, answered, [&](size_t row, size_t choice, auto logits) {
     const size_t asked = row * n + choice;
     std::ranges::fill(p, 0.0F);
     add_probabilities(losses[choices.expert[asked]], logits, 1, p.data());
@@ -75,11 +75,11 @@ double fit_temperature_on(MixtureAnswers& answers, const Split& split,
 MixingWeights fit_on_selection(MixtureAnswers& answers, const Split& selection,
                                const EvalConfig& config, const MixtureConfig& mixing) {
   MixingWeights weights = {config.temperature, mixing.base_share};
-  const RoutedImages routed =
-      answers.route(selection, {}, {config.top_experts, config.use_prices, mixing.fits_share()});
+  const AnsweredImages answered =
+      answers.answer(selection, {}, {config.top_experts, config.use_prices, mixing.fits_share()});
   const auto items = all_items(selection);
   if (config.top_experts > 1 && weights.temperature == 0) {
-    weights.temperature = fit_temperature_on(answers, selection, items, routed.choices, routed);
+    weights.temperature = fit_temperature_on(answers, selection, items, answered.choices, answered);
     log_info("temperature {:.4g}, fitted on the {} images of '{}'", weights.temperature,
              items.size(), selection.name());
   }
@@ -89,15 +89,15 @@ MixingWeights fit_on_selection(MixtureAnswers& answers, const Split& selection,
   ScoreRows pairs(2 * answers.tags());
   std::vector<int64_t> item_of;  // of each row of `pairs`
   std::vector<float> pair(2 * width);
-  ask_experts(answers, selection, items, routed.choices, routed, weights.temperature,
-              [&](const ExpertsAnswer& answer) {
-                const auto expert = std::span(pair).last(width);
-                routed.base_logits->read(items[answer.row], std::span(pair).first(width));
-                std::ranges::copy(answer.scores, expert.begin());
-                if (answer.probabilities) to_logits(loss, expert);
-                pairs.add(pair);
-                item_of.push_back(items[answer.row]);
-              });
+  visit_answers(answers, items, answered.choices, answered, weights.temperature,
+                [&](const ExpertsAnswer& answer) {
+                  const auto expert = std::span(pair).last(width);
+                  answered.base_logits->read(items[answer.row], std::span(pair).first(width));
+                  std::ranges::copy(answer.scores, expert.begin());
+                  if (answer.probabilities) to_logits(loss, expert);
+                  pairs.add(pair);
+                  item_of.push_back(items[answer.row]);
+                });
   weights.base_share = fit_base_share(
       pairs, [&](int64_t row) { return selection.tags(item_of[static_cast<size_t>(row)]); },
       mixing.mix, loss);

@@ -23,11 +23,11 @@ struct ExpertsAnswer {
   bool probabilities = false;     ///< of several experts; else one's logits
 };
 
-/// Asks the experts about `items` and passes each one's answer on: one expert's, or the
-/// probabilities of several by their gating weights at `temperature`.
-void ask_experts(MixtureAnswers& answers, const Split& split, const std::vector<int64_t>& items,
-                 const ExpertChoices& choices, const RoutedImages& routed, double temperature,
-                 const std::function<void(const ExpertsAnswer&)>& visit);
+/// Passes on the experts' answer for each of `items`: one expert's, or the probabilities of several
+/// by their gating weights at `temperature`.
+void visit_answers(const MixtureAnswers& answers, const std::vector<int64_t>& items,
+                   const ExpertChoices& choices, const AnsweredImages& answered, double temperature,
+                   const std::function<void(const ExpertsAnswer&)>& visit);
 
 /// Mixes the base's logits with the experts' answer of an image.
 class BaseMixer {
@@ -44,9 +44,9 @@ class BaseMixer {
 };
 
 /// Returns the temperature that fits the images `items` best (moe/temperature.h).
-double fit_temperature_on(MixtureAnswers& answers, const Split& split,
+double fit_temperature_on(const MixtureAnswers& answers, const Split& split,
                           const std::vector<int64_t>& items, const ExpertChoices& choices,
-                          const RoutedImages& routed);
+                          const AnsweredImages& answered);
 
 /// Returns the weights of the configuration, those that are to be fitted fitted on `selection`: the
 /// temperature alone first, then the base's share. The split must not be evaluated with them.

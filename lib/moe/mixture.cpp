@@ -9,6 +9,7 @@
 #include "base/stage.h"
 #include "base/text.h"
 #include "engine/network_facts.h"
+#include "moe/shared_stages.h"
 #include "moe/unified_embedding.h"
 #include "train/decoder_folder.h"
 #include "train/probability.h"
@@ -134,6 +135,7 @@ Mixture open_mixture(const fs::path& base, const fs::path& partition, const fs::
     mixture.experts.push_back(folder);
     mixture.losses.push_back(loss_of(decoder.empty() ? folder : decoder));
   }
+  mixture.shared_cut = shared_cut(mixture.base, mixture.experts);
   if (!decoder.empty()) {
     require_file(decoder / decoder_weights_name, "expected a folder written by moe-train-decoder",
                  ExitStatus::usage);
@@ -145,6 +147,16 @@ Mixture open_mixture(const fs::path& base, const fs::path& partition, const fs::
         load_decoder(decoder, embedding_width(mixture.embedding, features), card.tags);
   }
   return mixture;
+}
+
+bool router_shares(const Mixture& mixture) {
+  if (!mixture.router || !mixture.shared_cut) return false;
+  const Tail& tail = mixture.router->card.model.tail;
+  return tail.width > 0 && tail.behind <= *mixture.shared_cut;
+}
+
+std::optional<int> common_cut(const Mixture& mixture) {
+  return router_shares(mixture) ? mixture.router->card.model.tail.behind : mixture.shared_cut;
 }
 
 Json mixture_identity(const Mixture& mixture, const fs::path& base, const fs::path& partition) {
@@ -187,26 +199,6 @@ Tensor embed(Inference& inference, const Split& split, const std::vector<int64_t
   return embedding;
 }
 
-Tensor unified_embedding(Inference& inference, const Mixture& mixture, const Split& split,
-                         const std::vector<uint16_t>& assignment) {
-  const int64_t width = feature_size(inference.network());
-  Tensor embedding(DType::f32, {split.size(), width});
-  float* rows = embedding.as<float>().data();
-  const auto parts = items_by_expert(assignment, mixture.partition.gater.experts);
-  for (size_t k = 0; k < parts.size(); ++k) {
-    inference.load(expert_state_dict(mixture, static_cast<int64_t>(k)),
-                   mixture.experts[k].string());
-    log_info("expert {}: embedding its {} images", k, parts[k].size());
-    inference.run(split, parts[k], [&](int64_t position, int64_t count, auto features, auto) {
-      for (int64_t i = 0; i < count; ++i) {
-        std::copy_n(features.data() + i * width, width,
-                    rows + parts[k][static_cast<size_t>(position + i)] * width);
-      }
-    });
-  }
-  return embedding;
-}
-
 std::vector<std::vector<int64_t>> items_by_expert(const std::vector<uint16_t>& assignment,
                                                   int64_t experts) {
   std::vector<std::vector<int64_t>> parts(static_cast<size_t>(experts));
@@ -225,22 +217,40 @@ Cost model_cost(const ModelCard& card) {
   return {parameter_count(network), flops_per_image(network)};
 }
 
+Cost trunks_cost(const Mixture& mixture, int64_t count) {
+  if (count == 0) return {};
+  const ModelConfig& model = mixture.base.card.model;
+  const Network trunk = resnet(model, 0);
+  Cost cost = {count * parameter_count(trunk), static_cast<double>(count) * flops_per_image(trunk)};
+  const auto cut = common_cut(mixture);
+  if (!cut) return cost;
+  const Network shared = resnet_until(model, *cut);
+  cost.parameters -= (count - 1) * parameter_count(shared);
+  cost.flops -= static_cast<double>(count - 1) * flops_per_image(shared);
+  return cost;
+}
+
+Cost router_cost(const Mixture& mixture) {
+  if (!mixture.router) return {};
+  const ModelCard& card = mixture.router->card;
+  if (!router_shares(mixture)) return model_cost(card);
+  const Network tail = resnet_from(card.model, card.model.tail.behind, card.tags);
+  return {parameter_count(tail), flops_per_image(tail)};
+}
+
 Cost mixture_cost(const Mixture& mixture, int64_t top_experts, bool base) {
   const ModelCard& card = mixture.base.card;
-  const Network trunk = resnet(card.model, 0);
-  const int64_t features = feature_size(trunk);
+  const int64_t features = feature_size(resnet(card.model, 0));
   const Network decoder = linear_decoder(embedding_width(mixture.embedding, features), card.tags);
   const int64_t experts = mixture.partition.gater.experts;
   const int64_t decoders = mixture.decoder ? 1 : experts;
-  const bool trunk_asked = base || mixture.embedding != EmbeddingKind::expert;
-  Cost routing{parameter_count(trunk),
-               flops_per_image(trunk)};  // the base, or what is in its place
-  if (mixture.external_embedding && !trunk_asked) routing = {};
-  if (mixture.router) routing = model_cost(mixture.router->card);
-  const double each = flops_per_image(trunk) + flops_per_image(decoder);
-  Cost cost = {
-      experts * parameter_count(trunk) + routing.parameters + decoders * parameter_count(decoder),
-      routing.flops + static_cast<double>(top_experts) * each};
+  const bool routes = !mixture.external_embedding && !mixture.router;
+  const int64_t bases = routes || base || mixture.embedding != EmbeddingKind::expert ? 1 : 0;
+  const Cost router = router_cost(mixture);
+  Cost cost = {trunks_cost(mixture, experts + bases).parameters + router.parameters +
+                   decoders * parameter_count(decoder),
+               trunks_cost(mixture, top_experts + bases).flops + router.flops +
+                   static_cast<double>(top_experts) * flops_per_image(decoder)};
   if (base) {
     const Network head = linear_decoder(features, card.tags);
     cost.parameters += parameter_count(head);

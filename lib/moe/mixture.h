@@ -28,6 +28,8 @@ struct Mixture {
   bool external_embedding = false;  ///< routed by an external embedding, not by the base's features
   std::vector<LossKind> losses;  ///< K: the loss that the head scoring expert k's images learned by
   std::string dataset;           ///< fingerprint of the dataset that the experts were trained on
+  std::optional<int> shared_cut;  ///< what all experts have in common with the base, by
+                                  ///< shared_cut() (moe/shared_stages.h)
 };
 
 /// Returns whether a partition was made of an external embedding, one that no model of ours
@@ -45,6 +47,13 @@ enum class DecoderMatch {
   exact,  ///< trained over just these experts
   stale,  ///< trained over other experts of the same base is accepted too, with a warning
 };
+
+/// Returns the cut up to which stages are computed once an image: what experts and base share, or
+/// less, as much as a router that begins with the base's stages has; none: nothing.
+std::optional<int> common_cut(const Mixture& mixture);
+
+/// Returns whether the mixture's router begins with stages that are computed for the experts anyway.
+bool router_shares(const Mixture& mixture);
 
 /// Opens a mixture and checks that its folders belong together. `experts`: a folder with one folder
 /// for each expert, named 0 … K-1. `decoder`: a folder of moe-train-decoder, or empty. Throws
@@ -67,11 +76,6 @@ StateDict expert_state_dict(const Mixture& mixture, int64_t k);
 /// Returns the features of the split's `items`, n×D float32, by the weights that are loaded.
 Tensor embed(Inference& inference, const Split& split, const std::vector<int64_t>& items);
 
-/// Returns the unified embedding of a split, N×D float32: row i is the feature of image i from its
-/// own expert's trunk. `assignment`: each image's expert.
-Tensor unified_embedding(Inference& inference, const Mixture& mixture, const Split& split,
-                         const std::vector<uint16_t>& assignment);
-
 /// Returns, for each expert, the indices of its images in `assignment`, ascending.
 std::vector<std::vector<int64_t>> items_by_expert(const std::vector<uint16_t>& assignment,
                                                   int64_t experts);
@@ -83,13 +87,18 @@ std::string fingerprint_of_items(const std::vector<int64_t>& items);
 /// The size of a model or mixture as it is evaluated: learned scalars in all, and floating-point
 /// operations for one image (the base's trunk and `top_experts` experts). If an external embedding
 /// routes, the model that computed it is not counted, and the base only if it has a share in the
-/// answer; if a router does, it is counted, and the base is not.
+/// answer; if a router does, it is counted, and the base is not. Stages that experts share with the
+/// base or the router count once.
 struct Cost {
   int64_t parameters = 0;
   double flops = 0;
 };
 /// Returns the cost of a single model.
 Cost model_cost(const ModelCard& card);
+/// Returns the cost of `count` trunks of a mixture, base and experts; 0 or more.
+Cost trunks_cost(const Mixture& mixture, int64_t count);
+/// Returns what a mixture's router costs beside its trunks; nothing without one.
+Cost router_cost(const Mixture& mixture);
 /// Returns the cost of a mixture of which `top_experts` experts answer for each image. `base`:
 /// whether the base's own answer is mixed in, which costs its head, as its trunk routes already.
 Cost mixture_cost(const Mixture& mixture, int64_t top_experts, bool base = false);

@@ -1,5 +1,6 @@
 // Asks a mixture's networks about a split's images: the base first, which routes them, then each
-// expert on the images it is a choice for. Not for metrics: see moe/evaluation.h.
+// expert on the images it is a choice for; and keeps the answers. Not for metrics: see
+// moe/evaluation.h.
 #pragma once
 
 #include <functional>
@@ -7,17 +8,19 @@
 #include <span>
 #include <vector>
 
+#include "moe/mixture_networks.h"
 #include "moe/routing.h"
 #include "moe/unified_embedding.h"
 #include "train/score_rows.h"
 
 namespace hardmoe {
 
-/// Where a split's N images go, and what the base said of them.
-struct RoutedImages {
+/// Where a split's N images go, and what base and experts said of them.
+struct AnsweredImages {
   ExpertChoices choices;                 ///< N×n
-  Tensor base_features;                  ///< N×D of the base; empty where nothing needs them
   std::optional<ScoreRows> base_logits;  ///< N×V, if they were asked for
+  ScoreRows logits;                      ///< of each choice, V
+  std::vector<size_t> row_of;            ///< N×n: the row of `logits`
 };
 
 /// How images are routed.
@@ -36,31 +39,29 @@ class MixtureAnswers {
   /// Both must outlive this.
   MixtureAnswers(Engine& engine, const Mixture& mixture, Precision precision);
 
-  /// Routes all images of the split, by the mixture's router if it has one. `external`: as for
-  /// routing_features().
-  RoutedImages route(const Split& split, const std::optional<EmbeddingInput>& external,
-                     const RoutingOptions& options);
+  /// Routes all images of the split, by the mixture's router if it has one, and asks each one's
+  /// experts. `external`: as for find_routing_features().
+  AnsweredImages answer(const Split& split, const std::optional<EmbeddingInput>& external,
+                        const RoutingOptions& options);
 
   /// Receives an answer: the position in `items`, which of the choices it is, its logits (V).
   using Visit = std::function<void(size_t row, size_t choice, std::span<const float> logits)>;
 
-  /// Runs every expert on those of the `items` of the split that it is a choice for. `choices`: of
-  /// these items; `routed`: of the whole split.
-  void ask(const Split& split, const std::vector<int64_t>& items, const ExpertChoices& choices,
-           const RoutedImages& routed, const Visit& visit);
+  /// Visits the answers for `items`, expert by expert. `choices`: of these items.
+  void visit(const std::vector<int64_t>& items, const ExpertChoices& choices,
+             const AnsweredImages& answered, const Visit& visit) const;
 
   int64_t tags() const { return mixture_.base.card.tags; }
   const Mixture& mixture() const { return mixture_; }
 
  private:
-  /// Returns the logits of the rows of one batch, by a decoder that also reads the base's features.
+  /// Returns the logits of the rows of one batch, of images `items`, by a decoder that also reads
+  /// the base's features (N×D).
   std::span<const float> combined_scores(std::span<const float> features,
-                                         std::span<const int64_t> items, const Tensor& base);
+                                         std::span<const size_t> items, const Tensor& base);
 
-  Engine& engine_;
   const Mixture& mixture_;
-  Precision precision_;
-  Inference inference_;
+  MixtureNetworks networks_;
   std::optional<DecoderScores> decoder_;  ///< of features from base and expert; else in `fc`
 };
 

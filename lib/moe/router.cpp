@@ -31,6 +31,21 @@ ModelConfig router_model(const ModelConfig& base, int depth, int width, int imag
   return router;
 }
 
+double tail_share_of_base(const ModelConfig& router, int64_t experts, const ModelConfig& base) {
+  return flops_per_image(resnet_from(router, router.tail.behind, experts)) /
+         flops_per_image(resnet(base, 0));
+}
+
+ModelConfig router_on_base(const ModelConfig& base, int behind, int width, int64_t experts) {
+  ModelConfig router = base;
+  router.tail = {behind, width > 0 ? width : base.width};
+  if (width > 0) return router;
+  while (router.tail.width > 1 && tail_share_of_base(router, experts, base) > router_share) {
+    --router.tail.width;
+  }
+  return router;
+}
+
 Vocabulary experts_as_tags(const std::vector<int64_t>& sizes) {
   Vocabulary vocabulary;
   for (size_t k = 0; k < sizes.size(); ++k) vocabulary.tags.push_back(fmt::format("expert {}", k));
@@ -38,13 +53,32 @@ Vocabulary experts_as_tags(const std::vector<int64_t>& sizes) {
   return vocabulary;
 }
 
-Model open_router(const std::filesystem::path& folder, const std::filesystem::path& partition) {
+Model open_router(const std::filesystem::path& folder, const std::filesystem::path& partition,
+                  const std::filesystem::path& base) {
   const Json inputs = stage_inputs(folder, "moe-train-router");
   if (inputs.value("partition", "") != stage_fingerprint(partition, "moe-partition")) {
     fail_usage("{}: this router was trained for another partition than {}; train one for it",
                folder.string(), partition.string());
   }
-  return load_model(folder);
+  Model router = load_model(folder);
+  if (router.card.model.tail.width > 0 && inputs.value("base", "") != base_fingerprint(base)) {
+    fail_usage("{}: this router begins with the stages of another base than {}; train one on that",
+               folder.string(), base.string());
+  }
+  return router;
+}
+
+void add_likeliest(const ModelCard& router, std::span<const float> logits, int64_t count,
+                   ExpertChoices& choices) {
+  const auto width = static_cast<size_t>(router.tags);
+  std::vector<float> logs(width);
+  for (size_t first = 0; first < logits.size(); first += width) {
+    log_probabilities(router.loss, logits.subspan(first, width), logs.data());
+    for (const int32_t expert : top_k(logs, count)) {
+      choices.expert.push_back(static_cast<uint16_t>(expert));
+      choices.squared_distance.push_back(-logs[static_cast<size_t>(expert)]);
+    }
+  }
 }
 
 ExpertChoices choices_of_router(Engine& engine, const Model& router, const Split& split,
@@ -58,17 +92,8 @@ ExpertChoices choices_of_router(Engine& engine, const Model& router, const Split
   inference.load(router.weights, "router");
   log_info("router: choosing experts for {} images", split.size());
   ExpertChoices choices{.experts = count, .expert = {}, .squared_distance = {}};
-  const auto width = static_cast<size_t>(card.tags);
-  std::vector<float> logs(width);
-  inference.run(split, all_items(split), [&](int64_t, int64_t rows, auto, auto logits) {
-    for (int64_t i = 0; i < rows; ++i) {
-      log_probabilities(card.loss, logits.subspan(static_cast<size_t>(i) * width, width),
-                        logs.data());
-      for (const int32_t expert : top_k(logs, count)) {
-        choices.expert.push_back(static_cast<uint16_t>(expert));
-        choices.squared_distance.push_back(-logs[static_cast<size_t>(expert)]);
-      }
-    }
+  inference.run(split, all_items(split), [&](int64_t, int64_t, auto, auto logits) {
+    add_likeliest(card, logits, count, choices);
   });
   return choices;
 }

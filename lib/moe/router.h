@@ -5,6 +5,7 @@
 #pragma once
 
 #include <filesystem>
+#include <span>
 
 #include "data/dataset.h"
 #include "engine/engine.h"
@@ -22,14 +23,29 @@ inline constexpr double router_share = 0.15;
 ModelConfig router_model(const ModelConfig& base, int depth, int width, int image_size,
                          int64_t experts);
 
+/// Returns the network of a router that begins with the base's stages up to layer number `behind`,
+/// and goes on with `width` channels a first stage; 0: as many as take at most router_share of the
+/// FLOPs of the base's trunk. Throws Error(usage) as resnet() does.
+ModelConfig router_on_base(const ModelConfig& base, int behind, int width, int64_t experts);
+
+/// Returns the FLOPs of what a router has behind the base's stages over those of the base's trunk.
+double tail_share_of_base(const ModelConfig& router, int64_t experts, const ModelConfig& base);
+
 /// Returns the FLOPs of a router for one image over those of the base's trunk, which it replaces.
 double share_of_base(const ModelConfig& router, int64_t experts, const ModelConfig& base);
 
 /// Returns the experts as the tags of a router's classifier head.
 Vocabulary experts_as_tags(const std::vector<int64_t>& sizes);
 
-/// Reads a router. Throws Error(usage) unless it was trained to give the experts of `partition`.
-Model open_router(const std::filesystem::path& folder, const std::filesystem::path& partition);
+/// Reads a router. Throws Error(usage) unless it was trained to give the experts of `partition`, and,
+/// if it begins with its base's stages, unless that is `base`.
+Model open_router(const std::filesystem::path& folder, const std::filesystem::path& partition,
+                  const std::filesystem::path& base);
+
+/// Adds the `count` experts with the greatest scores of each image, by a router's logits, rows×K, as
+/// choices_of_router() returns them.
+void add_likeliest(const ModelCard& router, std::span<const float> logits, int64_t count,
+                   ExpertChoices& choices);
 
 /// Returns the `count` experts with the greatest scores of each of the split's images, best first.
 /// In the distances' place stands −log P(expert), so that gating_weights with T = 1 are the

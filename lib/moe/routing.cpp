@@ -65,13 +65,8 @@ std::optional<EmbeddingInput> find_routing_features(const Mixture& mixture,
   return input;
 }
 
-Tensor routing_features(Inference& inference, const Mixture& mixture, const Split& split,
-                        const std::optional<EmbeddingInput>& external) {
-  if (!external) {
-    inference.load(mixture.base.weights, "base");
-    return embed(inference, split, all_items(split));
-  }
-  const Embedding embedding(external->files);
+Tensor external_features(const EmbeddingInput& external) {
+  const Embedding embedding(external.files);
   Tensor features(DType::f32, {embedding.rows(), embedding.cols()});
   embedding.read(0, embedding.rows(), features.as<float>().data());
   return features;

@@ -21,11 +21,8 @@ std::optional<EmbeddingInput> find_routing_features(const Mixture& mixture,
                                                     const std::vector<std::string>& given,
                                                     const Split& split);
 
-/// Returns the gater's input, N×D float32, for the split's images: read from the files of
-/// `external`, else computed by the base. `inference` must be of the base's or the experts'
-/// architecture; the base's weights are loaded into it if needed.
-Tensor routing_features(Inference& inference, const Mixture& mixture, const Split& split,
-                        const std::optional<EmbeddingInput>& external);
+/// Returns the rows of an external embedding, N×D float32.
+Tensor external_features(const EmbeddingInput& external);
 
 /// Throws Error(usage) if `given` is not empty and not the external embedding that the partition
 /// was made of. For commands that take the training images' experts from the partition itself.

@@ -11,7 +11,8 @@ namespace hardmoe {
 /// Rows of images or features, with their tags.
 struct Batch {
   int64_t size = 0;  ///< rows in use, N; those beyond, up to the capacity, are ignored
-  Tensor input;      ///< uint8 capacity×H×W×3 (RGB), or float32 capacity×D features
+  Tensor input;      ///< uint8 capacity×H×W×3 (RGB), or float32 capacity×D features,
+                     ///< or float32 capacity×H×W×C maps
   /// N + 1 entries: the tags of row i are tag_ids[tag_ptr[i]] … tag_ids[tag_ptr[i+1]−1], ascending.
   std::vector<int32_t> tag_ptr{0};
   std::vector<int32_t> tag_ids;

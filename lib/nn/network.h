@@ -31,16 +31,18 @@ struct Op {
 enum class InputKind {
   image,    ///< uint8 H×W×3 (RGB); the engine subtracts `mean` and divides by `deviation`
   feature,  ///< float32, D values
+  map,  ///< float32, H×W×C, as a network that was cut in two gives it; working precision inside
 };
 
 struct Network {
   InputKind input = InputKind::image;
-  Extent extent;  ///< of the input: H×W×3 of an image, 1×1×D of a feature
+  Extent extent;  ///< of the input: H×W×3 of an image, 1×1×D of a feature, H×W×C of a map
   float mean[3] = {123.675F, 116.28F, 103.53F};  ///< of red, green, blue, on the scale 0 … 255
   float deviation[3] = {58.395F, 57.12F, 57.375F};
   double crop_share = 1;  ///< for evaluation's view of an image: see center_region()
   std::vector<Op> ops;
-  int feature = 0;  ///< number of the value that is the feature, N×D; 0: the input itself
+  int feature = 0;  ///< number of the value that is the feature, N×D (or a map, N×H×W×C); 0: the
+                    ///< input itself
   int logits = -1;  ///< number of the value that holds the logits, N×V; -1: only a trunk
 
   /// Appends an operator and returns the number of its output.

@@ -7,6 +7,39 @@
 namespace hardmoe {
 namespace {
 
+constexpr int last_stage = 4;
+
+struct Plan {
+  int depth;
+  bool bottleneck;
+  std::array<int, last_stage> blocks;
+};
+constexpr std::array<Plan, 3> plans = {
+    {{18, false, {2, 2, 2, 2}}, {34, false, {3, 4, 6, 3}}, {50, true, {3, 4, 6, 3}}}};
+
+const Plan& plan_for(int depth) {
+  for (const auto& plan : plans) {
+    if (plan.depth == depth) return plan;
+  }
+  fail_usage("model.depth: expected 18, 34 or 50, found {}", depth);
+}
+
+/// The channels of a stage's 3×3 convolutions, from 1.
+int64_t channels_of(const ModelConfig& config, int stage) {
+  const bool tail = config.tail.width > 0 && stage > config.tail.behind;
+  return int64_t{tail ? config.tail.width : config.width} << (stage - 1);
+}
+
+/// The channels that stage `stage` gives; 0: the stem.
+int64_t channels_behind(const ModelConfig& config, int stage) {
+  if (stage == 0) return config.width;
+  return channels_of(config, stage) * (plan_for(config.depth).bottleneck ? 4 : 1);
+}
+
+Op linear(const std::string& name, int input, int64_t outputs) {
+  return {"linear", name, {input}, {{"channels", static_cast<double>(outputs)}}};
+}
+
 struct Builder {
   Network& network;
 
@@ -43,26 +76,35 @@ struct Builder {
     }
     return relu(network.append({"add", name, {value, shortcut}, {}}));
   }
-};
 
-Op linear(const std::string& name, int input, int64_t outputs) {
-  return {"linear", name, {input}, {{"channels", static_cast<double>(outputs)}}};
-}
-
-struct Plan {
-  int depth;
-  bool bottleneck;
-  std::array<int, 4> blocks;
-};
-constexpr std::array<Plan, 3> plans = {
-    {{18, false, {2, 2, 2, 2}}, {34, false, {3, 4, 6, 3}}, {50, true, {3, 4, 6, 3}}}};
-
-const Plan& plan_for(int depth) {
-  for (const auto& plan : plans) {
-    if (plan.depth == depth) return plan;
+  int stem(const ModelConfig& config) {
+    if (config.stem == Stem::small) return relu(conv_norm(0, "conv1", "bn1", config.width, 3, 1));
+    const int value = relu(conv_norm(0, "conv1", "bn1", config.width, 7, 2));
+    return network.append(
+        {"max_pool", "maxpool", {value}, {{"kernel", 3}, {"stride", 2}, {"padding", 1}}});
   }
-  fail_usage("model.depth: expected 18, 34 or 50, found {}", depth);
-}
+
+  /// Stages after `begin`, up to and with `end`; layer1 is stage 1.
+  int stages(int value, const ModelConfig& config, int begin, int end) {
+    const Plan& plan = plan_for(config.depth);
+    int64_t in = channels_behind(config, begin);
+    for (int stage = begin + 1; stage <= end; ++stage) {
+      const int64_t out = channels_behind(config, stage);
+      for (int number = 0; number < plan.blocks[static_cast<size_t>(stage - 1)]; ++number) {
+        const int stride = stage > 1 && number == 0 ? 2 : 1;
+        value = block(value, fmt::format("layer{}.{}", stage, number), in,
+                      channels_of(config, stage), out, stride, plan.bottleneck);
+        in = out;
+      }
+    }
+    return value;
+  }
+
+  void head(int value, int64_t tags) {
+    network.feature = network.append({"global_avg_pool", "avgpool", {value}, {}});
+    if (tags > 0) network.logits = network.append(linear("fc", network.feature, tags));
+  }
+};
 
 /// The engine's constants: colours run from 0 to 255 there.
 void set_input(const ImageInput& input, Network& network) {
@@ -74,6 +116,30 @@ void set_input(const ImageInput& input, Network& network) {
   network.crop_share = input.crop_share;
 }
 
+/// A network of images without operators yet.
+Network image_network(const ModelConfig& config) {
+  plan_for(config.depth);
+  if (config.width < 1 || config.width > 1024) {
+    fail_usage("model.width: expected 1 to 1024, found {}", config.width);
+  }
+  if (config.image_size < 8 || config.image_size > 2048) {
+    fail_usage("model.image_size: expected 8 to 2048 pixels, found {}", config.image_size);
+  }
+  const Tail& tail = config.tail;
+  if (tail.width < 0 || tail.width > 1024 || tail.behind < 0 || tail.behind > last_cut) {
+    fail_usage("tail: expected behind 0 to {} and a width of 1 to 1024, found {} and {}", last_cut,
+               tail.behind, tail.width);
+  }
+  Network network;
+  set_input(config.input, network);
+  network.extent = {config.image_size, config.image_size, 3};
+  return network;
+}
+
+void require_cut(int cut) {
+  if (cut < 0 || cut > last_cut) fail("a ResNet has cuts 0 to {}, not {}", last_cut, cut);
+}
+
 }  // namespace
 
 void ModelConfig::describe(Fields& f) {
@@ -82,6 +148,11 @@ void ModelConfig::describe(Fields& f) {
              "first layers; small for images of 32 to 64 pixels");
   f.add("width", width, "channels of the first stage; 64 is the standard ResNet");
   f.add("image_size", image_size, "pixels, height and width");
+}
+
+void Tail::describe(Fields& f) {
+  f.add("behind", behind, "number of the last layer before it");
+  f.add("width", width, "as model.width, of the layers behind; 0: there is none");
 }
 
 void ImageInput::describe(Fields& f) {
@@ -102,40 +173,36 @@ void check_image_input(const ImageInput& input, const std::string& where) {
   }
 }
 
-Network resnet(const ModelConfig& config, int64_t tags) {
-  const Plan& plan = plan_for(config.depth);
-  if (config.width < 1 || config.width > 1024) {
-    fail_usage("model.width: expected 1 to 1024, found {}", config.width);
-  }
-  if (config.image_size < 8 || config.image_size > 2048) {
-    fail_usage("model.image_size: expected 8 to 2048 pixels, found {}", config.image_size);
-  }
-  Network network;
-  set_input(config.input, network);
-  network.extent = {config.image_size, config.image_size, 3};
-  Builder build{network};
+Extent map_at(const ModelConfig& config, int cut) {
+  const auto halved = [](int64_t side) { return (side + 1) / 2; };
+  int64_t side = config.image_size;
+  if (config.stem == Stem::imagenet) side = halved(halved(side));
+  for (int stage = 1; stage < cut; ++stage) side = halved(side);
+  return {side, side, channels_behind(config, cut)};
+}
 
-  int value = 0;
-  if (config.stem == Stem::imagenet) {
-    value = build.relu(build.conv_norm(0, "conv1", "bn1", config.width, 7, 2));
-    value = network.append(
-        {"max_pool", "maxpool", {value}, {{"kernel", 3}, {"stride", 2}, {"padding", 1}}});
-  } else {
-    value = build.relu(build.conv_norm(0, "conv1", "bn1", config.width, 3, 1));
-  }
-  int64_t in = config.width;
-  for (int stage = 0; stage < 4; ++stage) {
-    const int64_t channels = int64_t{config.width} << stage;
-    const int64_t out = plan.bottleneck ? 4 * channels : channels;
-    for (int block = 0; block < plan.blocks[static_cast<size_t>(stage)]; ++block) {
-      const int stride = stage > 0 && block == 0 ? 2 : 1;
-      value = build.block(value, fmt::format("layer{}.{}", stage + 1, block), in, channels, out,
-                          stride, plan.bottleneck);
-      in = out;
-    }
-  }
-  network.feature = network.append({"global_avg_pool", "avgpool", {value}, {}});
-  if (tags > 0) network.logits = network.append(linear("fc", network.feature, tags));
+Network resnet(const ModelConfig& config, int64_t tags) {
+  Network network = image_network(config);
+  Builder build{network};
+  build.head(build.stages(build.stem(config), config, 0, last_stage), tags);
+  return network;
+}
+
+Network resnet_until(const ModelConfig& config, int cut) {
+  require_cut(cut);
+  Network network = image_network(config);
+  Builder build{network};
+  network.feature = build.stages(build.stem(config), config, 0, cut);
+  return network;
+}
+
+Network resnet_from(const ModelConfig& config, int cut, int64_t tags) {
+  require_cut(cut);
+  Network network = image_network(config);
+  network.input = InputKind::map;
+  network.extent = map_at(config, cut);
+  Builder build{network};
+  build.head(build.stages(0, config, cut, last_stage), tags);
   return network;
 }
 

@@ -36,6 +36,13 @@ struct ImageInput {
 /// above 0 or a crop_share outside (0, 1].
 void check_image_input(const ImageInput& input, const std::string& where);
 
+/// Last stages of a width of their own, as a router's that begins with its base's first stages.
+struct Tail {
+  int behind = 0;  ///< layer1 up to the layer of this number are not of the tail
+  int width = 0;   ///< as ModelConfig::width; 0: there is no tail
+  void describe(Fields& f);
+};
+
 /// The architecture, as model.yaml stores it beside the weights.
 struct ModelConfig {
   int depth = 18;
@@ -43,6 +50,7 @@ struct ModelConfig {
   int width = 64;         ///< channels of the first stage; torchvision has 64
   int image_size = 32;    ///< pixels, height and width
   ImageInput input = {};  ///< not a setting: what a model was trained with; ImageNet's for new ones
+  Tail tail = {};         ///< not a setting: a router's
   void describe(Fields& f);
 };
 
@@ -50,6 +58,20 @@ struct ModelConfig {
 /// without a head if V is 0. Throws Error(usage) for a depth other than 18, 34 or 50, a width
 /// outside 1 … 1024, an image size outside 8 … 2048, and as check_image_input() does.
 Network resnet(const ModelConfig& config, int64_t tags);
+
+/// Where a ResNet may be cut in two: behind its stem (0), layer1, layer2 or layer3 (3).
+inline constexpr int last_cut = 3;
+
+/// Returns what a ResNet hands on at a cut: one image's map.
+Extent map_at(const ModelConfig& config, int cut);
+
+/// Returns the ResNet up to the cut; its feature is the map there. Parameters keep their names, so
+/// that it loads the whole network's weights. Throws Error(usage) as resnet() does.
+Network resnet_until(const ModelConfig& config, int cut);
+
+/// Returns the rest of the ResNet, with a head for `tags` tags unless V is 0; its input is the map at
+/// the cut. Both parts, one after the other, compute what the whole does.
+Network resnet_from(const ModelConfig& config, int cut, int64_t tags);
 
 /// Returns the shared decoder: one linear layer from features (N×D) to logits (N×V), with
 /// parameters fc.weight and fc.bias. Its feature is its input.

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/text.h"
+#include "engine/graph.h"
 #include "engine/network_facts.h"
 
 namespace hardmoe {
@@ -16,10 +17,27 @@ double trunk_flops(ModelConfig model, int width) {
   return flops_per_image(resnet(model, 0));
 }
 
-/// Returns the trunks that an image passes when the mixture is evaluated.
-int trunks_per_image(const Config& config) {
+/// Returns the share of a trunk's operations that base and experts have in common, as experts keep
+/// the base's first stages.
+double shared_share(const Config& config) {
+  const ExpertConfig& expert = config.expert;
+  if (expert.start != ExpertStart::base || !expert.init.empty()) return 0;
+  for (int cut = last_cut; cut >= 0; --cut) {
+    const Network stages = resnet_until(config.model, cut);
+    const auto specs = parameters_of(stages);
+    const bool frozen = std::ranges::all_of(specs, [&](const ParameterSpec& spec) {
+      return !spec.learned || matches_any(spec.name, expert.freeze);
+    });
+    if (frozen) return flops_per_image(stages) / trunk_flops(config.model, config.model.width);
+  }
+  return 0;
+}
+
+/// Returns the trunks that an image passes when the mixture is evaluated, stages in common once.
+double trunks_per_image(const Config& config) {
   const bool asks_base = config.run.embedding.empty() || config.mixture.base_share != 0;
-  return config.eval.top_experts + (asks_base ? 1 : 0);
+  const int trunks = config.eval.top_experts + (asks_base ? 1 : 0);
+  return trunks - (trunks - 1) * shared_share(config);
 }
 
 /// Returns the number with six digits at most, as commands read it.

@@ -11,9 +11,9 @@
 #include "moe/embedding.h"
 #include "moe/mixture_config.h"
 #include "moe/reroute.h"
-#include "moe/router.h"
 #include "run/launcher.h"
 #include "run/pipeline.h"
+#include "tasks/train_router.h"
 #include "train/joint_trainer.h"
 #include "train/schedule.h"
 #include "train/trainer.h"
@@ -82,8 +82,7 @@ void check_router(const Config& config) {
         "to true, or leave router out");
   }
   check_router_config(settings);
-  const ModelConfig model =
-      router_model(config.model, settings.depth, settings.width, settings.image_size, experts);
+  const ModelConfig model = router_network(settings, config.model, experts);
   check_freeze(resnet(model, experts), settings, "router");
   check_augment(settings.augment, model.image_size);
   if (!settings.init.empty()) read_earlier_weights(settings.init, model);

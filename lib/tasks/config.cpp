@@ -115,8 +115,13 @@ void EmbedConfig::describe(Fields& f) {
 
 void RouterConfig::describe(Fields& f) {
   TrainConfig::describe(f);
-  f.add("depth", depth, "the ResNet's: 18, 34 or 50");
-  f.add("width", width, "channels of the first stage; 0: half of the base's, at least 8");
+  f.add("prefix", prefix,
+        "layers of the base, 1 to 3, that it begins with and keeps as they are; with experts that "
+        "keep them, too (expert.freeze), they are computed once; 0: it is a network of its own");
+  f.add("depth", depth, "the ResNet's: 18, 34 or 50; with a prefix the base's");
+  f.add("width", width,
+        "channels of the first stage; 0: half of the base's, at least 8; with a prefix the most "
+        "with which what is behind it takes 15% of the base's FLOPs");
   f.add("image_size", image_size,
         "pixels, height and width; 0: the most with which it takes 15% of the base's FLOPs");
   f.add("init", init, "weights to begin with: as base.init; empty: fresh ones");
@@ -124,6 +129,13 @@ void RouterConfig::describe(Fields& f) {
 
 void check_router_config(const RouterConfig& config) {
   check_train_config(config, "router");
+  if (config.prefix < 0 || config.prefix > last_cut) {
+    fail_usage("router.prefix: expected 0 to {} layers, found {}", last_cut, config.prefix);
+  }
+  if (config.prefix > 0 && (config.image_size != 0 || !config.init.empty())) {
+    fail_usage("router.{}: with router.prefix the router begins with its base; leave it out",
+               config.init.empty() ? "image_size" : "init");
+  }
   if (config.sampling == Sampling::natural) return;
   fail_usage("router.sampling: it goes by tags, and a router learns experts; leave it natural");
 }

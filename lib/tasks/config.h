@@ -85,8 +85,10 @@ struct EmbedConfig {
 /// The section router.
 struct RouterConfig : TrainConfig {
   int depth = 18;
-  int width = 0;       ///< channels of the first stage; 0: half of the base's, at least 8
+  int width = 0;       ///< channels of the first stage; 0: half of the base's, at least 8; with a
+                       ///< prefix as many as router_share allows what is behind it
   int image_size = 0;  ///< pixels; 0: as many as router_share of the base's FLOPs allow
+  int prefix = 0;      ///< layers of the base, and its stem, that it begins with; 0: not even that
   std::string init;    ///< weights to begin with, as of a base
   void describe(Fields& f);
 };

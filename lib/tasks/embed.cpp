@@ -7,7 +7,7 @@
 #include "base/text.h"
 #include "engine/network_facts.h"
 #include "moe/evaluation.h"
-#include "moe/router.h"
+#include "moe/mixture_networks.h"
 #include "moe/routing.h"
 #include "moe/unified_embedding.h"
 #include "tasks/results.h"
@@ -45,10 +45,10 @@ struct Networks {
   /// Returns the FLOPs of embedding an image: of the trunk that embeds it, and of what routes it or
   /// has a share.
   double flops() const {
-    const double trunk = flops_per_image(resnet(card().model, 0));
-    if (!mixture) return trunk;
-    if (mixture->router) return trunk + model_cost(mixture->router->card).flops;
-    return external && mixture->embedding == EmbeddingKind::expert ? trunk : 2 * trunk;
+    if (!mixture) return flops_per_image(resnet(card().model, 0));
+    const bool base = mixture->embedding != EmbeddingKind::expert;
+    const bool routes = !mixture->router && !external;
+    return trunks_cost(*mixture, base || routes ? 2 : 1).flops + router_cost(*mixture).flops;
   }
 };
 
@@ -121,32 +121,20 @@ std::vector<std::string> feature_files(const Dataset& dataset) {
   return files;
 }
 
-/// Appends the features of the split's images.
-void embed_split(const EmbedTask& task, const Networks& networks, const Split& split,
-                 bool use_prices, Engine& engine, Precision precision, Inference& inference,
-                 FeatureFile& file) {
-  if (!networks.mixture) {
-    inference.load(networks.model->weights, task.networks.model);
-    inference.run(split, all_items(split),
-                  [&](auto, int64_t rows, auto features, auto) { file.append(features, rows); });
-    return;
-  }
+/// Appends the features of the split's images by the mixture.
+void embed_by_mixture(const Networks& networks, const Split& split, bool use_prices,
+                      MixtureNetworks& trunks, FeatureFile& file) {
   const Mixture& mixture = *networks.mixture;
-  std::vector<uint16_t> assignment;
-  Tensor base;
-  if (mixture.router) {
-    assignment = choices_of_router(engine, *mixture.router, split, 1, precision).expert;
-  } else {
-    base = routing_features(inference, mixture, split, networks.external);
-    assignment = mixture.partition.gater.route(matrix_view(base), use_prices);
+  std::optional<std::vector<uint16_t>> experts;
+  if (networks.external) {
+    const Tensor features = external_features(*networks.external);
+    experts = mixture.partition.gater.route(matrix_view(features), use_prices);
+    warn_of_skew(mixture.partition, *experts);
   }
-  if (networks.external) warn_of_skew(mixture.partition, assignment);
-  if (networks.external && mixture.embedding != EmbeddingKind::expert) {
-    base = routing_features(inference, mixture, split, {});
-  }
-  const Tensor features =
-      combined_embedding(mixture.embedding, mixture.embedding_share, base,
-                         unified_embedding(inference, mixture, split, assignment));
+  const EmbeddedImages found = embed_by_experts(
+      trunks, split, experts, mixture.embedding != EmbeddingKind::expert, use_prices);
+  const Tensor features = combined_embedding(mixture.embedding, mixture.embedding_share,
+                                             found.base_features, found.expert_features);
   file.append(features.as<float>(), split.size());
 }
 
@@ -170,9 +158,16 @@ std::string embed_images(const EmbedTask& task, Config& config) {
                paths_read(task.dataset, task.networks, networks.external), feature_files(dataset)});
   if (stage.done()) return results_of_done(stage);
   const ModelConfig& model = networks.card().model;
-  Inference inference(*engine, resnet(model, 0), model.image_size, precision);
+  std::optional<Inference> trunk;
+  std::optional<MixtureNetworks> trunks;
+  if (networks.mixture) {
+    trunks.emplace(*engine, *networks.mixture, precision, /*heads=*/false);
+  } else {
+    trunk.emplace(*engine, resnet(model, 0), model.image_size, precision);
+    trunk->load(networks.model->weights, task.networks.model);
+  }
   const EmbeddingKind kind = networks.mixture ? networks.mixture->embedding : EmbeddingKind::expert;
-  const int64_t width = embedding_width(kind, feature_size(inference.network()));
+  const int64_t width = embedding_width(kind, feature_size(resnet(model, 0)));
   Json results = {{"dimensions", width}};
   std::vector<std::string> files;
   const double start = now_seconds();
@@ -181,7 +176,12 @@ std::string embed_images(const EmbedTask& task, Config& config) {
     const Split& split = dataset.split(name);
     files.push_back(name + ".npy");
     FeatureFile file(stage.folder() / files.back(), config.embed.half, width);
-    embed_split(task, networks, split, use_prices, *engine, precision, inference, file);
+    if (trunks) {
+      embed_by_mixture(networks, split, use_prices, *trunks, file);
+    } else {
+      trunk->run(split, all_items(split),
+                 [&](auto, int64_t rows, auto features, auto) { file.append(features, rows); });
+    }
     file.finish();
     results["images"][name] = split.size();
     flops += static_cast<double>(split.size()) * networks.flops();

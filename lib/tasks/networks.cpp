@@ -39,7 +39,7 @@ OtherRouting open_routing(const NetworkFolders& networks, bool use_prices, const
   if (!use_prices) {
     fail_usage("eval.use_prices: a router learned the experts with prices; leave it true");
   }
-  mixture.router = open_router(networks.router, networks.partition);
+  mixture.router = open_router(networks.router, networks.partition, networks.base);
   routing.identity["router"] = stage_fingerprint(networks.router, "moe-train-router");
   return routing;
 }

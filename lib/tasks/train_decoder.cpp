@@ -5,6 +5,7 @@
 #include "data/selection.h"
 #include "engine/network_facts.h"
 #include "moe/mixing.h"
+#include "moe/mixture_networks.h"
 #include "moe/unified_embedding.h"
 #include "tasks/networks.h"
 #include "tasks/results.h"
@@ -65,22 +66,18 @@ double embedding_share(Engine& engine, const Mixture& mixture, const Config& con
 /// Returns the rows that the decoder is trained on.
 Tensor decoder_rows(Engine& engine, const Mixture& mixture, const DecoderImages& images,
                     const Config& config, double share, Precision precision) {
-  const ModelConfig& model = mixture.base.card.model;
   const EmbeddingKind kind = config.mixture.embedding;
-  Inference inference(engine, resnet(model, 0), model.image_size, precision);
-  auto assignment = mixture.partition.assignment;
-  Tensor base;
-  if (kind != EmbeddingKind::expert || (images.routed && !images.external)) {
-    base = routing_features(inference, mixture, images.split, {});
+  std::optional<std::vector<uint16_t>> experts;  // none: the base routes
+  if (!images.routed) {
+    experts = mixture.partition.assignment;
+  } else if (images.external) {
+    const Tensor features = external_features(*images.external);
+    experts = mixture.partition.gater.route(matrix_view(features), config.eval.use_prices);
   }
-  if (images.routed) {
-    const Tensor features =
-        images.external ? routing_features(inference, mixture, images.split, images.external)
-                        : base;
-    assignment = mixture.partition.gater.route(matrix_view(features), config.eval.use_prices);
-  }
-  return combined_embedding(kind, share, base,
-                            unified_embedding(inference, mixture, images.split, assignment));
+  MixtureNetworks networks(engine, mixture, precision, /*heads=*/false);
+  const EmbeddedImages found = embed_by_experts(
+      networks, images.split, experts, kind != EmbeddingKind::expert, config.eval.use_prices);
+  return combined_embedding(kind, share, found.base_features, found.expert_features);
 }
 
 /// Returns what shapes the result besides what has done so since there are decoders.
@@ -126,8 +123,7 @@ double embedding_flops(const Mixture& mixture, const DecoderImages& images,
                        const DecoderCard& decoder) {
   const bool routed = images.split.name() != "train" && !images.external;
   const bool base = decoder.embedding != EmbeddingKind::expert || routed;
-  return static_cast<double>(images.split.size() * (base ? 2 : 1)) *
-         flops_per_image(resnet(mixture.base.card.model, 0));
+  return static_cast<double>(images.split.size()) * trunks_cost(mixture, base ? 2 : 1).flops;
 }
 
 }  // namespace

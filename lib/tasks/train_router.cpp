@@ -16,6 +16,28 @@
 namespace hardmoe {
 namespace {
 
+/// Puts the base's stages before the router's tail.
+void take_prefix(const ModelConfig& router, const StateDict& base, StateDict& weights) {
+  for (const auto& spec : parameters_of(resnet_until(router, router.tail.behind))) {
+    weights.insert_or_assign(spec.name, base.at(spec.name));
+  }
+}
+
+/// Returns the settings with the names of the prefix's parameters frozen.
+TrainConfig with_frozen_prefix(TrainConfig settings, const ModelConfig& router) {
+  for (const auto& spec : parameters_of(resnet_until(router, router.tail.behind))) {
+    if (spec.learned) settings.freeze.push_back(spec.name);
+  }
+  return settings;
+}
+
+/// Warns if an image takes more of the base's FLOPs than a router is meant to.
+void warn_of_cost(const std::string& folder, double share, const char* settings) {
+  if (share <= router_share) return;
+  log_warning("{}: an image takes {:.0f}% of the base's FLOPs, more than {:.0f}%; lower {}", folder,
+              100 * share, 100 * router_share, settings);
+}
+
 /// Throws Error(usage) if there is nothing to learn.
 Partition open_learnable_partition(const TrainRouterTask& task, const Dataset& dataset) {
   Partition partition = open_partition(task.partition, task.base, dataset);
@@ -50,6 +72,11 @@ void add_agreement(const TrainRouterTask& task, const Dataset& dataset, const Pa
 
 }  // namespace
 
+ModelConfig router_network(const RouterConfig& config, const ModelConfig& base, int64_t experts) {
+  if (config.prefix > 0) return router_on_base(base, config.prefix, config.width, experts);
+  return router_model(base, config.depth, config.width, config.image_size, experts);
+}
+
 std::string train_router(const TrainRouterTask& task, Config& config) {
   const RouterConfig& settings = config.router;
   check_router_config(settings);
@@ -59,13 +86,14 @@ std::string train_router(const TrainRouterTask& task, Config& config) {
   const Partition partition = open_learnable_partition(task, dataset);
   const int64_t experts = partition.gater.experts;
   const Vocabulary vocabulary = experts_as_tags(partition.sizes);
-  ModelCard card{
-      router_model(base.card.model, settings.depth, settings.width, settings.image_size, experts),
-      experts, vocabulary_hash(vocabulary)};
+  ModelCard card{router_network(settings, base.card.model, experts), experts,
+                 vocabulary_hash(vocabulary)};
+  const bool on_base = settings.prefix > 0;
   const Network network = resnet(card.model, card.tags);
   ImageTraining job{
       dataset.split("train"), {}, {card, {}}, settings, "router", config.seed, vocabulary};
   job.labels = partition.assignment;
+  if (on_base) job.config = with_frozen_prefix(settings, card.model);
   check_image_training(*engine, job);
   Json inputs = {{"dataset", dataset.fingerprint()},
                  {"base", base_fingerprint(task.base)},
@@ -73,6 +101,7 @@ std::string train_router(const TrainRouterTask& task, Config& config) {
                  {"seed", config.seed},
                  {"model", config_json(fields_of(card.model))},
                  {"router", training_inputs(settings)}};
+  if (on_base) inputs["tail"] = config_json(fields_of(card.model.tail));
   std::optional<EarlierWeights> earlier;
   if (!settings.init.empty()) {
     earlier = read_earlier_weights(settings.init, card.model);
@@ -86,14 +115,11 @@ std::string train_router(const TrainRouterTask& task, Config& config) {
                model_stage_files()});
   if (stage.done()) return results_of_done(stage);
   const double share = share_of_base(card.model, experts, base.card.model);
-  if (share > router_share) {
-    log_warning(
-        "{}: an image takes {:.0f}% of the base's FLOPs, more than {:.0f}%; lower "
-        "router.width or router.image_size",
-        task.out, 100 * share, 100 * router_share);
-  }
+  const double tail = on_base ? tail_share_of_base(card.model, experts, base.card.model) : share;
+  warn_of_cost(task.out, tail, on_base ? "router.width" : "router.width or router.image_size");
   write_file_atomic(stage.folder() / "config.yaml", config_yaml(fields_of(config)));
   job.start.weights = initial_weights(network, config.seed);
+  if (on_base) take_prefix(card.model, base.weights, job.start.weights);
   if (earlier) {
     if (!earlier->warning.empty()) log_warning("{}", earlier->warning);
     log_info("{}: {}", task.out, begin_with(*earlier, vocabulary, job.start.weights));
@@ -102,7 +128,12 @@ std::string train_router(const TrainRouterTask& task, Config& config) {
   results["flops_per_image"] = flops_per_image(network);
   results["share_of_base"] = share;
   card.loss = settings.loss;
-  const Model router{card, load_safetensors(stage.folder() / "model.safetensors")};
+  Model router{card, load_safetensors(stage.folder() / "model.safetensors")};
+  if (on_base) {  // averaged weights are rounded where they should stay
+    take_prefix(card.model, base.weights, router.weights);
+    save_model(stage.folder(), router);
+    results["tail_share_of_base"] = tail;
+  }
   add_agreement(task, dataset, partition, base, router, *engine, settings.precision, results);
   finish_model_stage(stage, results);
   return result_line(results);

@@ -176,7 +176,8 @@ void save_safetensors(const std::filesystem::path& file, const StateDict& tensor
   output.commit();
 }
 
-StateDict load_safetensors(const std::filesystem::path& file, Metadata* metadata) {
+StateDict load_safetensors(const std::filesystem::path& file, Metadata* metadata,
+                           const std::function<bool(const std::string& name)>& wanted) {
   const MappedFile map(file);
   const auto bytes = map.bytes();
   const std::string where = file.string();
@@ -208,7 +209,7 @@ StateDict load_safetensors(const std::filesystem::path& file, Metadata* metadata
   require_cover(entries, body.size(), where);
   StateDict tensors;
   for (const Entry& entry : entries) {
-    if (!entry.type->dtype) continue;
+    if (!entry.type->dtype || (wanted && !wanted(entry.name))) continue;
     Tensor tensor(*entry.type->dtype, entry.shape);
     if (tensor.bytes() > 0) std::memcpy(tensor.data(), body.data() + entry.begin, tensor.bytes());
     tensors.emplace(entry.name, std::move(tensor));

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <string>
 
@@ -22,8 +23,10 @@ void save_safetensors(const std::filesystem::path& file, const StateDict& tensor
 
 /// Reads all tensors of types that DType has; others (BOOL, I8, F8_E4M3 …) are left out. Throws
 /// Error naming the file and tensor if the file is truncated or inconsistent: as the safetensors
-/// package requires, tensors must cover all bytes after the header, each once.
-StateDict load_safetensors(const std::filesystem::path& file, Metadata* metadata = nullptr);
+/// package requires, tensors must cover all bytes after the header, each once. `wanted`: whether a
+/// tensor of a name is read; empty: all.
+StateDict load_safetensors(const std::filesystem::path& file, Metadata* metadata = nullptr,
+                           const std::function<bool(const std::string& name)>& wanted = {});
 
 /// Returns the tensor `name` of `tensors`. Throws Error naming `where` if it is missing or, if
 /// `shape` is given, of another shape.

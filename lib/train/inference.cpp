@@ -1,5 +1,6 @@
 #include "train/inference.h"
 
+#include <algorithm>
 #include <deque>
 #include <numeric>
 
@@ -49,6 +50,34 @@ void Inference::run(const Split& split, const std::vector<int64_t>& items, const
   Loader loader(split, items, options);
   loader.start(0);
   Progress progress("images", loader.items());
+  run_batches([&] { return loader.next(); },
+              [&](int64_t position, int64_t rows, auto features, auto logits) {
+                visit(position, rows, features, logits);
+                progress.update(position + rows);
+              });
+}
+
+void Inference::run(const Tensor& maps, const std::vector<int64_t>& rows, const Visit& visit) {
+  const Extent& in = network_.extent;
+  const auto each = static_cast<size_t>(in.elements());
+  Batch batch;
+  batch.input = Tensor(DType::f32, {batch_, in.height, in.width, in.channels});
+  auto next = rows.begin();
+  run_batches(
+      [&]() -> const Batch* {
+        if (next == rows.end()) return nullptr;
+        batch.size = std::min<int64_t>(batch_, rows.end() - next);
+        batch.tag_ptr.assign(static_cast<size_t>(batch.size) + 1, 0);
+        float* to = batch.input.as<float>().data();
+        for (int64_t i = 0; i < batch.size; ++i, to += each) {
+          std::copy_n(maps.as<float>().data() + static_cast<size_t>(*next++) * each, each, to);
+        }
+        return &batch;
+      },
+      visit);
+}
+
+void Inference::run_batches(const std::function<const Batch*()>& next, const Visit& visit) {
   int64_t position = 0;
   std::deque<int64_t> sent;  // rows of the batches that were submitted
   const auto receive = [&] {
@@ -59,9 +88,8 @@ void Inference::run(const Split& split, const std::vector<int64_t>& items, const
     visit(position, count, std::span(features_).first(rows * static_cast<size_t>(feature_size_)),
           std::span(logits_).first(rows * static_cast<size_t>(logits_size_)));
     position += count;
-    progress.update(position);
   };
-  while (const Batch* batch = loader.next()) {
+  while (const Batch* batch = next()) {
     throw_if_interrupted();
     program_->send(*batch);
     sent.push_back(batch->size);

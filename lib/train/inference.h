@@ -33,9 +33,14 @@ class Inference {
   /// `items` means no items.
   void run(const Split& split, const std::vector<int64_t>& items, const Visit& visit);
 
+  /// Runs a network of maps (InputKind::map) on `rows` of `maps`, N×H×W×C.
+  void run(const Tensor& maps, const std::vector<int64_t>& rows, const Visit& visit);
+
   const Network& network() const { return network_; }
 
  private:
+  void run_batches(const std::function<const Batch*()>& next, const Visit& visit);
+
   Network network_;
   int image_size_;
   int64_t batch_;

@@ -10,6 +10,11 @@
 #include "train/config.h"
 
 namespace hardmoe {
+namespace {
+
+constexpr FileFormat without_tail{"model", 2};
+
+}  // namespace
 
 void ModelCard::describe(Fields& f) {
   f.add("format", format, "the number of this file's form");
@@ -18,11 +23,13 @@ void ModelCard::describe(Fields& f) {
   f.add("tags", tags, "outputs of fc");
   f.add("vocabulary", vocabulary, "SHA-256 of the tags it was trained on");
   f.add_enum("loss", loss, loss_names, "what its scores were trained by");
+  if (format == format_text(without_tail)) return;
+  f.add_section("tail", model.tail, "last layers of a width of their own");
 }
 
 void save_model(const std::filesystem::path& folder, const Model& model) {
   ModelCard card = model.card;
-  card.format = format_text(model_format);
+  card.format = format_text(card.model.tail.width == 0 ? without_tail : model_format);
   save_safetensors(folder / "model.safetensors", model.weights, {{"format", "pt"}});
   write_file_atomic(folder / "model.yaml", config_yaml(fields_of(card)));
 }

@@ -376,7 +376,9 @@ inline Batch case_batch(const Network& network, int64_t rows, uint64_t stream = 
     batch.input = Tensor(DType::u8, {rows, in.height, in.width, 3});
     for (auto& value : batch.input.as<uint8_t>()) value = static_cast<uint8_t>(random.below(256));
   } else {
-    batch.input = Tensor(DType::f32, {rows, in.channels});
+    batch.input = Tensor(DType::f32, network.input == InputKind::feature
+                                         ? Shape{rows, in.channels}
+                                         : Shape{rows, in.height, in.width, in.channels});
     for (auto& value : batch.input.as<float>()) value = random.normal();
   }
   const int64_t tags = logits_size(network);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "expect_error.h"
+#include "moe/mixture_networks.h"
 #include "reference_images.h"
 
 namespace hardmoe {
@@ -58,6 +59,52 @@ TEST(MixtureCost, IsThatOfItsTrunksAndDecoders) {
   EXPECT_EQ(mixture_cost(mixture, 1, true).parameters, 9 * trunk + 2 * decoder);
   EXPECT_EQ(mixture_cost(mixture, 1).parameters, 8 * trunk + decoder);
   EXPECT_NEAR(mixture_cost(mixture, 1).flops, trunk_flops + decoder_flops, 2e6);
+}
+
+// The stem and layer1 of torchvision's ResNet-18 have 9408 + 128 and 4·36864 + 4·128 parameters, and
+// 112²·9408 and 4·56²·36864 multiply-adds.
+TEST(MixtureCost, CountsSharedStagesOnce) {
+  Mixture mixture;
+  mixture.base.card = imagenet_card();
+  mixture.partition.gater.experts = 8;
+  const Cost apart = mixture_cost(mixture, 1), three = mixture_cost(mixture, 3, true);
+  mixture.external_embedding = true;
+  const Cost alone = mixture_cost(mixture, 1);
+  mixture.external_embedding = false;
+  mixture.shared_cut = 1;
+  constexpr int64_t kept = 9408 + 128 + 4 * 36864 + 4 * 128;
+  constexpr double flops = 2.0 * (112 * 112 * 9408 + 4.0 * 56 * 56 * 36864);
+  EXPECT_EQ(mixture_cost(mixture, 1).parameters, apart.parameters - 8 * kept);
+  EXPECT_EQ(mixture_cost(mixture, 1).flops, apart.flops - flops);
+  EXPECT_EQ(mixture_cost(mixture, 3, true).flops, three.flops - 3 * flops);
+  EXPECT_EQ(trunks_cost(mixture, 0).flops, 0);
+  mixture.external_embedding = true;  // the experts share them among themselves
+  EXPECT_EQ(mixture_cost(mixture, 1).parameters, alone.parameters - 7 * kept);
+  EXPECT_EQ(mixture_cost(mixture, 1).flops, alone.flops);
+}
+
+TEST(MixtureCost, OfARouterOnTheBasesStagesIsItsTail) {
+  Mixture mixture;
+  mixture.base.card = imagenet_card();
+  mixture.partition.gater.experts = 8;
+  const ModelConfig& model = mixture.base.card.model;
+  const double expert = model_cost(mixture.base.card).flops;
+  mixture.router.emplace().card = mixture.base.card;
+  mixture.router->card.model.tail = {.behind = 2, .width = 16};
+  mixture.router->card.tags = 8;
+  const double router = model_cost(mixture.router->card).flops;
+  const double before = flops_per_image(resnet_until(model, 2));
+  for (const int apart : {-1, 0, 1}) {  // the experts share less
+    if (apart >= 0) mixture.shared_cut = apart;
+    EXPECT_FALSE(router_shares(mixture));
+    EXPECT_EQ(mixture_cost(mixture, 1).flops, router + expert);
+  }
+  for (const int shared : {2, 3}) {
+    mixture.shared_cut = shared;
+    EXPECT_TRUE(router_shares(mixture));
+    EXPECT_EQ(mixture_cost(mixture, 1).flops, router + expert - before);
+    EXPECT_EQ(mixture_cost(mixture, 2).flops, router + 2 * (expert - before));
+  }
 }
 
 TEST(MixtureParts, HoldEachImageOnceInItsOrder) {
@@ -117,8 +164,9 @@ class MixtureTest : public testing::Test {
 };
 
 TEST_F(MixtureTest, UnifiedEmbeddingHasEachImagesOwnExpertsFeature) {
-  Inference trunk = inference();
-  const Tensor embedding = unified_embedding(trunk, mixture, reference.split(), {1, 0, 1, 0});
+  MixtureNetworks networks(*engine, mixture, Precision::fp32, /*heads=*/false);
+  const Tensor embedding =
+      embed_by_experts(networks, reference.split(), {{1, 0, 1, 0}}, false, true).expert_features;
   ASSERT_EQ(embedding.shape(), (Shape{4, 128}));
   for (int64_t i = 0; i < 4; ++i) {
     const auto row = embedding.as<float>().subspan(static_cast<size_t>(i) * 128, 128);

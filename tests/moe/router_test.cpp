@@ -34,6 +34,23 @@ TEST(RouterModel, TakesItsShareOfTheBase) {
   EXPECT_EQ(given.image_size, 40);
 }
 
+TEST(RouterModel, OnTheBasesStagesTakesItsShareBehindThem) {
+  const ModelConfig base{.depth = 18, .stem = Stem::small, .width = 16, .image_size = 48};
+  for (const int behind : {1, 2, 3}) {
+    ModelConfig router = router_on_base(base, behind, 0, 8);
+    EXPECT_EQ(router.tail.behind, behind);
+    EXPECT_EQ(router.width, base.width);
+    EXPECT_LE(tail_share_of_base(router, 8, base), router_share);
+    EXPECT_NEAR(share_of_base(router, 8, base) - tail_share_of_base(router, 8, base),
+                flops_per_image(resnet_until(base, behind)) / flops_per_image(resnet(base, 0)),
+                1e-12);
+    if (router.tail.width == base.width) continue;
+    ++router.tail.width;
+    EXPECT_GT(tail_share_of_base(router, 8, base), router_share);
+  }
+  EXPECT_EQ(router_on_base(base, 2, 24, 8).tail.width, 24);
+}
+
 // PyTorch's logits of the stored images say which experts come first, and how likely they are.
 TEST(Router, ChoosesTheLikeliestExperts) {
   const ReferenceImages reference;

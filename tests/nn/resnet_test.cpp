@@ -18,6 +18,8 @@ TEST(ResNet, RefusesWhatItCannotBuild) {
   refused({18, Stem::small, -64, 32}, {"model.width", "-64"});
   refused({18, Stem::small, 64, 7}, {"model.image_size", "7"});
   refused({18, Stem::small, 64, 1 << 20}, {"model.image_size", "1048576"});
+  refused({.tail = {.behind = 4, .width = 8}}, {"tail", "4 and 8"});
+  refused({.tail = {.behind = 1, .width = -8}}, {"tail", "1 and -8"});
 }
 
 }  // namespace

@@ -51,6 +51,28 @@ TEST(ControlBudgets, AnswersCountAsTheMixtureIsAsked) {
   EXPECT_EQ(wider_network(config).epochs, 10);
 }
 
+TEST(ControlBudgets, StagesThatExpertsKeepCountOnce) {
+  Config config = of_width(32);
+  config.expert.freeze = {"conv1.*", "bn1.*", "layer1.*", "layer2.*"};
+  const double kept = flops_per_image(resnet_until(config.model, 2));
+  const double wanted = 2 * trunk(config, 32) - kept;
+  const auto away = [&](int width) { return std::abs(trunk(config, width) - wanted); };
+  const int wider = wider_network(config).width;
+  EXPECT_LT(wider, wider_network(of_width(32)).width);
+  EXPECT_LE(away(wider), std::min(away(wider - 1), away(wider + 1)));
+  const auto unlike = [&](auto change) {
+    Config other = config;
+    change(other.expert);
+    return wider_network(other).width;
+  };
+  const int apart = wider_network(of_width(32)).width;
+  EXPECT_EQ(unlike([](auto& expert) { expert.freeze = {"layer1.*", "layer2.*"}; }), apart);
+  EXPECT_EQ(unlike([](auto& expert) { expert.start = ExpertStart::scratch; }), apart);
+  EXPECT_EQ(unlike([](auto& expert) { expert.init = "earlier"; }), apart);
+  config.expert.freeze.emplace_back("layer3.0.conv1.*");  // a stage in part
+  EXPECT_EQ(wider_network(config).width, wider);
+}
+
 TEST(ControlBudgets, TwoNetworksShareTheEpochs) {
   EXPECT_EQ(mixture_epochs(of_width(8)), 10);
   EXPECT_EQ(ensemble_epochs(of_width(8)), 5);

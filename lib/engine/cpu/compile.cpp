@@ -78,14 +78,14 @@ Work CpuProgram::work_of(const Step& step) {
 
 Work CpuProgram::take_input(const Step& step) {
   const Extent in = graph_.network.extent;
-  if (graph_.network.input == InputKind::feature) {
-    return [this, in, to = at(step.y)] {
+  const Activations to = activations(step.y);
+  if (graph_.network.input != InputKind::image) {
+    return [this, in, to] {
       const Batch& batch = *running_.batch;
-      std::memcpy(to, batch.input.data(),
-                  static_cast<size_t>(batch.size * in.channels) * sizeof(float));
+      convert(batch.input.as<float>().data(), batch.size * in.elements(), to);
     };
   }
-  return [this, in, to = activations(step.y)] {
+  return [this, in, to] {
     const Batch& batch = *running_.batch;
     normalize_images(batch.input.as<uint8_t>().data(), batch.size * in.positions(),
                      graph_.network.mean, graph_.network.deviation, to);

@@ -64,16 +64,15 @@ int64_t CudaProgram::saved_bytes(int node) const { return layers_[index(node)]->
 
 // ---- memory ----
 
+InputSlots::Row CudaProgram::input_row() const {
+  const Extent& in = graph_.network.extent;
+  if (image()) return {1, in.elements(), in.elements()};
+  return {in.positions(), 4 * held(0), 4 * in.channels};
+}
+
 void CudaProgram::make_slots(int64_t most_tags) {
   slots_.reset();  // first: there may not be room for both
-  const int64_t rows = options_.batch;
-  const Extent& in = graph_.network.extent;
-  if (image()) {
-    const int64_t bytes = in.positions() * 3;
-    slots_ = std::make_unique<InputSlots>(gpu_, rows, bytes, bytes, most_tags);
-  } else {
-    slots_ = std::make_unique<InputSlots>(gpu_, rows, 4 * held(0), 4 * in.channels, most_tags);
-  }
+  slots_ = std::make_unique<InputSlots>(gpu_, options_.batch, input_row(), most_tags);
 }
 
 void CudaProgram::take_memory() {
@@ -90,7 +89,7 @@ void CudaProgram::take_memory() {
       arrays + (is_bf16() ? floats / 2 : 0) + states + compilation_.workspace_bytes + small;
   constexpr int64_t usual_tags = 16;  // an image; slots grow where a batch has more
   const int64_t tags = training_ ? std::min(usual_tags, logits_size(graph_.network)) : 0;
-  const int64_t input = image() ? row_elements(0) : 4 * held(0);
+  const int64_t input = input_row().pieces * input_row().bytes;
   const int64_t row = InputSlots::count * (input + 4 + 4 * tags) + 8;
   const int64_t growing = memory_plan_.total_bytes + options_.batch * row;
   const int64_t free = gpu_.free_bytes();
@@ -125,7 +124,7 @@ void CudaProgram::take_memory() {
     losses_result_ = pinned_memory(gpu_, 8 * count, "losses");
   } else {
     int64_t bytes = 0;
-    for (const int value : results()) bytes += 4 * elements(value);
+    for (const int value : results()) bytes += result_bytes(value, options_.batch);
     for (int slot = 0; slot < InputSlots::count; ++slot) {
       sent_.push_back({pinned_memory(gpu_, bytes, "results"),
                        {},

@@ -17,16 +17,14 @@ void put(std::byte* to, const T* from, size_t n) {
 
 }  // namespace
 
-InputSlots::InputSlots(Gpu& gpu, int64_t rows, int64_t row_bytes, int64_t given_bytes,
-                       int64_t most_tags)
+InputSlots::InputSlots(Gpu& gpu, int64_t rows, const Row& row, int64_t most_tags)
     : gpu_(&gpu),
-      row_bytes_(row_bytes),
-      given_bytes_(given_bytes),
+      row_(row),
       most_tags_(most_tags),
       tag_ptr_at_(aligned(sizeof(StepFactors))),
       weights_at_(tag_ptr_at_ + aligned((rows + 1) * 4)),
       rows_at_(weights_at_ + aligned(rows * 4)),
-      tag_ids_at_(rows_at_ + aligned(rows * row_bytes)),
+      tag_ids_at_(rows_at_ + aligned(rows * row.pieces * row.bytes)),
       total_(tag_ids_at_ + aligned(most_tags * 4)),
       slots_{Slot{pinned_memory(gpu, total_, "input"), device_memory(gpu, total_, "input"),
                   OwnedEvent(gpu, EventKind::order), OwnedEvent(gpu, EventKind::order)},
@@ -63,18 +61,18 @@ int InputSlots::send(const Batch& batch, const StepFactors& factors, bool with_t
   std::byte* to = slot.pinned.data();
   put(to, &factors, 1);
   const std::byte* from = batch.input.data();
-  if (row_bytes_ == given_bytes_) {
+  const int64_t pieces = batch.size * row_.pieces, given = row_.given;
+  if (row_.bytes == given) {
     constexpr int64_t grain = 1 << 20;
-    parallel_for(batch.size * row_bytes_, grain, [&](int64_t begin, int64_t end) {
+    parallel_for(pieces * given, grain, [&](int64_t begin, int64_t end) {
       put(to + rows_at_ + begin, from + begin, static_cast<size_t>(end - begin));
     });
   } else {
-    for (int64_t i = 0; i < batch.size; ++i) {
-      put(to + rows_at_ + i * row_bytes_, from + i * given_bytes_,
-          static_cast<size_t>(given_bytes_));
+    for (int64_t i = 0; i < pieces; ++i) {
+      put(to + rows_at_ + i * row_.bytes, from + i * given, static_cast<size_t>(given));
     }
   }
-  int64_t end = rows_at_ + batch.size * row_bytes_;
+  int64_t end = rows_at_ + pieces * row_.bytes;
   if (with_tags) {
     put(to + tag_ptr_at_, batch.tag_ptr.data(), batch.tag_ptr.size());
     put(to + tag_ids_at_, batch.tag_ids.data(), batch.tag_ids.size());

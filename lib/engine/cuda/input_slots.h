@@ -15,10 +15,15 @@ class InputSlots {
  public:
   static constexpr int count = 2;
 
-  /// Allocates both slots: `rows` rows of `row_bytes` each, of which a batch provides the first
-  /// `given_bytes` and the rest stays zero; and `most_tags` tags, over all rows. `gpu` must outlive
-  /// this. Throws Error if there is too little memory.
-  InputSlots(Gpu& gpu, int64_t rows, int64_t row_bytes, int64_t given_bytes, int64_t most_tags);
+  /// A row of `pieces` pieces of `bytes` each, of which a batch provides the first `given` and the
+  /// rest stays zero.
+  struct Row {
+    int64_t pieces, bytes, given;
+  };
+
+  /// Allocates both slots: `rows` rows, and `most_tags` tags over all rows. `gpu` must outlive this.
+  /// Throws Error if there is too little memory.
+  InputSlots(Gpu& gpu, int64_t rows, const Row& row, int64_t most_tags);
 
   int64_t most_tags() const { return most_tags_; }
   int64_t bytes() const;  ///< of device memory
@@ -49,7 +54,8 @@ class InputSlots {
   }
 
   Gpu* gpu_;
-  int64_t row_bytes_, given_bytes_, most_tags_;
+  Row row_;
+  int64_t most_tags_;
   int64_t tag_ptr_at_ = 0, weights_at_ = 0, rows_at_ = 0, tag_ids_at_ = 0, total_ = 0;
   int next_ = 0;
   std::array<Slot, count> slots_;

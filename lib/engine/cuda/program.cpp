@@ -182,6 +182,11 @@ std::vector<int> CudaProgram::results() const {
   return values;
 }
 
+int64_t CudaProgram::result_bytes(int value, int64_t rows) const {
+  const int64_t each = comes_as_bf16(value) ? 2 : 4;
+  return rows * graph_.type(value).extent.positions() * held(value) * each;
+}
+
 void CudaProgram::send(const Batch& batch) {
   require_mode(options_, Mode::infer, "send()");
   check_batch(graph_.network, options_, batch);
@@ -200,8 +205,9 @@ void CudaProgram::send(const Batch& batch) {
   }
   std::byte* to = sent.results.data();
   for (const int value : results()) {
-    gpu_.to_host(to, at(plan_->buffer_of(value)), 4 * batch.size * held(value), gpu_.compute());
-    to += 4 * elements(value);
+    const int64_t bytes = result_bytes(value, batch.size);
+    gpu_.to_host(to, at(plan_->buffer_of(value)), bytes, gpu_.compute());
+    to += result_bytes(value, options_.batch);
   }
   gpu_.record(sent.done->get(), gpu_.compute());
   in_flight_.push_back(slot);
@@ -219,12 +225,14 @@ void CudaProgram::receive(std::span<float> features, std::span<float> logits) {
   const std::byte* from = sent.results.data();
   const auto copy = [&](int value, std::span<float> out) {
     if (value <= 0) return;  // none, or the input itself
-    const auto* rows = reinterpret_cast<const float*>(from);
-    const int64_t stride = held(value), kept = row_elements(value);
-    for (int64_t row = 0; row < sent.rows && !out.empty(); ++row) {
-      std::copy_n(rows + row * stride, kept, out.data() + row * kept);
+    const Extent& extent = graph_.type(value).extent;
+    const DType type = comes_as_bf16(value) ? DType::bf16 : DType::f32;
+    const int64_t stride = result_bytes(value, 1) / extent.positions(), kept = extent.channels;
+    const int64_t positions = out.empty() ? 0 : sent.rows * extent.positions();
+    for (int64_t i = 0; i < positions; ++i) {
+      convert_to_float(type, from + i * stride, kept, out.data() + i * kept);
     }
-    from += 4 * elements(value);
+    from += result_bytes(value, options_.batch);
   };
   copy(graph_.feature(), features);
   copy(graph_.network.logits, logits);

@@ -54,6 +54,7 @@ class CudaProgram final : public Program, private PlanSizes, private Arrays {
   // Compiling.
   void make_layers();
   void take_memory();
+  InputSlots::Row input_row() const;
   void make_slots(int64_t most_tags);
   void bind_work();
   Work work_of(const Step& step, int slot);
@@ -69,6 +70,10 @@ class CudaProgram final : public Program, private PlanSizes, private Arrays {
   int64_t held(int value) const { return compilation_.held_channels[index(value)]; }
   int64_t row_elements(int value) const { return graph_.type(value).extent.elements(); }
   bool is_bf16() const { return options_.precision == Precision::bf16; }
+  /// Whether a result is a map of bf16; the others are float32.
+  bool comes_as_bf16(int value) const {
+    return is_bf16() && graph_.type(value).element == Element::working;
+  }
   bool image() const { return graph_.network.input == InputKind::image; }
   bool several_processes() const {
     return options_.communicator != nullptr && options_.communicator->size() > 1;
@@ -81,6 +86,8 @@ class CudaProgram final : public Program, private PlanSizes, private Arrays {
   std::vector<float> fetch(const Memory& array) const;
   void store(const Memory& array, std::span<const float> values) const;
   std::vector<int> results() const;
+  /// Bytes of a result's first `rows` rows, as it is held.
+  int64_t result_bytes(int value, int64_t rows) const;
 
   /// The pieces of a step. Where there is one process, all are one recorded graph; else the middle
   /// one runs between two.
