@@ -1,5 +1,7 @@
 #include "run/summary_table.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <vector>
 
