@@ -10,7 +10,7 @@
 namespace hardmoe {
 namespace {
 
-constexpr int64_t batch_size = 128;
+constexpr int64_t usual_batch = 128;
 constexpr int64_t usual_map_bytes = int64_t{256} << 20, most_map_bytes = int64_t{2} << 30;
 
 /// Returns how many images' maps are kept at a time, whole batches. An expert's weights are read and
@@ -21,10 +21,10 @@ int64_t images_of_maps(const Mixture& mixture) {
   if (!cut) return 0;
   const int64_t bytes = 4 * map_at(mixture.base.card.model, *cut).elements();
   const int64_t most = most_map_bytes / bytes;
-  const int64_t one_each = mixture.partition.gater.experts * batch_size;
+  const int64_t one_each = mixture.partition.gater.experts * usual_batch;
   if (one_each > most) return 0;
   const int64_t images = std::max(usual_map_bytes / bytes, std::min(4 * one_each, most));
-  return images / batch_size * batch_size;
+  return images / usual_batch * usual_batch;
 }
 
 std::vector<int64_t> rows_up_to(int64_t count) {
@@ -55,13 +55,14 @@ MixtureNetworks::MixtureNetworks(Engine& engine, const Mixture& mixture, Precisi
       mixture_(mixture),
       precision_(precision),
       tags_(heads ? mixture.base.card.tags : 0),
+      batch_(images > 0 ? std::min(images, usual_batch) : usual_batch),
       images_at_a_time_(common_cut(mixture) && images > 0 ? images : images_of_maps(mixture)) {}
 
 void MixtureNetworks::prepare(bool shares) {
   shares_ = shares;
   const ModelConfig& model = mixture_.base.card.model;
   const auto compile = [&](std::optional<Inference>& part, const Network& network) {
-    if (!part) part.emplace(engine_, network, model.image_size, precision_, batch_size);
+    if (!part) part.emplace(engine_, network, model.image_size, precision_, batch_);
   };
   if (!shares) return compile(whole_, resnet(model, tags_));
   const int cut = *common_cut(mixture_);

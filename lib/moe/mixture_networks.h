@@ -31,7 +31,8 @@ struct MixtureVisits {
 class MixtureNetworks {
  public:
   /// `heads`: with classifier heads, so that there are logits. `images`: how many images' maps are
-  /// kept at a time; 0: as many as memory should hold. Engine and mixture must outlive this.
+  /// kept at a time, and are a batch at most; 0: as many as memory should hold. Engine and mixture
+  /// must outlive this.
   MixtureNetworks(Engine& engine, const Mixture& mixture, Precision precision, bool heads,
                   int64_t images = 0);
 
@@ -57,6 +58,7 @@ class MixtureNetworks {
   const Mixture& mixture_;
   Precision precision_;
   int64_t tags_;              ///< 0: without heads
+  int64_t batch_;             ///< images
   int64_t images_at_a_time_;  ///< where stages are shared; 0: they cannot be
   std::optional<Inference> whole_, shared_, rest_, router_;
   bool shares_ = false;  ///< in the present run

@@ -49,7 +49,8 @@ class MixtureNetworksTest : public testing::Test {
 
   /// A whole network's answers to all images.
   Answers whole(const StateDict& weights) {
-    Inference inference(*engine, resnet(ReferenceImages::model(), tags), 32, Precision::fp32);
+    Inference inference(*engine, resnet(ReferenceImages::model(), tags), 32, Precision::fp32,
+                        images);
     inference.load(weights, "whole");
     Answers answers;
     inference.run(reference.split(), all_items(reference.split()),
@@ -73,10 +74,10 @@ class MixtureNetworksTest : public testing::Test {
   /// Runs `test` without stages in common and with all that there may be, in pieces of each size.
   void with_each_way(const std::function<void(int64_t images_at_a_time)>& test) {
     mixture.shared_cut.reset();
-    test(0);
+    test(3);
     for (const int cut : {0, 1}) {
       mixture.shared_cut = cut;
-      for (const int64_t at_a_time : {0, 1, 3}) test(at_a_time);
+      for (const int64_t at_a_time : {1, 3}) test(at_a_time);
     }
   }
 
