@@ -173,14 +173,20 @@ void check_reachable(const Gater& gater, const std::string& where) {
 
 }  // namespace
 
-uint16_t ExpertHalving::choose(const float* z, bool use_prices) const {
+std::array<float, 2> ExpertHalving::scores(const float* z, bool use_prices) const {
   const auto squared_distance = supported_kernels()[0].squared_distance;
   const MatrixView pair = matrix_view(centroids);
-  float scores[2];
-  for (int h = 0; h < 2; ++h) {
-    scores[h] = squared_distance(z, pair.row(h), pair.cols) + (use_prices ? prices[h] : 0);
+  std::array<float, 2> scores{};
+  for (size_t h = 0; h < 2; ++h) {
+    scores[h] = squared_distance(z, pair.row(static_cast<int64_t>(h)), pair.cols) +
+                (use_prices ? prices[h] : 0);
   }
-  return scores[1] < scores[0] ? child : parent;
+  return scores;
+}
+
+uint16_t ExpertHalving::choose(const float* z, bool use_prices) const {
+  const auto [of_parent, of_child] = scores(z, use_prices);
+  return of_child < of_parent ? child : parent;
 }
 
 float Gater::distance_to(const float* z, uint16_t expert) const {
@@ -198,6 +204,26 @@ float Gater::distance_to(const float* z, uint16_t expert) const {
     least = std::min(least, squared_distance(z, rows.row(static_cast<int64_t>(c)), rows.cols));
   }
   return least;
+}
+
+float Gater::score_of(const float* z, uint16_t expert) const {
+  float behind = 0;  // the siblings that are chosen in its place
+  for (auto halving = halvings.rbegin(); halving != halvings.rend(); ++halving) {
+    if (expert != halving->parent && expert != halving->child) continue;
+    const auto [of_parent, of_child] = halving->scores(z, /*use_prices=*/true);
+    const float lead = of_parent - of_child;
+    behind += std::max(0.0F, expert == halving->parent ? lead : -lead);
+    expert = halving->parent;
+  }
+  const auto squared_distance = supported_kernels()[0].squared_distance;
+  const MatrixView rows = matrix_view(centroids);
+  float least = INFINITY;
+  for (size_t c = 0; c < prices.size(); ++c) {
+    if ((expert_of.empty() ? c : size_t{expert_of[c]}) != expert) continue;
+    const float distance = squared_distance(z, rows.row(static_cast<int64_t>(c)), rows.cols);
+    least = std::min(least, distance + prices[c]);
+  }
+  return least + behind;
 }
 
 Tensor Gater::project(MatrixView features) const {

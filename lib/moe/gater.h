@@ -8,6 +8,7 @@
 // number, and `top_tag`, for which a new image's tags are unknown, takes the nearest part mean.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -34,7 +35,10 @@ struct ExpertHalving {
   Tensor centroids;          ///< 2×P: the parent's, the child's
   float prices[2] = {0, 0};  ///< the parent's, the child's
 
-  /// Returns the parent or the child for a projected feature z (P values).
+  /// Returns d² + price of the parent's half and of the child's, for a projected feature z (P
+  /// values).
+  std::array<float, 2> scores(const float* z, bool use_prices) const;
+  /// Returns the parent or the child, whichever has the lower score; the parent among equals.
   uint16_t choose(const float* z, bool use_prices) const;
 };
 
@@ -56,6 +60,11 @@ struct Gater {
 
   /// Returns d² from z to the expert's nearest centroid, or to its half's if it was halved.
   float distance_to(const float* z, uint16_t expert) const;
+
+  /// Returns what z is routed by: route() gives it to the expert for which this is least. It is
+  /// d² + price of the expert's best centroid. A half has its whole expert's, and if its sibling is
+  /// chosen in its place, by how much their scores differ is added. Not for `random`.
+  float score_of(const float* z, uint16_t expert) const;
 
   /// Returns the expert of each of N features. Without prices it is the nearest centroid's, as in
   /// the paper. Row i is image number first_image + i, which only `random` uses. Throws Error

@@ -85,8 +85,8 @@ std::vector<int64_t> nearest_of(const std::vector<int64_t>& outside, const Parti
       for (int64_t i = begin; i < end; ++i) {
         const uint16_t own = partition.assignment[static_cast<size_t>(first + i)];
         further[static_cast<size_t>(i)] =
-            gater.distance_to(points.row(i), static_cast<uint16_t>(expert)) -
-            gater.distance_to(points.row(i), own);
+            gater.score_of(points.row(i), static_cast<uint16_t>(expert)) -
+            gater.score_of(points.row(i), own);
       }
     });
     for (; next != outside.end() && *next < first + rows.rows; ++next) {

@@ -23,9 +23,9 @@ std::vector<int64_t> following_part(const Partition& partition, int64_t expert,
 /// Returns the images that are not among `part` (ascending), ascending. `images`: N.
 std::vector<int64_t> outside_of(const std::vector<int64_t>& part, int64_t images);
 
-/// Returns of the images `outside` (ascending) the `count` whose d² to the expert's centroid, less
-/// that to their own expert's, is smallest, ascending; among equals the first ones. Not for
-/// a partition at random, which has no distances.
+/// Returns of the images `outside` (ascending) the `count` that are nearest to being the expert's:
+/// whose d² + price there, less that of their own expert (Gater::score_of), is smallest, ascending;
+/// among equals the first ones. Not for a partition at random, which has no distances.
 std::vector<int64_t> nearest_of(const std::vector<int64_t>& outside, const Partition& partition,
                                 const RowSource& embedding, int64_t expert, int64_t count);
 

@@ -55,7 +55,8 @@ void ExpertConfig::describe(Fields& f) {
         "share of an epoch's images that come from outside the part, besides all of the part's");
   f.add_enum("outside_from", outside_from, {"all", "nearest"},
              "all: drawn at random from all others, anew each epoch; nearest: those whose squared "
-             "distance to this expert's centroid, less that to their own's, is smallest");
+             "distance to this expert's centroid plus its price, less those of their own, is "
+             "smallest");
   f.add("outside_weight", outside_weight, "factor of the losses of images from outside, 0 to 1");
   f.add("overlap", overlap,
         "an expert trains on every image for which it is among so many nearest experts");

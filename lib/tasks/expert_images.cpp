@@ -67,6 +67,7 @@ Json expert_inputs(const ExpertConfig& config, bool with_part) {
     inputs["outside"] = config.outside;
     inputs["outside_from"] = wants_nearest(config) ? "nearest" : "all";
     inputs["outside_weight"] = config.outside_weight;
+    if (wants_nearest(config)) inputs["nearest"] = 2;  // 1: without prices
   }
   return inputs;
 }

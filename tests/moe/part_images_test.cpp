@@ -97,24 +97,24 @@ TEST_F(PartImages, OutsideIsAllElse) {
   EXPECT_EQ(outside_of({0, 1}, 2), (std::vector<int64_t>{}));
 }
 
-TEST_F(PartImages, TheNearestAreThoseLeastFartherThanTheirOwn) {
+TEST_F(PartImages, TheNearestAreThoseLeastFartherThanTheirOwnPricesIncluded) {
   const Gater& gater = partition_.gater;
   const Tensor z = gater.project(matrix_view(features_));
   const MatrixView points = matrix_view(z), centroids = matrix_view(gater.centroids);
   const int64_t expert = 2, count = 60;
   const auto outside = outside_of(overlapping_part(partition_, embedding(), expert, 1), images);
-  const auto squared = [&](int64_t i, int64_t c) {
+  const auto score = [&](int64_t i, int64_t c) {
     double sum = 0;
     for (int64_t j = 0; j < centroids.cols; ++j) {
       const double step = double{points.row(i)[j]} - double{centroids.row(c)[j]};
       sum += step * step;
     }
-    return sum;
+    return sum + double{gater.prices[static_cast<size_t>(c)]};
   };
   std::vector<std::pair<double, int64_t>> order;
   for (const int64_t i : outside) {
-    order.emplace_back(
-        squared(i, expert) - squared(i, partition_.assignment[static_cast<size_t>(i)]), i);
+    order.emplace_back(score(i, expert) - score(i, partition_.assignment[static_cast<size_t>(i)]),
+                       i);
   }
   std::sort(order.begin(), order.end());
   std::vector<int64_t> expected;
@@ -122,6 +122,26 @@ TEST_F(PartImages, TheNearestAreThoseLeastFartherThanTheirOwn) {
   std::sort(expected.begin(), expected.end());
   EXPECT_EQ(nearest_of(outside, partition_, embedding(), expert, count), expected);
   EXPECT_EQ(nearest_of(outside, partition_, embedding(), expert, std::ssize(outside)), outside);
+}
+
+TEST(NearestImages, APriceMovesOneInAndAnotherOut) {
+  // Centroids at 0, 10 and −10; one image of the second expert at 6, one of the third at −7.
+  const Tensor features = Tensor::from(std::vector<float>{6, -7}, {2, 1});
+  const MatrixSource embedding(matrix_view(features));
+  Partition partition;
+  Gater& gater = partition.gater;
+  gater.experts = 3;
+  gater.inputs = 1;
+  gater.centroids = Tensor::from(std::vector<float>{0, 10, -10}, {3, 1});
+  gater.prices = {0, 0, 0};
+  partition.assignment = {1, 2};
+  const auto nearest = [&] { return nearest_of({0, 1}, partition, embedding, 0, 1).at(0); };
+  EXPECT_EQ(nearest(), 0);  // by 6² − 4² = 20, the other by 7² − 3² = 40
+  gater.prices = {0, -30, 0};
+  ASSERT_EQ(gater.route(matrix_view(features)), partition.assignment);
+  EXPECT_EQ(nearest(), 1);  // 50 and 40
+  gater.prices = {5, -10, 0};
+  EXPECT_EQ(nearest(), 0);  // 35 and 45
 }
 
 }  // namespace

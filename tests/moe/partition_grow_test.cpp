@@ -47,6 +47,14 @@ class Grown : public testing::TestWithParam<int> {  // the number of fine centro
       ASSERT_EQ(row[0], after.assignment[i]);
       ASSERT_EQ(std::set<uint16_t>(row.begin(), row.end()).size(), all);
     }
+    const Tensor z = back.gater.project(matrix_view(features));
+    for (size_t i = 0; i < after.assignment.size(); ++i) {
+      const float* point = matrix_view(z).row(static_cast<int64_t>(i));
+      const float own = back.gater.score_of(point, after.assignment[i]);
+      for (size_t e = 0; e < all; ++e) {
+        ASSERT_LE(own, back.gater.score_of(point, static_cast<uint16_t>(e)) + 1e-3F) << i;
+      }
+    }
   }
 
   Tensor features;
