@@ -149,7 +149,8 @@ TEST(RunConfig, LeversLeftAloneAreNoOtherInput) {
                                                {"overlap", 2},
                                                {"outside", 0.5},
                                                {"outside_from", "nearest"},
-                                               {"outside_weight", 0.5}}));
+                                               {"outside_weight", 0.5},
+                                               {"nearest", 2}}));
   config.patience = 3;
   EXPECT_EQ(expert_inputs(config, false), (Json{{"patience", 3}}));
 }
