@@ -1,5 +1,5 @@
-// The split 'selection', which moe-ingest cuts from the training images: what is chosen or stopped by
-// results is so on these, and `val` is for the tables only.
+// The split 'selection', which moe-ingest cuts from the training images: what is chosen or stopped
+// by results is so on these, and `val` is for the tables only.
 #pragma once
 
 #include <string>

@@ -63,9 +63,9 @@ class Program {
 
   /// Sets parameters and running statistics, by PyTorch's names and in its layouts. Ignores tensors
   /// the network does not have. Resets the optimiser's state, the averaged weights and those pulled
-  /// to (to these weights) and the losses, and drops batches whose results were not received. `where` names the
-  /// source in errors. Throws Error naming `where` and the tensor that is missing or of another
-  /// shape.
+  /// to (to these weights) and the losses, and drops batches whose results were not received.
+  /// `where` names the source in errors. Throws Error naming `where` and the tensor that is missing
+  /// or of another shape.
   virtual void load_weights(const StateDict& weights, const std::string& where) = 0;
   /// Returns parameters and running statistics as float32, by PyTorch's names and in its layouts.
   virtual StateDict weights() const = 0;
@@ -73,7 +73,8 @@ class Program {
   virtual StateDict averaged_weights() const = 0;
 
   /// Returns everything but weights() that the next step depends on, for checkpoints: moments,
-  /// averages, the weights that OptimizerSpec::pull pulls to, the step count. Throws Error unless compiled for training.
+  /// averages, the weights that OptimizerSpec::pull pulls to, the step count. Throws Error unless
+  /// compiled for training.
   virtual StateDict optimizer_state() const = 0;
   /// Sets what optimizer_state() returned. Call it after load_weights(), which resets it. Throws as
   /// load_weights() and optimizer_state() do.
@@ -95,10 +96,9 @@ class Program {
   /// Starts inference on a batch of 1 to N rows. The caller may reuse the batch's memory when this
   /// returns. Throws Error if most_in_flight() batches were sent and not received.
   virtual void send(const Batch& batch) = 0;
-  /// Waits for the batch that was sent first and writes its features (rows×D; of a map
-  /// rows×H×W×C, as float32) and logits (rows×V);
-  /// an empty span is not written. Throws Error if no batch was sent, or if a span is too short
-  /// (the batch's results are lost then).
+  /// Waits for the batch that was sent first and writes its features (rows×D; of a map rows×H×W×C,
+  /// as float32) and logits (rows×V); an empty span is not written. Throws Error if no batch was
+  /// sent, or if a span is too short (the batch's results are lost then).
   virtual void receive(std::span<float> features, std::span<float> logits) = 0;
   /// Returns how many batches may be sent before the first is received.
   virtual int most_in_flight() const = 0;

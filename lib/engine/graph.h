@@ -41,9 +41,8 @@ struct Graph {
 /// Returns the graph of a network. For inference it has no losses, and nothing is trained. Throws
 /// as value_types() does; Error if a loss reads a value that is not a float32 score for each of an
 /// image's tags, or if a result of inference is not a float32 vector for each image, or, as a
-/// feature, a map; Error(usage)
-/// for a batch below 1, a pattern of options.frozen or options.slow that matches no learned
-/// parameter's name, or if everything is frozen.
+/// feature, a map; Error(usage) for a batch below 1, a pattern of options.frozen or options.slow
+/// that matches no learned parameter's name, or if everything is frozen.
 Graph make_graph(const Network& network, const CompileOptions& options);
 
 /// Returns whether a parameter's name matches one of the patterns (* stands for any characters).

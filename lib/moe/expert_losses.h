@@ -11,8 +11,8 @@ namespace hardmoe {
 /// most, drawn by the seed.
 std::vector<int64_t> images_with_tags(const Split& split, int64_t most, uint64_t seed);
 
-/// Returns every expert's image_loss() on each of `items`, n×K float32. Each must have tags. `inference`:
-/// of the experts' network, with its classifier head.
+/// Returns every expert's image_loss() on each of `items`, n×K float32. Each must have tags.
+/// `inference`: of the experts' network, with its classifier head.
 Tensor expert_losses(Inference& inference, const Mixture& mixture, const Split& split,
                      const std::vector<int64_t>& items);
 

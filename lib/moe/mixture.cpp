@@ -65,7 +65,8 @@ void require_decoder(const fs::path& decoder, const Json& mixture, DecoderMatch 
   if (inputs.value("partition", "") != mixture.at("partition")) {
     others.emplace_back("another partition");
   }
-  const Json was = inputs.value("experts", Json::array()), is = mixture.at("experts");
+  const Json was = inputs.value("experts", Json::array());
+  const Json& is = mixture.at("experts");
   std::vector<std::string> changed;
   for (size_t k = 0; k < std::min(was.size(), is.size()); ++k) {
     if (was[k] != is[k]) changed.push_back(std::to_string(k));

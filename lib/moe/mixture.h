@@ -52,7 +52,8 @@ enum class DecoderMatch {
 /// less, as much as a router that begins with the base's stages has; none: nothing.
 std::optional<int> common_cut(const Mixture& mixture);
 
-/// Returns whether the mixture's router begins with stages that are computed for the experts anyway.
+/// Returns whether the mixture's router begins with stages that are computed for the experts
+/// anyway.
 bool router_shares(const Mixture& mixture);
 
 /// Opens a mixture and checks that its folders belong together. `experts`: a folder with one folder

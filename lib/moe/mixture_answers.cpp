@@ -5,6 +5,7 @@
 #include "engine/network_facts.h"
 
 namespace hardmoe {
+
 ExpertChoices select(const ExpertChoices& choices, const std::vector<size_t>& positions) {
   ExpertChoices chosen{choices.experts, {}, {}};
   const auto n = static_cast<size_t>(choices.experts);

@@ -13,9 +13,9 @@ namespace {
 constexpr int64_t usual_batch = 128;
 constexpr int64_t usual_map_bytes = int64_t{256} << 20, most_map_bytes = int64_t{2} << 30;
 
-/// Returns how many images' maps are kept at a time, whole batches. An expert's weights are read and
-/// its last batch is filled up that often: so there are maps for some batches of each expert, and
-/// none (0) if there is no room for one of each.
+/// Returns how many images' maps are kept at a time, whole batches. An expert's weights are read
+/// and its last batch is filled up that often: so there are maps for some batches of each expert,
+/// and none (0) if there is no room for one of each.
 int64_t images_of_maps(const Mixture& mixture) {
   const auto cut = common_cut(mixture);
   if (!cut) return 0;

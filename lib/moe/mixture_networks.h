@@ -1,6 +1,6 @@
 // Runs a mixture's router, base and experts over a split's images. Stages that they share
-// (moe/shared_stages.h) are computed once an image: as maps of many images, which are then passed to
-// the rest of each network.
+// (moe/shared_stages.h) are computed once an image: as maps of many images, which are then passed
+// to the rest of each network.
 #pragma once
 
 #include <functional>
@@ -20,7 +20,8 @@ struct MixtureVisits {
   int64_t experts_an_image = 1;
   /// Receives the base's answers; empty: it is not asked.
   Inference::Visit base;
-  /// Without a router returns the choices of the images `first` … `first + count − 1`, whose answers `base` has.
+  /// Without a router returns the choices of the images `first` … `first + count − 1`, whose
+  /// answers `base` has.
   std::function<ExpertChoices(int64_t first, int64_t count)> choose;
   /// Receives an expert's answers to the choices of these numbers, image·n + choice.
   std::function<void(std::span<const size_t> numbers, std::span<const float> features,
@@ -72,8 +73,8 @@ struct EmbeddedImages {
   Tensor base_features;           ///< N×D; empty if the base was not asked
 };
 
-/// Returns the features of base and experts. `experts`: each image's; none: the router or the base's
-/// features choose, by price if `use_prices`. `base`: the base is asked in any case.
+/// Returns the features of base and experts. `experts`: each image's; none: the router or the
+/// base's features choose, by price if `use_prices`. `base`: the base is asked in any case.
 EmbeddedImages embed_by_experts(MixtureNetworks& networks, const Split& split,
                                 const std::optional<std::vector<uint16_t>>& experts, bool base,
                                 bool use_prices);

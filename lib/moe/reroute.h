@@ -32,8 +32,8 @@ int64_t held_out_needed(int64_t experts);
 /// own as far as P dimensions allow. `gater`: gives its projection, inputs and seed.
 Gater gater_of(const LinearClassifier& classifier, const Gater& gater);
 
-/// Returns the gater's rule as a classifier with the scores scale · (‖z‖² − ‖z − c_k‖² − p_k), if it
-/// has one centroid an expert; nothing for others (random, several centroids, halved experts).
+/// Returns the gater's rule as a classifier with the scores scale · (‖z‖² − ‖z − c_k‖² − p_k), if
+/// it has one centroid an expert; nothing for others (random, several centroids, halved experts).
 std::optional<LinearClassifier> classifier_of(const Gater& gater, double scale);
 
 /// Returns the partition by the experts' losses, with Partition::rerouting. `features`: those that

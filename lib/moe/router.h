@@ -37,13 +37,13 @@ double share_of_base(const ModelConfig& router, int64_t experts, const ModelConf
 /// Returns the experts as the tags of a router's classifier head.
 Vocabulary experts_as_tags(const std::vector<int64_t>& sizes);
 
-/// Reads a router. Throws Error(usage) unless it was trained to give the experts of `partition`, and,
-/// if it begins with its base's stages, unless that is `base`.
+/// Reads a router. Throws Error(usage) unless it was trained to give the experts of `partition`,
+/// and, if it begins with its base's stages, unless that is `base`.
 Model open_router(const std::filesystem::path& folder, const std::filesystem::path& partition,
                   const std::filesystem::path& base);
 
-/// Adds the `count` experts with the greatest scores of each image, by a router's logits, rows×K, as
-/// choices_of_router() returns them.
+/// Adds the `count` experts with the greatest scores of each image, by a router's logits, rows×K,
+/// as choices_of_router() returns them.
 void add_likeliest(const ModelCard& router, std::span<const float> logits, int64_t count,
                    ExpertChoices& choices);
 

@@ -69,8 +69,8 @@ Extent map_at(const ModelConfig& config, int cut);
 /// that it loads the whole network's weights. Throws Error(usage) as resnet() does.
 Network resnet_until(const ModelConfig& config, int cut);
 
-/// Returns the rest of the ResNet, with a head for `tags` tags unless V is 0; its input is the map at
-/// the cut. Both parts, one after the other, compute what the whole does.
+/// Returns the rest of the ResNet, with a head for `tags` tags unless V is 0; its input is the map
+/// at the cut. Both parts, one after the other, compute what the whole does.
 Network resnet_from(const ModelConfig& config, int cut, int64_t tags);
 
 /// Returns the shared decoder: one linear layer from features (N×D) to logits (N×V), with

@@ -79,7 +79,7 @@ class Planner {
     };
     other_method(Control::random, PartitionMethod::random);
     // Random parts have no distances.
-    if (mixtures_.size() > 1 && experts_see_nearest(config_.expert)) {
+    if (mixtures_.size() > 1 && config_.expert.sees_nearest()) {
       Words& options = mixtures_.back().expert_options;
       options = joined(std::move(options), {"--set", "expert.outside_from=all"});
     }

@@ -33,10 +33,10 @@ struct Pipeline {
 /// decoder/ eval/*/ and other controls' in controls/, levers' in levers/, with logs/; those of
 /// further seeds lie the same way in seed-N/. `programs`: the folder of the commands. `frozen`: the
 /// configuration file they read. All commands get the device and `force`. With run.gpus, experts
-/// take GPUs in turn: they have equal parts, so it matters little which GPU is free first. A control
-/// that the configuration's mixture is itself (random, if partition.method is) is left out. Throws
-/// Error(usage) unless one of ingest.sources and run.dataset names the data, and for a setting of
-/// any section that is impossible whatever the data.
+/// take GPUs in turn: they have equal parts, so it matters little which GPU is free first. A
+/// control that the configuration's mixture is itself (random, if partition.method is) is left out.
+/// Throws Error(usage) unless one of ingest.sources and run.dataset names the data, and for a
+/// setting of any section that is impossible whatever the data.
 Pipeline plan_pipeline(const Config& config, const std::filesystem::path& out,
                        const std::filesystem::path& programs, const std::filesystem::path& frozen,
                        bool force);

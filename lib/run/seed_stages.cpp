@@ -29,10 +29,6 @@ RunStage stage_of(const PlannedRun& run, const std::string& name, const std::str
   return made;
 }
 
-bool experts_see_nearest(const ExpertConfig& config) {
-  return config.outside > 0 && config.outside_from == OutsideFrom::nearest;
-}
-
 SeedStages::SeedStages(const PlannedRun& run, int number, Pipeline& pipeline)
     : run_(run),
       config_(run.config),
@@ -77,7 +73,7 @@ void SeedStages::add(const std::string& name, const std::string& program, Words 
 
 /// Returns --embedding for experts that see images near their part.
 Words SeedStages::embedding_for_experts() const {
-  if (config_.expert.overlap == 1 && !experts_see_nearest(config_.expert)) return {};
+  if (config_.expert.overlap == 1 && !config_.expert.sees_nearest()) return {};
   Words files = config_.run.embedding;
   if (files.empty()) files = {folder("embedding")};
   return joined({"--embedding"}, files);

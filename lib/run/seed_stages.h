@@ -85,7 +85,4 @@ class SeedStages {
   Pipeline& pipeline_;
 };
 
-/// Returns whether experts see the images nearest to their part.
-bool experts_see_nearest(const ExpertConfig& config);
-
 }  // namespace hardmoe

@@ -189,7 +189,8 @@ void add_leads(const std::vector<Evaluated>& networks, const std::string& labels
   });
 }
 
-/// Adds to the rows of levers by how much they are ahead of the row of the mixture that they change.
+/// Adds to the rows of levers by how much they are ahead of the row of the mixture that they
+/// change.
 void add_gains(const std::vector<Evaluated>& networks, const std::string& labels,
                std::vector<Json>& rows) {
   std::set<std::string> changed;

@@ -54,6 +54,8 @@ struct ExpertConfig : TrainConfig {
   double distill = 0;  ///< weight of the loss against the base's scores (LossSpec::teacher)
   double distill_temperature = 1;
   void describe(Fields& f);
+  /// Returns whether experts see the images nearest to their part.
+  bool sees_nearest() const { return outside > 0 && outside_from == OutsideFrom::nearest; }
 };
 
 /// Throws Error(usage) naming a setting of the section that is impossible whatever the images; also

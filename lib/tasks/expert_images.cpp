@@ -14,10 +14,6 @@
 namespace hardmoe {
 namespace {
 
-bool wants_nearest(const ExpertConfig& config) {
-  return config.outside > 0 && config.outside_from == OutsideFrom::nearest;
-}
-
 /// Returns how many of `others` images make `share` of an epoch beside `own` ones.
 int64_t outsiders_for(double share, int64_t own, int64_t others) {
   const auto wanted = std::llround(static_cast<double>(own) * share / (1 - share));
@@ -37,12 +33,12 @@ std::optional<EmbeddingInput> find_embedding_for(const PartExpert& expert) {
                expert.partition.gater.experts, config.overlap);
   }
   const bool random = expert.partition.gater.kind == PartitionMethod::random;
-  if (random && wants_nearest(config)) {
+  if (random && config.sees_nearest()) {
     fail_usage(
         "expert.outside_from: nearest needs distances, and {} is a partition at random; take all",
         expert.task.partition);
   }
-  if (random || (config.overlap == 1 && !wants_nearest(config))) return std::nullopt;
+  if (random || (config.overlap == 1 && !config.sees_nearest())) return std::nullopt;
   if (expert.task.embedding.empty()) {
     fail_usage("expert.{}: needs the embedding that {} was made of; give it as --embedding DIR",
                config.overlap > 1 ? "overlap" : "outside_from: nearest", expert.task.partition);
@@ -65,9 +61,9 @@ Json expert_inputs(const ExpertConfig& config, bool with_part) {
   if (config.overlap > 1) inputs["overlap"] = config.overlap;
   if (config.outside > 0) {
     inputs["outside"] = config.outside;
-    inputs["outside_from"] = wants_nearest(config) ? "nearest" : "all";
+    inputs["outside_from"] = config.sees_nearest() ? "nearest" : "all";
     inputs["outside_weight"] = config.outside_weight;
-    if (wants_nearest(config)) inputs["nearest"] = 2;  // 1: without prices
+    if (config.sees_nearest()) inputs["nearest"] = 2;  // 1: without prices
   }
   return inputs;
 }
@@ -94,7 +90,7 @@ void add_images_of_others(const PartExpert& expert, const std::optional<Embeddin
     auto others = outside_of(job.items, job.split.size());
     job.extra.per_epoch = outsiders_for(config.outside, std::ssize(shown), std::ssize(others));
     job.extra.weight = static_cast<float>(config.outside_weight);
-    job.extra.items = wants_nearest(config) ? nearest_of(others, partition, *embedding,
+    job.extra.items = config.sees_nearest() ? nearest_of(others, partition, *embedding,
                                                          expert.number, job.extra.per_epoch)
                                             : std::move(others);
   }

@@ -20,9 +20,9 @@ struct PartExpert {
   int64_t number = 0;
 };
 
-/// Returns the embedding of --embedding if overlap or nearest images need it. Throws Error(usage) if
-/// it is missing or not the one that the partition was made of, or if a setting does not go with the
-/// partition.
+/// Returns the embedding of --embedding if overlap or nearest images need it. Throws Error(usage)
+/// if it is missing or not the one that the partition was made of, or if a setting does not go with
+/// the partition.
 std::optional<EmbeddingInput> find_embedding_for(const PartExpert& expert);
 
 /// Returns the settings beyond TrainConfig that shape the expert, for its stage's inputs; empty

@@ -36,8 +36,8 @@ struct OtherRouting {
 OtherRouting open_routing(const NetworkFolders& networks, bool use_prices, const Split& split,
                           Mixture& mixture);
 
-/// Opens a partition of the dataset's training images. Throws Error(usage) if it was made of another
-/// base's embedding, or of other images.
+/// Opens a partition of the dataset's training images. Throws Error(usage) if it was made of
+/// another base's embedding, or of other images.
 Partition open_partition(const std::filesystem::path& partition, const std::filesystem::path& base,
                          const Dataset& dataset);
 

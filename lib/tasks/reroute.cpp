@@ -105,7 +105,8 @@ HeldOut ask(const Mixture& mixture, const Split& split, const std::vector<int64_
   return held_out;
 }
 
-/// Returns the FLOPs of the forward passes of `images` held-out images: the base's and each expert's.
+/// Returns the FLOPs of the forward passes of `images` held-out images: the base's and each
+/// expert's.
 double asking_flops(const Mixture& mixture, int64_t images) {
   const ModelCard& card = mixture.base.card;
   return static_cast<double>(images * (mixture.partition.gater.experts + 1)) *

@@ -88,7 +88,7 @@ Entry parse_entry(const std::string& name, const Json& json, uint64_t body,
   Entry entry;
   entry.name = name;
   const auto type = json_get<std::string>(json, "dtype", where);
-  const auto known = std::ranges::find(types, type, &TypeName::name);
+  const auto* const known = std::ranges::find(types, type, &TypeName::name);
   if (known == types.end()) fail("{}: unsupported dtype '{}'", where, type);
   entry.type = &*known;
   for (const uint64_t extent : whole_numbers(json, "shape", "extent", where)) {

@@ -14,9 +14,9 @@
 
 namespace hardmoe {
 
-/// The format of model.yaml. Format 2 has no `tail`, and is still what a model without one is written
-/// in. Format 1 has neither `format` nor `input` (images were normalised by
-/// ImageNet's mean and deviation) nor `loss` (stage.json has it).
+/// The format of model.yaml. Format 2 has no `tail`, and is still what a model without one is
+/// written in. Format 1 has neither `format` nor `input` (images were normalised by ImageNet's mean
+/// and deviation) nor `loss` (stage.json has it).
 inline constexpr FileFormat model_format{"model", 3};
 
 /// The contents of model.yaml.

@@ -34,9 +34,9 @@ struct EarlyStop {
 /// Returns how a network is compiled for this configuration.
 CompileOptions training_options(const TrainConfig& config);
 
-/// Throws Error(usage) naming SECTION.freeze or SECTION.slow for a pattern that matches no parameter
-/// of the network, or if nothing is left to train; asked before a stage is begun, so that a corrected command finds
-/// its folder free.
+/// Throws Error(usage) naming SECTION.freeze or SECTION.slow for a pattern that matches no
+/// parameter of the network, or if nothing is left to train; asked before a stage is begun, so that
+/// a corrected command finds its folder free.
 void check_freeze(const Network& network, const TrainConfig& config, const std::string& section);
 
 /// Trains from `initial` and returns the final weights. Writes log.jsonl, TensorBoard events and

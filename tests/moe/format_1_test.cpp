@@ -1,5 +1,5 @@
-// Results that hardmoe 0.1.0 wrote before its files carried format numbers (tests/files/format_1) are
-// read as they were meant, and files of a newer format than is known are refused.
+// Results that hardmoe 0.1.0 wrote before its files carried format numbers (tests/files/format_1)
+// are read as they were meant, and files of a newer format than is known are refused.
 #include <gtest/gtest.h>
 
 #include "base/files.h"

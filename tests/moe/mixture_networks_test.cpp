@@ -3,8 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include <cstring>
-
+#include "matrix_rows.h"
 #include "moe/router.h"
 #include "moe/shared_stages.h"
 #include "reference_images.h"
@@ -37,7 +36,7 @@ class MixtureNetworksTest : public testing::Test {
     gater.prices = {0, 0, 0};
     gater.centroids = Tensor(DType::f32, {3, width});  // images 2, 0 and 3
     for (size_t k = 0; k < 3; ++k) {
-      std::ranges::copy(row(base.features, std::array<size_t, 3>{2, 0, 3}[k]),
+      std::ranges::copy(row_of(base.features, std::array<size_t, 3>{2, 0, 3}[k]),
                         gater.centroids.as<float>().begin() + static_cast<int64_t>(k) * width);
     }
   }
@@ -60,15 +59,6 @@ class MixtureNetworksTest : public testing::Test {
                     std::ranges::copy(logits, answers.logits.as<float>().begin() + position * tags);
                   });
     return answers;
-  }
-
-  static std::span<const float> row(const Tensor& matrix, size_t i) {
-    const auto columns = static_cast<size_t>(matrix.size(1));
-    return matrix.as<float>().subspan(i * columns, columns);
-  }
-  static void expect_same(std::span<const float> found, std::span<const float> expected) {
-    ASSERT_EQ(found.size(), expected.size());
-    EXPECT_EQ(std::memcmp(found.data(), expected.data(), found.size_bytes()), 0);
   }
 
   /// Runs `test` without stages in common and with all that there may be, in pieces of each size.
@@ -104,8 +94,8 @@ TEST_F(MixtureNetworksTest, AnswersAreThoseOfWholeNetworks) {
       base_rows += rows;
       for (size_t i = 0; i < static_cast<size_t>(rows); ++i) {
         const size_t image = static_cast<size_t>(position) + i;
-        expect_same(features.subspan(i * width, width), row(base.features, image));
-        expect_same(logits.subspan(i * tags, tags), row(base.logits, image));
+        expect_same_row(features.subspan(i * width, width), row_of(base.features, image));
+        expect_same_row(logits.subspan(i * tags, tags), row_of(base.logits, image));
       }
     };
     visits.choose = [&](int64_t first, int64_t count) {
@@ -118,8 +108,9 @@ TEST_F(MixtureNetworksTest, AnswersAreThoseOfWholeNetworks) {
       for (size_t i = 0; i < numbers.size(); ++i) {
         ++seen[numbers[i]];
         const Answers& expected = each[chosen[numbers[i]]];
-        expect_same(features.subspan(i * width, width), row(expected.features, numbers[i] / 2));
-        expect_same(logits.subspan(i * tags, tags), row(expected.logits, numbers[i] / 2));
+        expect_same_row(features.subspan(i * width, width),
+                        row_of(expected.features, numbers[i] / 2));
+        expect_same_row(logits.subspan(i * tags, tags), row_of(expected.logits, numbers[i] / 2));
       }
     };
     networks.run(reference.split(), visits);
@@ -132,8 +123,8 @@ TEST_F(MixtureNetworksTest, ImagesAreEmbeddedByTheirExperts) {
   for (const auto& weights : experts) each.push_back(whole(weights));
   const auto expect_features = [&](const EmbeddedImages& found, bool base_too) {
     for (size_t i = 0; i < static_cast<size_t>(images); ++i) {
-      expect_same(row(found.expert_features, i), row(each[found.experts[i]].features, i));
-      if (base_too) expect_same(row(found.base_features, i), row(base.features, i));
+      expect_same_row(row_of(found.expert_features, i), row_of(each[found.experts[i]].features, i));
+      if (base_too) expect_same_row(row_of(found.base_features, i), row_of(base.features, i));
     }
     if (!base_too) {
       EXPECT_EQ(found.base_features.elements(), 0);
@@ -177,8 +168,8 @@ TEST_F(MixtureNetworksTest, ARouterOnTheSharedStagesChoosesAsItDoesAlone) {
     size_t answers = 0;
     visits.expert = [&](auto numbers, auto, auto logits) {
       for (size_t i = 0; i < numbers.size(); ++i, ++answers) {
-        expect_same(logits.subspan(i * tags, tags),
-                    row(each[alone.expert[numbers[i]]].logits, numbers[i] / 2));
+        expect_same_row(logits.subspan(i * tags, tags),
+                        row_of(each[alone.expert[numbers[i]]].logits, numbers[i] / 2));
       }
     };
     const ExpertChoices found = networks.run(reference.split(), visits);

@@ -61,8 +61,8 @@ TEST(MixtureCost, IsThatOfItsTrunksAndDecoders) {
   EXPECT_NEAR(mixture_cost(mixture, 1).flops, trunk_flops + decoder_flops, 2e6);
 }
 
-// The stem and layer1 of torchvision's ResNet-18 have 9408 + 128 and 4·36864 + 4·128 parameters, and
-// 112²·9408 and 4·56²·36864 multiply-adds.
+// The stem and layer1 of torchvision's ResNet-18 have 9408 + 128 and 4·36864 + 4·128 parameters,
+// and 112²·9408 and 4·56²·36864 multiply-adds.
 TEST(MixtureCost, CountsSharedStagesOnce) {
   Mixture mixture;
   mixture.base.card = imagenet_card();

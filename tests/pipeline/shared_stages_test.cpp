@@ -1,7 +1,6 @@
 // Experts that keep the base's first stages, as commands: what they share is computed once, and
 // each image's answer is that of the whole networks.
-#include <cstring>
-
+#include "matrix_rows.h"
 #include "pipeline/commands.h"
 #include "tensor/npy.h"
 #include "tensor/safetensors.h"
@@ -37,15 +36,6 @@ class SharedStages : public testing::Test {
     return read_json(*folder / out / "metrics.json");
   }
   static Tensor array(const std::string& file) { return load_npy(*folder / file); }
-  static std::span<const float> row(const Tensor& matrix, size_t i) {
-    const auto columns = static_cast<size_t>(matrix.size(1));
-    return matrix.as<float>().subspan(i * columns, columns);
-  }
-  static void expect_same(std::span<const float> found, std::span<const float> expected) {
-    ASSERT_EQ(found.size(), expected.size());
-    EXPECT_EQ(std::memcmp(found.data(), expected.data(), found.size_bytes()), 0);
-  }
-
   static inline const std::string config = " --config c.yaml --quiet";
   static inline const std::string mixture = " --base base --partition p --experts e";
   static inline TemporaryFolder* folder = nullptr;
@@ -56,7 +46,7 @@ TEST_F(SharedStages, CostLessAndAnswerAsWholeNetworksDo) {
   const Tensor values = array("local/images.npy"), experts = array("local/experts.npy");
   const Tensor expert[] = {array("alone/e/0/images.npy"), array("alone/e/1/images.npy")};
   for (size_t i = 0; i < static_cast<size_t>(values.size(0)); ++i) {
-    expect_same(row(values, i), row(expert[experts.as<uint16_t>()[i]], i));
+    expect_same_row(row_of(values, i), row_of(expert[experts.as<uint16_t>()[i]], i));
   }
   // Width 8, 16×16 pixels: the stem 3·9·8 products a place, layer1 4·8·8·9; layer2 at a quarter of
   // the places 8·16·9 + 3·16·16·9 and 8·16 for its shortcut.
@@ -80,7 +70,7 @@ TEST_F(SharedStages, EmbeddingsAreThoseOfTheExperts) {
   const Tensor rows = array("unified/val.npy"), experts = array("local/experts.npy");
   const Tensor expert[] = {array("features/e/0/val.npy"), array("features/e/1/val.npy")};
   for (size_t i = 0; i < static_cast<size_t>(rows.size(0)); ++i) {
-    expect_same(row(rows, i), row(expert[experts.as<uint16_t>()[i]], i));
+    expect_same_row(row_of(rows, i), row_of(expert[experts.as<uint16_t>()[i]], i));
   }
   const Json metrics = read_json(*folder / "local/metrics.json");
   EXPECT_EQ(results["training_flops"].get<double>() / static_cast<double>(rows.size(0)),
@@ -96,7 +86,7 @@ TEST_F(SharedStages, ARouterBeginsWithThem) {
   const auto weights = load_safetensors(*folder / "r/model.safetensors"),
              base = load_safetensors(*folder / "base/model.safetensors");
   for (const char* name : {"conv1.weight", "layer2.1.bn2.running_var"}) {
-    expect_same(weights.at(name).as<float>(), base.at(name).as<float>());
+    expect_same_row(weights.at(name).as<float>(), base.at(name).as<float>());
   }
   EXPECT_EQ(weights.at("layer3.0.conv1.weight").shape(), (Shape{16, 16, 3, 3}));
   const Json routed = evaluate("routed", "--router r");
@@ -104,7 +94,7 @@ TEST_F(SharedStages, ARouterBeginsWithThem) {
   const Tensor values = array("routed/images.npy"), experts = array("routed/experts.npy");
   const Tensor expert[] = {array("alone/e/0/images.npy"), array("alone/e/1/images.npy")};
   for (size_t i = 0; i < static_cast<size_t>(values.size(0)); ++i) {
-    expect_same(row(values, i), row(expert[experts.as<uint16_t>()[i]], i));
+    expect_same_row(row_of(values, i), row_of(expert[experts.as<uint16_t>()[i]], i));
   }
   // The router's tail takes the place of the base's.
   const double all = results["flops_per_image"].get<double>();

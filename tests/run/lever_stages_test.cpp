@@ -1,4 +1,5 @@
-// What a run tries on its trained mixture: the stages of each lever, and what is refused beforehand.
+// What a run tries on its trained mixture: the stages of each lever, and what is refused
+// beforehand.
 #include <gtest/gtest.h>
 
 #include "base/json.h"

@@ -21,8 +21,8 @@ class InputSlots {
     int64_t pieces, bytes, given;
   };
 
-  /// Allocates both slots: `rows` rows, and `most_tags` tags over all rows. `gpu` must outlive this.
-  /// Throws Error if there is too little memory.
+  /// Allocates both slots: `rows` rows, and `most_tags` tags over all rows. `gpu` must outlive
+  /// this. Throws Error if there is too little memory.
   InputSlots(Gpu& gpu, int64_t rows, const Row& row, int64_t most_tags);
 
   int64_t most_tags() const { return most_tags_; }
