@@ -135,11 +135,11 @@ def with_error(row, metric):
     return f"{100 * row[metric]:.1f}" + (f" ± {100 * error:.1f}" if error is not None else "")
 
 
-def lead_text(row):
-    """The mixture's lead over the row in points, with its interval."""
-    if row.get("lead") is None:
+def lead_text(row, name="lead"):
+    """The lead `name` in points, with its interval; nothing if the row has none."""
+    if row.get(name) is None:
         return ""
-    points = (round(100 * row[key], 1) + 0.0 for key in ("lead", "lead_low", "lead_high"))  # + 0.0: no -0.0
+    points = (round(100 * row[name + end], 1) + 0.0 for end in ("", "_low", "_high"))  # + 0.0: no -0.0
     return "{:+.1f} [{:+.1f}, {:+.1f}]".format(*points)
 
 
@@ -156,11 +156,14 @@ def print_table(cells):
         print(f"\n**{cell.name}**: `{' '.join(cell.settings)}`; {result['images_shown'] / base['parameters']:.1f} "
               f"images shown a parameter; {rows[0]['seeds']} seed{'s' if rows[0]['seeds'] > 1 else ''}; "
               f"against {against}\n")
-        print("| | P@1 | P@5 | R@10 | mixture's lead in P@1 | FLOPs an image | training FLOPs | parameters |")
-        print("|---|---|---|---|---|---|---|---|")
+        levers = [row for row in rows if row.get("over")]  # each has its own lead over base and controls
+        heads = ["mixture's lead in P@1"] + [f"{lever['name'].split(',')[0]}: lead" for lever in levers]
+        print(f"| | P@1 | P@5 | R@10 | {' | '.join(heads)} | FLOPs an image | training FLOPs | parameters |")
+        print("|---" * (7 + len(heads)) + "|")
         for row in rows:
             metrics = " | ".join(with_error(row, metric) for metric in ("P@1", "P@5", "R@10"))
-            print(f"| {row['name']} | {metrics} | {lead_text(row)} | {human(row['flops_per_image'])} | "
+            leads = [lead_text(row)] + [lead_text(lever, f"ahead_of_{row['key']}") for lever in levers]
+            print(f"| {row['name']} | {metrics} | {' | '.join(leads)} | {human(row['flops_per_image'])} | "
                   f"{human(row['training_flops'])} | {human(row['parameters'])} |")
 
 

@@ -189,6 +189,26 @@ void add_leads(const std::vector<Evaluated>& networks, const std::string& labels
   });
 }
 
+/// Adds to the rows of levers by how much they are ahead of what a mixture is compared with: base
+/// and controls.
+void add_lever_leads(const std::vector<Evaluated>& networks, const std::string& labels,
+                     std::vector<Json>& rows) {
+  const auto is_control = [](const Evaluated& other) {
+    return other.over.empty() && other.key != "local" && other.key != "shared" &&
+           other.key != "alone";
+  };
+  for (size_t lever = 0; lever < networks.size(); ++lever) {
+    if (networks[lever].over.empty()) continue;
+    const auto add = [&](size_t i, const Estimate& difference) {
+      const std::string name = "ahead_of_" + networks[i].key;
+      rows[lever][name] = -difference.mean;
+      rows[lever][name + "_low"] = -difference.high;
+      rows[lever][name + "_high"] = -difference.low;
+    };
+    compare_with(networks[lever].key, networks, labels, is_control, add);
+  }
+}
+
 /// Adds to the rows of levers by how much they are ahead of the row of the mixture that they
 /// change.
 void add_gains(const std::vector<Evaluated>& networks, const std::string& labels,
@@ -217,6 +237,7 @@ Json pipeline_summary(const Pipeline& pipeline) {
     for (const Evaluated& network : networks) rows.push_back(table_row(network, labels));
     add_leads(networks, labels, rows);
     add_gains(networks, labels, rows);
+    add_lever_leads(networks, labels, rows);
     for (Json& row : rows) table.push_back(std::move(row));
   }
   return {{"evaluations", std::move(evaluations)}, {"table", std::move(table)}};

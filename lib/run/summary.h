@@ -12,7 +12,8 @@ namespace hardmoe {
 ///                  "training_seconds" and "training_flops" of all stages that it takes
 ///   "table":       for each network and kind of label a flat object of numbers (see
 ///                  docs/formats.md): means over seeds, standard errors, costs, the lead of the mixture
-///                  with local decoders, and what a lever gains over the row that it changes
+///                  with local decoders; what a lever gains over the row that it changes, and over the
+///                  networks that the mixture is compared with
 /// Numbers that are not known are null. Throws Error if a stage is not finished.
 Json pipeline_summary(const Pipeline& pipeline);
 

@@ -206,6 +206,13 @@ TEST_F(Summary, ALeverIsComparedWithTheRowThatItChanges) {
   expect_row(3, "local", 0.25, -0.25, 813);    // both rounds' experts, and asking the first ones
   expect_row(4, "local", -0.25, 0.25, 216);    // the mixture's and the router's
   expect_row(5, "shared", 0.25, -0.5, 10218);  // the mixture's, its decoder's and its own
+  EXPECT_NEAR(table[3]["ahead_of_base"], 0.75, 1e-6);
+  EXPECT_NEAR(table[4]["ahead_of_base"], 0.25, 1e-6);
+  EXPECT_LE(table[4]["ahead_of_base_low"], 0.25);
+  EXPECT_GE(table[4]["ahead_of_base_high"], 0.25);
+  EXPECT_FALSE(table[4].contains("ahead_of_local"));  // the mixture, to which it gains
+  EXPECT_FALSE(table[4].contains("ahead_of_reroute"));
+  EXPECT_FALSE(table[1].contains("ahead_of_base"));  // no lever: the base's row has it, as "lead"
   const std::string text = summary_table(summary);
   for (const char* line :
        {"levers, against tags             P@1    P@5   R@10    ahead of mixture, P@1\n",
