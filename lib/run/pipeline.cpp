@@ -33,14 +33,14 @@ class Planner {
       : config_(run.config), stages_(run, number, pipeline), pipeline_(pipeline) {}
 
   void plan() {
+    plan_mixtures();
+    plan_slots();
     add("base", "moe-train-base", {stages_.data(), "--out", folder("base")},
         stages_.after_dataset());
     if (config_.run.embedding.empty()) {
       add("embedding", "moe-embed",
           {stages_.data(), "--model", folder("base"), "--out", folder("embedding")}, {"base"});
     }
-    plan_mixtures();
-    plan_slots();
     for (const PlannedMixture& mixture : mixtures_) add_partition(mixture);
     for (PlannedMixture& mixture : mixtures_) stages_.add_experts(mixture);
     add_networks();

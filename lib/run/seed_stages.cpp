@@ -66,9 +66,12 @@ RunStage SeedStages::stage(const std::string& name, const std::string& program, 
 
 void SeedStages::add(const std::string& name, const std::string& program, Words arguments,
                      const Words& after) {
+  // Several seeds keep processors busier with a network a share of them than with one after another.
+  const bool shares = config_.run.seeds > 1 && pipeline_.parallel > 1 && config_.device == "cpu";
+  const int threads = std::max(1, compute_threads() / (shares ? pipeline_.parallel : 1));
   pipeline_.stages.push_back(
-      stage(name, program, std::move(arguments), after, config_.device, compute_threads()));
-  pipeline_.stages.back().alone = true;
+      stage(name, program, std::move(arguments), after, config_.device, threads));
+  pipeline_.stages.back().alone = !shares;
 }
 
 /// Returns --embedding for experts that see images near their part.

@@ -59,7 +59,8 @@ class SeedStages {
   /// Returns the same with the external embedding that routes images to evaluate on, if one does.
   Words routed(const PlannedMixture& mixture) const;
 
-  /// Adds a stage that needs the machine alone. `arguments`: its own, with --out among them.
+  /// Adds a stage that needs the machine alone, or of several seeds on processors, its share of
+  /// them. `arguments`: its own, with --out among them.
   void add(const std::string& name, const std::string& program, Words arguments,
            const Words& after);
   /// Adds the experts of the mixture, whose stages it notes.

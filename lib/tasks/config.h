@@ -113,7 +113,8 @@ struct RunConfig {
   std::set<Control> controls = {Control::longer};  ///< what the mixture is compared with
   std::set<Lever> levers = {};                     ///< what is tried on the trained mixture
   int seeds = 1;  ///< repetitions of all but the dataset, with seeds Config::seed and those after
-  int parallel = 1;  ///< experts trained at a time (on each of `gpus`), each in its own process
+  int parallel = 1;  ///< experts trained at a time (on each of `gpus`), each in its own process;
+                     ///< with several seeds on processors any stages
   int gpus = 0;      ///< experts are spread over cuda:0 … cuda:gpus-1; 0: all use Config::device
   void describe(Fields& f);
 };

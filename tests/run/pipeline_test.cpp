@@ -158,6 +158,24 @@ TEST(Pipeline, AnEmbeddingOfOnesOwnTakesTheBasesPlace) {
   expect_error([&] { plan(config); }, {"run.embedding", "needs run.features"}, ExitStatus::usage);
 }
 
+TEST(Pipeline, StagesOfSeveralSeedsShareTheThreads) {
+  Config config = small();
+  config.run.parallel = 2;
+  config.run.seeds = 2;
+  set_compute_threads(6);
+  for (const char* device : {"cpu", "cuda"}) {
+    config.device = device;
+    const bool shares = config.device == "cpu";
+    for (const auto& stage : plan(config).stages) {
+      if (stage.process.name.find("expert ") != std::string::npos) continue;
+      EXPECT_EQ(stage.alone, !shares || stage.process.name == "ingest") << stage.process.name;
+      if (!shares || stage.process.name == "ingest") continue;
+      const std::string line = shell_line(stage.process.arguments);
+      EXPECT_EQ(line.find("--threads 3") != std::string::npos, available_processors() != 3) << line;
+    }
+  }
+}
+
 TEST(Pipeline, ParallelExpertsShareTheThreads) {
   Config config = small();
   config.run.parallel = 8;
