@@ -10,6 +10,7 @@
 #include "base/folders.h"
 #include "base/log.h"
 #include "base/signals.h"
+#include "base/text.h"
 #include "engine/engine.h"
 #include "report/picture_files.h"
 #include "report/sections.h"
@@ -70,12 +71,16 @@ std::string title_of(const std::vector<RunView>& runs) {
 
 std::string subtitle_of(const std::vector<RunView>& runs) {
   const RunView& run = runs[0];
+  if (runs.size() > 1) {
+    std::vector<std::string> names;
+    for (const RunView& each : runs) names.push_back(each.name);
+    return join(names, ", ");
+  }
   std::string text = fmt::format("{} experts", run.config.partition.experts);
-  if (runs.size() > 1) text.clear();
   if (!run.dataset) return text;
   const Dataset& dataset = *run.dataset;
-  text += fmt::format("{}{} training images, {} tags", text.empty() ? "" : ", ",
-                      dataset.split("train").size(), dataset.vocabulary().size());
+  text += fmt::format(", {} training images, {} tags", dataset.split("train").size(),
+                      dataset.vocabulary().size());
   if (!dataset.has_split(run.config.eval.split)) return text;
   return text + fmt::format(", evaluated on {} images of {}",
                             dataset.split(run.config.eval.split).size(), run.config.eval.split);

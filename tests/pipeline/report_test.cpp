@@ -1,8 +1,6 @@
 // moe-report as a person uses it: on a small run, finished or not; and the contact sheet of
 // moe-partition.
 #include <algorithm>
-#include <cstdlib>
-#include <regex>
 #include <set>
 
 #include "image/augment.h"
@@ -110,9 +108,8 @@ for rows in tables: assert len({len(row) for row in rows}) == 1, "a row of anoth
 }
 
 TEST_F(Report, IsLaidOutByABrowser) {
-  if (std::system("command -v chromium > /dev/null") != 0) {
-    GTEST_SKIP() << "needs chromium on the PATH";
-  }
+  const Outside chromium = program_on_path("chromium", "chromium");
+  if (!chromium.missing.empty()) GTEST_SKIP() << chromium.missing;
   make_run();
   sh("moe-report run --out report.html");
   const std::string browser =
@@ -193,9 +190,8 @@ TEST_F(Report, ComparesRunsAndWritesTheirPictures) {
             std::string::npos);
   EXPECT_EQ(html.find("<th scope=\"row\">base.lr</th>"), std::string::npos) << "the same in both";
   EXPECT_NE(html.find("(--images 0)"), std::string::npos);
-  if (std::system("command -v rsvg-convert > /dev/null") != 0) {
-    GTEST_SKIP() << "needs rsvg-convert on the PATH";
-  }
+  const Outside converter = program_on_path("rsvg-convert", "librsvg2-bin");
+  if (!converter.missing.empty()) GTEST_SKIP() << converter.missing;
   const auto lines = split(sh("moe-report run three --out both.html --png slides"), '\n');
   ASSERT_GT(lines.size(), 20U);
   for (size_t i = 1; i + 1 < lines.size(); ++i) {
