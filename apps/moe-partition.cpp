@@ -13,10 +13,10 @@ int main(int argc, char** argv) {
       "image belongs to, by its embedding) and partition.json.");
   PartitionTask task;
   auto& cli = command.cli();
-  cli.add_option(
-         "EMBEDDING", task.inputs,
-         "Folder of moe-embed; .npy files, images × dimensions; or folders of them. For "
-         "--method top-tag, --reroute and --write-shards the dataset before it: DATASET EMBEDDING")
+  cli.add_option("EMBEDDING", task.inputs,
+                 "Folder of moe-embed; .npy files, images × dimensions; or folders of them. For "
+                 "--method top-tag, --reroute, --write-shards and --contact-sheet the dataset "
+                 "before it: DATASET EMBEDDING")
       ->required()
       ->type_name("");
   std::string out;
@@ -43,6 +43,10 @@ int main(int argc, char** argv) {
   cli.add_option("--write-shards", task.shards,
                  "Also write the dataset there, each expert's images in shards of their own")
       ->type_name("DIR");
+  cli.add_option("--contact-sheet", task.sheet,
+                 "Also write what the parts hold there, as PNG or JPEG by the name's end: a row an "
+                 "expert, left the images nearest to its centroid, right those at its border")
+      ->type_name("FILE");
   command.setting("--method", "partition.method");
   command.setting("--num-experts", "partition.experts");
   command.setting("--tolerance", "partition.tolerance");

@@ -5,7 +5,10 @@
 //   HARDMOE_FASHION_MNIST  folder of t10k-images-idx3-ubyte.gz       unset: Debian's
 //   HARDMOE_PYTHON         a python3, for readers other than ours    unset: the PATH's, /usr/bin's
 //
-// A test that does not find what it needs is skipped, and says which variable names it.
+// and chromium and rsvg-convert from the PATH (program_on_path).
+//
+// A test that does not find what it needs is skipped, and says which variable names it, or what it
+// needs.
 #pragma once
 
 #include <cstdlib>
@@ -31,6 +34,12 @@ inline Outside outside(const char* variable, const std::string& name,
     return {{}, (folder / name).string() + " is not there; " + variable + " names another folder"};
   }
   return {folder / name, ""};
+}
+
+/// A program on the PATH. `package`: Debian's that has it.
+inline Outside program_on_path(const std::string& name, const std::string& package) {
+  if (std::system(("command -v " + name + " > /dev/null").c_str()) == 0) return {name, ""};
+  return {{}, "needs " + name + " on the PATH (Debian's package " + package + ")"};
 }
 
 /// A python3 that can import `modules` ("numpy, torch"), quoted for a shell.

@@ -20,8 +20,9 @@ train base tensor image nn data engine
 moe base tensor image nn data cluster engine train
 tasks base tensor image nn data gpu cluster engine train ingest moe
 run base tensor image nn data cluster engine train ingest moe tasks
-report base tensor image nn data cluster engine train moe tasks
-apps base tensor gpu image nn data cluster engine train ingest moe tasks run report
+draw base
+report base tensor image nn data cluster engine train moe tasks run draw
+apps base tensor gpu image nn data cluster engine train ingest moe tasks run draw report
 '
 
 # Folder that may include it, and the header's beginning (extended regular expressions).

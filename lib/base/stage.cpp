@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/folders.h"
 #include "base/log.h"
+#include "base/machine.h"
 #include "base/recorded.h"
 #include "base/text.h"
 #include "base/version.h"
@@ -282,7 +283,8 @@ void Stage::finish(const std::vector<std::string>& outputs, Json results) {
                  {"outputs", hashes},
                  {"crc32c", crcs},
                  {"results", results_},
-                 {"seconds", now_seconds() - start_seconds_}};
+                 {"seconds", now_seconds() - start_seconds_},
+                 {"machine", machine_name()}};
   if (const auto warnings = warnings_so_far(); !warnings.empty()) record["warnings"] = warnings;
   write_json(options_.folder / record_name, record);
 }

@@ -4,7 +4,7 @@
 //
 //   stage.json  {"format", "command", "version", "inputs": {…}, "done",
 //                "outputs": {name: sha256}, "crc32c": {name: …}, "results": {…}, "seconds",
-//                "warnings": […]}; while unfinished perhaps "kept": {name: sha256}, or
+//                "machine", "warnings": […]}; while unfinished perhaps "kept": {name: sha256}, or
 //                "clearing": [names] that --force is removing
 //
 // Another stage's files are read through base/recorded.h, which compares them with that record.

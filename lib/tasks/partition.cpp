@@ -10,6 +10,7 @@
 #include "moe/partition.h"
 #include "moe/partition_grow.h"
 #include "moe/partition_sizes.h"
+#include "tasks/partition_sheet.h"
 #include "tasks/reroute.h"
 
 namespace hardmoe {
@@ -109,6 +110,10 @@ std::string make(const PartitionTask& task, const Config& config, const Embeddin
   return describe(partition);
 }
 
+[[noreturn]] void fail_without_dataset(const std::string& option) {
+  fail_usage("{} needs the dataset, too: moe-partition DATASET EMBEDDING", option);
+}
+
 std::string partition_stage(const PartitionTask& task, const Inputs& sources, Config& config) {
   static_cast<void>(task.made_from());  // two such options are told first
   if (!task.base.empty() || !task.experts.empty() || !task.reroute.empty()) {
@@ -116,10 +121,7 @@ std::string partition_stage(const PartitionTask& task, const Inputs& sources, Co
   }
   const auto backend = make_cluster_backend(config.device);
   const bool by_tag = config.partition.method == PartitionMethod::top_tag;
-  if (sources.dataset.empty() && (by_tag || !task.shards.empty())) {
-    fail_usage("{} needs the dataset, too: moe-partition DATASET EMBEDDING",
-               by_tag ? "--method top-tag" : "--write-shards");
-  }
+  if (sources.dataset.empty() && by_tag) fail_without_dataset("--method top-tag");
   const EmbeddingInput input = find_embedding(sources.embedding);
   Json inputs = inputs_of(task, config, input);
   const std::vector<int32_t> tags = by_tag ? top_tags(sources, inputs) : std::vector<int32_t>();
@@ -161,9 +163,17 @@ const fs::path& PartitionTask::made_from() const {
 void make_partition(const PartitionTask& task, Config& config,
                     const std::function<void(const std::string&)>& print) {
   const Inputs sources = sorted_inputs(task);
+  if (sources.dataset.empty() && !task.shards.empty()) fail_without_dataset("--write-shards");
+  if (!task.sheet.empty()) {
+    check_sheet_file(task.sheet);
+    if (sources.dataset.empty()) fail_without_dataset("--contact-sheet");
+  }
   print(partition_stage(task, sources, config));
   if (!task.shards.empty()) {  // a stage of its own, when the partition's has ended
     write_expert_shards(sources.dataset, task.out, task.shards, task.force);
+  }
+  if (!task.sheet.empty()) {
+    print(write_partition_sheet(sources.dataset, sources.embedding, task.out, task.sheet));
   }
 }
 

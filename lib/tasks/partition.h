@@ -12,8 +12,8 @@ namespace hardmoe {
 
 /// What moe-partition is to do.
 struct PartitionTask {
-  /// An embedding, as for find_embedding; for method top_tag, `reroute` and `shards`, also the
-  /// folder of its data set.
+  /// An embedding, as for find_embedding; for method top_tag, `reroute`, `shards` and
+  /// `sheet`, also the folder of its data set.
   std::vector<std::filesystem::path> inputs;
   std::filesystem::path out;  ///< folder of the partition
   /// A partition whose largest expert is halved, one that gets another expert, or one whose images
@@ -21,6 +21,7 @@ struct PartitionTask {
   std::filesystem::path halve, extend, reroute;
   std::filesystem::path base, experts;  ///< the mixture's folders, for `reroute`
   std::filesystem::path shards;  ///< folder for the data set laid out by experts; empty: none
+  std::filesystem::path sheet;   ///< image of what the parts hold (tasks/partition_sheet.h); or ""
   bool force = false;            ///< see Stage::Options::force
 
   /// Returns `halve`, `extend` or `reroute`, or "". Throws Error(usage) if several are given.
@@ -28,7 +29,7 @@ struct PartitionTask {
 };
 
 /// Makes the partition unless it is done, passes its description for people to `print`, then writes
-/// the shards if asked for. Throws Error(usage), before it changes `out`, if a setting is
+/// shards and contact sheet if asked for. Throws Error(usage), before it changes `out`, if a setting is
 /// impossible or the folders do not belong together; Error(interrupted) after SIGTERM.
 void make_partition(const PartitionTask& task, Config& config,
                     const std::function<void(const std::string&)>& print);

@@ -1,0 +1,82 @@
+#include "report/picture_files.h"
+
+#include <sys/wait.h>
+
+#include <cerrno>
+#include <cstdlib>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/folders.h"
+#include "base/signals.h"
+#include "base/text.h"
+#include "image/codec.h"
+#include "run/child_process.h"
+
+namespace hardmoe {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr const char* program = "rsvg-convert";
+
+bool is_on_path(const std::string& name) {
+  const char* path = std::getenv("PATH");
+  for (const auto& folder : split(path == nullptr ? "" : path, ':')) {
+    if (!folder.empty() && path_kind(fs::path(folder) / name) == PathKind::file) return true;
+  }
+  return false;
+}
+
+/// A folder for what is not finished, which vanishes with this object.
+struct WorkFolder {
+  explicit WorkFolder(const fs::path& beside) : path(make_temporary_folder(beside)) {}
+  ~WorkFolder() { try_remove(path); }
+  WorkFolder(const WorkFolder&) = delete;
+  WorkFolder& operator=(const WorkFolder&) = delete;
+  fs::path path;
+};
+
+/// Rasterises a drawing.
+void convert(const PagePicture& picture, const fs::path& work, const fs::path& file) {
+  const fs::path svg = work / "drawing.svg", png = work / "drawing.png", log = work / "log.txt";
+  write_file_atomic(svg, picture.svg);
+  const pid_t process = start_process(
+      {program, {program, "--zoom=2", "--output=" + png.string(), svg.string()}, log});
+  int status = 0;
+  while (::waitpid(process, &status, 0) < 0 && errno == EINTR) {
+  }
+  throw_if_interrupted();
+  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0 || !is_file(png)) {
+    fail("{}: {} could not draw it: {}", file.string(), program, last_message(log));
+  }
+  rename_file(png, file);
+}
+
+}  // namespace
+
+void require_picture_files(const fs::path& folder) {
+  if (!is_on_path(program)) {
+    fail_usage("--png: needs {} (Debian's package librsvg2-bin); install it, or leave --png out",
+               program);
+  }
+  make_writable_folder(folder);
+}
+
+std::vector<fs::path> write_picture_files(const fs::path& folder,
+                                          const std::vector<PagePicture>& pictures) {
+  const WorkFolder work(folder / ".pictures");
+  std::vector<fs::path> files;
+  for (const PagePicture& picture : pictures) {
+    throw_if_interrupted();
+    const fs::path file = folder / (picture.name + ".png");
+    if (picture.svg.empty()) {
+      write_file_atomic(file, encode_png(picture.image));
+    } else {
+      convert(picture, work.path, file);
+    }
+    files.push_back(file);
+  }
+  return files;
+}
+
+}  // namespace hardmoe

@@ -1,0 +1,119 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/files.h"
+#include "base/folders.h"
+#include "base/recorded.h"
+#include "base/text.h"
+#include "draw/charts.h"
+#include "report/sections.h"
+
+namespace hardmoe {
+namespace {
+
+/// A network's training log: values over images seen.
+struct TrainingLog {
+  std::vector<PlotPoint> loss, selection;
+  double images = 0;  ///< seen in all
+};
+
+/// Reads log.jsonl of a finished training. A report's point lies at the end of the steps that its
+/// mean loss is of.
+TrainingLog read_log(const RunStage& stage) {
+  TrainingLog log;
+  const Json record = read_stage_record(stage.folder / "stage.json");
+  const Json& results = record.at("results");
+  const auto file = stage.folder / "log.jsonl";
+  if (!path_exists(file)) return log;
+  const double images = results.value("images", 0.0);
+  for (const auto& text : split(read_file(file), '\n')) {
+    const Json line = Json::parse(text, nullptr, false);
+    if (!line.is_object()) continue;
+    if (line.contains("epoch") && line["epoch"].is_number()) {
+      log.images = std::max(log.images, line["epoch"].get<double>() * images);
+    }
+    if (line.contains("loss") && line["loss"].is_number()) {
+      log.loss.push_back({log.images, line["loss"].get<double>()});
+    }
+    if (line.contains("selection_loss") && line["selection_loss"].is_number()) {
+      log.selection.push_back({log.images, line["selection_loss"].get<double>()});
+    }
+  }
+  return log;
+}
+
+/// Moves the log to begin where its network's first weights came from.
+void shift(TrainingLog& log, double images) {
+  for (auto* points : {&log.loss, &log.selection}) {
+    for (PlotPoint& point : *points) point.x += images;
+  }
+}
+
+class Curves {
+ public:
+  void add(const std::string& name, const TrainingLog& log, int series) {
+    loss.push_back({name, log.loss, series});
+    if (!log.selection.empty()) {
+      selection.push_back({name, log.selection, series, Line::Style::solid, true});
+    }
+  }
+  std::vector<Line> loss, selection;
+};
+
+}  // namespace
+
+void add_curves(const RunContents& contents, Page& page) {
+  const RunView& run = contents.run;
+  const RunStage* base = run.done("base");
+  page.heading(3, "Learning");
+  if (base == nullptr) return page.text("The base is not trained yet.");
+  const TrainingLog first = read_log(*base);
+  const double begin = run.config.expert.start == ExpertStart::base ? first.images : 0;
+  Curves curves;
+  const int experts = run.config.partition.experts;
+  const bool many = experts > 6;  // then one colour, and one name, for all
+  bool first_of_many = true;
+  for (int k = 0; k < experts; ++k) {
+    const RunStage* stage = run.done(fmt::format("expert {}", k));
+    if (stage == nullptr) continue;
+    TrainingLog log = read_log(*stage);
+    shift(log, begin);
+    const bool named = !many || (!log.loss.empty() && std::exchange(first_of_many, false));
+    const std::string name = !named ? "" : many ? "experts" : fmt::format("expert {}", k);
+    curves.add(name, log, many ? -1 : 2 + k);
+  }
+  if (const RunStage* stage = run.done("longer")) {
+    TrainingLog log = read_log(*stage);
+    shift(log, first.images);
+    curves.add("base, longer", log, 1);
+  }
+  curves.add("base", first, 0);
+  const Axis x{"images seen", ScaleKind::linear};
+  std::vector<Picture> pictures = {
+      draw(LineChart{{"learning-curves",
+                      "Loss in training over the images that a network's weights have seen; "
+                      "experts begin where the base ended."},
+                     x,
+                     {"training loss"},
+                     curves.loss})};
+  if (!curves.selection.empty()) {
+    pictures.push_back(draw(LineChart{
+        {"selection-curves",
+         "Loss on the split ‘selection’, after each epoch; an expert's on the images that the "
+         "gater gives to it."},
+        x,
+        {"held-out loss"},
+        curves.selection}));
+  }
+  page.drawings(pictures);
+  page.note(curves.selection.empty()
+                ? "An expert's loss is on its own images, so that a lower one need not be a better "
+                  "network. There are no curves on held-out images, as the run stopped none early "
+                  "(base.patience, expert.patience)."
+                : "An expert's losses are on its own images, so that a lower one need not be a "
+                  "better network.");
+}
+
+}  // namespace hardmoe
