@@ -20,8 +20,9 @@ train base tensor image nn data engine
 moe base tensor image nn data cluster engine train
 tasks base tensor image nn data gpu cluster engine train ingest moe
 run base tensor image nn data cluster engine train ingest moe tasks
+export base tensor image nn data cluster engine train moe tasks
 report base tensor image nn data cluster engine train moe tasks
-apps base tensor gpu image nn data cluster engine train ingest moe tasks run report
+apps base tensor gpu image nn data cluster engine train ingest moe tasks run export report
 '
 
 # Folder that may include it, and the header's beginning (extended regular expressions).
@@ -39,6 +40,7 @@ lib/image/foreign/codecs (opencv2/|tiffio\.h|gif_lib\.h|avif/)
 lib/(image|ingest) (zlib|bzlib|zstd)\.h
 lib/cluster Eigen/
 lib/engine/cpu (oneapi/|dnnl)
+lib/export (google/protobuf/|onnx\.pb\.h)
 lib/(gpu|(engine|cluster)/cuda) (cuda|cudnn|cublas|nccl|nvrtc|cub/)
 apps CLI/
 tests (gtest|gmock)/
