@@ -5,7 +5,10 @@
 #include <cmath>
 #include <cstdlib>
 
+#include "base/files.h"
 #include "export/model_file.h"
+#include "export/onnx_model.h"
+#include "export/view_graph.h"
 #include "image/view_maker.h"
 #include "moe/mixed_answers.h"
 #include "moe/mixing.h"
@@ -316,6 +319,61 @@ TEST_F(OnnxRuntime, ComputesSharedStagesAndRoutersAsOurs) {
   expect_all();
 }
 
+// Images of several sizes: larger, smaller, of the network's size, wide and high.
+TEST(OnnxViews, AreOursWithinTwoLevels) {
+  const auto [python, missing] = python_with("numpy, onnx, onnxruntime");
+  if (!missing.empty()) GTEST_SKIP() << missing;
+  const TemporaryFolder folder;
+  std::vector<std::pair<std::string, std::vector<uint8_t>>> expected;
+  for (const double share : {1.0, 0.875, 0.95}) {
+    for (const auto& [height, width] :
+         std::vector<std::pair<int64_t, int64_t>>{{50, 61}, {32, 32}, {200, 131}, {10, 25}}) {
+      Tensor image(DType::u8, {1, height, width, 3});
+      const auto draws = reference_stream("noise", image.elements());
+      const auto pixels = image.as<uint8_t>();
+      for (size_t p = 0; p < pixels.size(); ++p) {
+        const auto at = static_cast<int64_t>(p / 3);
+        const int64_t ramp = 100 + at / width % 50 + 2 * (at % width % 50);
+        pixels[p] = static_cast<uint8_t>(static_cast<double>(ramp) + 50 * draws[p]);
+      }
+      ModelConfig config = small_model();
+      config.input.crop_share = share;
+      const std::string name =
+          fmt::format("{}x{}_{}", height, width, static_cast<int>(100 * share));
+      OnnxModel model(folder / (name + ".onnx"), "views", 0);
+      const std::string input =
+          model.graph().input({name,
+                               OnnxElement::u8,
+                               {std::string("n"), std::string("h"), std::string("w"), int64_t{3}}});
+      model.graph().output(
+          write_views(model.graph(), config, input),
+          {"views", OnnxElement::f32, {std::string("n"), int64_t{3}, int64_t{32}, int64_t{32}}});
+      model.save();
+      save_npy(folder / (name + ".npy"), image);
+      ViewMaker maker(32, Purpose::evaluation, {}, share);
+      const std::string png = encode_png(image.reshaped({height, width, 3}));
+      maker.open(std::as_bytes(std::span(png)));
+      maker.write(Random(1, RandomUse::test),
+                  expected.emplace_back(name, std::vector<uint8_t>(3 * 32 * 32)).second.data());
+    }
+  }
+  ASSERT_EQ(std::system(fmt::format("{} -B '{}/../export/run_onnx.py' '{}' > '{}' 2>&1",
+                                    python.string(), test_files().string(), folder.path().string(),
+                                    (folder / "log").string())
+                            .c_str()),
+            0)
+      << read_file(folder / "log");
+  for (const auto& [name, pixels] : expected) {
+    const Tensor views = load_npy(folder / (name + ".views.npy"));
+    double most = 0;
+    for (size_t p = 0; p < pixels.size(); ++p) {
+      const float theirs = 255 * views.as<float>()[p % 3 * 32 * 32 + p / 3];
+      most = std::max(most, std::abs(static_cast<double>(theirs) - pixels[p]));
+    }
+    EXPECT_LE(most, 2.001) << name;
+  }
+}
+
 // PyTorch's own answers, stored beside the weights' closed form.
 TEST(OnnxModelRuntime, AnswersAsPyTorchDoes) {
   const auto [python, missing] = python_with("numpy, onnx, onnxruntime");
@@ -340,7 +398,7 @@ TEST(OnnxModelRuntime, AnswersAsPyTorchDoes) {
       model.weights.emplace(spec.name, reference_parameter(spec.name, spec.shape));
     }
     write_model_file(folder / "model.onnx", model, std::nullopt, {});
-    const int64_t count = pixels.size(0), side = pixels.size(1);
+    const int64_t count = logits.size(0), side = pixels.size(1);  // of the first images
     Tensor images(DType::f32, {count, 3, side, side});
     for (int64_t i = 0; i < images.elements(); ++i) {
       const int64_t at = i % (side * side), plane = i / (side * side);

@@ -34,7 +34,7 @@ inline StateDict closed_form_weights(const Network& network, const std::string& 
   return weights;
 }
 
-/// Up to 64 images: photographs of HARDMOE_TINYTAGS, or where that is not set, stripes.
+/// Some 50 images: photographs of HARDMOE_TINYTAGS, or where that is not set, stripes.
 class Pictures {
  public:
   explicit Pictures(const std::filesystem::path& folder) {
@@ -42,6 +42,7 @@ class Pictures {
     IngestOptions options;
     options.sources = {tar.empty() ? stripes(folder) : tar.string()};
     options.max_tags = 20;
+    if (!tar.empty()) options.sample = 0.015;  // of 4,000
     options.out = folder / "data";
     ingest(options);
     data_ = std::make_unique<Dataset>(Dataset::open(folder / "data"));
