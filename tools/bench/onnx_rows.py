@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """Times mixtures as ONNX files in ONNX Runtime on the CPU: milliseconds an image, by experts and batch.
 
-  onnx_rows.py build/bin/bench-onnx [--experts 4,16,64] [--batches 1,32,256] [--rounds 5] [--threads 2]
+  onnx_rows.py build/bin/bench-onnx [--experts 4,16,64] [--batches 1,32,256] [--forms rows,branches]
 
 Each image of a batch goes to an expert drawn at random, all equally likely. Forms: base (the base alone, not
 the mixture), rows, and branches for one image. Forms and numbers of experts alternate within a round; a line
 of JSON each: median and all rounds. Needs numpy and onnxruntime. Files are written below --folder (K = 64:
-6 GB) and removed.
+6 GB) and removed; in memory each form of K = 64 takes some 6 GB.
 """
 import argparse
 import json
@@ -25,6 +25,7 @@ numbers = lambda text: [int(word) for word in text.split(",")]  # noqa: E731
 parser.add_argument("writer", help="bench-onnx")
 parser.add_argument("--experts", type=numbers, default=[4, 16, 64])
 parser.add_argument("--batches", type=numbers, default=[1, 32, 256])
+parser.add_argument("--forms", type=lambda text: text.split(","), default=["rows", "branches"])
 parser.add_argument("--rounds", type=int, default=5)
 parser.add_argument("--threads", type=int, default=2)
 parser.add_argument("--width", type=int, default=64)
@@ -60,7 +61,7 @@ try:
         subprocess.run([options.writer, "--out", folder / str(experts), "--experts", str(experts), "--width",
                         str(options.width), "--image", str(options.image)], check=True)
     sessions = {(experts, form): session_of(experts, form)
-                for experts in options.experts for form in ("rows", "branches")}
+                for experts in options.experts for form in options.forms}
     sessions[(0, "base")] = session_of(options.experts[0], "base")
     images = {experts: numpy.load(folder / str(experts) / "images.npy") for experts in options.experts}
     images[0] = images[options.experts[0]]
