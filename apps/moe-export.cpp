@@ -27,8 +27,7 @@ int main(int argc, char** argv) {
       ->type_name("NAME")
       ->needs(run);
   cli.add_option("--expert", task.expert, "This expert of the mixture alone, 0 to K-1")
-      ->type_name("K")
-      ->check(CLI::NonNegativeNumber);
+      ->type_name("K");
   cli.add_option("--format", task.format, "Kind of file: onnx")
       ->type_name("NAME")
       ->capture_default_str();
@@ -38,7 +37,8 @@ int main(int argc, char** argv) {
   cli.add_flag("--with-preprocessing", task.preprocessing,
                "Take whole decoded images; the middle square and its resampling are in the file");
   add_network_options(command, task.networks);
-  for (const char* option : {"--model", "--base", "--partition", "--experts", "--router"}) {
+  for (const char* option :
+       {"--model", "--base", "--partition", "--experts", "--features", "--router"}) {
     cli.get_option(option)->excludes(run);
   }
   cli.add_option("--decoder", task.decoder, "Shared decoder (default: each expert's own)")

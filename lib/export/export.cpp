@@ -74,28 +74,34 @@ std::optional<Vocabulary> tags_of(const std::filesystem::path& model) {
   return std::nullopt;
 }
 
-Opened open_mixture_of(const ExportSource& source, int64_t expert) {
+Opened open_mixture_of(const ExportSource& source, std::optional<int64_t> expert) {
   const NetworkFolders& folders = source.networks;
   check_experts_folder(folders.experts);
+  if (!folders.features.empty()) {
+    fail_usage(
+        "--features: are rows for a dataset's images, and a file takes any image; leave it out, "
+        "and "
+        "where an external embedding made the partition give a router (--router)");
+  }
   Mixture mixture = open_mixture(folders.base, folders.partition, folders.experts, source.decoder);
   Opened opened;
   opened.tags = tags_of(folders.base);
   opened.identity = mixture_identity(mixture, folders.base, folders.partition);
   if (!source.decoder.empty()) opened.identity["decoder"] = decoder_fingerprint(source.decoder);
-  if (expert >= 0) {
-    if (expert >= std::ssize(mixture.experts)) {
-      fail_usage("--expert {}: the mixture has experts 0 to {}", expert,
+  if (expert) {
+    if (*expert < 0 || *expert >= std::ssize(mixture.experts)) {
+      fail_usage("--expert {}: the mixture has experts 0 to {}", *expert,
                  mixture.experts.size() - 1);
     }
     if (mixture.embedding != EmbeddingKind::expert) {
       fail_usage(
           "--expert {}: the decoder {} also reads the base's features, so that no expert answers "
           "alone; export the whole mixture, or leave the decoder out",
-          expert, source.decoder);
+          *expert, source.decoder);
     }
-    opened.identity["expert"] = expert;
-    opened.model = Model{mixture.base.card, expert_state_dict(mixture, expert)};
-    opened.model->card.loss = mixture.losses.at(static_cast<size_t>(expert));
+    opened.identity["expert"] = *expert;
+    opened.model = Model{mixture.base.card, expert_state_dict(mixture, *expert)};
+    opened.model->card.loss = mixture.losses.at(static_cast<size_t>(*expert));
     return opened;
   }
   if (!folders.router.empty()) {
@@ -120,10 +126,10 @@ Opened open_mixture_of(const ExportSource& source, int64_t expert) {
   return opened;
 }
 
-Opened open_source(const ExportSource& source, int64_t expert) {
+Opened open_source(const ExportSource& source, std::optional<int64_t> expert) {
   if (source.networks.is_mixture()) return open_mixture_of(source, expert);
-  if (expert >= 0) {
-    fail_usage("--expert {}: is for a mixture; {} is one model, exported as it is", expert,
+  if (expert) {
+    fail_usage("--expert {}: is for a mixture; {} is one model, exported as it is", *expert,
                source.networks.model);
   }
   Opened opened;

@@ -1,6 +1,8 @@
 // moe-export: a model, one expert or a whole mixture → a file that other programs run.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 
 #include "tasks/config.h"
@@ -13,13 +15,13 @@ struct ExportTask {
   std::string run;  ///< folder of moe-run, of a model or of a packed mixture; empty: `networks`
   std::string row;  ///< which row of a run's table; empty: its mixture
   NetworkFolders networks;
-  std::string decoder;          ///< of moe-train-decoder; empty: each expert's own
-  int64_t expert = -1;          ///< this expert of the mixture alone; -1: all of it
-  std::string format = "onnx";  ///< the only one
-  bool single_image = false;    ///< one image at a time
-  bool preprocessing = false;   ///< the file takes whole images
-  std::string out;              ///< folder of model.onnx
-  bool force = false;           ///< see Stage::Options::force
+  std::string decoder;            ///< of moe-train-decoder; empty: each expert's own
+  std::optional<int64_t> expert;  ///< this expert of the mixture alone; none: all of it
+  std::string format = "onnx";    ///< the only one
+  bool single_image = false;      ///< one image at a time
+  bool preprocessing = false;     ///< the file takes whole images
+  std::string out;                ///< folder of model.onnx
+  bool force = false;             ///< see Stage::Options::force
 };
 
 /// Writes OUT/model.onnx, where weights are many OUT/model.onnx.data, and OUT/tags.tsv; does nothing

@@ -172,10 +172,13 @@ class OnnxRuntime : public testing::Test {
     save_npy(files / "images.npy", views(small_model().image_size));
     if (mixture.router) save_npy(files / "router_images.npy", views(router_size));
     const std::string line =
-        fmt::format("{} -B '{}/../export/run_onnx.py' '{}' > '{}' 2>&1", python.string(),
+        fmt::format("{} -B '{}/../export/run_onnx.py' '{}' > '{}' 2>&1", python,
                     test_files().string(), files.string(), (folder / "log").string());
-    EXPECT_EQ(std::system(line.c_str()), 0) << read_file(folder / "log");
-    return "";
+    ASSERT_EQ(std::system(line.c_str()), 0) << read_file(folder / "log");
+    for (const auto& [name, answers] : expected) {
+      expect_equal(name + ".rows", answers);
+      expect_equal(name + ".branches", answers);
+    }
   }
 
   static double largest_difference(std::span<const float> a, std::span<const float> b,

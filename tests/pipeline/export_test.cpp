@@ -61,6 +61,8 @@ TEST_F(Export, SaysWhatCannotBe) {
   expect_refused("moe-export --out x", {"--model", "--help"});
   expect_refused("moe-export run --format tflite --out x", {"--format", "onnx", "tflite"});
   expect_refused("moe-export run --expert 2 --out x", {"--expert 2", "0 to 1"});
+  expect_refused("moe-export run --expert -1 --out x", {"--expert -1", "0 to 1"});
+  expect_refused("moe-export" + mixture + " --features f.npy --out x", {"--features", "--router"});
   expect_refused("moe-export --model run/base --expert 0 --out x", {"one model"});
   expect_refused("moe-export run --row wider --out x", {"wider", "local"});
   expect_refused("moe-export data --out x", {"data", "holds no networks"});
