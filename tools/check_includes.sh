@@ -22,7 +22,8 @@ tasks base tensor image nn data gpu cluster engine train ingest moe
 run base tensor image nn data cluster engine train ingest moe tasks
 draw base
 report base tensor image nn data cluster engine train moe tasks run draw
-apps base tensor gpu image nn data cluster engine train ingest moe tasks run draw report
+export base tensor image nn data cluster engine train moe tasks
+apps base tensor gpu image nn data cluster engine train ingest moe tasks run draw report export
 '
 
 # Folder that may include it, and the header's beginning (extended regular expressions).
@@ -40,6 +41,7 @@ lib/image/foreign/codecs (opencv2/|tiffio\.h|gif_lib\.h|avif/)
 lib/(image|ingest) (zlib|bzlib|zstd)\.h
 lib/cluster Eigen/
 lib/engine/cpu (oneapi/|dnnl)
+lib/export (google/protobuf/|onnx\.pb\.h)
 lib/(gpu|(engine|cluster)/cuda) (cuda|cudnn|cublas|nccl|nvrtc|cub/)
 apps CLI/
 tests (gtest|gmock)/

@@ -171,7 +171,8 @@ void RunConfig::describe(Fields& f) {
         "repetitions of all but the dataset, with seed and the numbers after it; the table has "
         "means and standard errors");
   f.add("parallel", parallel,
-        "experts trained at a time, each in a process of its own; on each of gpus; with several seeds on processors any stages");
+        "experts trained at a time, each in a process of its own; on each of gpus; with several "
+        "seeds on processors any stages");
   f.add("gpus", gpus, "experts are spread over so many GPUs, from cuda:0; 0: all use device");
 }
 

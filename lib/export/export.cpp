@@ -1,0 +1,183 @@
+#include "export/export.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/folders.h"
+#include "base/log.h"
+#include "base/stage.h"
+#include "export/model_file.h"
+#include "export/onnx_model.h"
+#include "moe/evaluation.h"
+#include "moe/mixture_card.h"
+#include "moe/router.h"
+#include "tasks/find_networks.h"
+#include "tasks/results.h"
+#include "train/probability.h"
+
+namespace hardmoe {
+namespace {
+
+constexpr const char* file_name = "model.onnx";
+
+/// The folders that are exported, and how their answers become one.
+struct ExportSource {
+  NetworkFolders networks;
+  std::string decoder;
+  AnswerSettings answer;
+};
+
+/// Adds what moe-eval found out or was told for the row of a run.
+void follow_evaluation(const std::filesystem::path& evaluation, AnswerSettings& answer) {
+  const Json inputs = stage_inputs(evaluation, "moe-eval");
+  const Json settings = inputs.value("eval", Json::object());
+  answer.top_experts = settings.value("top_experts", 1);
+  answer.use_prices = settings.value("use_prices", true);
+  const Json results = stage_results(evaluation, "moe-eval");
+  answer.base_share = results.value("base_share", 0.0);
+  const std::string mix = results.value("mix", mix_names.front());
+  answer.mix = mix == mix_names.front() ? Mix::geometric : Mix::arithmetic;
+}
+
+ExportSource find_source(const ExportTask& task, const Config& config) {
+  ExportSource source{task.networks, task.decoder, {}};
+  if (!task.run.empty()) {
+    const FoundNetworks found = find_networks(task.run, task.row);
+    source.networks = found.networks;
+    source.decoder = found.decoder;
+    if (!found.pack.empty()) {
+      source.answer = load_mixture_card(found.pack).answer;
+    } else if (!found.evaluation.empty() && found.networks.model.empty()) {
+      follow_evaluation(found.evaluation, source.answer);
+    }
+  }
+  if (!config.eval.use_prices) source.answer.use_prices = false;
+  if (config.mixture.base_share != 0) {
+    source.answer.base_share = config.mixture.base_share;
+    source.answer.mix = config.mixture.mix;
+  }
+  return source;
+}
+
+/// What is exported, opened.
+struct Opened {
+  std::optional<Model> model;
+  std::optional<Mixture> mixture;
+  std::optional<Vocabulary> tags;
+  Json identity = Json::object();
+};
+
+std::optional<Vocabulary> tags_of(const std::filesystem::path& model) {
+  if (path_exists(model / model_tags_name)) return load_vocabulary(vocabulary_file(model));
+  log_warning("{}: an earlier version wrote it without {}, so that the file names no tags",
+              model.string(), model_tags_name);
+  return std::nullopt;
+}
+
+Opened open_mixture_of(const ExportSource& source, std::optional<int64_t> expert) {
+  const NetworkFolders& folders = source.networks;
+  check_experts_folder(folders.experts);
+  if (!folders.features.empty()) {
+    fail_usage(
+        "--features: are rows for a dataset's images, and a file takes any image; leave it out, "
+        "and "
+        "where an external embedding made the partition give a router (--router)");
+  }
+  Mixture mixture = open_mixture(folders.base, folders.partition, folders.experts, source.decoder);
+  Opened opened;
+  opened.tags = tags_of(folders.base);
+  opened.identity = mixture_identity(mixture, folders.base, folders.partition);
+  if (!source.decoder.empty()) opened.identity["decoder"] = decoder_fingerprint(source.decoder);
+  if (expert) {
+    if (*expert < 0 || *expert >= std::ssize(mixture.experts)) {
+      fail_usage("--expert {}: the mixture has experts 0 to {}", *expert,
+                 mixture.experts.size() - 1);
+    }
+    if (mixture.embedding != EmbeddingKind::expert) {
+      fail_usage(
+          "--expert {}: the decoder {} also reads the base's features, so that no expert answers "
+          "alone; export the whole mixture, or leave the decoder out",
+          *expert, source.decoder);
+    }
+    opened.identity["expert"] = *expert;
+    opened.model = Model{mixture.base.card, expert_state_dict(mixture, *expert)};
+    opened.model->card.loss = mixture.losses.at(static_cast<size_t>(*expert));
+    return opened;
+  }
+  if (!folders.router.empty()) {
+    mixture.router = open_router(folders.router, folders.partition, folders.base);
+    opened.identity["router"] = stage_fingerprint(folders.router, "moe-train-router");
+  }
+  check_routing(mixture);
+  if (source.answer.base_share == -1) {
+    fail_usage("mixture.base_share: -1 is fitted by moe-eval; give the value it found, 0 to 1");
+  }
+  check_mixing(mixture, {source.answer.base_share, source.answer.mix}, nullptr);
+  if (source.answer.top_experts > 1) {
+    log_warning("the mixture was evaluated with {} experts an image; the file asks the first alone",
+                source.answer.top_experts);
+  }
+  opened.identity["use_prices"] = source.answer.use_prices;
+  if (source.answer.base_share != 0) {
+    opened.identity["base_share"] = source.answer.base_share;
+    opened.identity["mix"] = mix_names.at(static_cast<size_t>(source.answer.mix));
+  }
+  opened.mixture = std::move(mixture);
+  return opened;
+}
+
+Opened open_source(const ExportSource& source, std::optional<int64_t> expert) {
+  if (source.networks.is_mixture()) return open_mixture_of(source, expert);
+  if (expert) {
+    fail_usage("--expert {}: is for a mixture; {} is one model, exported as it is", *expert,
+               source.networks.model);
+  }
+  Opened opened;
+  opened.model = load_model(source.networks.model);
+  opened.model->card.loss = loss_of(source.networks.model);
+  opened.tags = tags_of(source.networks.model);
+  opened.identity["model"] = model_hash(source.networks.model);
+  return opened;
+}
+
+}  // namespace
+
+std::string export_networks(const ExportTask& task, const Config& config) {
+  if (task.format != "onnx") fail_usage("--format: expected onnx, found '{}'", task.format);
+  const ExportSource source = find_source(task, config);
+  const Opened opened = open_source(source, task.expert);
+  Json inputs = {{"format", task.format},
+                 {"single_image", task.single_image},
+                 {"preprocessing", task.preprocessing}};
+  inputs.update(opened.identity);
+  auto reads = paths_read("", source.networks, {});
+  reads.emplace_back(source.decoder);
+  Stage stage({task.out,
+               "moe-export",
+               inputs,
+               task.force,
+               std::move(reads),
+               {file_name, std::string(file_name) + onnx_data_suffix, model_tags_name}});
+  if (stage.done()) return results_of_done(stage);
+  const ModelFileForm form{task.single_image, task.preprocessing};
+  const std::filesystem::path file = stage.folder() / file_name;
+  std::vector<std::string> files;
+  if (opened.mixture) {
+    files = write_mixture_file(file, *opened.mixture, source.answer, opened.tags, form);
+  } else {
+    files = write_model_file(file, *opened.model, opened.tags, form);
+  }
+  size_t bytes = 0;
+  for (const auto& name : files) bytes += file_size_of(stage.folder() / name);
+  Json results = {{"bytes", bytes}};
+  if (opened.mixture) results["experts"] = opened.mixture->partition.gater.experts;
+  if (opened.tags) {
+    save_vocabulary(stage.folder() / model_tags_name, *opened.tags);
+    files.emplace_back(model_tags_name);
+  }
+  results["files"] = files;
+  stage.finish(files, results);
+  return result_line(stage.results());
+}
+
+}  // namespace hardmoe
