@@ -44,16 +44,15 @@ std::string pack_readme(const MixtureCard& card, const OpenedNetworks& opened) {
   const ModelConfig& model = mixture.base.card.model;
   const Cost cost = mixture_cost(mixture, card.answer.top_experts, card.answer.base_share != 0);
   const std::string chooser =
-      card.router
-          ? "a small router network looks at it and names an expert"
-          : "the base network turns it into a feature, and the gater gives it to the expert "
-            "whose part of the training images lies nearest to that";
+      card.router ? "a small router network looks at an image and names an expert"
+                  : "the base network turns an image into a feature, and the gater gives it to the "
+                    "expert whose part of the training images lies nearest to that";
   const std::string scorer = card.shared_decoder
                                  ? "a decoding layer that all experts share scores the tags"
                                  : "the expert's own classifier scores the tags";
   return fmt::format(
       "# An image tagger: a hard mixture of {experts} expert networks\n\n"
-      "It tags photographs with {tags} tags ({some}). Of an image {chooser}; only that expert is "
+      "It tags photographs with {tags} tags ({some}). First {chooser}; only that expert is "
       "run, and {scorer}: {flops} floating-point operations an image, of {parameters} parameters "
       "in all. Written by `moe-pack` of hardmoe {version}; the method is that of Gross, Ranzato & "
       "Szlam, *Hard Mixtures of Experts for Large Scale Weakly Supervised Vision*, CVPR 2017.\n\n"

@@ -48,7 +48,7 @@ int64_t window_size(const std::vector<ViewForm>& forms, int64_t experts, int64_t
 /// `images` in a window each of `experts` is given some batches.
 int64_t batch_size(int64_t images, int64_t experts) {
   constexpr int64_t least = 8;
-  const int64_t each = std::max<int64_t>(images / (2 * std::max<int64_t>(experts, 1)), 1);
+  const int64_t each = std::max<int64_t>(images / (4 * std::max<int64_t>(experts, 1)), 1);
   const auto power = static_cast<int64_t>(std::bit_floor(static_cast<uint64_t>(each)));
   return std::min(std::clamp(power, least, usual_batch), std::max<int64_t>(images, 1));
 }

@@ -121,7 +121,8 @@ TEST_F(Predict, SaysWhatEvaluationMeasured) {
     EXPECT_EQ(both[i]["expert"], experts.as<uint16_t>()[i]);
     const double a = both[i]["experts"][0]["weight"], b = both[i]["experts"][1]["weight"];
     EXPECT_NEAR(a + b, 1, 1e-5);
-    EXPECT_GE(a, b);
+    const double near = both[i]["experts"][0]["distance"], far = both[i]["experts"][1]["distance"];
+    EXPECT_NEAR(std::log(a / b), (far * far - near * near) / 3, 1e-3);
   }
 }
 
