@@ -22,7 +22,7 @@ namespace hardmoe {
 namespace {
 
 constexpr int64_t usual_batch = 128;
-constexpr int64_t batches_an_expert = 8;          // the last is half empty on average
+constexpr int64_t batches_an_expert = 16;         // the last is half empty on average
 constexpr int64_t most_bytes = int64_t{1} << 30;  // of a window's views, and of its scores
 
 void check_task(const PredictTask& task) {
@@ -45,10 +45,11 @@ int64_t window_size(const std::vector<ViewForm>& forms, int64_t experts, int64_t
 }
 
 /// Returns the images of a batch, of which a network computes as many however few there are: of
-/// `images` in a window each of `experts` is given some batches.
+/// `images` in a window each of `experts` fills some.
 int64_t batch_size(int64_t images, int64_t experts) {
   constexpr int64_t least = 8;
-  const int64_t each = std::max<int64_t>(images / (4 * std::max<int64_t>(experts, 1)), 1);
+  const int64_t each =
+      std::max<int64_t>(images / (batches_an_expert * std::max<int64_t>(experts, 1)), 1);
   const auto power = static_cast<int64_t>(std::bit_floor(static_cast<uint64_t>(each)));
   return std::min(std::clamp(power, least, usual_batch), std::max<int64_t>(images, 1));
 }
