@@ -1,6 +1,7 @@
 // moe-embed: dataset + network → the network's features of every image.
 #include "network_options.h"
 #include "tasks/embed.h"
+#include "tasks/find_networks.h"
 
 int main(int argc, char** argv) {
   using namespace hardmoe;
@@ -30,5 +31,8 @@ int main(int argc, char** argv) {
   command.setting("--use-prices", "eval.use_prices");
   command.device_option();
   command.stage_options(task.force);
-  return command.run(argc, argv, [&] { print(embed_images(task, command.config())); });
+  return command.run(argc, argv, [&] {
+    open_pack(task.networks, task.decoder);
+    print(embed_images(task, command.config()));
+  });
 }

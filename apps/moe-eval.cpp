@@ -1,6 +1,7 @@
 // moe-eval: a network or a mixture against a dataset's tags and truth.
 #include "network_options.h"
 #include "tasks/evaluate.h"
+#include "tasks/find_networks.h"
 
 int main(int argc, char** argv) {
   using namespace hardmoe;
@@ -39,6 +40,7 @@ int main(int argc, char** argv) {
   command.stage_options(task.force);
   return command.run(argc, argv, [&] {
     task.networks.set_models(models);
+    open_pack(task.networks, task.decoder);
     print(evaluate(task, command.config()));
   });
 }

@@ -46,11 +46,22 @@ CLI::Option* features_option(Command& command, std::vector<std::string>& files) 
       ->type_name("FILE.npy[,…]");
 }
 
+CLI::Option* row_option(Command& command, std::string& row) {
+  return command.cli()
+      .add_option("--row", row,
+                  "Which networks of a run, by the key of their row in its table: local (the "
+                  "mixture with local decoders), shared, base, longer, router, finetune, reroute … "
+                  "(default: local)")
+      ->type_name("KEY");
+}
+
 void add_network_options(Command& command, NetworkFolders& networks) {
-  auto* single = command.cli()
-                     .add_option("--model", networks.model,
-                                 "A network: folder of moe-train-base or moe-train-expert")
-                     ->type_name("DIR");
+  auto* single =
+      command.cli()
+          .add_option("--model", networks.model,
+                      "A network: folder of moe-train-base or moe-train-expert; or a mixture "
+                      "packed by moe-pack")
+          ->type_name("DIR");
   add_mixture_options(command, networks, single);
 }
 
@@ -59,7 +70,8 @@ void add_network_options(Command& command, NetworkFolders& networks,
   auto* several = command.cli()
                       .add_option("--model", models,
                                   "A network: folder of moe-train-base or moe-train-expert; "
-                                  "several, each after a --model: averaged as mixture.mix says")
+                                  "several, each after a --model: averaged as mixture.mix says; "
+                                  "or a mixture packed by moe-pack")
                       ->type_name("DIR")
                       ->allow_extra_args(false);
   add_mixture_options(command, networks, several);

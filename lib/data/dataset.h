@@ -24,6 +24,7 @@
 #include <vector>
 
 #include "base/recorded.h"
+#include "data/image_set.h"
 #include "tensor/npy.h"
 
 namespace hardmoe {
@@ -57,14 +58,17 @@ struct Shard {
 
 /// One split ("train", "val") of a dataset. Item numbers run from 0 to size()-1. Functions that
 /// find the index damaged throw Error naming its file.
-class Split {
+class Split final : public ImageSet {
  public:
   Split(std::filesystem::path folder, std::string name,
         std::shared_ptr<const std::vector<Shard>> shards, int64_t vocabulary_size,
         std::vector<RecordedFile> index = {});
 
   const std::string& name() const { return name_; }
-  int64_t size() const;
+  int64_t size() const override;
+  /// Decodes them in background threads, each time anew.
+  std::unique_ptr<BatchSource> views(const std::vector<int64_t>& items, int64_t batch,
+                                     const ViewForm& form) const override;
   /// Throws Error naming an index file that differs from what dataset.json recorded. Call it before
   /// going over the split's images; files are compared once. Shards are compared by
   /// verify_dataset().

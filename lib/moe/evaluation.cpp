@@ -48,30 +48,15 @@ double fit_on_tenth(const MixtureAnswers& answers, const Split& split,
 void tally_answers(Tally& tally, const MixtureAnswers& answers, const std::vector<int64_t>& items,
                    const ExpertChoices& choices, const AnsweredImages& answered,
                    const MixingWeights& weights, Mix mix) {
-  const Mixture& mixture = answers.mixture();
-  const auto n = static_cast<size_t>(choices.experts);
-  std::optional<BaseMixer> mixer;
-  std::vector<float> base(static_cast<size_t>(answers.tags()));
-  if (answered.base_logits) {
-    mixer.emplace(mix, common_loss(mixture), weights.base_share, answers.tags());
-  }
-  visit_answers(answers, items, choices, answered, weights.temperature,
-                [&](const ExpertsAnswer& answer) {
-                  const int64_t item = items[answer.row];
-                  const uint16_t expert = choices.expert[answer.row * n];
-                  std::span<const float> scores = answer.scores;
-                  bool probabilities = answer.probabilities;
-                  if (mixer) {
-                    answered.base_logits->read(item, base);
-                    scores = mixer->mixed(base, answer);
-                    probabilities = mix == Mix::arithmetic;
-                  }
-                  if (probabilities) {
-                    tally.add(item, expert, scores, scores);
-                  } else {
-                    tally.add(item, expert, scores, mixture.losses[expert]);
-                  }
-                });
+  visit_mixed_answers(
+      answers, items, choices, answered, weights, mix, [&](const MixedAnswer& answer) {
+        const int64_t item = items[answer.row];
+        if (answer.probabilities) {
+          tally.add(item, answer.expert, answer.scores, answer.scores);
+        } else {
+          tally.add(item, answer.expert, answer.scores, answers.mixture().losses[answer.expert]);
+        }
+      });
 }
 
 }  // namespace

@@ -54,6 +54,30 @@ std::span<const float> BaseMixer::mixed(std::span<const float> base, const Exper
   return sum_;
 }
 
+void visit_mixed_answers(const MixtureAnswers& answers, const std::vector<int64_t>& items,
+                         const ExpertChoices& choices, const AnsweredImages& answered,
+                         const MixingWeights& weights, Mix mix,
+                         const std::function<void(const MixedAnswer&)>& visit) {
+  const Mixture& mixture = answers.mixture();
+  const auto n = static_cast<size_t>(choices.experts);
+  std::optional<BaseMixer> mixer;
+  std::vector<float> base(static_cast<size_t>(answers.tags()));
+  if (answered.base_logits) {
+    mixer.emplace(mix, common_loss(mixture), weights.base_share, answers.tags());
+  }
+  visit_answers(answers, items, choices, answered, weights.temperature,
+                [&](const ExpertsAnswer& answer) {
+                  MixedAnswer mixed{answer.row, choices.expert[answer.row * n], answer.scores,
+                                    answer.probabilities};
+                  if (mixer) {
+                    answered.base_logits->read(items[answer.row], base);
+                    mixed.scores = mixer->mixed(base, answer);
+                    mixed.probabilities = mix == Mix::arithmetic;
+                  }
+                  visit(mixed);
+                });
+}
+
 double fit_temperature_on(const MixtureAnswers& answers, const Split& split,
                           const std::vector<int64_t>& items, const ExpertChoices& choices,
                           const AnsweredImages& answered) {

@@ -2,6 +2,7 @@
 // weights, the base's share.
 #pragma once
 
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -42,6 +43,20 @@ class BaseMixer {
   float share_;
   std::vector<float> sum_, logits_;
 };
+
+/// One image's answer by all that have a share in it.
+struct MixedAnswer {
+  size_t row = 0;                 ///< position in the items asked about
+  uint16_t expert = 0;            ///< its first choice
+  std::span<const float> scores;  ///< V
+  bool probabilities = false;     ///< else logits, of the loss of that expert's head
+};
+
+/// Passes on the answer for each of `items`, the base's mixed in if `answered` has it.
+void visit_mixed_answers(const MixtureAnswers& answers, const std::vector<int64_t>& items,
+                         const ExpertChoices& choices, const AnsweredImages& answered,
+                         const MixingWeights& weights, Mix mix,
+                         const std::function<void(const MixedAnswer&)>& visit);
 
 /// Returns the temperature that fits the images `items` best (moe/temperature.h).
 double fit_temperature_on(const MixtureAnswers& answers, const Split& split,

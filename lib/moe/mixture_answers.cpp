@@ -18,15 +18,16 @@ ExpertChoices select(const ExpertChoices& choices, const std::vector<size_t>& po
   return chosen;
 }
 
-MixtureAnswers::MixtureAnswers(Engine& engine, const Mixture& mixture, Precision precision)
+MixtureAnswers::MixtureAnswers(Engine& engine, const Mixture& mixture, Precision precision,
+                               int64_t batch)
     : mixture_(mixture),
-      networks_(engine, mixture, precision, mixture.embedding == EmbeddingKind::expert) {
+      networks_(engine, mixture, precision, mixture.embedding == EmbeddingKind::expert, 0, batch) {
   if (mixture.embedding != EmbeddingKind::expert) {
-    decoder_.emplace(engine, *mixture.decoder, precision);
+    decoder_.emplace(engine, *mixture.decoder, precision, batch);
   }
 }
 
-AnsweredImages MixtureAnswers::answer(const Split& split,
+AnsweredImages MixtureAnswers::answer(const ImageSet& images,
                                       const std::optional<EmbeddingInput>& external,
                                       const RoutingOptions& options) {
   const auto n = static_cast<size_t>(options.top_experts), each = static_cast<size_t>(tags());
@@ -34,18 +35,19 @@ AnsweredImages MixtureAnswers::answer(const Split& split,
   const auto nearest = [&](MatrixView features, int64_t first) {
     return gater.nearest_experts(features, options.top_experts, options.use_prices, first);
   };
-  AnsweredImages answered{{}, {}, ScoreRows(tags()), {}};
-  answered.row_of.resize(static_cast<size_t>(split.size()) * n);
+  AnsweredImages answered{{}, {}, ScoreRows(tags()), {}, {}};
+  answered.row_of.resize(static_cast<size_t>(images.size()) * n);
   if (options.base_logits) answered.base_logits.emplace(tags());
   std::optional<ExpertChoices> chosen;
   if (external) chosen = nearest(matrix_view(external_features(*external)), 0);
   MixtureVisits visits;
   visits.experts_an_image = options.top_experts;
-  Tensor base_features;
+  Tensor base_features, expert_features;
+  const int64_t width = feature_size(resnet(mixture_.base.card.model, 0));
+  if (options.embedding) expert_features = Tensor(DType::f32, {images.size(), width});
   if ((!external && !mixture_.router) || options.base_logits || decoder_) {
-    const int64_t width = feature_size(resnet(mixture_.base.card.model, 0));
-    base_features = Tensor::uninitialized(DType::f32, {split.size(), width});
-    visits.base = [&, width](int64_t position, int64_t rows, auto features, auto logits) {
+    base_features = Tensor::uninitialized(DType::f32, {images.size(), width});
+    visits.base = [&](int64_t position, int64_t rows, auto features, auto logits) {
       std::ranges::copy(features, base_features.as<float>().begin() + position * width);
       if (!answered.base_logits) return;
       for (size_t i = 0; i < static_cast<size_t>(rows); ++i) {
@@ -65,9 +67,16 @@ AnsweredImages MixtureAnswers::answer(const Split& split,
     for (size_t i = 0; i < numbers.size(); ++i) {
       answered.row_of[numbers[i]] = static_cast<size_t>(answered.logits.size());
       answered.logits.add(scores.subspan(i * each, each));
+      if (!options.embedding || numbers[i] % n != 0) continue;
+      std::copy_n(features.data() + static_cast<int64_t>(i) * width, width,
+                  expert_features.as<float>().data() + static_cast<int64_t>(items[i]) * width);
     }
   };
-  answered.choices = networks_.run(split, visits);
+  answered.choices = networks_.run(images, visits);
+  if (options.embedding) {
+    answered.embedding = combined_embedding(mixture_.embedding, mixture_.embedding_share,
+                                            base_features, expert_features);
+  }
   return answered;
 }
 

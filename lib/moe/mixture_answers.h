@@ -1,4 +1,4 @@
-// Asks a mixture's networks about a split's images: the base first, which routes them, then each
+// Asks a mixture's networks about a set of images: the base first, which routes them, then each
 // expert on the images it is a choice for; and keeps the answers. Not for metrics: see
 // moe/evaluation.h.
 #pragma once
@@ -15,12 +15,13 @@
 
 namespace hardmoe {
 
-/// Where a split's N images go, and what base and experts said of them.
+/// Where N images go, and what base and experts said of them.
 struct AnsweredImages {
   ExpertChoices choices;                 ///< N×n
   std::optional<ScoreRows> base_logits;  ///< N×V, if they were asked for
   ScoreRows logits;                      ///< of each choice, V
   std::vector<size_t> row_of;            ///< N×n: the row of `logits`
+  Tensor embedding;  ///< N×D (N×2D): rows of the unified embedding, by the first choice; if asked
 };
 
 /// How images are routed.
@@ -28,6 +29,7 @@ struct RoutingOptions {
   int64_t top_experts = 1;
   bool use_prices = true;
   bool base_logits = false;  ///< keep the base's, which routing computes anyway
+  bool embedding = false;    ///< keep the rows of the unified embedding
 };
 
 /// Returns the choices of the rows at `positions`.
@@ -36,12 +38,12 @@ ExpertChoices select(const ExpertChoices& choices, const std::vector<size_t>& po
 /// A mixture's networks on an engine.
 class MixtureAnswers {
  public:
-  /// Both must outlive this.
-  MixtureAnswers(Engine& engine, const Mixture& mixture, Precision precision);
+  /// Both must outlive this. `batch`: see MixtureNetworks.
+  MixtureAnswers(Engine& engine, const Mixture& mixture, Precision precision, int64_t batch = 128);
 
-  /// Routes all images of the split, by the mixture's router if it has one, and asks each one's
+  /// Routes all images of the set, by the mixture's router if it has one, and asks each one's
   /// experts. `external`: as for find_routing_features().
-  AnsweredImages answer(const Split& split, const std::optional<EmbeddingInput>& external,
+  AnsweredImages answer(const ImageSet& images, const std::optional<EmbeddingInput>& external,
                         const RoutingOptions& options);
 
   /// Receives an answer: the position in `items`, which of the choices it is, its logits (V).

@@ -11,6 +11,8 @@ void AnswerSettings::describe(Fields& f) {
   f.add("use_prices", use_prices, "the gater routes by d^2 + price; false: by distance alone");
   f.add("base_share", base_share, "a in a*base + (1-a)*expert: the base's share of the answer");
   f.add_enum("mix", mix, mix_names, "what is averaged: logarithms of probabilities, or these");
+  f.add_enum("precision", precision, {"fp32", "tf32", "bf16"},
+             "arithmetic of convolutions, where the device has it");
 }
 
 void MixtureCard::describe(Fields& f) {

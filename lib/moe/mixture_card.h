@@ -8,6 +8,7 @@
 
 #include "base/config.h"
 #include "base/format_number.h"
+#include "engine/spec.h"
 #include "moe/mixture_config.h"
 
 namespace hardmoe {
@@ -23,6 +24,7 @@ struct AnswerSettings {
   bool use_prices = true;  ///< the gater routes by d² + price
   double base_share = 0;   ///< the base's share of the answer, from 0 to 1
   Mix mix = Mix::geometric;
+  Precision precision = Precision::fp32;  ///< of convolutions, where the device has it
   void describe(Fields& f);
 };
 

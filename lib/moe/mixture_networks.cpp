@@ -50,12 +50,12 @@ ExpertChoices slice(const ExpertChoices& choices, int64_t first, int64_t count) 
 }
 
 MixtureNetworks::MixtureNetworks(Engine& engine, const Mixture& mixture, Precision precision,
-                                 bool heads, int64_t images)
+                                 bool heads, int64_t images, int64_t batch)
     : engine_(engine),
       mixture_(mixture),
       precision_(precision),
       tags_(heads ? mixture.base.card.tags : 0),
-      batch_(images > 0 ? std::min(images, usual_batch) : usual_batch),
+      batch_(images > 0 ? std::min(images, batch) : batch),
       images_at_a_time_(common_cut(mixture) && images > 0 ? images : images_of_maps(mixture)) {}
 
 void MixtureNetworks::prepare(bool shares) {
@@ -69,27 +69,27 @@ void MixtureNetworks::prepare(bool shares) {
   compile(shared_, resnet_until(model, cut));
   compile(rest_, resnet_from(model, cut, tags_));
   shared_->load(mixture_.base.weights, "base");
-  if (!router_shares(mixture_)) return;
+  if (!router_shares(mixture_) || router_) return;
   compile(router_, resnet_from(mixture_.router->card.model, cut, mixture_.router->card.tags));
   router_->load(mixture_.router->weights, "router");
 }
 
-ExpertChoices MixtureNetworks::run(const Split& split, const MixtureVisits& visits) {
+ExpertChoices MixtureNetworks::run(const ImageSet& images, const MixtureVisits& visits) {
   const int64_t n = visits.experts_an_image;
   // Where an image passes one trunk alone, there is nothing to be saved.
   prepare(images_at_a_time_ > 0 && (visits.base || n > 1 || router_shares(mixture_)));
   const bool routes_by_maps = shares_ && router_shares(mixture_);
   ExpertChoices routed;
   if (mixture_.router && !routes_by_maps) {
-    routed = choices_of_router(engine_, *mixture_.router, split, n, precision_);
+    routed = route(images, n);
   }
   ExpertChoices all{.experts = n, .expert = {}, .squared_distance = {}};
-  const int64_t piece = shares_ ? images_at_a_time_ : split.size();
-  for (int64_t first = 0; first < split.size(); first += piece) {
-    const int64_t count = std::min(piece, split.size() - first);
-    if (shares_) compute_maps(split, first, count);
+  const int64_t piece = shares_ ? images_at_a_time_ : images.size();
+  for (int64_t first = 0; first < images.size(); first += piece) {
+    const int64_t count = std::min(piece, images.size() - first);
+    if (shares_) compute_maps(images, first, count);
     if (visits.base) {
-      answer(mixture_.base.weights, "base", split, first, rows_up_to(count),
+      answer(mixture_.base.weights, "base", images, first, rows_up_to(count),
              [&](int64_t position, int64_t rows, auto features, auto logits) {
                visits.base(first + position, rows, features, logits);
              });
@@ -97,11 +97,21 @@ ExpertChoices MixtureNetworks::run(const Split& split, const MixtureVisits& visi
     const ExpertChoices choices = routes_by_maps    ? route(count, n)
                                   : mixture_.router ? slice(routed, first, count)
                                                     : visits.choose(first, count);
-    ask_experts(split, first, choices, visits);
+    ask_experts(images, first, choices, visits);
     append(choices, all);
   }
   maps_ = {};
   return all;
+}
+
+ExpertChoices MixtureNetworks::route(const ImageSet& images, int64_t experts_an_image) {
+  const ModelCard& card = mixture_.router->card;
+  if (!router_) {
+    router_.emplace(engine_, resnet(card.model, card.tags), card.model.image_size, precision_,
+                    batch_);
+    router_->load(mixture_.router->weights, "router");
+  }
+  return choices_of_router(*router_, card, images, experts_an_image);
 }
 
 ExpertChoices MixtureNetworks::route(int64_t count, int64_t experts_an_image) {
@@ -112,31 +122,31 @@ ExpertChoices MixtureNetworks::route(int64_t count, int64_t experts_an_image) {
   return choices;
 }
 
-void MixtureNetworks::compute_maps(const Split& split, int64_t first, int64_t count) {
+void MixtureNetworks::compute_maps(const ImageSet& images, int64_t first, int64_t count) {
   const Extent map = rest_->network().extent;
   const Shape shape = {count, map.height, map.width, map.channels};
   if (maps_.shape() != shape) maps_ = Tensor::uninitialized(DType::f32, shape);
   std::vector<int64_t> items(static_cast<size_t>(count));
   std::iota(items.begin(), items.end(), first);
   const auto to = maps_.as<float>();
-  shared_->run(split, items, [&](int64_t position, int64_t, auto maps, auto) {
+  shared_->run(images, items, [&](int64_t position, int64_t, auto maps, auto) {
     std::copy(maps.begin(), maps.end(), to.begin() + position * map.elements());
   });
 }
 
-void MixtureNetworks::answer(const StateDict& weights, const std::string& where, const Split& split,
-                             int64_t first, const std::vector<int64_t>& rows,
-                             const Inference::Visit& visit) {
+void MixtureNetworks::answer(const StateDict& weights, const std::string& where,
+                             const ImageSet& images, int64_t first,
+                             const std::vector<int64_t>& rows, const Inference::Visit& visit) {
   Inference& network = shares_ ? *rest_ : *whole_;
   network.load(weights, where);
   if (shares_) return network.run(maps_, rows, visit);
   std::vector<int64_t> items = rows;
   for (int64_t& item : items) item += first;
-  network.run(split, items, visit);
+  network.run(images, items, visit);
 }
 
-void MixtureNetworks::ask_experts(const Split& split, int64_t first, const ExpertChoices& choices,
-                                  const MixtureVisits& visits) {
+void MixtureNetworks::ask_experts(const ImageSet& images, int64_t first,
+                                  const ExpertChoices& choices, const MixtureVisits& visits) {
   const auto n = static_cast<size_t>(choices.experts);
   for (size_t k = 0; k < mixture_.experts.size(); ++k) {
     std::vector<int64_t> rows;    // of this expert
@@ -148,7 +158,7 @@ void MixtureNetworks::ask_experts(const Split& split, int64_t first, const Exper
     }
     if (rows.empty()) continue;
     answer(expert_state_dict(mixture_, static_cast<int64_t>(k)), mixture_.experts[k].string(),
-           split, first, rows, [&](int64_t position, int64_t count, auto features, auto logits) {
+           images, first, rows, [&](int64_t position, int64_t count, auto features, auto logits) {
              visits.expert(std::span(numbers).subspan(static_cast<size_t>(position),
                                                       static_cast<size_t>(count)),
                            features, logits);
@@ -156,12 +166,12 @@ void MixtureNetworks::ask_experts(const Split& split, int64_t first, const Exper
   }
 }
 
-EmbeddedImages embed_by_experts(MixtureNetworks& networks, const Split& split,
+EmbeddedImages embed_by_experts(MixtureNetworks& networks, const ImageSet& images,
                                 const std::optional<std::vector<uint16_t>>& experts, bool base,
                                 bool use_prices) {
   const int64_t width = feature_size(resnet(networks.mixture().base.card.model, 0));
   const auto rows = [&](bool wanted) {
-    return Tensor::uninitialized(DType::f32, {wanted ? split.size() : 0, width});
+    return Tensor::uninitialized(DType::f32, {wanted ? images.size() : 0, width});
   };
   const bool routes = !experts && !networks.mixture().router;
   const bool asks_base = base || routes;
@@ -189,7 +199,7 @@ EmbeddedImages embed_by_experts(MixtureNetworks& networks, const Split& split,
           found.expert_features.as<float>().data() + static_cast<int64_t>(numbers[i]) * width);
     }
   };
-  found.experts = networks.run(split, visits).expert;
+  found.experts = networks.run(images, visits).expert;
   return found;
 }
 

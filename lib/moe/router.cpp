@@ -6,7 +6,6 @@
 #include "base/log.h"
 #include "base/stage.h"
 #include "engine/network_facts.h"
-#include "train/inference.h"
 #include "train/metrics.h"
 #include "train/probability.h"
 
@@ -81,18 +80,23 @@ void add_likeliest(const ModelCard& router, std::span<const float> logits, int64
   }
 }
 
-ExpertChoices choices_of_router(Engine& engine, const Model& router, const Split& split,
+ExpertChoices choices_of_router(Engine& engine, const Model& router, const ImageSet& images,
                                 int64_t count, Precision precision) {
   const ModelCard& card = router.card;
+  Inference inference(engine, resnet(card.model, card.tags), card.model.image_size, precision);
+  inference.load(router.weights, "router");
+  return choices_of_router(inference, card, images, count);
+}
+
+ExpertChoices choices_of_router(Inference& router, const ModelCard& card, const ImageSet& images,
+                                int64_t count) {
   if (count < 1 || count > card.tags) {
     fail_usage("asked for the {} likeliest experts of {}; expected 1 to {}", count, card.tags,
                card.tags);
   }
-  Inference inference(engine, resnet(card.model, card.tags), card.model.image_size, precision);
-  inference.load(router.weights, "router");
-  log_info("router: choosing experts for {} images", split.size());
+  if (images.shows_progress()) log_info("router: choosing experts for {} images", images.size());
   ExpertChoices choices{.experts = count, .expert = {}, .squared_distance = {}};
-  inference.run(split, all_items(split), [&](int64_t, int64_t, auto, auto logits) {
+  router.run(images, all_items(images), [&](int64_t, int64_t, auto, auto logits) {
     add_likeliest(card, logits, count, choices);
   });
   return choices;

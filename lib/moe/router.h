@@ -10,6 +10,7 @@
 #include "data/dataset.h"
 #include "engine/engine.h"
 #include "moe/gater.h"
+#include "train/inference.h"
 #include "train/model_folder.h"
 
 namespace hardmoe {
@@ -47,10 +48,13 @@ Model open_router(const std::filesystem::path& folder, const std::filesystem::pa
 void add_likeliest(const ModelCard& router, std::span<const float> logits, int64_t count,
                    ExpertChoices& choices);
 
-/// Returns the `count` experts with the greatest scores of each of the split's images, best first.
+/// Returns the `count` experts with the greatest scores of each image, best first.
 /// In the distances' place stands −log P(expert), so that gating_weights with T = 1 are the
 /// router's probabilities. Throws Error(usage) for count outside 1 … K.
-ExpertChoices choices_of_router(Engine& engine, const Model& router, const Split& split,
+ExpertChoices choices_of_router(Engine& engine, const Model& router, const ImageSet& images,
                                 int64_t count, Precision precision);
+/// The same by a router that is compiled and loaded.
+ExpertChoices choices_of_router(Inference& router, const ModelCard& card, const ImageSet& images,
+                                int64_t count);
 
 }  // namespace hardmoe

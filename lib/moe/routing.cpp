@@ -96,7 +96,8 @@ void warn_of_external_embedding(const fs::path& partition, const fs::path& base)
 void warn_of_skew(const Partition& partition, const std::vector<int64_t>& images) {
   constexpr double surely = 10;  // expected images; by chance none come once in 20,000 times
   const auto total = static_cast<double>(std::accumulate(images.begin(), images.end(), int64_t{0}));
-  const auto trained = static_cast<double>(partition.assignment.size());
+  const auto trained = static_cast<double>(
+      std::accumulate(partition.sizes.begin(), partition.sizes.end(), int64_t{0}));
   std::vector<std::string> none, crowded;
   for (size_t k = 0; k < images.size(); ++k) {
     const double expected = total * static_cast<double>(partition.sizes[k]) / trained;

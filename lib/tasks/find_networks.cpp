@@ -100,6 +100,15 @@ void require_finished(const fs::path& run, const FoundNetworks& found) {
   }
 }
 
+/// Throws Error if the folder is a pack that was not written to its end.
+void require_whole_pack(const fs::path& folder) {
+  const fs::path record = folder / "stage.json";
+  if (!path_exists(record)) return;
+  const Json stage = read_stage_record(record);
+  if (stage.value("command", "") != "moe-pack" || stage.value("done", false)) return;
+  fail("{}: not finished; run the same `moe-pack` again to resume it", folder.string());
+}
+
 FoundNetworks find_in_pack(const fs::path& folder, const std::string& row) {
   const MixtureCard card = load_mixture_card(folder);
   if (!row.empty() && row != card.row) {
@@ -152,11 +161,23 @@ std::vector<std::string> rows_in(const fs::path& run) {
   return keys;
 }
 
+void open_pack(NetworkFolders& networks, std::string& decoder) {
+  if (networks.model.empty() || !path_exists(fs::path(networks.model) / mixture_card_name)) return;
+  if (!networks.others.empty()) {
+    fail_usage("--model {}: is a packed mixture, which is not averaged with others; name it alone",
+               networks.model);
+  }
+  const FoundNetworks found = find_networks(networks.model);
+  networks = found.networks;
+  decoder = found.decoder;
+}
+
 FoundNetworks find_networks(const fs::path& folder, const std::string& row) {
   if (!is_folder(folder)) {
     fail_usage("{}: no such folder; expected one of moe-run, a model's or a packed mixture",
                folder.string());
   }
+  require_whole_pack(folder);
   if (path_exists(folder / mixture_card_name)) return find_in_pack(folder, row);
   if (path_exists(folder / "model.yaml")) {
     if (!row.empty()) {

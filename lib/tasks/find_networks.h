@@ -28,6 +28,10 @@ struct FoundNetworks {
 /// has a format newer than this version.
 FoundNetworks find_networks(const std::filesystem::path& folder, const std::string& row = {});
 
+/// Puts a packed mixture's folders in the place of `networks.model`, if that is one. `decoder`: set to
+/// its shared decoder's, if it has one. Throws as find_networks() does.
+void open_pack(NetworkFolders& networks, std::string& decoder);
+
 /// Returns the keys of the rows whose networks are in a run's folder, finished or not, in the order
 /// of its table; not of those that average several networks.
 std::vector<std::string> rows_in(const std::filesystem::path& run);

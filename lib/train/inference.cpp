@@ -3,12 +3,11 @@
 #include <algorithm>
 #include <deque>
 #include <numeric>
+#include <optional>
 
 #include "base/error.h"
 #include "base/log.h"
 #include "base/signals.h"
-#include "base/threads.h"
-#include "data/loader.h"
 #include "engine/network_facts.h"
 
 namespace hardmoe {
@@ -38,22 +37,16 @@ void Inference::load(const StateDict& weights, const std::string& where) {
   program_->load_weights(weights, where);
 }
 
-void Inference::run(const Split& split, const std::vector<int64_t>& items, const Visit& visit) {
+void Inference::run(const ImageSet& images, const std::vector<int64_t>& items, const Visit& visit) {
   if (items.empty()) return;
-  LoaderOptions options;
-  options.batch = batch_;
-  options.image_size = image_size_;
-  options.training = false;
-  options.crop_share = network_.crop_share;
-  options.threads = compute_threads();
-  options.cache_bytes = 0;  // each image is read once
-  Loader loader(split, items, options);
-  loader.start(0);
-  Progress progress("images", loader.items());
-  run_batches([&] { return loader.next(); },
+  const auto views = images.views(items, batch_, {image_size_, network_.crop_share});
+  views->start(0);
+  std::optional<Progress> progress;
+  if (images.shows_progress()) progress.emplace("images", std::ssize(items));
+  run_batches([&] { return views->next(); },
               [&](int64_t position, int64_t rows, auto features, auto logits) {
                 visit(position, rows, features, logits);
-                progress.update(position + rows);
+                if (progress) progress->update(position + rows);
               });
 }
 
@@ -98,8 +91,8 @@ void Inference::run_batches(const std::function<const Batch*()>& next, const Vis
   while (!sent.empty()) receive();
 }
 
-std::vector<int64_t> all_items(const Split& split) {
-  std::vector<int64_t> items(static_cast<size_t>(split.size()));
+std::vector<int64_t> all_items(const ImageSet& images) {
+  std::vector<int64_t> items(static_cast<size_t>(images.size()));
   std::iota(items.begin(), items.end(), int64_t{0});
   return items;
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "data/dataset.h"
+#include "data/image_set.h"
 #include "engine/engine.h"
 
 namespace hardmoe {
@@ -29,9 +30,9 @@ class Inference {
   using Visit = std::function<void(int64_t position, int64_t rows, std::span<const float> features,
                                    std::span<const float> logits)>;
 
-  /// Runs the network on `items` of the split and passes the results to `visit`, in order. An empty
-  /// `items` means no items.
-  void run(const Split& split, const std::vector<int64_t>& items, const Visit& visit);
+  /// Runs the network on `items` of the images and passes the results to `visit`, in order. An
+  /// empty `items` means no items.
+  void run(const ImageSet& images, const std::vector<int64_t>& items, const Visit& visit);
 
   /// Runs a network of maps (InputKind::map) on `rows` of `maps`, N×H×W×C.
   void run(const Tensor& maps, const std::vector<int64_t>& rows, const Visit& visit);
@@ -49,7 +50,7 @@ class Inference {
   std::vector<float> features_, logits_;
 };
 
-/// Returns 0, 1, … split.size()-1.
-std::vector<int64_t> all_items(const Split& split);
+/// Returns 0, 1, … images.size()-1.
+std::vector<int64_t> all_items(const ImageSet& images);
 
 }  // namespace hardmoe

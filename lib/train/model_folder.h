@@ -57,7 +57,8 @@ bool is_same_network(const ModelCard& a, const ModelCard& b);
 /// format 1: later ones record it in model.yaml (see loss_of() in train/probability.h).
 LossKind loss_in_stage(const std::filesystem::path& folder);
 
-/// SHA-256 of the folder's weights, which says which model it is. Throws Error if there are none.
+/// SHA-256 of the folder's weights, which says which model it is; the recorded one if there is a
+/// record, to which the file is compared. Throws Error if there are none, or if they are damaged.
 std::string model_hash(const std::filesystem::path& folder);
 
 /// The stage_fingerprint of a folder that may be a mixture's base: of moe-train-base, or of

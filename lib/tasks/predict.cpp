@@ -1,0 +1,284 @@
+#include "tasks/predict.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <future>
+#include <limits>
+#include <memory>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "base/threads.h"
+#include "engine/network_facts.h"
+#include "image/sidecar.h"
+#include "ingest/view_windows.h"
+#include "moe/predictor.h"
+#include "tasks/opened_networks.h"
+#include "tensor/npy.h"
+
+namespace hardmoe {
+namespace {
+
+constexpr int64_t usual_batch = 128;
+constexpr int64_t batches_an_expert = 16;         // the last is half empty on average
+constexpr int64_t most_bytes = int64_t{1} << 30;  // of a window's views, and of its scores
+
+void check_task(const PredictTask& task) {
+  if (task.top < 1) fail_usage("--top: expected 1 at least, found {}", task.top);
+  if (!(task.threshold >= 0 && task.threshold <= 1)) {
+    fail_usage("--threshold: expected a probability from 0 to 1, found {}", task.threshold);
+  }
+  if (task.temperature && !(*task.temperature > 0)) {
+    fail_usage("--temperature: expected more than 0, found {}", *task.temperature);
+  }
+}
+
+/// Returns how many images are looked at together: enough to fill batches of each expert, as far as
+/// memory goes.
+int64_t window_size(const std::vector<ViewForm>& forms, int64_t experts, int64_t tags) {
+  int64_t bytes = 0;
+  for (const ViewForm& form : forms) bytes += 3 * int64_t{form.image_size} * form.image_size;
+  const int64_t wanted = batches_an_expert * usual_batch * std::max<int64_t>(experts, 1);
+  return std::clamp(std::min(most_bytes / bytes, most_bytes / (4 * tags)), usual_batch, wanted);
+}
+
+/// Returns the images of a batch, of which a network computes as many however few there are: of
+/// `images` in a window each of `experts` fills some.
+int64_t batch_size(int64_t images, int64_t experts) {
+  constexpr int64_t least = 8;
+  const int64_t each =
+      std::max<int64_t>(images / (batches_an_expert * std::max<int64_t>(experts, 1)), 1);
+  const auto power = static_cast<int64_t>(std::bit_floor(static_cast<uint64_t>(each)));
+  return std::min(std::clamp(power, least, usual_batch), std::max<int64_t>(images, 1));
+}
+
+/// The rows of --embedding, one an image; NaN for one that could not be read.
+class EmbeddingRows {
+ public:
+  EmbeddingRows(const std::string& file, int64_t width) : width_(width) {
+    if (!file.empty()) writer_.emplace(file, DType::f32, Shape{width});
+  }
+  bool wanted() const { return writer_.has_value(); }
+  void add(const Tensor& rows, const std::vector<size_t>& image_of, size_t images) {
+    if (!writer_) return;
+    std::vector<float> all(images * static_cast<size_t>(width_),
+                           std::numeric_limits<float>::quiet_NaN());
+    for (size_t row = 0; row < image_of.size(); ++row) {
+      std::copy_n(rows.as<float>().data() + static_cast<int64_t>(row) * width_, width_,
+                  all.data() + static_cast<int64_t>(image_of[row]) * width_);
+    }
+    writer_->append(all.data(), static_cast<int64_t>(images));
+  }
+  void finish() {
+    if (writer_) writer_->finish();
+  }
+
+ private:
+  int64_t width_;
+  std::optional<NpyWriter> writer_;
+};
+
+/// The networks, ready to be asked.
+class Asked {
+ public:
+  Asked(OpenedNetworks opened, const PredictTask& task) : opened_(std::move(opened)) {
+    if (task.top_experts) opened_.answer.top_experts = *task.top_experts;
+    if (task.temperature) opened_.answer.temperature = *task.temperature;
+    if (opened_.mixture) return;
+    if (task.top_experts || task.temperature) {
+      fail_usage("{}: is a single network; --top-experts and --temperature are a mixture's",
+                 task.run);
+    }
+  }
+
+  const OpenedNetworks& opened() const { return opened_; }
+  bool is_mixture() const { return opened_.mixture.has_value(); }
+  bool by_router() const { return is_mixture() && opened_.mixture->router.has_value(); }
+  int64_t experts() const { return is_mixture() ? opened_.mixture->partition.gater.experts : 0; }
+  std::vector<ViewForm> forms() const {
+    return is_mixture() ? view_forms(*opened_.mixture) : view_forms(*opened_.model);
+  }
+  const ModelCard& card() const {
+    return is_mixture() ? opened_.mixture->base.card : opened_.model->card;
+  }
+  int64_t embedding_values() const {
+    const int64_t width = feature_size(resnet(card().model, 0));
+    return is_mixture() ? embedding_width(opened_.mixture->embedding, width) : width;
+  }
+  std::unique_ptr<Predictor> predictor(Engine& engine, Precision precision, int64_t batch) const {
+    if (!is_mixture()) {
+      return std::make_unique<Predictor>(engine, *opened_.model, precision, batch);
+    }
+    return std::make_unique<Predictor>(engine, *opened_.mixture, opened_.answer, precision, batch);
+  }
+
+  /// Returns the experts of image number `image`.
+  std::vector<PredictedExpert> experts_of(const ExpertChoices& choices, size_t image) const {
+    std::vector<PredictedExpert> experts;
+    const ExpertChoices own = slice(choices, static_cast<int64_t>(image), 1);
+    const auto weights = choices.experts > 1 ? gating_weights(own, opened_.answer.temperature)
+                                             : std::vector<float>{1};
+    for (size_t c = 0; c < own.expert.size(); ++c) {
+      const auto found = static_cast<double>(own.squared_distance[c]);
+      experts.push_back({own.expert[c], by_router() ? std::exp(-found) : std::sqrt(found),
+                         static_cast<double>(weights[c])});
+    }
+    return experts;
+  }
+
+ private:
+  OpenedNetworks opened_;
+};
+
+/// Returns the tags to tell of an image.
+std::vector<std::pair<int32_t, float>> tags_to_tell(const PredictTask& task,
+                                                    std::span<const float> scores,
+                                                    std::span<const float> probabilities) {
+  std::vector<std::pair<int32_t, float>> tags;
+  for (const int32_t tag : top_k(scores, task.top)) {
+    const float probability = probabilities[static_cast<size_t>(tag)];
+    if (static_cast<double>(probability) >= task.threshold) tags.emplace_back(tag, probability);
+  }
+  return tags;
+}
+
+/// Writes the tags into files beside the images; counts those that could not be written.
+class Sidecars {
+ public:
+  explicit Sidecars(const Vocabulary& vocabulary) : vocabulary_(vocabulary) {}
+  void add(const WindowImage& image, const Prediction& prediction) {
+    if (image.path.empty()) {
+      ++without_path_;
+      return;
+    }
+    std::vector<std::string> names;
+    for (const auto& [tag, ignored] : prediction.tags) {
+      names.push_back(vocabulary_.tags[static_cast<size_t>(tag)]);
+    }
+    if (names.empty()) return;
+    try {
+      add_to_sidecar(image.path, names);
+    } catch (const Error& error) {
+      log_warning("{}", error.what());
+      ++failed_;
+    }
+  }
+  int64_t failed() const { return failed_; }
+  int64_t without_path() const { return without_path_; }
+
+ private:
+  const Vocabulary& vocabulary_;
+  int64_t failed_ = 0, without_path_ = 0;
+};
+
+/// Answers for the images of one window after another.
+class Answering {
+ public:
+  Answering(const PredictTask& task, const Asked& asked, Engine& engine, Precision precision)
+      : task_(task),
+        asked_(asked),
+        engine_(engine),
+        precision_(precision),
+        writer_(task.form, asked.opened().vocabulary, asked.is_mixture(), asked.by_router()),
+        rows_(task.embedding, asked.embedding_values()),
+        sidecars_(asked.opened().vocabulary) {}
+
+  std::string heading() const { return writer_.heading(); }
+
+  /// Returns what is printed of a window's images.
+  std::string lines(const ViewWindow& window) {
+    std::vector<Prediction> predictions(window.images.size());
+    for (size_t i = 0; i < predictions.size(); ++i) {
+      predictions[i].image = window.images[i].name;
+      predictions[i].error = window.images[i].error;
+      if (!predictions[i].error.empty()) ++unreadable_;
+    }
+    images_ += std::ssize(predictions);
+    if (window.views.size() > 0) ask(window, predictions);
+    if (window.views.size() == 0) rows_.add({}, {}, predictions.size());
+    for (size_t i = 0; task_.write_xmp && i < predictions.size(); ++i) {
+      if (predictions[i].error.empty()) sidecars_.add(window.images[i], predictions[i]);
+    }
+    return writer_.lines(predictions);
+  }
+
+  /// Completes files. Throws Error saying what could not be read or written.
+  void finish() {
+    rows_.finish();
+    if (sidecars_.without_path() > 0) {
+      log_warning(
+          "--write-xmp: {} images are in a tar or came on standard input, where nothing is written "
+          "beside them",
+          sidecars_.without_path());
+    }
+    std::vector<std::string> faults;
+    if (unreadable_ > 0) {
+      faults.push_back(fmt::format("{} of {} images could not be read", unreadable_, images_));
+    }
+    if (sidecars_.failed() > 0) {
+      faults.push_back(
+          fmt::format("the tags of {} could not be written beside them", sidecars_.failed()));
+    }
+    if (images_ == 0) fail("no images were named; name files, folders or tars, or - with a list");
+    if (!faults.empty()) fail("{}; all others are done", join(faults, ", and "));
+  }
+
+ private:
+  void ask(const ViewWindow& window, std::vector<Prediction>& predictions) {
+    if (!predictor_) {
+      predictor_ =
+          asked_.predictor(engine_, precision_, batch_size(window.views.size(), asked_.experts()));
+    }
+    const PredictedImages found = predictor_->predict(
+        window.views, rows_.wanted(), [&](size_t image, auto scores, auto probabilities) {
+          predictions[window.image_of[image]].tags = tags_to_tell(task_, scores, probabilities);
+        });
+    rows_.add(found.embedding, window.image_of, predictions.size());
+    if (!asked_.is_mixture()) return;
+    for (size_t image = 0; image < window.image_of.size(); ++image) {
+      predictions[window.image_of[image]].experts = asked_.experts_of(found.choices, image);
+    }
+  }
+
+  const PredictTask& task_;
+  const Asked& asked_;
+  Engine& engine_;
+  Precision precision_;
+  std::unique_ptr<Predictor> predictor_;  ///< made for the size of the first window
+  PredictionWriter writer_;
+  EmbeddingRows rows_;
+  Sidecars sidecars_;
+  int64_t images_ = 0, unreadable_ = 0;
+};
+
+}  // namespace
+
+void predict_images(const PredictTask& task, Config& config, std::istream& standard_input,
+                    const std::function<void(const std::string&)>& print) {
+  check_task(task);
+  const Asked asked(open_networks(find_networks(task.run, task.row)), task);
+  const auto engine = make_engine(config.device);
+  const Precision evaluated = asked.opened().answer.precision;
+  const Precision precision = inference_precision(
+      config.eval.precision, engine->supports(evaluated) ? evaluated : Precision::fp32);
+  require_precision(*engine, precision);
+  Answering answering(task, asked, *engine, precision);
+  print(answering.heading());
+
+  NamedImages images(task.images, standard_input);
+  const auto forms = asked.forms();
+  const int64_t most = window_size(forms, asked.experts(), asked.card().tags);
+  const auto read = [&] { return next_window(images, forms, most, compute_threads()); };
+  ViewWindow window = read();
+  while (!window.images.empty()) {
+    std::future<ViewWindow> next;  // read while the networks work
+    if (std::ssize(window.images) == most) next = std::async(std::launch::async, read);
+    print(answering.lines(window));
+    window = next.valid() ? next.get() : ViewWindow();
+  }
+  answering.finish();
+}
+
+}  // namespace hardmoe
