@@ -89,7 +89,9 @@ void Command::dataset_argument(std::string& folder) {
 }
 
 CLI::Option* Command::out_option(std::string& folder, const std::string& what) {
-  return cli_.add_option("--out", folder, "Folder to write: " + what)->required()->type_name("DIR");
+  return cli_.add_option("--out", folder, "What to write: a folder, " + what)
+      ->required()
+      ->type_name("PATH");
 }
 
 void Command::stage_options(bool& force, const std::string& help) {

@@ -22,14 +22,12 @@ int main(int argc, char** argv) {
                              "Folder of moe-run, of a model, or a packed mixture; or name the "
                              "networks by the options below")
                   ->type_name("");
-  cli.add_option("--row", task.row,
-                 "Which row of the run's table: local (the default), shared, router, base, …")
-      ->type_name("NAME")
-      ->needs(run);
-  cli.add_option("--expert", task.expert, "This expert of the mixture alone, 0 to K-1")
+  row_option(command, task.row)->needs(run);
+  cli.add_option("--expert", task.expert,
+                 "Number of the expert from 0: the file has that one alone")
       ->type_name("K");
-  cli.add_option("--format", task.format, "Kind of file: onnx")
-      ->type_name("NAME")
+  cli.add_option("--format", task.format, "Format: onnx, which ONNX Runtime and others read")
+      ->type_name("KIND")
       ->capture_default_str();
   cli.add_flag("--single-image", task.single_image,
                "Take one image at a time, and choose its expert by branches (If) instead of by "

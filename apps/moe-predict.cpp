@@ -29,26 +29,27 @@ int main(int argc, char** argv) {
       ->required()
       ->type_name("");
   row_option(command, task.row);
-  cli.add_option("--top", task.top, "Tags of an image at most")
+  cli.add_option("--top", task.top, "At most so many: tags of an image")
       ->type_name("N")
       ->capture_default_str();
   cli.add_option("--threshold", task.threshold, "The least probability of a tag")
       ->type_name("P")
       ->capture_default_str();
   cli.add_option("--top-experts", task.top_experts,
-                 "Experts that answer for an image, weighted by softmax(-d^2/T) (default: as the "
+                 "Experts asked an image, weighted by softmax(-d^2/T) (default: as the "
                  "row was evaluated)")
       ->type_name("N");
   cli.add_option("--temperature", task.temperature,
-                 "T of their weights (default: as the row was evaluated)")
+                 "T: of their weights (default: as the row was evaluated)")
       ->type_name("NUMBER");
   bool json = false, csv = false;
   auto* as_json = cli.add_flag("--json", json, "Print JSON instead of tables: a line an image");
   cli.add_flag("--csv", csv, "Print CSV instead of tables: a row a tag")->excludes(as_json);
-  cli.add_option("--embedding", task.embedding,
-                 "Write the images' rows of the unified embedding, in their order, as float32; a "
-                 "row of NaN for one that cannot be read")
-      ->type_name("FILE.npy");
+  cli.add_option(
+         "--embedding", task.embedding,
+         "The embedding: a .npy file to write, the images' rows of the unified one in their order, "
+         "float32; NaN for one that cannot be read")
+      ->type_name("PATH");
   cli.add_flag("--write-xmp", task.write_xmp,
                "Add the tags to dc:subject of the image's .xmp file, photo.jpg.xmp if there is "
                "none; all else in it stays");

@@ -12,14 +12,15 @@ int main(int argc, char** argv) {
       "errors; frequent and rare tags; the embedding in the plane; neighbours across experts; "
       "calibration; times. Of several runs it first says what differs. Of a run that is not "
       "finished it shows what there is.\n\n"
-      "Most is read from the run. Base and experts are asked again about at most --images images "
+      "Most is read from the run. Base and experts are asked again about at most --asked-images "
+      "images "
       "of the evaluated split, for what no stage stores.");
   ReportTask task;
   auto& cli = command.cli();
   cli.add_option("RUN", task.runs, "Folders written by moe-run (its --out)")
       ->required()
       ->type_name("");
-  cli.add_option("--out", task.out, "Page to write")->required()->type_name("FILE.html");
+  cli.add_option("--out", task.out, "What to write: a page, .html")->required()->type_name("PATH");
   cli.add_option("--png", task.pictures,
                  "Also write each picture there as PNG, for slides; needs rsvg-convert "
                  "(librsvg2-bin)")
@@ -27,7 +28,7 @@ int main(int argc, char** argv) {
   cli.add_option("--dataset", task.dataset,
                  "Dataset of the runs, if it is not where their configuration says")
       ->type_name("DIR");
-  cli.add_option("--images", task.images,
+  cli.add_option("--asked-images", task.images,
                  "Images of the evaluated split that base and experts are asked about, at most "
                  "5000; 0 leaves out maps, neighbours, calibration and errors")
       ->type_name("N")

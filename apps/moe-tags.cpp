@@ -11,7 +11,9 @@ int main(int argc, char** argv) {
   TagsTask task;
   auto& cli = command.cli();
   command.dataset_argument(task.dataset);
-  cli.add_option("--top", task.top, "Rows of a table")->type_name("N")->capture_default_str();
+  cli.add_option("--top", task.top, "At most so many: rows of a table")
+      ->type_name("N")
+      ->capture_default_str();
   cli.add_option("--tag", task.tag, "Show what else is on the images with this tag")
       ->type_name("TAG");
   cli.add_option("--suggest-stop-tags", task.stop_tags,

@@ -15,13 +15,14 @@ int main(int argc, char** argv) {
   base_option(command, task.base)->required();
   partition_option(command, task.partition);
   command.cli()
-      .add_option("--expert", task.expert, "Number of the expert from 0, or 'all'")
+      .add_option("--expert", task.expert, "Number of the expert from 0; or 'all'")
       ->required()
       ->type_name("K");
   command.cli()
-      .add_option("--embedding", task.embedding,
-                  "The embedding that the partition was made of; read for expert.overlap and "
-                  "expert.outside_from: nearest only")
+      .add_option(
+          "--embedding", task.embedding,
+          "The embedding: that which the partition was made of; read for expert.overlap and "
+          "expert.outside_from: nearest only")
       ->type_name("PATH");
   command.out_option(task.out, "the expert");
   command.setting("--epochs", "expert.epochs");

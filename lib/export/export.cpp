@@ -11,7 +11,7 @@
 #include "moe/evaluation.h"
 #include "moe/mixture_card.h"
 #include "moe/router.h"
-#include "tasks/find_networks.h"
+#include "tasks/opened_networks.h"
 #include "tasks/results.h"
 #include "train/probability.h"
 
@@ -27,29 +27,13 @@ struct ExportSource {
   AnswerSettings answer;
 };
 
-/// Adds what moe-eval found out or was told for the row of a run.
-void follow_evaluation(const std::filesystem::path& evaluation, AnswerSettings& answer) {
-  const Json inputs = stage_inputs(evaluation, "moe-eval");
-  const Json settings = inputs.value("eval", Json::object());
-  answer.top_experts = settings.value("top_experts", 1);
-  answer.use_prices = settings.value("use_prices", true);
-  const Json results = stage_results(evaluation, "moe-eval");
-  answer.base_share = results.value("base_share", 0.0);
-  const std::string mix = results.value("mix", mix_names.front());
-  answer.mix = mix == mix_names.front() ? Mix::geometric : Mix::arithmetic;
-}
-
 ExportSource find_source(const ExportTask& task, const Config& config) {
   ExportSource source{task.networks, task.decoder, {}};
   if (!task.run.empty()) {
     const FoundNetworks found = find_networks(task.run, task.row);
     source.networks = found.networks;
     source.decoder = found.decoder;
-    if (!found.pack.empty()) {
-      source.answer = load_mixture_card(found.pack).answer;
-    } else if (!found.evaluation.empty() && found.networks.model.empty()) {
-      follow_evaluation(found.evaluation, source.answer);
-    }
+    if (found.networks.is_mixture()) source.answer = answer_settings(found);
   }
   if (!config.eval.use_prices) source.answer.use_prices = false;
   if (config.mixture.base_share != 0) {
@@ -80,8 +64,7 @@ Opened open_mixture_of(const ExportSource& source, std::optional<int64_t> expert
   if (!folders.features.empty()) {
     fail_usage(
         "--features: are rows for a dataset's images, and a file takes any image; leave it out, "
-        "and "
-        "where an external embedding made the partition give a router (--router)");
+        "and where an external embedding made the partition give a router (--router)");
   }
   Mixture mixture = open_mixture(folders.base, folders.partition, folders.experts, source.decoder);
   Opened opened;

@@ -21,7 +21,7 @@ std::vector<std::string> column_texts(const ColumnNames& columns) {
 
 void describe_source_options(Fields& f, SourceOptions& source) {
   f.add("format", source.format,
-        "what every source is (or KIND:PATH for one): webdataset, jsonl, csv, tsv, folder, "
+        "format: what every source is (or KIND:PATH for one): webdataset, jsonl, csv, tsv, folder, "
         "yfcc100m, cifar10, cifar100, idx, tiny-imagenet, photos (their own keywords are the "
         "tags); empty: found by their content");
   f.add_list(

@@ -22,7 +22,7 @@ constexpr int64_t most_images = 5000;
 
 /// Returns why no networks can be asked about a run's images; "" if they can.
 std::string no_sample(const ReportTask& task, const RunView& run) {
-  if (task.images == 0) return "Left out: no images were asked about (--images 0).";
+  if (task.images == 0) return "Left out: no images were asked about (--asked-images 0).";
   if (!run.dataset) return "Left out: the run's data set cannot be read. " + run.no_dataset;
   if (run.finished_experts().empty()) return "Left out: not all experts are trained yet.";
   if (!run.evaluation("local")) {
@@ -90,7 +90,7 @@ std::string subtitle_of(const std::vector<RunView>& runs) {
 
 std::string write_report(const ReportTask& task) {
   if (task.images < 0 || task.images > most_images) {
-    fail_usage("--images: expected 0 to {}, found {}", most_images, task.images);
+    fail_usage("--asked-images: expected 0 to {}, found {}", most_images, task.images);
   }
   if (is_folder(task.out)) {
     fail_usage("--out {}: is a folder; give the name of the page, such as {}", task.out.string(),

@@ -172,7 +172,8 @@ TEST_F(Report, RefusesWhatIsNoRunAndLosesNothing) {
   fs::create_directories(folder / "empty/logs");
   refused("moe-report empty --out report.html", {"none of this run's stages is done"});
   refused("moe-report empty --out empty", {"--out empty", "is a folder", "empty/report.html"});
-  refused("moe-report empty --out report.html --images 6000", {"--images", "0 to 5000", "6000"});
+  refused("moe-report empty --out report.html --asked-images 6000",
+          {"--asked-images", "0 to 5000", "6000"});
   EXPECT_EQ(page("report.html"), "mine");
 }
 
@@ -183,13 +184,13 @@ TEST_F(Report, ComparesRunsAndWritesTheirPictures) {
   refused("moe-report run ./run/ --out both.html", {"is named twice"});
   refused("PATH=${PATH%%:*} moe-report run --out both.html --png slides",
           {"--png", "rsvg-convert", "librsvg2-bin"});
-  sh("moe-report run three --out both.html --images 0");
+  sh("moe-report run three --out both.html --asked-images 0");
   const std::string html = page("both.html");
   EXPECT_NE(html.find("The runs side by side"), std::string::npos);
   EXPECT_NE(html.find("<th scope=\"row\">partition.experts</th><td>2</td><td>3</td>"),
             std::string::npos);
   EXPECT_EQ(html.find("<th scope=\"row\">base.lr</th>"), std::string::npos) << "the same in both";
-  EXPECT_NE(html.find("(--images 0)"), std::string::npos);
+  EXPECT_NE(html.find("(--asked-images 0)"), std::string::npos);
   const Outside converter = program_on_path("rsvg-convert", "librsvg2-bin");
   if (!converter.missing.empty()) GTEST_SKIP() << converter.missing;
   const auto lines = split(sh("moe-report run three --out both.html --png slides"), '\n');
