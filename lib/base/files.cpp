@@ -34,6 +34,20 @@ void read_all(int descriptor, std::string_view name, const Take& take) {
   }
 }
 
+/// Returns the file that is written where `file` is named: what a link leads to, so that it stays a
+/// link. Throws Error if there is something else than a file.
+fs::path written_file(fs::path file) {
+  std::error_code none;
+  fs::path target = fs::is_symlink(file, none) ? fs::canonical(file, none) : file;
+  if (target.empty()) return file;  // a link to nothing is replaced
+  const fs::file_status status = fs::status(target, none);
+  if (fs::exists(status) && !fs::is_regular_file(status)) {
+    fail("writing {}: it is no file, but a {}; name another", file.string(),
+         fs::is_directory(status) ? "folder" : "device or pipe");
+  }
+  return target;
+}
+
 }  // namespace
 
 std::string read_file(const fs::path& file) {
@@ -65,7 +79,8 @@ fs::path unfinished_name(const fs::path& file) {
   return name;
 }
 
-AtomicFile::AtomicFile(fs::path file) : file_(std::move(file)), temporary_(unfinished_name(file_)) {
+AtomicFile::AtomicFile(fs::path file)
+    : file_(written_file(std::move(file))), temporary_(unfinished_name(file_)) {
   const int descriptor = uninterrupted(
       [&] { return file_system().open(temporary_, O_WRONLY | O_CREAT | O_TRUNC, 0644); });
   if (descriptor < 0) fail_writing(file_);

@@ -19,8 +19,8 @@ std::string read_file(const std::filesystem::path& file);
 /// that another process is writing.
 std::string read_piece(const std::filesystem::path& file, size_t offset, size_t count);
 /// Writes a temporary file in the same folder, syncs it, renames it, and syncs the folder: whenever
-/// power is lost, the file has its old or its new contents. Throws Error (full disk, no permission
-/// …) and leaves the old file.
+/// power is lost, the file has its old or its new contents. A link stays one: what it leads to is
+/// written. Throws Error (full disk, no permission, a folder or device …) and leaves what was there.
 void write_file_atomic(const std::filesystem::path& file, std::string_view bytes);
 /// Copies a file in the manner of write_file_atomic().
 void copy_file_atomic(const std::filesystem::path& from, const std::filesystem::path& to);

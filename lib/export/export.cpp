@@ -16,6 +16,7 @@
 #include "train/probability.h"
 
 namespace hardmoe {
+namespace fs = std::filesystem;
 namespace {
 
 constexpr const char* file_name = "model.onnx";
@@ -29,8 +30,10 @@ struct ExportSource {
 
 ExportSource find_source(const ExportTask& task, const Config& config) {
   ExportSource source{task.networks, task.decoder, {}};
-  if (!task.run.empty()) {
-    const FoundNetworks found = find_networks(task.run, task.row);
+  const std::string& model = task.networks.model;
+  const bool packed = !model.empty() && path_exists(fs::path(model) / mixture_card_name);
+  if (!task.run.empty() || packed) {
+    const FoundNetworks found = find_networks(packed ? model : task.run, task.row);
     source.networks = found.networks;
     source.decoder = found.decoder;
     if (found.networks.is_mixture()) source.answer = answer_settings(found);

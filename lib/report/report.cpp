@@ -24,6 +24,9 @@ constexpr int64_t most_images = 5000;
 std::string no_sample(const ReportTask& task, const RunView& run) {
   if (task.images == 0) return "Left out: no images were asked about (--asked-images 0).";
   if (!run.dataset) return "Left out: the run's data set cannot be read. " + run.no_dataset;
+  if (run.done("base") == nullptr || run.done("partition") == nullptr) {
+    return "Left out: the run's base or its partition is not there (yet).";
+  }
   if (run.finished_experts().empty()) return "Left out: not all experts are trained yet.";
   if (!run.evaluation("local")) {
     return "Left out: the mixture with local decoders is not evaluated yet.";

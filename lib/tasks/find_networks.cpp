@@ -100,13 +100,33 @@ void require_finished(const fs::path& run, const FoundNetworks& found) {
   }
 }
 
-/// Throws Error if the folder is a pack that was not written to its end.
+/// Throws Error if the folder is a pack that was not written to its end, that lacks a file, or of
+/// which a small one has changed. Larger ones are compared with their checksums where they are read.
 void require_whole_pack(const fs::path& folder) {
+  constexpr uintmax_t small = 1 << 20;
   const fs::path record = folder / "stage.json";
-  if (!path_exists(record)) return;
+  const bool has_card = path_exists(folder / mixture_card_name);
+  if (has_card) static_cast<void>(load_mixture_card(folder));  // of a newer version: says so first
+  if (!path_exists(record)) {
+    if (!has_card) return;
+    fail("{}: a packed mixture without its stage.json; copy all of it again", folder.string());
+  }
   const Json stage = read_stage_record(record);
-  if (stage.value("command", "") != "moe-pack" || stage.value("done", false)) return;
-  fail("{}: not finished; run the same `moe-pack` again to resume it", folder.string());
+  if (stage.value("command", "") != "moe-pack") return;
+  if (!stage.value("done", false)) {
+    fail("{}: not finished; run the same `moe-pack` again to resume it", folder.string());
+  }
+  for (const auto& [name, sha256] : stage.at("outputs").items()) {
+    const fs::path file = folder / name;
+    if (file.extension() == ".md") continue;  // for people, who may write into it
+    if (!path_exists(file)) {
+      fail("{}: this packed mixture lacks {}; copy all of it again", folder.string(), name);
+    }
+    if (fs::file_size(file) <= small && checksums_of_file(file).sha256 != sha256) {
+      fail("{}: damaged or changed since moe-pack wrote it; copy the packed mixture again",
+           file.string());
+    }
+  }
 }
 
 FoundNetworks find_in_pack(const fs::path& folder, const std::string& row) {

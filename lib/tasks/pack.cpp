@@ -61,13 +61,19 @@ Json packed_record(const fs::path& stage) {
 /// Copies a part; returns its files' names in the pack.
 std::vector<std::string> copy_part(const PackedPart& part, const fs::path& pack) {
   const fs::path to = pack / part.to;
+  const Json record = packed_record(part.from);
   make_folders(to);
-  write_json(to / record_name, packed_record(part.from));
+  write_json(to / record_name, record);
   std::vector<std::string> names = {part.to + "/" + record_name};
   for (const std::string& name : part.files) {
-    if (!path_exists(part.from / name)) continue;  // folders of earlier versions lack some
-    copy_file_atomic(part.from / name, to / name);
-    require_as_recorded(to / name);
+    const fs::path file = part.from / name;
+    if (!path_exists(file)) {
+      if (!record.value("outputs", Json::object()).contains(name)) continue;  // of earlier versions
+      fail("{}: missing, though {} lists it; make it again, or copy the folder again",
+           file.string(), (part.from / record_name).string());
+    }
+    require_as_recorded(file);
+    copy_file_atomic(file, to / name);
     names.push_back(part.to + "/" + name);
   }
   return names;

@@ -66,6 +66,27 @@ TEST(AtomicFile, AppearsWhole) {
   EXPECT_EQ(entries(folder.path()), 1U);
 }
 
+TEST(AtomicFile, IsWrittenWhereALinkLeads) {
+  const TemporaryFolder folder;
+  write_file_atomic(folder / "file", "old");
+  fs::create_symlink("file", folder / "link");
+  write_file_atomic(folder / "link", "new");
+  EXPECT_TRUE(fs::is_symlink(folder / "link"));
+  EXPECT_EQ(read_file(folder / "file"), "new");
+  fs::create_symlink("nothing", folder / "dangling");
+  write_file_atomic(folder / "dangling", "whole");
+  EXPECT_EQ(read_file(folder / "dangling"), "whole");
+}
+
+TEST(AtomicFile, TakesThePlaceOfFilesOnly) {
+  const TemporaryFolder folder;
+  const fs::path pipe = folder / "pipe";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  expect_error([&] { write_file_atomic(pipe, "x"); }, {pipe.string(), "device or pipe"});
+  expect_error([&] { write_file_atomic(folder.path(), "x"); }, {folder.path().string(), "folder"});
+  EXPECT_TRUE(fs::is_fifo(pipe));
+}
+
 TEST(AtomicFile, GivenUpLeavesWhatWasThere) {
   const TemporaryFolder folder;
   write_file_atomic(folder / "a", "old");

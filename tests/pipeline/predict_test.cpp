@@ -202,6 +202,14 @@ TEST_F(Predict, APackStandsAlone) {
   ends_with(2, "moe-predict away/shared - --row local < list.txt", {"has one row, shared"});
   flip_four_bytes(*folder / "away/local/experts/1/model.safetensors", 3000);
   ends_with(1, "moe-predict away/local - < list.txt", {"experts/1/model.safetensors", "damaged"});
+  sh("cp -r pack-local away/changed && sed -i 's/base_share: .*/base_share: 0.9/' "
+     "away/changed/mixture.yaml");
+  ends_with(1, "moe-predict away/changed - < list.txt", {"mixture.yaml", "changed", "copy"});
+  fs::remove(*folder / "away/shared/experts/0/model.safetensors");
+  ends_with(1, "moe-predict away/shared - < list.txt", {"lacks experts/0/model.safetensors"});
+  sh("cp -r run lacking && rm lacking/experts/1/model.safetensors");
+  ends_with(1, "moe-pack lacking --out p", {"experts/1/model.safetensors", "missing"});
+  EXPECT_FALSE(fs::exists(*folder / "p/mixture.yaml"));
   sh("sed -i 's/hardmoe mixture 1/hardmoe mixture 9/' away/router/mixture.yaml");
   ends_with(1, "moe-predict away/router - < list.txt", {"hardmoe mixture 9", "update hardmoe"});
   fs::remove(*folder / "run/experts/1/stage.json");

@@ -140,6 +140,12 @@ TEST_F(Report, IsLaidOutByABrowser) {
 
 TEST_F(Report, ShowsWhatAnUnfinishedRunHas) {
   make_run("--set run.controls=none");
+  for (const char* stage : {"base", "partition"}) {
+    fs::rename(folder / "run" / stage, folder / "away");
+    sh("moe-report run --out report.html");
+    EXPECT_NE(page("report.html").find("base or its partition is not there"), std::string::npos);
+    fs::rename(folder / "away", folder / "run" / stage);
+  }
   for (const char* stage : {"eval/shared", "eval/local", "decoder", "experts/1"}) {
     fs::remove_all(folder / "run" / stage);
   }
