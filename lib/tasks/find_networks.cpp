@@ -103,7 +103,7 @@ void require_finished(const fs::path& run, const FoundNetworks& found) {
 /// Throws Error if the folder is a pack that was not written to its end, that lacks a file, or of
 /// which a small one has changed. Larger ones are compared with their checksums where they are read.
 void require_whole_pack(const fs::path& folder) {
-  constexpr uintmax_t small = 1 << 20;
+  constexpr size_t small = 1 << 20;
   const fs::path record = folder / "stage.json";
   const bool has_card = path_exists(folder / mixture_card_name);
   if (has_card) static_cast<void>(load_mixture_card(folder));  // of a newer version: says so first
@@ -122,7 +122,7 @@ void require_whole_pack(const fs::path& folder) {
     if (!path_exists(file)) {
       fail("{}: this packed mixture lacks {}; copy all of it again", folder.string(), name);
     }
-    if (fs::file_size(file) <= small && checksums_of_file(file).sha256 != sha256) {
+    if (file_size_of(file) <= small && checksums_of_file(file).sha256 != sha256) {
       fail("{}: damaged or changed since moe-pack wrote it; copy the packed mixture again",
            file.string());
     }

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "base/files.h"
+#include "base/stage.h"
 #include "expect_error.h"
 #include "moe/mixture_card.h"
 #include "temporary_folder.h"
@@ -119,6 +120,12 @@ TEST(FindNetworks, APackSaysWhatItHolds) {
   card.row = "router";
   card.router = true;
   save_mixture_card(folder / "", card);
+  expect_error([&] { find_networks(folder / ""); }, {"without its stage.json", "copy"});
+  fs::remove(folder / "mixture.yaml");
+  Stage stage({.folder = folder / "", .command = "moe-pack", .inputs = Json::object()});
+  save_mixture_card(folder / "", card);
+  expect_error([&] { find_networks(folder / ""); }, {"not finished"});
+  stage.finish({"mixture.yaml"}, Json::object());
   const FoundNetworks found = find_networks(folder / "");
   EXPECT_EQ(found.networks.base, folder / "base");
   EXPECT_EQ(found.networks.router, folder / "router");
@@ -126,6 +133,11 @@ TEST(FindNetworks, APackSaysWhatItHolds) {
   EXPECT_EQ(found.pack, folder / "");
   expect_error([&] { find_networks(folder / "", "local"); }, {"has one row, router"},
                ExitStatus::usage);
+  card.row = "local";
+  save_mixture_card(folder / "", card);
+  expect_error([&] { find_networks(folder / ""); }, {"mixture.yaml", "changed since moe-pack"});
+  fs::remove(folder / "mixture.yaml");
+  expect_error([&] { find_networks(folder / ""); }, {"lacks mixture.yaml"});
 }
 
 TEST(FindNetworks, OtherFoldersAreRefused) {
