@@ -37,7 +37,7 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   cli.add_option("--top-experts", task.top_experts,
                  "Experts asked an image, weighted by softmax(-d^2/T) (default: as the "
-                 "row was evaluated)")
+                 "row was evaluated); several need a --temperature where the row has none")
       ->type_name("N");
   cli.add_option("--temperature", task.temperature,
                  "T: of their weights (default: as the row was evaluated)")
