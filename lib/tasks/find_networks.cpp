@@ -194,8 +194,8 @@ void open_pack(NetworkFolders& networks, std::string& decoder) {
 
 FoundNetworks find_networks(const fs::path& folder, const std::string& row) {
   if (!is_folder(folder)) {
-    fail_usage("{}: no such folder; expected one of moe-run, a model's or a packed mixture",
-               folder.string());
+    fail_usage("{}: {}; expected first one of moe-run, a model's or a packed mixture",
+               folder.string(), path_exists(folder) ? "is no folder" : "no such folder");
   }
   require_whole_pack(folder);
   if (path_exists(folder / mixture_card_name)) return find_in_pack(folder, row);
