@@ -34,18 +34,13 @@ void read_all(int descriptor, std::string_view name, const Take& take) {
   }
 }
 
-/// Returns the file that is written where `file` is named: what a link leads to, so that it stays a
-/// link. Throws Error if there is something else than a file.
-fs::path written_file(fs::path file) {
+/// Throws Error if there is something else than a file or a link, whose place a file would take.
+void require_place_of_file(const fs::path& file) {
   std::error_code none;
-  fs::path target = fs::is_symlink(file, none) ? fs::canonical(file, none) : file;
-  if (target.empty()) return file;  // a link to nothing is replaced
-  const fs::file_status status = fs::status(target, none);
-  if (fs::exists(status) && !fs::is_regular_file(status)) {
-    fail("writing {}: it is no file, but a {}; name another", file.string(),
-         fs::is_directory(status) ? "folder" : "device or pipe");
-  }
-  return target;
+  const fs::file_status status = fs::symlink_status(file, none);
+  if (!fs::exists(status) || fs::is_regular_file(status) || fs::is_symlink(status)) return;
+  fail("writing {}: it is no file, but a {}; name another", file.string(),
+       fs::is_directory(status) ? "folder" : "device or pipe");
 }
 
 }  // namespace
@@ -58,6 +53,12 @@ std::string read_file(const fs::path& file) {
   bytes.reserve(static_cast<size_t>(info.st_size));
   read_all(input.descriptor(), file.string(), [&](std::string_view piece) { bytes += piece; });
   return bytes;
+}
+
+fs::path behind_links(const fs::path& file) {
+  std::error_code none;
+  const fs::path target = fs::is_symlink(file, none) ? fs::canonical(file, none) : fs::path();
+  return target.empty() ? file : target;
 }
 
 void write_file_atomic(const fs::path& file, std::string_view bytes) {
@@ -79,8 +80,8 @@ fs::path unfinished_name(const fs::path& file) {
   return name;
 }
 
-AtomicFile::AtomicFile(fs::path file)
-    : file_(written_file(std::move(file))), temporary_(unfinished_name(file_)) {
+AtomicFile::AtomicFile(fs::path file) : file_(std::move(file)), temporary_(unfinished_name(file_)) {
+  require_place_of_file(file_);
   const int descriptor = uninterrupted(
       [&] { return file_system().open(temporary_, O_WRONLY | O_CREAT | O_TRUNC, 0644); });
   if (descriptor < 0) fail_writing(file_);

@@ -18,9 +18,13 @@ std::string read_file(const std::filesystem::path& file);
 /// Returns at most `count` bytes of a file from `offset` on; "" if they cannot be read. For files
 /// that another process is writing.
 std::string read_piece(const std::filesystem::path& file, size_t offset, size_t count);
+/// Returns what a link leads to, for a file that a person names and means; the file itself where it is
+/// no link, or one to nothing.
+std::filesystem::path behind_links(const std::filesystem::path& file);
 /// Writes a temporary file in the same folder, syncs it, renames it, and syncs the folder: whenever
-/// power is lost, the file has its old or its new contents. A link stays one: what it leads to is
-/// written. Throws Error (full disk, no permission, a folder or device …) and leaves what was there.
+/// power is lost, the file has its old or its new contents. A link is replaced, as what it leads to
+/// may be another run's. Throws Error (full disk, no permission, a folder or device …) and leaves what
+/// was there.
 void write_file_atomic(const std::filesystem::path& file, std::string_view bytes);
 /// Copies a file in the manner of write_file_atomic().
 void copy_file_atomic(const std::filesystem::path& from, const std::filesystem::path& to);

@@ -19,7 +19,7 @@ std::filesystem::path add_to_sidecar(const std::filesystem::path& image,
   } catch (const Error& error) {
     fail("{}: {}; nothing is written there", file.string(), error.what());
   }
-  if (after != before) write_file_atomic(file, after);
+  if (after != before) write_file_atomic(behind_links(file), after);
   return file;
 }
 

@@ -113,7 +113,7 @@ std::string write_report(const ReportTask& task) {
   Page page;
   if (runs.size() > 1) add_comparison(runs, page);
   for (const RunView& run : runs) add_run(task, run, experts, *engine, page);
-  write_file_atomic(task.out, page.html(title_of(runs), subtitle_of(runs)));
+  write_file_atomic(behind_links(task.out), page.html(title_of(runs), subtitle_of(runs)));
   std::string written = task.out.string() + "\n";
   if (task.pictures.empty()) return written;
   for (const auto& file : write_picture_files(task.pictures, page.pictures())) {

@@ -65,7 +65,8 @@ std::string write_partition_sheet(const fs::path& dataset, const std::vector<fs:
     fail("{}: none of the images could be read, so that there is nothing to show",
          dataset.string());
   }
-  write_file_atomic(file, is_png(file) ? encode_png(sheet) : encode_jpeg(sheet, jpeg_quality));
+  write_file_atomic(behind_links(file),
+                    is_png(file) ? encode_png(sheet) : encode_jpeg(sheet, jpeg_quality));
   return fmt::format("{}: a row an expert, from {} to {}; {}\n", file.string(), 0, shown - 1,
                      borders ? "left the images nearest to its centroid, right those at its border"
                              : "the images nearest to its centroid");

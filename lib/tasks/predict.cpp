@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "base/error.h"
+#include "base/files.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "base/threads.h"
@@ -58,7 +59,7 @@ int64_t batch_size(int64_t images, int64_t experts) {
 class EmbeddingRows {
  public:
   EmbeddingRows(const std::string& file, int64_t width) : width_(width) {
-    if (!file.empty()) writer_.emplace(file, DType::f32, Shape{width});
+    if (!file.empty()) writer_.emplace(behind_links(file), DType::f32, Shape{width});
   }
   bool wanted() const { return writer_.has_value(); }
   void add(const Tensor& rows, const std::vector<size_t>& image_of, size_t images) {

@@ -66,15 +66,18 @@ TEST(AtomicFile, AppearsWhole) {
   EXPECT_EQ(entries(folder.path()), 1U);
 }
 
-TEST(AtomicFile, IsWrittenWhereALinkLeads) {
+TEST(AtomicFile, ReplacesALinkUnlessToldToFollowIt) {
   const TemporaryFolder folder;
   write_file_atomic(folder / "file", "old");
   fs::create_symlink("file", folder / "link");
-  write_file_atomic(folder / "link", "new");
+  write_file_atomic(behind_links(folder / "link"), "new");
   EXPECT_TRUE(fs::is_symlink(folder / "link"));
   EXPECT_EQ(read_file(folder / "file"), "new");
+  write_file_atomic(folder / "link", "own");
+  EXPECT_EQ(read_file(folder / "file"), "new");
+  EXPECT_EQ(read_file(folder / "link"), "own");
   fs::create_symlink("nothing", folder / "dangling");
-  write_file_atomic(folder / "dangling", "whole");
+  write_file_atomic(behind_links(folder / "dangling"), "whole");
   EXPECT_EQ(read_file(folder / "dangling"), "whole");
 }
 
