@@ -8,7 +8,9 @@ int main(int argc, char** argv) {
       "moe-pack",
       "Copy what answering takes of a mixture into one folder that stands alone: base, gater, "
       "experts, where there are any shared decoder and router, tags, what images become first, and "
-      "a README for whoever is given it. moe-predict takes the folder as RUN, and moe-eval, "
+      "a README for whoever is given it. --row names one of the mixtures; a single network's "
+      "folder "
+      "stands alone already. moe-predict takes the folder as RUN, and moe-eval, "
       "moe-embed and others as --model.\n\nExamples:\n"
       "  moe-pack runs/quickstart --out packed\n"
       "  moe-pack runs/quickstart --row shared --out packed-shared");

@@ -25,7 +25,6 @@ struct LineChart {
   ChartTitle title;
   Axis x, y;
   std::vector<Line> lines;
-  int label_width = 110;  ///< pixels for names
 };
 Picture draw(const LineChart& chart);
 

@@ -35,7 +35,9 @@ Picture draw(const LineChart& chart) {
     }
   }
   if (first_x) x.low = 1, x.high = 2, y.low = 1, y.high = 2;  // no point at all
-  Plot plot(chart.title, x, y, chart.label_width);
+  std::vector<std::string> names;
+  for (const Line& line : chart.lines) names.push_back(line.name);
+  Plot plot(chart.title, x, y, Plot::label_space(names));
   std::vector<PlotLabel> labels;
   for (const Line& line : chart.lines) {
     std::vector<PlotPoint> points;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -47,6 +48,14 @@ Plot::Plot(ChartTitle title, const Axis& x_axis, const Axis& y_axis, int labels,
       fmt::format("<text x=\"13\" y=\"{0:.0f}\" text-anchor=\"middle\" transform=\"rotate(-90 13 "
                   "{0:.0f})\">{1}</text>",
                   middle, escape_markup(y_axis.name)));
+}
+
+int Plot::label_space(const std::vector<std::string>& texts) {
+  constexpr double a_character = 6.6, beside = 18;
+  size_t longest = 0;
+  for (const auto& text : texts)
+    longest = std::max(longest, shortened(text, label_characters).size());
+  return static_cast<int>(beside + a_character * static_cast<double>(longest));
 }
 
 void Plot::add_text(double at_x, double at_y, std::string_view text, const char* anchor,

@@ -38,6 +38,8 @@ class Plot {
   /// `labels`: pixels to the right of the plot for labels.
   Plot(ChartTitle title, const Axis& x, const Axis& y, int labels = 16, int width = 440,
        int height = 300);
+  /// Returns the pixels that labels with these texts take.
+  static int label_space(const std::vector<std::string>& texts);
 
   Scale x, y;
   double left() const { return left_; }

@@ -49,7 +49,9 @@ Picture draw(const PointChart& chart) {
   }
   widen(x);
   widen(y);
-  Plot plot(chart.title, x, y, 190, 500);
+  std::vector<std::string> names;
+  for (const Mark& mark : chart.marks) names.push_back(mark.name);
+  Plot plot(chart.title, x, y, Plot::label_space(names), 500);
   std::vector<PlotLabel> labels;
   const auto places = beside_one_another(chart.marks, plot.x);
   for (size_t i = 0; i < chart.marks.size(); ++i) {

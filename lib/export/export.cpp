@@ -130,6 +130,12 @@ Opened open_source(const ExportSource& source, std::optional<int64_t> expert) {
 
 std::string export_networks(const ExportTask& task, const Config& config) {
   if (task.format != "onnx") fail_usage("--format: expected onnx, found '{}'", task.format);
+  if (std::filesystem::path(task.out).extension() == ".onnx" && !path_exists(task.out)) {
+    fail_usage(
+        "--out {}: is the name of the folder in which model.onnx is written, found one of a "
+        "file; give a folder",
+        std::filesystem::path(task.out).string());
+  }
   const ExportSource source = find_source(task, config);
   const Opened opened = open_source(source, task.expert);
   Json inputs = {{"format", task.format},

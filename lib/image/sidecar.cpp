@@ -10,7 +10,7 @@ namespace hardmoe {
 std::filesystem::path add_to_sidecar(const std::filesystem::path& image,
                                      const std::vector<std::string>& keywords) {
   const auto there = sidecars_of(image);
-  const std::filesystem::path file =
+  std::filesystem::path file =
       there.empty() ? std::filesystem::path(image.string() + ".xmp") : there.front();
   const std::string before = there.empty() ? "" : read_file(file);
   std::string after;

@@ -193,14 +193,13 @@ std::string with_subjects(std::string_view packet, const std::vector<std::string
     if (!known) added.push_back(keyword);
   }
   if (added.empty()) return std::string(packet);
-  // Each element declares its namespaces, whatever prefixes the packet has for them.
+  // What is added declares its namespaces, whatever prefixes the packet has for them.
   constexpr const char* rdf_prefix = "xmlns:rdf=\"http://www.w3.org/1999/02/22-rdf-syntax-ns#\"";
   constexpr const char* dc_prefix = "xmlns:dc=\"http://purl.org/dc/elements/1.1/\"";
   std::string items;
   for (const std::string& keyword : added) {
-    items += fmt::format("<rdf:li{}>{}</rdf:li>\n",
-                         found.container ? fmt::format(" {}", rdf_prefix) : std::string(),
-                         escaped(keyword));
+    items += found.container ? fmt::format("<rdf:li {}>{}</rdf:li>\n", rdf_prefix, escaped(keyword))
+                             : fmt::format("<rdf:li>{}</rdf:li>\n", escaped(keyword));
   }
   if (found.container) return with_content(packet, *found.container, items);
   const std::string bag = fmt::format("<rdf:Bag {}>\n{}</rdf:Bag>\n", rdf_prefix, items);

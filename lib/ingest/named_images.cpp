@@ -129,6 +129,13 @@ void NamedImages::expand_standard_input() {
   const auto head = std::as_bytes(std::span(begun_));
   const bool tar = begins_as_tar(begun_) && !is_image(head);
   if (!tar && !is_image(head)) {
+    if (begun_.find('\0') != std::string::npos) {
+      begun_.clear();
+      images_.push_back(faulty("-",
+                               "standard input is no image of a known format, no tar, and no "
+                               "list of names, a line each"));
+      return;
+    }
     // What was read may hold several lines: all but the last are names of their own.
     auto lines = split(begun_, '\n');
     begun_ = std::move(lines.back());

@@ -5,17 +5,18 @@
 #include <optional>
 
 #include "base/log.h"
-#include "base/stage.h"
 #include "engine/network_facts.h"
 #include "moe/evaluation.h"
 #include "moe/image_results.h"
 #include "moe/mixed_answers.h"
 #include "moe/mixing.h"
 #include "moe/unified_embedding.h"
+#include "tasks/opened_networks.h"
 #include "train/image_loss.h"
 #include "train/inference.h"
 #include "train/metrics.h"
 #include "train/probability.h"
+#include "train/score_rows.h"
 
 namespace hardmoe {
 namespace fs = std::filesystem;
@@ -49,27 +50,13 @@ ImageAnswer answer_of(LossKind loss, std::span<const float> logits, std::span<co
   return answer;
 }
 
-/// Returns the precision of the run's evaluations; fp32 where the device has no such.
-Precision precision_for(const RunView& run, const Engine& engine) {
-  const Precision wanted =
-      inference_precision(run.config.eval.precision, run.config.expert.precision);
-  return engine.supports(wanted) ? wanted : Precision::fp32;
-}
-
-/// The share of the base in the answers of the row 'local', as its evaluation had it.
-struct LocalMix {
-  double base_share = 0;
-  Mix mix = Mix::geometric;
-};
-
-LocalMix local_mix(const RunView& run) {
-  const Json results = stage_results(*run.evaluation("local"), "moe-eval");
-  LocalMix found;
-  if (!results.contains("base_share") || !results["base_share"].is_number()) return found;
-  found.base_share = results["base_share"].get<double>();
-  const auto name = std::ranges::find(mix_names, results.value("mix", ""));
-  if (name != mix_names.end()) found.mix = static_cast<Mix>(name - mix_names.begin());
-  return found;
+/// Returns how the row 'local' was evaluated; in fp32 where the device has no such precision.
+AnswerSettings local_settings(const RunView& run, const Engine& engine) {
+  FoundNetworks evaluated;
+  evaluated.evaluation = run.evaluation("local")->string();
+  AnswerSettings settings = answer_settings(evaluated);
+  if (!engine.supports(settings.precision)) settings.precision = Precision::fp32;
+  return settings;
 }
 
 /// Runs base and experts over the sample.
@@ -79,11 +66,12 @@ class SampleNetworks {
       : run_(run),
         split_(run.dataset->split(run.config.eval.split)),
         sample_(sample),
+        settings_(local_settings(run, engine)),
         mixture_(open_mixture(run.done("base")->folder, run.done("partition")->folder,
                               run.finished_experts(), "")),
         width_(feature_size(resnet(mixture_.base.card.model, 0))),
         inference_(engine, resnet(mixture_.base.card.model, mixture_.base.card.tags),
-                   mixture_.base.card.model.image_size, precision_for(run, engine)) {
+                   mixture_.base.card.model.image_size, settings_.precision) {
     const auto n = std::ssize(sample.items);
     sample.base_features = Tensor::uninitialized(DType::f32, {n, width_});
     expert_features_ = Tensor::uninitialized(DType::f32, {n, width_});
@@ -92,13 +80,13 @@ class SampleNetworks {
   }
 
   void ask() {
-    const LocalMix mix = local_mix(run_);
     const auto tags = static_cast<size_t>(mixture_.base.card.tags);
     std::optional<ScoreRows> base_logits;
     std::optional<BaseMixer> mixer;
-    if (mix.base_share != 0) {
+    if (settings_.base_share != 0) {
       base_logits.emplace(mixture_.base.card.tags);
-      mixer.emplace(mix.mix, common_loss(mixture_), mix.base_share, mixture_.base.card.tags);
+      mixer.emplace(settings_.mix, common_loss(mixture_), settings_.base_share,
+                    mixture_.base.card.tags);
     }
     inference_.load(mixture_.base.weights, "base");
     std::vector<size_t> all(sample_.items.size());
@@ -121,7 +109,7 @@ class SampleNetworks {
           base_logits->read(static_cast<int64_t>(i), base);
           const auto both = mixer->mixed(base, {i, logits, false});
           mixed.assign(both.begin(), both.end());
-          if (mix.mix == Mix::arithmetic) to_logits(mixture_.losses[k], mixed);
+          if (settings_.mix == Mix::arithmetic) to_logits(mixture_.losses[k], mixed);
         }
         sample_.mixture[i] = answer(mixture_.losses[k], mixed, i);
       });
@@ -165,6 +153,7 @@ class SampleNetworks {
   const RunView& run_;
   const Split& split_;
   AnsweredSample& sample_;
+  AnswerSettings settings_;
   Mixture mixture_;
   int64_t width_;
   Inference inference_;

@@ -75,8 +75,9 @@ bool is_of_run(const fs::path& folder) {
                                                 path_exists(clean.parent_path() / "config.yaml"));
 }
 
-/// Throws Error unless all stages that the networks take are done.
-void require_finished(const fs::path& run, const FoundNetworks& found) {
+/// Returns the first of the stages that the networks take which is not done, from the run's folder;
+/// empty if all are.
+fs::path unfinished_stage(const fs::path& run, const FoundNetworks& found) {
   const NetworkFolders& networks = found.networks;
   std::vector<fs::path> stages;
   for (const std::string& folder :
@@ -91,13 +92,23 @@ void require_finished(const fs::path& run, const FoundNetworks& found) {
     }
   }
   if (is_of_run(run)) stages.push_back(run / "eval" / found.row);
-  for (const fs::path& stage : stages) {
-    if (is_finished(stage)) continue;
-    fail(
-        "{}: not finished, as {} is not done; run moe-run with the same --out again, or name "
-        "with --row another row, of which all is done, such as base",
-        run.string(), stage.lexically_relative(run).string());
-  }
+  const auto unfinished = std::ranges::find_if_not(stages, is_finished);
+  return unfinished == stages.end() ? fs::path() : unfinished->lexically_relative(run);
+}
+
+/// Throws Error unless all stages that the networks take are done.
+void require_finished(const fs::path& run, const FoundNetworks& found) {
+  const fs::path unfinished = unfinished_stage(run, found);
+  if (unfinished.empty()) return;
+  std::vector<std::string> finished = rows_in(run);
+  std::erase_if(finished, [&](const std::string& row) {
+    return !unfinished_stage(run, folders_of_row(run, row)).empty();
+  });
+  fail("{}: row {} is not finished, as {} is not done; {}{}", run.string(), found.row,
+       unfinished.string(),
+       is_of_run(run) ? "run moe-run with the same --out again" : "let its command go on first",
+       finished.empty() ? ""
+                        : ", or name a row of which all is done: --row " + join(finished, ", "));
 }
 
 /// Throws Error if the folder is a pack that was not written to its end, that lacks a file, or of
@@ -150,7 +161,10 @@ FoundNetworks find_in_run(const fs::path& run, const std::string& row) {
   const auto rows = rows_in(run);
   FoundNetworks found = folders_of_row(run, row.empty() ? own_mixture : row);
   if (row.empty() ? rows.empty() : std::ranges::find(rows, row) == rows.end()) {
-    fail_usage("{}: has no networks of a row '{}'; it has those of {}", run.string(), found.row,
+    const bool is_row = !found.networks.model.empty() || !found.networks.base.empty();
+    fail_usage("{}: {}; it has networks of {}", run.string(),
+               is_row ? fmt::format("row {} is not there (yet)", found.row)
+                      : fmt::format("no run has a row '{}'", found.row),
                rows.empty() ? "none" : join(rows, ", "));
   }
   require_finished(run, found);

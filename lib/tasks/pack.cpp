@@ -103,8 +103,8 @@ Json inputs_of(const FoundNetworks& found, const OpenedNetworks& opened, Mixture
 std::string pack_mixture(const PackTask& task) {
   const FoundNetworks found = find_networks(task.run, task.row);
   if (!found.networks.is_mixture()) {
-    fail_usage("{}: is one network, whose folder stands alone already: copy its {}",
-               found.networks.model, join(model_files, ", "));
+    fail_usage("{}: is one network, whose folder stands alone already: copy its {} and {}",
+               found.networks.model, join(model_files, ", "), record_name);
   }
   const OpenedNetworks opened = open_networks(found);
   const MixtureCard card = card_of(found, opened);

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/folders.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "base/threads.h"
@@ -33,6 +34,10 @@ void check_task(const PredictTask& task) {
   }
   if (task.temperature && !(*task.temperature > 0)) {
     fail_usage("--temperature: expected more than 0, found {}", *task.temperature);
+  }
+  if (is_folder(task.embedding)) {
+    fail_usage("--embedding {}: is a folder; give the name of the file, such as {}", task.embedding,
+               (std::filesystem::path(task.embedding) / "rows.npy").string());
   }
 }
 
@@ -87,7 +92,15 @@ class Asked {
   Asked(OpenedNetworks opened, const PredictTask& task) : opened_(std::move(opened)) {
     if (task.top_experts) opened_.answer.top_experts = *task.top_experts;
     if (task.temperature) opened_.answer.temperature = *task.temperature;
-    if (opened_.mixture) return;
+    if (opened_.mixture) {
+      if (task.temperature && opened_.answer.top_experts == 1) {
+        fail_usage(
+            "--temperature {}: weights the answers of several experts, and one is asked; give "
+            "--top-experts, too",
+            *task.temperature);
+      }
+      return;
+    }
     if (task.top_experts || task.temperature) {
       fail_usage("{}: is a single network; --top-experts and --temperature are a mixture's",
                  task.run);
@@ -186,8 +199,6 @@ class Answering {
         rows_(task.embedding, asked.embedding_values()),
         sidecars_(asked.opened().vocabulary) {}
 
-  std::string heading() const { return writer_.heading(); }
-
   /// Returns what is printed of a window's images.
   std::string lines(const ViewWindow& window) {
     std::vector<Prediction> predictions(window.images.size());
@@ -202,7 +213,8 @@ class Answering {
     for (size_t i = 0; task_.write_xmp && i < predictions.size(); ++i) {
       if (predictions[i].error.empty()) sidecars_.add(window.images[i], predictions[i]);
     }
-    return writer_.lines(predictions);
+    return (images_ == std::ssize(predictions) ? writer_.heading() : "") +
+           writer_.lines(predictions);
   }
 
   /// Completes files. Throws Error saying what could not be read or written.
@@ -216,7 +228,7 @@ class Answering {
     }
     std::vector<std::string> faults;
     if (unreadable_ > 0) {
-      faults.push_back(fmt::format("{} of {} images could not be read", unreadable_, images_));
+      faults.push_back(fmt::format("{} of {} could not be read", unreadable_, images_));
     }
     if (sidecars_.failed() > 0) {
       faults.push_back(
@@ -266,7 +278,6 @@ void predict_images(const PredictTask& task, Config& config, std::istream& stand
       config.eval.precision, engine->supports(evaluated) ? evaluated : Precision::fp32);
   require_precision(*engine, precision);
   Answering answering(task, asked, *engine, precision);
-  print(answering.heading());
 
   NamedImages images(task.images, standard_input);
   const auto forms = asked.forms();

@@ -132,7 +132,7 @@ TEST_F(Predict, KeepsTheOrderAndGoesOnBehindABadImage) {
   const auto two = split(read_file(*folder / "two.txt"), '\n');
   const std::string line =
       "moe-predict run " + two[0] + " bad.jpg gone.jpg " + two[1] + " --embedding rows.npy";
-  ends_with(1, line, {"2 of 4 images could not be read"});
+  ends_with(1, line, {"2 of 4 could not be read"});
   const Tensor rows = load_npy(*folder / "rows.npy");
   ASSERT_EQ(rows.size(0), 4);
   for (size_t i = 0; i < 4; ++i) {
@@ -163,12 +163,21 @@ TEST_F(Predict, KeepsTheOrderAndGoesOnBehindABadImage) {
 
   ends_with(2, "moe-predict nowhere photo.png", {"nowhere: no such folder"});
   ends_with(2, "moe-predict data photo.png", {"data: holds no networks"});
-  ends_with(2, "moe-predict run photo.png --row reroute", {"no networks of a row 'reroute'"});
+  ends_with(2, "moe-predict run photo.png --row reroute", {"row reroute is not there (yet)"});
+  ends_with(2, "moe-predict run photo.png --temperature 2", {"--top-experts"});
+  ends_with(2, "moe-predict run photo.png --embedding data", {"is a folder", "data/rows.npy"});
   ends_with(2, "moe-predict run photo.png --top 0", {"--top: expected 1"});
   ends_with(2, "moe-predict run photo.png --threshold 2", {"--threshold: expected"});
   ends_with(2, "moe-predict run/base photo.png --top-experts 2", {"is a single network"});
   ends_with(2, "moe-predict run photo.png --json --csv", {"--csv"});
   ends_with(1, "moe-predict run - < /dev/null", {"no images were named"});
+  const Outcome binary = run(folder->path(), "moe-predict run - < run/base/model.safetensors");
+  EXPECT_EQ(binary.status, 1);
+  EXPECT_EQ(binary.out,
+            "-  error: standard input is no image of a known format, no tar, and no list of names, "
+            "a line each\n");
+  const Outcome refused = run(folder->path(), "moe-predict run - --csv --top-experts 2 < list.txt");
+  EXPECT_EQ(refused.out, "") << "a heading of what does not follow";
 }
 
 TEST_F(Predict, APackStandsAlone) {

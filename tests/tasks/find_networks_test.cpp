@@ -80,15 +80,18 @@ TEST_F(RunFolder, EachRowHasItsFolders) {
 
 TEST_F(RunFolder, ARowThatItHasNotIsRefusedWithThoseItHas) {
   expect_error([&] { find_networks(run_, "top-tag"); },
-               {"no networks of a row 'top-tag'", "base, longer, wider"}, ExitStatus::usage);
-  expect_error([&] { find_networks(run_, "ensemble"); }, {"no networks of a row 'ensemble'"},
+               {"row top-tag is not there (yet)", "networks of base, longer, wider"},
+               ExitStatus::usage);
+  expect_error([&] { find_networks(run_, "ensemble"); }, {"no run has a row 'ensemble'"},
                ExitStatus::usage);
 }
 
 TEST_F(RunFolder, WhatIsNotFinishedIsNamed) {
   make_stage(run_ / "experts/1", false);
-  expect_error([&] { find_networks(run_); }, {"not finished", "experts/1 is not done", "--row"},
-               ExitStatus::failed);
+  expect_error(
+      [&] { find_networks(run_); },
+      {"local is not finished", "experts/1 is not done", "run moe-run", "--row base, longer"},
+      ExitStatus::failed);
   EXPECT_EQ(find_networks(run_, "base").networks.model, run_ / "base");
   make_stage(run_ / "experts/1");
   fs::remove_all(run_ / "eval/local");
@@ -97,6 +100,20 @@ TEST_F(RunFolder, WhatIsNotFinishedIsNamed) {
   fs::remove_all(run_ / "experts");
   expect_error([&] { find_networks(run_); }, {"not finished", "experts/0 is not done"},
                ExitStatus::failed);
+}
+
+TEST_F(RunFolder, NoRowIsOfferedWhereNoneIsFinished) {
+  make_stage(run_ / "base", false);
+  for (const char* row : {"longer", "controls/wider"}) make_stage(run_ / row, false);
+  try {
+    find_networks(run_, "base");
+    FAIL() << "base is not finished";
+  } catch (const Error& error) {
+    EXPECT_EQ(std::string(error.what()),
+              run_.string() +
+                  ": row base is not finished, as base is not done; run moe-run with "
+                  "the same --out again");
+  }
 }
 
 TEST_F(RunFolder, FoldersMadeByHandNeedNoEvaluation) {

@@ -40,8 +40,7 @@ void add_calibration(const RunContents& contents, Page& page) {
                   {"share that is right", ScaleKind::linear, 0, 1},
                   {{"", {{0, 0}, {1, 1}}, -1, Line::Style::dashed},
                    line_of("base", base, 0),
-                   line_of("mixture", mixture, 1)},
-                  70};
+                   line_of("mixture", mixture, 1)}};
   page.drawings({draw(chart)});
   std::vector<std::vector<std::string>> rows = {
       {"probability", "images, base", "right, base", "images, mixture", "right, mixture"}};

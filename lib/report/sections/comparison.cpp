@@ -1,6 +1,6 @@
 #include <fmt/format.h>
 
-#include <map>
+#include <set>
 
 #include "base/text.h"
 #include "draw/charts.h"
@@ -49,7 +49,9 @@ std::string imbalance(const RunView& run) {
   return run.partition ? fmt::format("{:.2f}", run.partition->imbalance) : "–";
 }
 
-void add_results(const std::vector<RunView>& runs, const std::string& labels, Page& page) {
+/// `comparable`: the runs were evaluated on the same images.
+void add_results(const std::vector<RunView>& runs, const std::string& labels, bool comparable,
+                 Page& page) {
   std::vector<std::vector<std::string>> lines = {{"run, network", "P@1", "P@5", "R@10",
                                                   "mixture ahead, P@1", "FLOPs an image",
                                                   "training FLOPs", "largest part ÷ mean"}};
@@ -90,22 +92,27 @@ void add_results(const std::vector<RunView>& runs, const std::string& labels, Pa
   }
   if (lines.size() == 1) return;
   page.table("Results against " + labels, lines);
-  if (!chart.marks.empty()) page.drawings({draw(chart)});
+  if (comparable && !chart.marks.empty()) page.drawings({draw(chart)});
 }
 
 }  // namespace
 
 void add_comparison(const std::vector<RunView>& runs, Page& page) {
   page.heading(2, "The runs side by side");
-  std::map<std::string, std::string> datasets;
+  std::set<std::string> datasets, splits;
   for (const RunView& run : runs) {
-    if (run.dataset) datasets[run.dataset->fingerprint()] = run.dataset->folder().string();
+    if (run.dataset) datasets.insert(run.dataset->fingerprint());
+    splits.insert(run.config.eval.split);
   }
-  if (datasets.size() > 1) {
-    page.text("The runs are of different data sets, so that their figures do not compare.");
+  const bool comparable = datasets.size() <= 1 && splits.size() == 1;
+  if (!comparable) {
+    page.text(fmt::format(
+        "The runs were evaluated on different {}, so that their figures do not compare; there is "
+        "no chart of them.",
+        datasets.size() > 1 ? "data sets" : "splits (eval.split)"));
   }
   add_settings(runs, page);
-  for (const std::string labels : {"tags", "truth"}) add_results(runs, labels, page);
+  for (const std::string labels : {"tags", "truth"}) add_results(runs, labels, comparable, page);
 }
 
 }  // namespace hardmoe

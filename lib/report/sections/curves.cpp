@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <cmath>
 #include <utility>
 
 #include "base/files.h"
@@ -51,6 +53,46 @@ void shift(TrainingLog& log, double images) {
   }
 }
 
+/// A value of one or several networks at each of some points of their training.
+struct Spread {
+  std::vector<PlotPoint> lowest, median, highest;
+};
+
+/// Returns the spread of several networks' values, each of which has its own number of points and
+/// images: in each of equal shares of its training a network has the mean of its points there.
+/// `begin`: images at which all began.
+Spread spread_of(const std::vector<std::vector<PlotPoint>>& networks, double begin) {
+  constexpr size_t shares = 24;
+  std::array<std::vector<double>, shares> values;
+  double images = 0;
+  for (const auto& points : networks) {
+    if (points.empty()) continue;
+    const double length = points.back().x - begin;
+    images += length / static_cast<double>(networks.size());
+    std::array<double, shares> sum{}, count{};
+    for (const PlotPoint& point : points) {
+      const double share = std::ceil((point.x - begin) / length * shares) - 1;
+      const auto s = static_cast<size_t>(std::clamp(share, 0.0, shares - 1.0));
+      sum[s] += point.y;
+      ++count[s];
+    }
+    for (size_t s = 0; s < shares; ++s) {
+      if (count[s] > 0) values[s].push_back(sum[s] / count[s]);
+    }
+  }
+  Spread spread;
+  for (size_t s = 0; s < shares; ++s) {
+    auto& sorted = values[s];
+    if (sorted.empty()) continue;
+    std::ranges::sort(sorted);
+    const double x = begin + images * (static_cast<double>(s) + 1) / shares;
+    spread.lowest.push_back({x, sorted.front()});
+    spread.median.push_back({x, (sorted[(sorted.size() - 1) / 2] + sorted[sorted.size() / 2]) / 2});
+    spread.highest.push_back({x, sorted.back()});
+  }
+  return spread;
+}
+
 class Curves {
  public:
   void add(const std::string& name, const TrainingLog& log, int series) {
@@ -58,6 +100,20 @@ class Curves {
     if (!log.selection.empty()) {
       selection.push_back({name, log.selection, series, Line::Style::solid, true});
     }
+  }
+  /// Adds one curve for the median of many networks, and two for their extremes.
+  void add_spread(const std::vector<TrainingLog>& logs, double begin, int series) {
+    const auto add = [&](std::vector<Line>& lines, auto values) {
+      std::vector<std::vector<PlotPoint>> networks;
+      for (const TrainingLog& log : logs) networks.push_back(log.*values);
+      const Spread spread = spread_of(networks, begin);
+      if (spread.median.empty()) return;
+      lines.push_back({"experts, lowest", spread.lowest, series, Line::Style::dashed});
+      lines.push_back({"experts, median", spread.median, series});
+      lines.push_back({"experts, highest", spread.highest, series, Line::Style::dashed});
+    };
+    add(loss, &TrainingLog::loss);
+    add(selection, &TrainingLog::selection);
   }
   std::vector<Line> loss, selection;
 };
@@ -73,17 +129,20 @@ void add_curves(const RunContents& contents, Page& page) {
   const double begin = run.config.expert.start == ExpertStart::base ? first.images : 0;
   Curves curves;
   const int experts = run.config.partition.experts;
-  const bool many = experts > 6;  // then one colour, and one name, for all
-  bool first_of_many = true;
+  const bool many = experts > 6;  // then three curves for all
+  std::vector<TrainingLog> of_many;
   for (int k = 0; k < experts; ++k) {
     const RunStage* stage = run.done(fmt::format("expert {}", k));
     if (stage == nullptr) continue;
     TrainingLog log = read_log(*stage);
     shift(log, begin);
-    const bool named = !many || (!log.loss.empty() && std::exchange(first_of_many, false));
-    const std::string name = !named ? "" : many ? "experts" : fmt::format("expert {}", k);
-    curves.add(name, log, many ? -1 : 2 + k);
+    if (many) {
+      of_many.push_back(std::move(log));
+    } else {
+      curves.add(fmt::format("expert {}", k), log, 2 + k);
+    }
   }
+  curves.add_spread(of_many, begin, 2);
   if (const RunStage* stage = run.done("longer")) {
     TrainingLog log = read_log(*stage);
     shift(log, first.images);

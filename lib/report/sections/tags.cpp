@@ -23,8 +23,7 @@ Picture long_tail(const Vocabulary& vocabulary) {
                          "tag's rank."},
                         {"rank of the tag", ScaleKind::logarithmic},
                         {"training images", ScaleKind::logarithmic},
-                        {line},
-                        16});
+                        {line}});
 }
 
 std::vector<PlotPoint> points_of(const FrequencyBins& bins) {
@@ -81,16 +80,14 @@ void add_tags(const RunContents& contents, Page& page) {
                         "has, by the tag's count in training."},
                        x,
                        {"precision"},
-                       lines(base.precision, mixture.precision),
-                       70}));
+                       lines(base.precision, mixture.precision)}));
     pictures.push_back(
         draw(LineChart{{"recall-by-frequency",
                         "Of images' own tags, the share among their ten likeliest, by the "
                         "tag's count in training."},
                        x,
                        {"recall at 10"},
-                       lines(base.recall, mixture.recall),
-                       70}));
+                       lines(base.recall, mixture.recall)}));
   } else {
     page.note(contents.no_sample);
   }
