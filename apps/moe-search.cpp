@@ -9,7 +9,7 @@ int main(int argc, char** argv) {
   Command command(
       "moe-search",
       "Find the images of a collection that are nearest to an image, to each image of a folder, to "
-      "the images with a tag, or to one another, by cosine distance (1 - cosine, 0 to 2) in the "
+      "a tag, or to one another, by cosine distance (1 - cosine, 0 to 2) in the "
       "unified embedding. A line a neighbour, nearest first: what was looked for, distance, "
       "SHARD.tar: KEY, with tabs between; an image that cannot be read is a warning, and the exit "
       "status is then 1 at the end.\n\nThe collection is a dataset with its rows of the embedding. "
@@ -32,7 +32,8 @@ int main(int argc, char** argv) {
                  "a tar")
       ->type_name("");
   cli.add_option("--tag", task.tags,
-                 "A tag: look for the mean of the rows of the images that have it; repeatable")
+                 "A tag: look for images in the direction in which the decoder scores it higher; "
+                 "repeatable")
       ->type_name("TAG")
       ->allow_extra_args(false);
   cli.add_option("--key", task.keys,

@@ -108,32 +108,4 @@ std::vector<int64_t> Collection::with_key(const std::string& key) const {
   return found;
 }
 
-std::vector<float> Collection::tag_row(const std::string& tag) const {
-  const auto& tags = vocabulary().tags;
-  const auto at = std::ranges::find(tags, tag);
-  if (at == tags.end()) {
-    const std::string nearest = nearest_name(tag, tags);
-    fail_usage("--tag {}: {} has no such tag{}; moe-tags lists them", tag,
-               dataset_.folder().string(),
-               nearest.empty() ? "" : fmt::format(" (did you mean {}?)", nearest));
-  }
-  const auto id = static_cast<int32_t>(at - tags.begin());
-  const int64_t width = rows_.size(1);
-  std::vector<double> sums(static_cast<size_t>(width));
-  int64_t images = 0;
-  for (int64_t image = 0; image < size(); ++image) {
-    const auto [split, item] = place(image);
-    if (!std::ranges::binary_search(split->tags(item), id)) continue;
-    ++images;
-    const float* row = rows_.as<float>().data() + image * width;
-    for (size_t d = 0; d < sums.size(); ++d) sums[d] += double{row[d]};
-  }
-  if (images == 0) fail_usage("--tag {}: none of the images searched has it; name another", tag);
-  std::vector<float> mean;
-  for (const double sum : sums)
-    mean.push_back(static_cast<float>(sum / static_cast<double>(images)));
-  write_unit_rows({mean.data(), 1, width}, mean.data());
-  return mean;
-}
-
 }  // namespace hardmoe

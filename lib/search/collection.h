@@ -31,10 +31,6 @@ class Collection {
   /// Returns the images that have the key, ascending: one, or one in each of several splits. Throws
   /// Error(usage) if there is none.
   std::vector<int64_t> with_key(const std::string& key) const;
-  /// Returns the mean of the rows of the images that have the tag, at length 1: the direction in
-  /// which they lie. Throws Error(usage) naming the nearest tag if there is none of that name, and if
-  /// no image has it.
-  std::vector<float> tag_row(const std::string& tag) const;
 
  private:
   Dataset dataset_;

@@ -7,6 +7,7 @@
 #include "cluster/unit_rows.h"
 #include "search/result_writer.h"
 #include "search/source.h"
+#include "search/tag_direction.h"
 #include "tasks/asked_networks.h"
 #include "tasks/sheet_file.h"
 
@@ -72,9 +73,16 @@ class Searching {
     log_info("pairs: {}", found_);
   }
 
-  void tags() {
+  /// Throws Error(usage) unless the networks give rows of the collection's width.
+  void require_width(const AskedNetworks& asked) const {
+    if (asked.embedding_values() == images_.rows().size(1)) return;
+    fail_usage("{}: has rows of {} values, the networks of {} give {}; name its own networks",
+               source_.embedding, images_.rows().size(1), task_.run, asked.embedding_values());
+  }
+
+  void tags(const OpenedNetworks& opened) {
     for (const std::string& tag : task_.tags) {
-      const auto row = images_.tag_row(tag);
+      const auto row = tag_direction(opened, tag);
       answer({QueryName::Kind::tag, tag}, {}, search_->nearest(view_of(row.data()), count())[0]);
     }
   }
@@ -92,10 +100,6 @@ class Searching {
   }
 
   void named(const AskedNetworks& asked, std::istream& standard_input) {
-    if (asked.embedding_values() != images_.rows().size(1)) {
-      fail_usage("{}: has rows of {} values, the networks of {} give {}; name its own networks",
-                 source_.embedding, images_.rows().size(1), task_.run, asked.embedding_values());
-    }
     const auto engine = make_engine(config_.device);
     const Precision precision = asked.precision(*engine, config_.eval.precision);
     std::unique_ptr<Predictor> predictor;
@@ -174,15 +178,16 @@ void search_images(const SearchTask& task, const Config& config, std::istream& s
   check_task(task);
   const SearchSource source = find_search_source(task);
   std::optional<AskedNetworks> asked;
-  if (!task.images.empty()) {
+  if (!task.images.empty() || !task.tags.empty()) {
     asked.emplace(open_networks(source.networks));
     require_embedding_by(source, asked->opened());
   }
   Searching searching(task, source, config, print);
+  if (asked) searching.require_width(*asked);
   if (task.pairs_within) searching.pairs();
-  searching.tags();
+  if (asked) searching.tags(asked->opened());
   searching.keys();
-  if (asked) searching.named(*asked, standard_input);
+  if (!task.images.empty()) searching.named(*asked, standard_input);
   searching.finish();
 }
 

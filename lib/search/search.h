@@ -15,7 +15,7 @@ namespace hardmoe {
 struct SearchTask {
   std::string run;                     ///< see find_networks()
   std::vector<std::string> images;     ///< see NamedImages
-  std::vector<std::string> tags;       ///< the mean of whose images is looked for
+  std::vector<std::string> tags;       ///< looked for in their direction, see tag_direction()
   std::vector<std::string> keys;       ///< of the collection's own images
   std::optional<double> pairs_within;  ///< instead of queries: all pairs that near
   std::string row;                     ///< see find_networks(); empty: shared where there is one

@@ -143,6 +143,7 @@ TEST_F(Predict, SaysWhatEvaluationMeasured) {
     EXPECT_NEAR(nearest[i]["neighbours"][0]["distance"], distance, 1e-6);
   }
   ends_with(2, "moe-search run - --row local < list.txt", {"--embedding", "moe-embed data"});
+  ends_with(2, "moe-search run --row local --embedding run/decoder --tag red", {"--row shared"});
 
   // Several experts, at the temperature that moe-eval fitted.
   ends_with(2, "moe-predict run - --top-experts 2 < list.txt", {"--temperature"});

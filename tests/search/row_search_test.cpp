@@ -73,8 +73,8 @@ TEST(ExactSearch, FindsWhatFloat64FindsAndOfEqualRowsTheLower) {
   std::ranges::fill(rows.as<float>().subspan(24, 24), 0.0F);  // has no direction
   const MatrixView all = matrix_view(rows);
   const auto search = exact_search(all);
-  expect_as_brute_force(*search, all, all.slice(0, 40), 10);  // by products of matrices
-  expect_as_brute_force(*search, all, all.slice(0, 3), 40);   // one by one
+  expect_as_brute_force(*search, all, all.slice(0, 40), 10);   // by products of matrices
+  expect_as_brute_force(*search, all, all.slice(0, 3), 40);    // one by one
   expect_as_brute_force(*search, all, all.slice(0, 30), 150);  // kept in FAISS's reservoir, no heap
   expect_as_brute_force(*search, all, all.slice(8, 10), 1000);
 }

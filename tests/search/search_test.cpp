@@ -81,19 +81,23 @@ class SearchTest : public testing::Test {
     return task;
   }
 
-  /// The same with rows by hand: image i of both splits together in direction `angles[i]`, degrees.
-  static SearchTask by_hand(const std::vector<double>& angles) {
-    fs::create_directories(*folder / "hand");
-    std::vector<float> rows;
-    for (const double angle : angles) {
-      const double radians = angle * std::numbers::pi / 180;
-      rows.push_back(static_cast<float>(3 * std::cos(radians)));
-      rows.push_back(static_cast<float>(3 * std::sin(radians)));
+  /// Returns rows of `width` values, in the plane of the first two: at these angles in degrees.
+  static Tensor in_plane(std::span<const double> angles, int64_t width = 64) {
+    Tensor rows(DType::f32, {std::ssize(angles), width});
+    for (size_t i = 0; i < angles.size(); ++i) {
+      const double radians = angles[i] * std::numbers::pi / 180;
+      float* row = rows.as<float>().data() + static_cast<int64_t>(i) * width;
+      row[0] = static_cast<float>(3 * std::cos(radians));
+      row[1] = static_cast<float>(3 * std::sin(radians));
     }
-    const std::vector<float> train(rows.begin(), rows.begin() + 24),
-        val(rows.begin() + 24, rows.end());
-    save_npy(*folder / "hand/train.npy", Tensor::from(train, {12, 2}));
-    save_npy(*folder / "hand/val.npy", Tensor::from(val, {4, 2}));
+    return rows;
+  }
+
+  /// The same with rows by hand: image i of both splits together at `angles[i]`.
+  static SearchTask by_hand(std::span<const double> angles, int64_t width = 64) {
+    fs::create_directories(*folder / "hand");
+    save_npy(*folder / "hand/train.npy", in_plane(angles.first(12), width));
+    save_npy(*folder / "hand/val.npy", in_plane(angles.subspan(12), width));
     SearchTask made = task();
     made.embedding = *folder / "hand";
     return made;
@@ -147,25 +151,33 @@ TEST_F(SearchTest, FindsEachImageOfAFolderItselfInEitherSplit) {
 // Even images at 0, 2, 4 … degrees, odd ones at 90 and more, the last of all like the first.
 const std::vector<double> angles = {0, 91, 2, 93, 4, 95, 6, 97, 8, 99, 10, 101, 12, 103, 14, 0};
 
-TEST_F(SearchTest, ATagIsTheMeanDirectionOfItsImages) {
-  SearchTask even = by_hand(angles);
-  even.tags = {"even"};  // 0 to 14 degrees, on the mean 7
-  even.neighbours = 4;
-  const auto found = lines(even);
+TEST_F(SearchTest, ATagLiesWhereTheDecoderScoresIt) {
+  Model model = load_model(*folder / "model");
+  model.weights["fc.weight"] = in_plane(std::vector<double>{50, 7, 110});
+  fs::create_directories(*folder / "decoder");
+  save_model(*folder / "decoder", model);
+  save_vocabulary(*folder / "decoder/tags.tsv", {{"any", "unseen", "other"}, {3, 2, 1}});
+  SearchTask unseen = by_hand(angles);
+  unseen.run = *folder / "decoder";
+  unseen.tags = {"unseen"};  // by none of the images searched
+  unseen.neighbours = 4;
+  const auto found = lines(unseen);
   ASSERT_EQ(found.size(), 4U);
   std::vector<std::string> keys;
   for (const std::string& line : found) {
     const auto fields = split(line, '\t');
     ASSERT_EQ(fields.size(), 3U);
-    EXPECT_EQ(fields[0], "tag:even");
-    EXPECT_NEAR(std::stod(fields[1]),
-                1 - std::cos((keys.size() < 2 ? 1 : 3) * std::numbers::pi / 180), 1e-7);
+    EXPECT_EQ(fields[0], "tag:unseen");
+    const double degrees = keys.size() < 2 ? 1 : 3;  // from 7
+    EXPECT_NEAR(std::stod(fields[1]), 1 - std::cos(degrees * std::numbers::pi / 180), 1e-7);
     keys.push_back(fields[2].substr(fields[2].rfind(' ') + 1));
   }
   std::sort(keys.begin(), keys.begin() + 2);
   std::sort(keys.begin() + 2, keys.end());
   EXPECT_EQ(keys, (std::vector<std::string>{"a/06", "a/08", "a/04", "a/10"}));
   EXPECT_NE(found[0].find((*folder / "train/a.tar").string() + ": a/0"), std::string::npos);
+  unseen.tags = {"unsen"};
+  refused(unseen, {"--tag unsen", "did you mean unseen?"});
 }
 
 TEST_F(SearchTest, AKeyIsNotItsOwnNeighbour) {
@@ -242,7 +254,7 @@ TEST_F(SearchTest, RefusesWhatDoesNotBelongTogether) {
   refused(asked, {"embedding", "other networks", "model differs"});
   asked.run = *folder / "nowhere";
   refused(asked, {"nowhere", "no such folder"});
-  asked = by_hand(angles);
+  asked = by_hand(angles, 2);
   asked.images = {(*folder / "files/05.png").string()};
   refused(asked, {"hand", "rows of 2 values", "give 64"});
   asked.pairs_within = 0.5;
@@ -256,9 +268,6 @@ TEST_F(SearchTest, RefusesWhatDoesNotBelongTogether) {
   asked = by_hand(angles);
   asked.keys = {"a/99"};
   refused(asked, {"--key a/99", "no image of that key"});
-  asked.keys.clear();
-  asked.tags = {"evn"};
-  refused(asked, {"--tag evn", "did you mean even?"});
   asked.neighbours = 0;
   refused(asked, {"--neighbours", "found 0"});
 
@@ -267,7 +276,7 @@ TEST_F(SearchTest, RefusesWhatDoesNotBelongTogether) {
   save_npy(*folder / "hand/val.npy", Tensor(DType::f32, {3, 2}));
   refused(asked, {"val.npy: 3 rows", "split 'val' has 4 images"});
   save_npy(*folder / "hand/val.npy", Tensor(DType::f32, {4, 3}));
-  refused(asked, {"val.npy", "rows of 3 values", "'train' have 2"});
+  refused(asked, {"val.npy", "rows of 3 values", "'train' have 64"});
   fs::remove(*folder / "hand/val.npy");
   fs::remove(*folder / "hand/train.npy");
   refused(asked, {"hand", "none of the splits", "train, val"});
