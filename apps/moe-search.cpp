@@ -50,7 +50,7 @@ int main(int argc, char** argv) {
       ->excludes("--pairs-within");
   cli.add_flag("--approximate", task.approximate,
                "Compare with the images of 32 of 4*sqrt(N) inverted lists instead of all: for many "
-               "questions to millions of images; some neighbours are missed");
+               "queries to millions of images; some neighbours are missed");
   row_option(command, task.row, "shared, where there is one");
   cli.add_option("--dataset", task.dataset,
                  "The dataset: that of the images to search (default: the run's)")
@@ -59,10 +59,10 @@ int main(int argc, char** argv) {
                  "The embedding: a folder of moe-embed with their rows, SPLIT.npy of each split to "
                  "search (default: the run's, of its training images)")
       ->type_name("PATH");
-  cli.add_flag("--json", task.json, "Print JSON instead of tables: a line a question, or a pair");
+  cli.add_flag("--json", task.json, "Print JSON instead of tables: a line a query, or a pair");
   cli.add_option("--contact-sheet", task.sheet,
                  "Also write a contact sheet there, as PNG or JPEG by the name's end: a row a "
-                 "question or a pair, left what was looked for")
+                 "query or a pair, left what was looked for")
       ->type_name("FILE");
   command.setting("--seed", "seed");
   command.setting("--precision", "eval.precision");

@@ -101,8 +101,8 @@ void SearchSheet::write() const {
   }
   write_sheet(file_, sheet);
   log_info("{}: {}, left what was looked for, right what was found, nearest first", file_.string(),
-           rows_ < most_rows ? "a row a question"
-                             : fmt::format("a row a question, of the first {}", most_rows));
+           rows_ < most_rows ? "a row a query"
+                             : fmt::format("a row a query, of the first {}", most_rows));
 }
 
 }  // namespace hardmoe
