@@ -43,9 +43,10 @@ int main(int argc, char** argv) {
   cli.add_option("--write-shards", task.shards,
                  "Also write the dataset there, each expert's images in shards of their own")
       ->type_name("DIR");
-  cli.add_option("--contact-sheet", task.sheet,
-                 "Also write what the parts hold there, as PNG or JPEG by the name's end: a row an "
-                 "expert, left the images nearest to its centroid, right those at its border")
+  cli.add_option(
+         "--contact-sheet", task.sheet,
+         "Also write a contact sheet there, as PNG or JPEG by the name's end: a row an expert, "
+         "left the images nearest to its centroid, right those at its border")
       ->type_name("FILE");
   command.setting("--method", "partition.method");
   command.setting("--num-experts", "partition.experts");

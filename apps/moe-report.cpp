@@ -26,7 +26,7 @@ int main(int argc, char** argv) {
                  "(librsvg2-bin)")
       ->type_name("DIR");
   cli.add_option("--dataset", task.dataset,
-                 "Dataset of the runs, if it is not where their configuration says")
+                 "The dataset: that of the runs, if it is not where their configuration says")
       ->type_name("DIR");
   cli.add_option("--asked-images", task.images,
                  "Images of the evaluated split that base and experts are asked about, at most "

@@ -14,7 +14,7 @@ int main(int argc, char** argv) {
   cli.add_option("--top", task.top, "At most so many: rows of a table")
       ->type_name("N")
       ->capture_default_str();
-  cli.add_option("--tag", task.tag, "Show what else is on the images with this tag")
+  cli.add_option("--tag", task.tag, "A tag: show what else is on the images with it")
       ->type_name("TAG");
   cli.add_option("--suggest-stop-tags", task.stop_tags,
                  "Write tags that may say nothing about a picture, with the reason ('-': on "

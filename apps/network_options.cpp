@@ -46,12 +46,13 @@ CLI::Option* features_option(Command& command, std::vector<std::string>& files) 
       ->type_name("FILE.npy[,…]");
 }
 
-CLI::Option* row_option(Command& command, std::string& row) {
+CLI::Option* row_option(Command& command, std::string& row, const std::string& usual) {
   return command.cli()
       .add_option("--row", row,
                   "Which networks of a run, by the key of their row in its table: local (the "
                   "mixture with local decoders), shared, base, longer, router, finetune, reroute … "
-                  "(default: local)")
+                  "(default: " +
+                      usual + ")")
       ->type_name("KEY");
 }
 

@@ -12,8 +12,8 @@ CLI::Option* partition_option(Command& command, std::string& folder);
 CLI::Option* experts_option(Command& command, std::string& folder);
 CLI::Option* features_option(Command& command, std::vector<std::string>& files);
 
-/// --row: which of the networks in a folder that find_networks() reads.
-CLI::Option* row_option(Command& command, std::string& row);
+/// --row: which of the networks in a folder that find_networks() reads; `usual`: where none is named.
+CLI::Option* row_option(Command& command, std::string& row, const std::string& usual = "local");
 
 /// For commands that look at images with one model or a mixture: --model, or the four above and
 /// --router.

@@ -23,7 +23,8 @@ run base tensor image nn data cluster engine train ingest moe tasks
 draw base
 report base tensor image nn data cluster engine train moe tasks run draw
 export base tensor image nn data cluster engine train moe tasks
-apps base tensor gpu image nn data cluster engine train ingest moe tasks run draw report export
+search base tensor image nn data cluster engine train ingest moe tasks run
+apps base tensor gpu image nn data cluster engine train ingest moe tasks run draw report export search
 '
 
 # Folder that may include it, and the header's beginning (extended regular expressions).
@@ -42,6 +43,7 @@ lib/(image|ingest) (zlib|bzlib|zstd)\.h
 lib/cluster Eigen/
 lib/engine/cpu (oneapi/|dnnl)
 lib/export (google/protobuf/|onnx\.pb\.h)
+lib/search faiss/
 lib/(gpu|(engine|cluster)/cuda) (cuda|cudnn|cublas|nccl|nvrtc|cub/)
 apps CLI/
 tests (gtest|gmock)/

@@ -21,6 +21,7 @@ packages=(
   libjpeg-dev libpng-dev libwebp-dev zlib1g-dev libbz2-dev libzstd-dev libexpat1-dev libeigen3-dev libgtest-dev
   libopencv-imgcodecs-dev libtiff-dev libgif-dev libavif-dev # for moe-ingest: formats rewritten as PNG
   libprotobuf-dev protobuf-compiler # for moe-export: ONNX's schema as classes
+  libfaiss-dev # for moe-search
   libdnnl-dev ocl-icd-opencl-dev # Debian's oneDNN package asks CMake for OpenCL, and only recommends it
 )
 cuda=no

@@ -1,31 +1,15 @@
 #include "moe/retrieval.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "base/error.h"
 #include "base/signals.h"
 #include "base/threads.h"
 #include "cluster/kernels.h"
+#include "cluster/unit_rows.h"
 
 namespace hardmoe {
 namespace {
-
-/// Returns the rows at length 1; those of zeros stay so.
-Tensor normalised(MatrixView features) {
-  Tensor unit = Tensor::uninitialized(DType::f32, {features.rows, features.cols});
-  float* out = unit.as<float>().data();
-  for (int64_t i = 0; i < features.rows; ++i) {
-    const float* row = features.row(i);
-    double squares = 0;
-    for (int64_t d = 0; d < features.cols; ++d) squares += double{row[d]} * double{row[d]};
-    const double scale = squares > 0 ? 1 / std::sqrt(squares) : 0;
-    for (int64_t d = 0; d < features.cols; ++d) {
-      out[i * features.cols + d] = static_cast<float>(double{row[d]} * scale);
-    }
-  }
-  return unit;
-}
 
 /// What one image's neighbours say.
 struct Found {
@@ -105,7 +89,7 @@ Retrieval retrieval(MatrixView features, std::span<const int32_t> leaf, int64_t 
     fail("retrieval: {} features, {} leaf tags, {} experts", features.rows, leaf.size(),
          experts.size());
   }
-  const Tensor unit = normalised(features);
+  const Tensor unit = unit_rows(features);
   PackedMatrix columns(features.cols, features.rows);
   for (int64_t i = 0; i < features.rows; ++i) {
     columns.set_column(i, unit.as<float>().data() + i * features.cols, 1);

@@ -12,6 +12,7 @@
 #include "moe/partition_sizes.h"
 #include "tasks/partition_sheet.h"
 #include "tasks/reroute.h"
+#include "tasks/sheet_file.h"
 
 namespace hardmoe {
 namespace fs = std::filesystem;

@@ -5,34 +5,21 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "base/files.h"
-#include "base/folders.h"
-#include "base/text.h"
 #include "data/thumbnails.h"
-#include "image/codec.h"
 #include "image/contact_sheet.h"
 #include "moe/embedding.h"
 #include "moe/part_samples.h"
+#include "tasks/sheet_file.h"
 
 namespace hardmoe {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr int tile = 64, jpeg_quality = 85;
+constexpr int tile = 64;
 constexpr int64_t a_side = 8;  // images of each kind in a row
 constexpr size_t most_rows = 256;
 
-bool is_png(const fs::path& file) { return fold_case(file.extension().string()) == ".png"; }
-
 }  // namespace
-
-void check_sheet_file(const fs::path& file) {
-  const std::string extension = fold_case(file.extension().string());
-  if (!is_png(file) && extension != ".jpg" && extension != ".jpeg") {
-    fail_usage("--contact-sheet {}: expected a name that ends in .png or .jpg", file.string());
-  }
-  make_writable_folder(file.has_parent_path() ? file.parent_path() : ".");
-}
 
 std::string write_partition_sheet(const fs::path& dataset, const std::vector<fs::path>& embedding,
                                   const fs::path& partition, const fs::path& file) {
@@ -65,8 +52,7 @@ std::string write_partition_sheet(const fs::path& dataset, const std::vector<fs:
     fail("{}: none of the images could be read, so that there is nothing to show",
          dataset.string());
   }
-  write_file_atomic(behind_links(file),
-                    is_png(file) ? encode_png(sheet) : encode_jpeg(sheet, jpeg_quality));
+  write_sheet(file, sheet);
   return fmt::format("{}: a row an expert, from {} to {}; {}\n", file.string(), 0, shown - 1,
                      borders ? "left the images nearest to its centroid, right those at its border"
                              : "the images nearest to its centroid");

@@ -7,10 +7,6 @@
 
 namespace hardmoe {
 
-/// Throws Error(usage) unless the file's name ends as an image that can be written: .png, .jpg or
-/// .jpeg; Error if its folder cannot be made or written. Call it before the partition is made.
-void check_sheet_file(const std::filesystem::path& file);
-
 /// Writes the contact sheet of a partition: a row an expert (of the first 256), left the images
 /// nearest to its centroid, right those at its border (moe/part_samples.h). Returns a sentence that
 /// says how to read it. `embedding`: the files that the partition was made of. Throws Error(usage)

@@ -1,9 +1,7 @@
 #include "tasks/predict.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
-#include <future>
 #include <limits>
 #include <memory>
 
@@ -12,20 +10,12 @@
 #include "base/folders.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "base/threads.h"
-#include "engine/network_facts.h"
 #include "image/sidecar.h"
-#include "ingest/view_windows.h"
-#include "moe/predictor.h"
-#include "tasks/opened_networks.h"
+#include "tasks/asked_networks.h"
 #include "tensor/npy.h"
 
 namespace hardmoe {
 namespace {
-
-constexpr int64_t usual_batch = 128;
-constexpr int64_t batches_an_expert = 16;         // the last is half empty on average
-constexpr int64_t most_bytes = int64_t{1} << 30;  // of a window's views, and of its scores
 
 void check_task(const PredictTask& task) {
   if (task.top < 1) fail_usage("--top: expected 1 at least, found {}", task.top);
@@ -39,25 +29,6 @@ void check_task(const PredictTask& task) {
     fail_usage("--embedding {}: is a folder; give the name of the file, such as {}", task.embedding,
                (std::filesystem::path(task.embedding) / "rows.npy").string());
   }
-}
-
-/// Returns how many images are looked at together: enough to fill batches of each expert, as far as
-/// memory goes.
-int64_t window_size(const std::vector<ViewForm>& forms, int64_t experts, int64_t tags) {
-  int64_t bytes = 0;
-  for (const ViewForm& form : forms) bytes += 3 * int64_t{form.image_size} * form.image_size;
-  const int64_t wanted = batches_an_expert * usual_batch * std::max<int64_t>(experts, 1);
-  return std::clamp(std::min(most_bytes / bytes, most_bytes / (4 * tags)), usual_batch, wanted);
-}
-
-/// Returns the images of a batch, of which a network computes as many however few there are: of
-/// `images` in a window each of `experts` fills some.
-int64_t batch_size(int64_t images, int64_t experts) {
-  constexpr int64_t least = 8;
-  const int64_t each =
-      std::max<int64_t>(images / (batches_an_expert * std::max<int64_t>(experts, 1)), 1);
-  const auto power = static_cast<int64_t>(std::bit_floor(static_cast<uint64_t>(each)));
-  return std::min(std::clamp(power, least, usual_batch), std::max<int64_t>(images, 1));
 }
 
 /// The rows of --embedding, one an image; NaN for one that could not be read.
@@ -86,65 +57,37 @@ class EmbeddingRows {
   std::optional<NpyWriter> writer_;
 };
 
-/// The networks, ready to be asked.
-class Asked {
- public:
-  Asked(OpenedNetworks opened, const PredictTask& task) : opened_(std::move(opened)) {
-    if (task.top_experts) opened_.answer.top_experts = *task.top_experts;
-    if (task.temperature) opened_.answer.temperature = *task.temperature;
-    if (opened_.mixture) {
-      if (task.temperature && opened_.answer.top_experts == 1) {
-        fail_usage(
-            "--temperature {}: weights the answers of several experts, and one is asked; give "
-            "--top-experts, too",
-            *task.temperature);
-      }
-      return;
-    }
-    if (task.top_experts || task.temperature) {
-      fail_usage("{}: is a single network; --top-experts and --temperature are a mixture's",
-                 task.run);
-    }
+/// Returns the networks with the settings that the task names in place of those that were evaluated.
+OpenedNetworks with_settings(OpenedNetworks opened, const PredictTask& task) {
+  if (task.top_experts) opened.answer.top_experts = *task.top_experts;
+  if (task.temperature) opened.answer.temperature = *task.temperature;
+  if (!opened.mixture && (task.top_experts || task.temperature)) {
+    fail_usage("{}: is a single network; --top-experts and --temperature are a mixture's",
+               task.run);
   }
+  if (task.temperature && opened.answer.top_experts == 1) {
+    fail_usage(
+        "--temperature {}: weights the answers of several experts, and one is asked; give "
+        "--top-experts, too",
+        *task.temperature);
+  }
+  return opened;
+}
 
-  const OpenedNetworks& opened() const { return opened_; }
-  bool is_mixture() const { return opened_.mixture.has_value(); }
-  bool by_router() const { return is_mixture() && opened_.mixture->router.has_value(); }
-  int64_t experts() const { return is_mixture() ? opened_.mixture->partition.gater.experts : 0; }
-  std::vector<ViewForm> forms() const {
-    return is_mixture() ? view_forms(*opened_.mixture) : view_forms(*opened_.model);
+/// Returns the experts of image number `image`.
+std::vector<PredictedExpert> experts_of(const AskedNetworks& asked, const ExpertChoices& choices,
+                                        size_t image) {
+  std::vector<PredictedExpert> experts;
+  const ExpertChoices own = slice(choices, static_cast<int64_t>(image), 1);
+  const auto weights = choices.experts > 1 ? gating_weights(own, asked.opened().answer.temperature)
+                                           : std::vector<float>{1};
+  for (size_t c = 0; c < own.expert.size(); ++c) {
+    const auto found = static_cast<double>(own.squared_distance[c]);
+    experts.push_back({own.expert[c], asked.by_router() ? std::exp(-found) : std::sqrt(found),
+                       static_cast<double>(weights[c])});
   }
-  const ModelCard& card() const {
-    return is_mixture() ? opened_.mixture->base.card : opened_.model->card;
-  }
-  int64_t embedding_values() const {
-    const int64_t width = feature_size(resnet(card().model, 0));
-    return is_mixture() ? embedding_width(opened_.mixture->embedding, width) : width;
-  }
-  std::unique_ptr<Predictor> predictor(Engine& engine, Precision precision, int64_t batch) const {
-    if (!is_mixture()) {
-      return std::make_unique<Predictor>(engine, *opened_.model, precision, batch);
-    }
-    return std::make_unique<Predictor>(engine, *opened_.mixture, opened_.answer, precision, batch);
-  }
-
-  /// Returns the experts of image number `image`.
-  std::vector<PredictedExpert> experts_of(const ExpertChoices& choices, size_t image) const {
-    std::vector<PredictedExpert> experts;
-    const ExpertChoices own = slice(choices, static_cast<int64_t>(image), 1);
-    const auto weights = choices.experts > 1 ? gating_weights(own, opened_.answer.temperature)
-                                             : std::vector<float>{1};
-    for (size_t c = 0; c < own.expert.size(); ++c) {
-      const auto found = static_cast<double>(own.squared_distance[c]);
-      experts.push_back({own.expert[c], by_router() ? std::exp(-found) : std::sqrt(found),
-                         static_cast<double>(weights[c])});
-    }
-    return experts;
-  }
-
- private:
-  OpenedNetworks opened_;
-};
+  return experts;
+}
 
 /// Returns the tags to tell of an image.
 std::vector<std::pair<int32_t, float>> tags_to_tell(const PredictTask& task,
@@ -190,7 +133,8 @@ class Sidecars {
 /// Answers for the images of one window after another.
 class Answering {
  public:
-  Answering(const PredictTask& task, const Asked& asked, Engine& engine, Precision precision)
+  Answering(const PredictTask& task, const AskedNetworks& asked, Engine& engine,
+            Precision precision)
       : task_(task),
         asked_(asked),
         engine_(engine),
@@ -240,10 +184,7 @@ class Answering {
 
  private:
   void ask(const ViewWindow& window, std::vector<Prediction>& predictions) {
-    if (!predictor_) {
-      predictor_ =
-          asked_.predictor(engine_, precision_, batch_size(window.views.size(), asked_.experts()));
-    }
+    if (!predictor_) predictor_ = asked_.predictor(engine_, precision_, window.views.size());
     const PredictedImages found = predictor_->predict(
         window.views, rows_.wanted(), [&](size_t image, auto scores, auto probabilities) {
           predictions[window.image_of[image]].tags = tags_to_tell(task_, scores, probabilities);
@@ -251,12 +192,12 @@ class Answering {
     rows_.add(found.embedding, window.image_of, predictions.size());
     if (!asked_.is_mixture()) return;
     for (size_t image = 0; image < window.image_of.size(); ++image) {
-      predictions[window.image_of[image]].experts = asked_.experts_of(found.choices, image);
+      predictions[window.image_of[image]].experts = experts_of(asked_, found.choices, image);
     }
   }
 
   const PredictTask& task_;
-  const Asked& asked_;
+  const AskedNetworks& asked_;
   Engine& engine_;
   Precision precision_;
   std::unique_ptr<Predictor> predictor_;  ///< made for the size of the first window
@@ -271,25 +212,12 @@ class Answering {
 void predict_images(const PredictTask& task, Config& config, std::istream& standard_input,
                     const std::function<void(const std::string&)>& print) {
   check_task(task);
-  const Asked asked(open_networks(find_networks(task.run, task.row)), task);
+  const AskedNetworks asked(with_settings(open_networks(find_networks(task.run, task.row)), task));
   const auto engine = make_engine(config.device);
-  const Precision evaluated = asked.opened().answer.precision;
-  const Precision precision = inference_precision(
-      config.eval.precision, engine->supports(evaluated) ? evaluated : Precision::fp32);
-  require_precision(*engine, precision);
-  Answering answering(task, asked, *engine, precision);
-
+  Answering answering(task, asked, *engine, asked.precision(*engine, config.eval.precision));
   NamedImages images(task.images, standard_input);
-  const auto forms = asked.forms();
-  const int64_t most = window_size(forms, asked.experts(), asked.card().tags);
-  const auto read = [&] { return next_window(images, forms, most, compute_threads()); };
-  ViewWindow window = read();
-  while (!window.images.empty()) {
-    std::future<ViewWindow> next;  // read while the networks work
-    if (std::ssize(window.images) == most) next = std::async(std::launch::async, read);
-    print(answering.lines(window));
-    window = next.valid() ? next.get() : ViewWindow();
-  }
+  asked.for_each_window(images, {},
+                        [&](const ViewWindow& window) { print(answering.lines(window)); });
   answering.finish();
 }
 

@@ -1,5 +1,6 @@
-// moe-predict and moe-pack by the commands: predictions are what moe-eval measures and moe-embed
-// writes, and a packed mixture says the same wherever it lies.
+// moe-predict, moe-search and moe-pack by the commands: predictions are what moe-eval measures and
+// moe-embed writes, what is found is nearest there, and a packed mixture says the same wherever it
+// lies.
 #include <cmath>
 
 #include "pipeline/commands.h"
@@ -91,6 +92,26 @@ router: {epochs: 1, batch: 32}
     }
   }
 
+  /// Returns the row nearest to row `query` of `asked`, by cosine distance, and that.
+  static std::pair<int64_t, double> nearest_of(const Tensor& rows, const Tensor& asked,
+                                               size_t query) {
+    const auto width = static_cast<size_t>(rows.size(1));
+    std::pair<int64_t, double> nearest = {-1, 3};
+    for (int64_t row = 0; row < rows.size(0); ++row) {
+      double product = 0, a = 0, b = 0;
+      for (size_t d = 0; d < width; ++d) {
+        const double x = double{rows.as<float>()[static_cast<size_t>(row) * width + d]};
+        const double y = double{asked.as<float>()[query * width + d]};
+        product += x * y;
+        a += x * x;
+        b += y * y;
+      }
+      const double distance = 1 - product / std::sqrt(a * b);
+      if (distance < nearest.second) nearest = {row, distance};
+    }
+    return nearest;
+  }
+
   static TemporaryFolder* folder;
   static int64_t images;
 };
@@ -109,6 +130,20 @@ TEST_F(Predict, SaysWhatEvaluationMeasured) {
   sh("moe-predict run/base - --embedding own.npy < list.txt");
   expect_near(*folder / "unified.npy", *folder / "unified/val.npy");
   expect_near(*folder / "own.npy", *folder / "own/val.npy");
+
+  // moe-search looks there: beside all distances from the rows that moe-predict wrote.
+  sh("moe-predict run - --row shared --embedding shared.npy < list.txt");
+  const auto nearest = lines_of(sh("moe-search run - --neighbours 1 --json < list.txt"));
+  const Tensor asked = load_npy(*folder / "shared.npy");
+  const Tensor rows = load_npy(*folder / "run/decoder/train.npy");
+  ASSERT_EQ(std::ssize(nearest), asked.size(0));
+  for (size_t i = 0; i < nearest.size(); ++i) {
+    const auto [row, distance] = nearest_of(rows, asked, i);
+    EXPECT_EQ(nearest[i]["neighbours"][0]["row"], row);
+    EXPECT_NEAR(nearest[i]["neighbours"][0]["distance"], distance, 1e-6);
+  }
+  ends_with(2, "moe-search run - --row local < list.txt", {"--embedding", "moe-embed data"});
+  ends_with(2, "moe-search run --row local --embedding run/decoder --tag red", {"--row shared"});
 
   // Several experts, at the temperature that moe-eval fitted.
   ends_with(2, "moe-predict run - --top-experts 2 < list.txt", {"--temperature"});

@@ -1,0 +1,76 @@
+#include "tasks/asked_networks.h"
+
+#include <algorithm>
+#include <bit>
+#include <future>
+
+#include "base/threads.h"
+#include "engine/network_facts.h"
+#include "moe/unified_embedding.h"
+
+namespace hardmoe {
+namespace {
+
+constexpr int64_t usual_batch = 128;
+constexpr int64_t batches_an_expert = 16;         // the last is half empty on average
+constexpr int64_t most_bytes = int64_t{1} << 30;  // of a window's views, and of its scores
+
+/// Returns how many images are looked at together: enough to fill batches of each expert, as far as
+/// memory goes.
+int64_t window_size(const std::vector<ViewForm>& forms, int64_t experts, int64_t tags) {
+  int64_t bytes = 0;
+  for (const ViewForm& form : forms) bytes += 3 * int64_t{form.image_size} * form.image_size;
+  const int64_t wanted = batches_an_expert * usual_batch * std::max<int64_t>(experts, 1);
+  return std::clamp(std::min(most_bytes / bytes, most_bytes / (4 * tags)), usual_batch, wanted);
+}
+
+/// Returns the images of a batch, of which a network computes as many however few there are: of
+/// `images` in a window each of `experts` fills some.
+int64_t batch_size(int64_t images, int64_t experts) {
+  constexpr int64_t least = 8;
+  const int64_t each =
+      std::max<int64_t>(images / (batches_an_expert * std::max<int64_t>(experts, 1)), 1);
+  const auto power = static_cast<int64_t>(std::bit_floor(static_cast<uint64_t>(each)));
+  return std::min(std::clamp(power, least, usual_batch), std::max<int64_t>(images, 1));
+}
+
+}  // namespace
+
+int64_t AskedNetworks::embedding_values() const {
+  const int64_t width = feature_size(resnet(card().model, 0));
+  return is_mixture() ? embedding_width(opened_.mixture->embedding, width) : width;
+}
+
+Precision AskedNetworks::precision(const Engine& engine, InferencePrecision configured) const {
+  const Precision evaluated = opened_.answer.precision;
+  const Precision precision =
+      inference_precision(configured, engine.supports(evaluated) ? evaluated : Precision::fp32);
+  require_precision(engine, precision);
+  return precision;
+}
+
+std::unique_ptr<Predictor> AskedNetworks::predictor(Engine& engine, Precision precision,
+                                                    int64_t images) const {
+  const int64_t batch = batch_size(images, experts());
+  if (!is_mixture()) return std::make_unique<Predictor>(engine, *opened_.model, precision, batch);
+  return std::make_unique<Predictor>(engine, *opened_.mixture, opened_.answer, precision, batch);
+}
+
+void AskedNetworks::for_each_window(NamedImages& images, const std::vector<ViewForm>& besides,
+                                    const std::function<void(const ViewWindow&)>& visit) const {
+  auto forms = is_mixture() ? view_forms(*opened_.mixture) : view_forms(*opened_.model);
+  for (const ViewForm& form : besides) {
+    if (std::ranges::find(forms, form) == forms.end()) forms.push_back(form);
+  }
+  const int64_t most = window_size(forms, experts(), card().tags);
+  const auto read = [&] { return next_window(images, forms, most, compute_threads()); };
+  ViewWindow window = read();
+  while (!window.images.empty()) {
+    std::future<ViewWindow> next;  // read while the networks work
+    if (std::ssize(window.images) == most) next = std::async(std::launch::async, read);
+    visit(window);
+    window = next.valid() ? next.get() : ViewWindow();
+  }
+}
+
+}  // namespace hardmoe
