@@ -43,6 +43,9 @@ foreach(folder configs datasets)
   install(FILES ${PROJECT_BINARY_DIR}/links/${folder} DESTINATION ${CMAKE_INSTALL_DOCDIR}
           COMPONENT programs)
 endforeach()
-# Manual pages and completions of shells, where they have been built.
+# Manual pages and completions of shells, where the commands write them.
+if(TARGET manuals)
+  add_dependencies(commands manuals)
+endif()
 install(DIRECTORY ${PROJECT_BINARY_DIR}/share/ DESTINATION ${CMAKE_INSTALL_DATADIR} COMPONENT programs
         OPTIONAL)

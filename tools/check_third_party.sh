@@ -20,9 +20,11 @@ programs=("$build"/bin/moe-* "$build"/lib/hardmoe/modules/*.so)
 files=() # those to be asked for, as patterns: Debian names some with /usr and some without
 for program in "${programs[@]}"; do
   needed=$(objdump -p "$program" | awk '$1 == "NEEDED" { print $2 }')
-  files+=($(ldd "$program" | awk -v needed="$needed" '
+  libraries=$(ldd "$program" | awk -v needed="$needed" '
     BEGIN { count = split(needed, names, "\n"); for (i = 1; i <= count; ++i) direct[names[i]] = 1 }
-    $1 in direct && $2 == "=>" { sub(/^\/usr/, "", $3); print "*" $3 }'))
+    $1 in direct && $2 == "=>" { print $3 }')
+  # Behind links, which need not be a package's: BLAS is chosen by an alternative.
+  files+=($(readlink -f $libraries | sed 's/^\/usr//; s/^/*/'))
 done
 if [[ -f $build/build.ninja ]]; then # Ninja remembers which headers an object was compiled with
   files+=($(ninja -C "$build" -t deps | awk '

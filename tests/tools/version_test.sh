@@ -19,5 +19,5 @@ done
 newest=$(grep -m 1 -oE '^## [0-9][0-9.]*' "$source/CHANGELOG.md" | sed 's/^## //')
 [[ $newest == "$version" ]] || differs "CHANGELOG.md, its first heading with a number: $newest"
 grep -qF "set(PACKAGE_VERSION \"$version\")" "$build/hardmoeConfigVersion.cmake" ||
-  differs "hardmoeConfigVersion.cmake: $(grep PACKAGE_VERSION "$build/hardmoeConfigVersion.cmake" | head -n 1)"
+  differs "hardmoeConfigVersion.cmake: $(grep -m 1 '^set(PACKAGE_VERSION' "$build/hardmoeConfigVersion.cmake")"
 exit $bad
