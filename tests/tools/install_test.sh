@@ -16,7 +16,7 @@ for file in include/hardmoe/tagger.h lib*/libhardmoe.a share/hardmoe/configs/qui
 done
 [[ $(command -v moe-predict) == "$prefix/bin/moe-predict" ]]
 "$source/tests/tools/tiny_mixture.sh" "$source/tests/files/images" "$work/tiny"
-images=("$source"/tests/files/images/{color.jpg,rgb.png,lossy.webp})
+images=$source/tests/files/images
 
 mkdir "$work/example"
 cp "$prefix"/share/doc/hardmoe/docs/examples/tag_images/* "$work/example/"
@@ -25,17 +25,20 @@ if ! { cmake -S "$work/example" -B "$work/example/build" -DCMAKE_PREFIX_PATH="$p
   cat "$work/example.txt"
   exit 1
 fi
-"$work/example/build/tag_images" "$work/tiny/pack" "${images[@]}" > "$work/found.txt"
-
-# image,expert,distance,rank,tag,probability,error
-moe-predict "$work/tiny/pack" "${images[@]}" --csv |
-  awk -F, 'NR > 1 { if ($4 == 1) print $1; print "  " $6 " " $5 }' > "$work/expected.txt"
-(($(wc -l < "$work/expected.txt") > 2 * ${#images[@]})) || { echo "moe-predict found too little"; exit 1; }
-diff "$work/expected.txt" "$work/found.txt"
+for networks in pack run/base; do # a mixture and a model, asked about a file and about a folder
+  "$work/example/build/tag_images" "$work/tiny/$networks" "$images/color.jpg" "$images" > "$work/found.txt"
+  moe-predict "$work/tiny/$networks" "$images/color.jpg" "$images" --csv | awk -F, '
+    NR == 1 { for (i = 1; i <= NF; ++i) column[$i] = i; next }
+    $column["rank"] == 1 { print $column["image"] }
+    { print "  " $column["probability"] " " $column["tag"] }' > "$work/expected.txt"
+  count=$(grep -c "^$images/" "$work/expected.txt")
+  ((count > 30)) || { echo "moe-predict found $count images"; exit 1; }
+  diff "$work/expected.txt" "$work/found.txt"
+done
 
 # What cannot be: an image that is none, networks that are none, another version of the package.
 "$work/example/build/tag_images" "$work/tiny/pack" "$work/example.txt" | grep -q 'cannot be read: '
-if "$work/example/build/tag_images" "$work" "${images[0]}" 2> "$work/errors.txt"; then
+if "$work/example/build/tag_images" "$work" "$images/color.jpg" 2> "$work/errors.txt"; then
   echo "a folder without networks was taken"
   exit 1
 fi
@@ -46,4 +49,4 @@ if cmake -S "$work/example" -B "$work/example/other" -DCMAKE_PREFIX_PATH="$prefi
   exit 1
 fi
 grep -q 'hardmoeConfig.cmake, version: ' "$work/errors.txt"
-echo "the example says of ${#images[@]} images what moe-predict says"
+echo "the example says of $count images what moe-predict says"
