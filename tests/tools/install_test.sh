@@ -43,7 +43,7 @@ if "$work/example/build/tag_images" "$work" "$images/color.jpg" 2> "$work/errors
   exit 1
 fi
 grep -q "^tag_images: $work: " "$work/errors.txt"
-sed -i 's/find_package(hardmoe [^ ]*/find_package(hardmoe 99/' "$work/example/CMakeLists.txt"
+sed -i 's/find_package(hardmoe/& 99/' "$work/example/CMakeLists.txt"
 if cmake -S "$work/example" -B "$work/example/other" -DCMAKE_PREFIX_PATH="$prefix" > /dev/null 2> "$work/errors.txt"; then
   echo "version 99 was found"
   exit 1
