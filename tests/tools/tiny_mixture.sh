@@ -6,8 +6,9 @@ set -euo pipefail
 images=$(realpath "$1")
 mkdir -p "$2"
 cd "$2"
-for image in "$images"/*.{jpg,png,webp}; do # tagged with their formats
-  printf '{"image": "%s", "tags": ["%s", "image"]}\n' "$image" "${image##*.}"
+for image in "$images"/*.{jpg,png,webp}; do # tagged with their formats and kinds: gray, palette, …
+  name=$(basename "$image")
+  printf '{"image": "%s", "tags": ["%s", "%s"]}\n' "$image" "${name##*.}" "${name%%[0-9_.]*}"
 done > images.jsonl
 cat > tiny.yaml << 'YAML'
 model: {depth: 18, stem: small, width: 8, image_size: 16}
