@@ -32,11 +32,12 @@ function(hardmoe_foreign_images)
   endif()
   file(GLOB codecs CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/lib/image/foreign/codecs/*.cpp)
   add_library(hardmoe_foreign_images MODULE ${codecs})
-  set_target_properties(hardmoe_foreign_images PROPERTIES PREFIX "" CXX_VISIBILITY_PRESET hidden
-                        LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib)
+  set_target_properties(hardmoe_foreign_images PROPERTIES PREFIX "" OUTPUT_NAME foreign_images
+                        CXX_VISIBILITY_PRESET hidden
+                        LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib/hardmoe/modules)
   target_include_directories(hardmoe_foreign_images SYSTEM PRIVATE
     ${HARDMOE_OPENCV_CORE_INCLUDE} ${HARDMOE_TIFF_INCLUDE} ${HARDMOE_GIF_INCLUDE} ${HARDMOE_AVIF_INCLUDE})
   target_link_libraries(hardmoe_foreign_images PRIVATE hardmoe_options ${HARDMOE_OPENCV_IMGCODECS}
     ${HARDMOE_OPENCV_CORE} ${HARDMOE_TIFF} ${HARDMOE_GIF} ${HARDMOE_AVIF})
-  install(TARGETS hardmoe_foreign_images LIBRARY DESTINATION lib)
+  install(TARGETS hardmoe_foreign_images LIBRARY DESTINATION lib/hardmoe/modules COMPONENT programs)
 endfunction()

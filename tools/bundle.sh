@@ -45,7 +45,7 @@ trap 'rm -rf "$stage" "$out.part"' EXIT
 root=$stage/hardmoe
 mkdir -p "$root/bin" "$root/lib"
 cp "$build"/bin/moe-* "$root/bin/"
-cp -r configs LICENSE "$root/"
+cp -r configs LICENSE THIRD-PARTY.md third_party/copyright "$root/"
 if [[ $tests == yes ]]; then
   cp "$build"/bin/test_* "$build"/bin/bench-* "$root/bin/"
   mkdir "$root/tests"

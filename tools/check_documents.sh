@@ -85,7 +85,7 @@ for document in "${documents[@]}"; do
       [[ ${options[$name]} == *" $option "* ]] ||
         complain "$document: no option $option of $name: $part"
     done
-  done < <(code_of "$document" | sed -E 's/[[:space:]]#.*//; s/[|;&]+/\n/g; s/(moe-[a-z]|tools\/[a-z_]+\.sh)/\n\1/g' |
+  done < <(code_of "$document" | sed -E 's/[[:space:]]#.*//; s/[|;&]+/\n/g; s/(^|[^[:alnum:]])(moe-[a-z]|tools\/[a-z_]+\.sh)/\1\n\2/g' |
     grep -E '^(moe-[a-z]|tools/[a-z_]+\.sh|--[a-z])' || true)
 done
 exit $bad

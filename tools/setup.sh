@@ -5,13 +5,14 @@ set -euo pipefail
 
 usage() {
   cat <<'TEXT'
-usage: tools/setup.sh [--cuda] [--quickstart] [--bench] [--dev] [--fuzz]
+usage: tools/setup.sh [--cuda] [--quickstart] [--bench] [--dev] [--fuzz] [--package]
   (always)      compiler and libraries to build and test the commands
   --cuda        for the GPU engine: cudnn-frontend's headers; says what else of CUDA is missing
   --quickstart  the clip art collection of tools/quickstart.sh
   --bench       PyTorch and photographs, for the side-by-side runs of tools/bench
   --dev         clang-format, clang-tidy, and what tests of moe-report --png use
   --fuzz        clang with libFuzzer, and its OpenMP
+  --package     what makes, inspects and tries the Debian packages
 TEXT
 }
 
@@ -36,6 +37,7 @@ for option in "$@"; do
     --bench) packages+=(python3 python3-numpy python3-torch python3-torchvision mate-backgrounds) ;;
     --dev) packages+=(clang-format clang-tidy librsvg2-bin) ;;
     --fuzz) packages+=(clang libclang-rt-dev libomp-dev) ;;
+    --package) packages+=(dpkg-dev file lintian debootstrap) ;;
     --help | -h) usage; exit 0 ;;
     *) echo "setup.sh: unknown option '$option'" >&2; usage >&2; exit 2 ;;
   esac

@@ -89,18 +89,6 @@ std::vector<PredictedExpert> experts_of(const AskedNetworks& asked, const Expert
   return experts;
 }
 
-/// Returns the tags to tell of an image.
-std::vector<std::pair<int32_t, float>> tags_to_tell(const PredictTask& task,
-                                                    std::span<const float> scores,
-                                                    std::span<const float> probabilities) {
-  std::vector<std::pair<int32_t, float>> tags;
-  for (const int32_t tag : top_k(scores, task.top)) {
-    const float probability = probabilities[static_cast<size_t>(tag)];
-    if (static_cast<double>(probability) >= task.threshold) tags.emplace_back(tag, probability);
-  }
-  return tags;
-}
-
 /// Writes the tags into files beside the images; counts those that could not be written.
 class Sidecars {
  public:
@@ -187,7 +175,8 @@ class Answering {
     if (!predictor_) predictor_ = asked_.predictor(engine_, precision_, window.views.size());
     const PredictedImages found = predictor_->predict(
         window.views, rows_.wanted(), [&](size_t image, auto scores, auto probabilities) {
-          predictions[window.image_of[image]].tags = tags_to_tell(task_, scores, probabilities);
+          predictions[window.image_of[image]].tags =
+              best_tags(scores, probabilities, task_.top, task_.threshold);
         });
     rows_.add(found.embedding, window.image_of, predictions.size());
     if (!asked_.is_mixture()) return;

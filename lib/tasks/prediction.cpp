@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "ingest/sources/source.h"
+#include "train/metrics.h"
 
 namespace hardmoe {
 namespace {
@@ -37,6 +38,17 @@ std::string padded(const std::string& text, size_t width) {
 }
 
 }  // namespace
+
+std::vector<std::pair<int32_t, float>> best_tags(std::span<const float> scores,
+                                                 std::span<const float> probabilities, int top,
+                                                 double threshold) {
+  std::vector<std::pair<int32_t, float>> tags;
+  for (const int32_t tag : top_k(scores, top)) {
+    const float probability = probabilities[static_cast<size_t>(tag)];
+    if (static_cast<double>(probability) >= threshold) tags.emplace_back(tag, probability);
+  }
+  return tags;
+}
 
 PredictionWriter::PredictionWriter(PredictionForm form, const Vocabulary& vocabulary, bool experts,
                                    bool by_router)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -24,6 +25,12 @@ struct Prediction {
   std::vector<std::pair<int32_t, float>> tags;  ///< id and probability, best first
   std::vector<PredictedExpert> experts;         ///< best first; none for a single model
 };
+
+/// Returns the `top` tags of an image that score best, best first, with their probabilities, but for
+/// those whose probability is below `threshold`. `scores`, `probabilities`: V values each.
+std::vector<std::pair<int32_t, float>> best_tags(std::span<const float> scores,
+                                                 std::span<const float> probabilities, int top,
+                                                 double threshold);
 
 enum class PredictionForm { table, json, csv };
 

@@ -5,7 +5,7 @@ set -euo pipefail
 
 build=$1
 foreign='lib(opencv|gdal|tiff|gif|avif)[^ ]*'
-module=$build/lib/hardmoe_foreign_images.so
+module=$build/lib/hardmoe/modules/foreign_images.so
 [[ -f $module ]] || { echo "no $module"; exit 1; }
 # What ldd prints is read whole before it is searched: a grep that stops at its first match kills the writer of
 # its pipe, and pipefail calls that a failure.

@@ -11,7 +11,7 @@ namespace hardmoe {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr const char* module_name = "hardmoe_foreign_images.so";
+constexpr const char* module_name = "hardmoe/modules/foreign_images.so";
 
 struct Loaded {
   const ForeignCodecs* codecs = nullptr;
