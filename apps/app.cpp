@@ -2,18 +2,20 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
 #include <cctype>
 #include <cstdio>
 
 #include "base/log.h"
 #include "base/signals.h"
+#include "base/text.h"
 #include "base/threads.h"
 #include "base/version.h"
 
 namespace hardmoe {
 namespace {
 
-constexpr const char* footer =
+constexpr const char* notes =
     "A word in parentheses is the key of the configuration file that an option is short for.\n"
     "Exit status: 0 done, 1 failed, 2 wrong usage or configuration, 75 interrupted{}.\n"
     "Results go to standard output, messages to standard error.";
@@ -32,10 +34,32 @@ std::string value_name(const Fields::Field& field) {
   return field.type.ends_with("text") || field.type.ends_with("texts") ? "TEXT" : "NAME";
 }
 
+/// A default as --set takes it.
+std::string value_text(const Json& value) {
+  if (value.is_string()) return value.get<std::string>();
+  if (!value.is_array()) return value.dump();
+  std::vector<std::string> items;
+  for (const auto& item : value) items.push_back(value_text(item));
+  return "[" + join(items, ",") + "]";
+}
+
 int report(const std::string& name, const std::string& message, ExitStatus status) {
-  const std::string line = fmt::format("{}: {}\n", name, message);
-  std::fwrite(line.data(), 1, line.size(), stderr);  // fmt::print would throw if nobody reads it
+  log_failure(name, message);
   return static_cast<int>(status);
+}
+
+/// Looks for --log-format json before the command line is parsed, so that mistakes there are told in
+/// that form, too.
+LogFormat log_format_in(int argc, char** argv) {
+  const std::string option = "--log-format";
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    if (word == option + "=json") return LogFormat::json;
+    if (word == option && i + 1 < argc && std::string_view(argv[i + 1]) == "json") {
+      return LogFormat::json;
+    }
+  }
+  return LogFormat::text;
 }
 
 /// A standard stream that is closed would become the next file opened, and be written into.
@@ -49,7 +73,6 @@ void open_standard_streams() {
 
 Command::Command(std::string name, std::string description)
     : cli_(std::move(description), std::move(name)) {
-  cli_.footer(fmt::format(footer, ""));
   cli_.get_formatter()->column_width(34);
   cli_.set_version_flag("--version", fmt::format("{} (hardmoe) {}", cli_.get_name(), version));
   cli_.add_option("--config", config_file_, "YAML configuration file")->type_name("FILE");
@@ -59,6 +82,27 @@ Command::Command(std::string name, std::string description)
   cli_.add_option("--threads", threads_, "Compute threads (default: one a processor)")
       ->type_name("N");
   cli_.add_flag("--quiet", quiet_, "Print only warnings and errors");
+  cli_.add_option("--log-format", log_format_,
+                  "Form of messages on standard error: text, or JSON, an object a line")
+      ->type_name("text|json")
+      ->default_str("text")
+      ->check([](const std::string& found) {
+        const bool known = found == "text" || found == "json";
+        return known ? "" : fmt::format("expected text or json, found '{}'", found);
+      });
+  cli_.add_flag_callback(
+      "--print-config",
+      [this] {
+        print_config_ = true;
+        needs_nothing();
+      },
+      "Instead: print the configuration that results, each key with its meaning, as YAML");
+  cli_.add_option_function<std::string>("--write-manuals",
+                                        [this](const std::string& folder) {
+                                          manuals_ = folder;
+                                          needs_nothing();
+                                        })
+      ->group("");  // for the build
 }
 
 CLI::Option* Command::setting(const std::string& option, const std::string& key) {
@@ -67,13 +111,15 @@ CLI::Option* Command::setting(const std::string& option, const std::string& key)
   auto* added = cli_.add_option(option, settings_.back()->values,
                                 fmt::format("{} ({})", capitalised(field.help), key));
   if (!field.is_list) added->expected(1);
-  const Json value = field.value();
-  const std::string shown = value.is_string() ? value.get<std::string>() : value.dump();
-  return added->type_name(value_name(field))->default_str(field.is_list ? "" : shown);
+  choices_[option] = field.choices;
+  option_keys_.push_back(key);
+  return added->type_name(value_name(field))
+      ->default_str(field.is_list ? "" : value_text(field.value()));
 }
 
 void Command::flag(const std::string& option, const std::string& key, const std::string& value) {
   const auto help = capitalised(field_at(fields_of(config_), key, option).help);
+  option_keys_.push_back(key);
   const std::string assignment = fmt::format("{}={}", key, value);
   cli_.add_flag_callback(
       option, [this, assignment] { overrides_.push_back(assignment); },
@@ -95,7 +141,7 @@ CLI::Option* Command::out_option(std::string& folder, const std::string& what) {
 }
 
 void Command::stage_options(bool& force, const std::string& help) {
-  cli_.footer(fmt::format(footer, " (the same command resumes)"));
+  resumes_ = true;
   cli_.add_flag("--force", force, "Begin again where inputs have changed: " + help);
 }
 
@@ -104,6 +150,34 @@ void Command::device_option() { setting("--device", "device")->type_name("DEVICE
 void Command::config_from(const std::string& file) {
   cli_.remove_option(cli_.get_option("--config"));
   config_argument_ = &file;
+}
+
+void Command::needs_nothing() {
+  for (auto* option : cli_.get_options()) option->required(false);
+}
+
+Guide Command::describe() const {
+  Guide guide{cli_.get_name(),
+              cli_.get_description(),
+              options_of(cli_),
+              {},
+              fmt::format(notes, resumes_ ? " (the same command resumes)" : ""),
+              examples_};
+  for (auto& option : guide.options) {
+    const auto found = choices_.find(option.name);
+    if (found != choices_.end() && !found->second.empty()) option.choices = found->second;
+  }
+  Config initial;
+  for (const ConfigKey& key : config_keys(fields_of(initial))) {
+    const bool read = std::ranges::any_of(
+        sections_, [&](const std::string& section) { return key.path.starts_with(section + "."); });
+    const bool has_option = std::ranges::find(option_keys_, key.path) != option_keys_.end();
+    const bool all = config_argument_ != nullptr;  // it hands them on
+    if (key.value.is_null() || !(read || has_option || all)) continue;
+    guide.keys.push_back(
+        {key.path, value_text(key.value), capitalised(key.help), key.choices, read && !has_option});
+  }
+  return guide;
 }
 
 void Command::read_config() {
@@ -121,6 +195,9 @@ void Command::read_config() {
 int Command::run(int argc, char** argv, const std::function<void()>& body) {
   const std::string name = cli_.get_name();
   open_standard_streams();
+  set_log_format(log_format_in(argc, argv));
+  const Guide guide = describe();  // before parsing makes what is required optional
+  cli_.footer(help_end(guide));
   try {
     cli_.parse(argc, argv);
   } catch (const CLI::Success& success) {  // --help, --version
@@ -132,8 +209,16 @@ int Command::run(int argc, char** argv, const std::function<void()>& body) {
     install_signal_handlers();
     if (quiet_) set_log_level(LogLevel::warning);
     if (cli_.count("--threads") > 0) set_compute_threads(threads_);
+    if (!manuals_.empty()) {
+      write_manuals(guide, manuals_);
+      return static_cast<int>(ExitStatus::done);
+    }
     read_config();
-    body();
+    if (print_config_) {
+      print(config_yaml(fields_of(config_)));
+    } else {
+      body();
+    }
     if (std::fflush(stdout) != 0)
       fail("writing standard output: the reader is gone or the disk is full");
     return static_cast<int>(ExitStatus::done);

@@ -1,12 +1,14 @@
-// What every command shares: --config, --set, --threads, --quiet, --version, one catch, one exit
-// status. Each apps/moe-*.cpp adds its own options and a body.
+// What every command shares: --config, --set, --threads, --quiet, --log-format, --version, one catch,
+// one exit status. Each apps/moe-*.cpp adds its own options, its examples and a body.
 #pragma once
 
 #include <CLI/CLI.hpp>
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
+#include "guide.h"
 #include "tasks/config.h"
 #include "usage.h"
 
@@ -35,6 +37,13 @@ class Command {
   /// `--device`, for commands that compute.
   void device_option();
 
+  /// Sections that the command reads ("base", "base.augment"): --help lists those of their keys that
+  /// have no option.
+  void reads(std::vector<std::string> sections) { sections_ = std::move(sections); }
+  /// A command line that --help ends with; a test parses it. From the command's name on it may have
+  /// its arguments alone: what feeds a pipe stands before.
+  void example(std::string line) { examples_.push_back(std::move(line)); }
+
   /// The configuration file is an argument of the command itself, not --config. `file` is read by
   /// run().
   void config_from(const std::string& file);
@@ -49,6 +58,9 @@ class Command {
     std::vector<std::string> values;
   };
   void read_config();
+  /// Makes what the command requires optional, where it does something else.
+  void needs_nothing();
+  Guide describe() const;
 
   CLI::App cli_;
   Config config_;
@@ -56,9 +68,12 @@ class Command {
   const std::string* config_argument_ = nullptr;
   std::vector<std::string> overrides_;
   std::vector<std::unique_ptr<Setting>> settings_;
+  std::map<std::string, std::vector<std::string>> choices_;  // by option
   RenamedOptions renamed_;
+  std::vector<std::string> sections_, examples_, option_keys_;
+  std::string log_format_ = "text", manuals_;
   int threads_ = 0;
-  bool quiet_ = false;
+  bool quiet_ = false, resumes_ = false, print_config_ = false;
 };
 
 /// For tasks that hand their results on piece by piece.

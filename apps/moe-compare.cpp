@@ -29,6 +29,10 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   command.setting("--seed", "seed");
   cli.add_flag("--json", task.json, "Print JSON instead of tables");
+  command.example("moe-compare base=runs/k4/eval/base mixture=runs/k4/eval/local");
+  command.example(
+      "moe-compare base=runs/1/eval/base,runs/2/eval/base "
+      "local=runs/1/eval/local,runs/2/eval/local");
   return command.run(argc, argv, [&] {
     task.bootstrap.seed = command.config().seed;
     print(compare_evaluations(task));

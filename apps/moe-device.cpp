@@ -19,5 +19,7 @@ int main(int argc, char** argv) {
                  "Where to compute: cpu, cuda or cuda:N; here, to print this one alone, and to "
                  "fail where it is not there")
       ->type_name("DEVICE");
+  command.example("moe-device");
+  command.example("moe-device --device cuda --json");
   return command.run(argc, argv, [&] { print(list_devices(task)); });
 }

@@ -31,6 +31,11 @@ int main(int argc, char** argv) {
   command.setting("--use-prices", "eval.use_prices");
   command.device_option();
   command.stage_options(task.force);
+  command.reads({"embed", "mixture"});
+  command.example("moe-embed dataset --model base --out embedding");
+  command.example(
+      "moe-embed dataset --base base --partition partition --experts experts --split train val "
+      "--out unified");
   return command.run(argc, argv, [&] {
     open_pack(task.networks, task.decoder);
     print(embed_images(task, command.config()));

@@ -7,9 +7,10 @@ int main(int argc, char** argv) {
   using namespace hardmoe;
   Command command(
       "moe-eval",
-      "Evaluate a single network (--model), several as one (--model A --model B) or a mixture "
-      "(--base --partition --experts, and "
-      "--decoder for the shared one) against the images' tags, and against their truth where the "
+      "Evaluate a network or a mixture on a dataset's images.\n\nA single network (--model), "
+      "several "
+      "as one (--model A --model B) or a mixture (--base --partition --experts, and --decoder for "
+      "the shared one) is measured against the images' tags, and against their truth where the "
       "dataset has it; for each expert and in all.\n\nP@k, R@k, hit@k: of the k best tags of an "
       "image, means over images. LRAP: label ranking average precision, image-wise. mAP: the mean "
       "over tags of a tag's average precision over images, by its probability (class-wise, macro); "
@@ -38,6 +39,13 @@ int main(int argc, char** argv) {
   command.setting("--mix", "mixture.mix");
   command.device_option();
   command.stage_options(task.force);
+  command.reads({"eval", "mixture"});
+  command.example("moe-eval dataset --model base");
+  command.example(
+      "moe-eval dataset --base base --partition partition --experts experts --out eval/local");
+  command.example(
+      "moe-eval dataset --base base --partition partition --experts experts --decoder decoder "
+      "--json");
   return command.run(argc, argv, [&] {
     task.networks.set_models(models);
     open_pack(task.networks, task.decoder);

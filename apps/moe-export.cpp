@@ -11,11 +11,7 @@ int main(int argc, char** argv) {
       "computes each expert for its own images only.\n\nIt takes `images`: float32 N×3×S×S, RGB "
       "from 0 to 1 (with --with-preprocessing uint8 N×H×W×3 of any size), and gives "
       "`probabilities` (N×tags), `expert` (N, a mixture's) and `embedding` (N×D). Weights of 1.5 "
-      "GB and more lie in OUT/model.onnx.data beside it.\n\nExamples:\n"
-      "  moe-export runs/photos --out onnx\n"
-      "  moe-export runs/photos --row shared --with-preprocessing --out onnx-shared\n"
-      "  moe-export runs/photos --expert 3 --out onnx-expert-3\n"
-      "  moe-export --model runs/photos/base --out onnx-base");
+      "GB and more lie in OUT/model.onnx.data beside it.");
   ExportTask task;
   auto& cli = command.cli();
   auto* run = cli.add_option("RUN", task.run,
@@ -48,5 +44,8 @@ int main(int argc, char** argv) {
   command.setting("--mix", "mixture.mix");
   command.out_option(task.out, "model.onnx and tags.tsv");
   command.stage_options(task.force);
+  command.example("moe-export runs/photos --out onnx");
+  command.example("moe-export runs/photos --row shared --with-preprocessing --out onnx-shared");
+  command.example("moe-export --model runs/photos/base --out onnx-base");
   return command.run(argc, argv, [&] { print(export_networks(task, command.config())); });
 }

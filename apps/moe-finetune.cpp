@@ -29,5 +29,9 @@ int main(int argc, char** argv) {
   command.setting("--seed", "seed");
   command.device_option();
   command.stage_options(task.force);
+  command.reads({"finetune"});
+  command.example(
+      "moe-finetune dataset --base base --partition partition --experts experts --decoder decoder "
+      "--out tuned");
   return command.run(argc, argv, [&] { print(finetune(task, command.config())); });
 }

@@ -62,6 +62,12 @@ int main(int argc, char** argv) {
   command.setting("--seed", "seed");
   command.stage_options(task.force);
   command.renamed("--workers", "it is --threads now, as in the other commands");
+  command.reads({"ingest"});
+  command.example(
+      "moe-ingest photos/ --out dataset --resize 256 --val-fraction 0.1 --min-tag-count 20");
+  command.example("moe-ingest train.tar --val-source val.tar --out dataset --dry-run");
+  command.example(
+      "zcat images.jsonl.gz | moe-ingest - --out dataset --columns image=file,tags=hashtags");
   return command.run(argc, argv, [&] {
     const Config& config = command.config();
     task.out = out;

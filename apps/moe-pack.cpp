@@ -9,11 +9,8 @@ int main(int argc, char** argv) {
       "Copy what answering takes of a mixture into one folder that stands alone: base, gater, "
       "experts, where there are any shared decoder and router, tags, what images become first, and "
       "a README for whoever is given it. --row names one of the mixtures; a single network's "
-      "folder "
-      "stands alone already. moe-predict takes the folder as RUN, and moe-eval, "
-      "moe-embed and others as --model.\n\nExamples:\n"
-      "  moe-pack runs/quickstart --out packed\n"
-      "  moe-pack runs/quickstart --row shared --out packed-shared");
+      "folder stands alone already. moe-predict takes the folder as RUN, and moe-eval, moe-embed "
+      "and others as --model.");
   PackTask task;
   command.cli()
       .add_option("RUN", task.run,
@@ -23,5 +20,7 @@ int main(int argc, char** argv) {
   row_option(command, task.row);
   command.out_option(task.out, "the packed mixture");
   command.stage_options(task.force);
+  command.example("moe-pack runs/quickstart --out packed");
+  command.example("moe-pack runs/quickstart --row shared --out packed-shared");
   return command.run(argc, argv, [&] { print(pack_mixture(task)); });
 }

@@ -62,6 +62,10 @@ int main(int argc, char** argv) {
   command.renamed("--extend", "it is --add-expert now");
   command.renamed("--data",
                   "name the dataset before the embedding: moe-partition DATASET EMBEDDING");
+  command.reads({"partition"});
+  command.example("moe-partition embedding --out partition --num-experts 16");
+  command.example("moe-partition dataset embedding --out partition --contact-sheet parts.png");
+  command.example("moe-partition clip-train.npy --out partition --set partition.whiten=false");
   return command.run(argc, argv, [&] {
     task.out = out;
     for (const char* option : {"--method", "--num-experts", "--pca", "--fine"}) {

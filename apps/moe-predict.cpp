@@ -12,11 +12,7 @@ int main(int argc, char** argv) {
       "probable tags, the expert that answered, and the distance from the image to that expert's "
       "part in the gater's space (with a router, its probability). In the images' order; an image "
       "that cannot be read is a line with the reason, and the exit status is then 1 at the end. "
-      "What is computed is what moe-eval measures.\n\nExamples:\n"
-      "  moe-predict runs/quickstart photo.jpg\n"
-      "  moe-predict runs/quickstart photos/ --threshold 0.3 --write-xmp\n"
-      "  find photos -name '*.jpg' | moe-predict packed - --json --embedding rows.npy\n"
-      "  curl -s https://example.org/photo.jpg | moe-predict packed -");
+      "What is computed is what moe-eval measures.");
   PredictTask task;
   auto& cli = command.cli();
   cli.add_option("RUN", task.run,
@@ -55,6 +51,9 @@ int main(int argc, char** argv) {
                "none; all else in it stays");
   command.setting("--precision", "eval.precision");
   command.device_option();
+  command.example("moe-predict runs/quickstart photo.jpg");
+  command.example("moe-predict runs/quickstart photos/ --threshold 0.3 --write-xmp");
+  command.example("find photos -name '*.jpg' | moe-predict packed - --json --embedding rows.npy");
   return command.run(argc, argv, [&] {
     task.form = json ? PredictionForm::json : csv ? PredictionForm::csv : PredictionForm::table;
     predict_images(task, command.config(), std::cin, print);

@@ -42,5 +42,7 @@ int main(int argc, char** argv) {
       ->type_name("NUMBER")
       ->capture_default_str();
   cli.add_flag("--json", task.json, "Print JSON instead of tables");
+  command.example("moe-probe dataset embedding/val.npy");
+  command.example("moe-probe dataset embedding/val.npy --train embedding/train.npy --json");
   return command.run(argc, argv, [&] { print(probe_embedding(task, command.config())); });
 }

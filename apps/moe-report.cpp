@@ -34,10 +34,8 @@ int main(int argc, char** argv) {
       ->type_name("N")
       ->capture_default_str();
   command.device_option();
-  cli.footer(cli.get_footer() +
-             "\n\nExamples:\n"
-             "  moe-report runs/quickstart --out report.html\n"
-             "  moe-report runs/k4 runs/k8 --out compared.html --png slides");
+  command.example("moe-report runs/quickstart --out report.html");
+  command.example("moe-report runs/k4 runs/k8 --out compared.html --png slides");
   return command.run(argc, argv, [&] {
     task.device = command.config().device;
     print(write_report(task));

@@ -13,7 +13,11 @@ int main(int argc, char** argv) {
   RunTask task;
   std::string config_file, out;
   auto& cli = command.cli();
-  cli.add_option("CONFIG", config_file, "YAML configuration file")->required()->type_name("");
+  cli.add_option("CONFIG", config_file,
+                 "YAML configuration file; its keys are in --print-config, and in the help of the "
+                 "commands that read them")
+      ->required()
+      ->type_name("");
   command.out_option(out, "the run");
   auto* dry_run = cli.add_flag("--dry-run", task.dry_run,
                                "Print what would be done: the commands as one would type them; "
@@ -26,6 +30,12 @@ int main(int argc, char** argv) {
   command.device_option();
   command.stage_options(task.force, "of each such stage in OUT alone");
   command.config_from(config_file);
+  command.reads({"run"});
+  command.example("moe-run configs/quickstart.yaml --out runs/quickstart --dry-run");
+  command.example(
+      "moe-run configs/quickstart.yaml --out runs/quickstart --set run.seeds=3 --set "
+      "run.controls=all");
+  command.example("moe-run --print-config");
   return command.run(argc, argv, [&] {
     task.out = out;
     task.programs = std::filesystem::read_symlink("/proc/self/exe").parent_path();

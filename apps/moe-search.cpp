@@ -15,12 +15,7 @@ int main(int argc, char** argv) {
       "status is then 1 at the end.\n\nThe collection is a dataset with its rows of the embedding. "
       "A "
       "run has both of its training images; for others, such as new photos ingested later, embed "
-      "them with moe-embed and name --dataset and --embedding.\n\nExamples:\n"
-      "  moe-search runs/quickstart photo.jpg\n"
-      "  moe-search runs/quickstart photos/ --neighbours 8 --contact-sheet found.png\n"
-      "  moe-search runs/quickstart --tag cat --json\n"
-      "  moe-search runs/quickstart --pairs-within 0.01 | sort -t$'\\t' -k2g\n"
-      "  moe-search packed --dataset photos --embedding photos-embedded photo.jpg");
+      "them with moe-embed and name --dataset and --embedding.");
   SearchTask task;
   auto& cli = command.cli();
   cli.add_option("RUN", task.run,
@@ -67,5 +62,9 @@ int main(int argc, char** argv) {
   command.setting("--seed", "seed");
   command.setting("--precision", "eval.precision");
   command.device_option();
+  command.example("moe-search runs/quickstart photo.jpg");
+  command.example("moe-search runs/quickstart photos/ --neighbours 8 --contact-sheet found.png");
+  command.example("moe-search runs/quickstart --tag cat --json");
+  command.example("moe-search packed --dataset photos --embedding photos-embedded photo.jpg");
   return command.run(argc, argv, [&] { search_images(task, command.config(), std::cin, print); });
 }

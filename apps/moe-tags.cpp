@@ -27,5 +27,8 @@ int main(int argc, char** argv) {
   cli.add_option("--wordnet", task.wordnet, "Folder of WordNet's files (data.noun, index.noun)")
       ->type_name("PATH")
       ->capture_default_str();
+  command.example("moe-tags dataset");
+  command.example("moe-tags dataset --tag beach");
+  command.example("moe-tags dataset --suggest-stop-tags stop.txt --suggest-merges merge.txt");
   return command.run(argc, argv, [&] { print(show_tags(task)); });
 }

@@ -25,5 +25,11 @@ int main(int argc, char** argv) {
   command.setting("--seed", "seed");
   command.device_option();
   command.stage_options(task.force);
+  command.reads({"model", "base"});
+  command.example("moe-train-base dataset --out base --width 16 --image-size 48 --epochs 10");
+  command.example(
+      "moe-train-base dataset --out base --set base.optimizer=adamw --set base.ema=0.999 --lr "
+      "0.001");
+  command.example("moe-train-base dataset --out base --config configs/tinytags.yaml --device cuda");
   return command.run(argc, argv, [&] { print(train_base(task, command.config())); });
 }

@@ -27,5 +27,9 @@ int main(int argc, char** argv) {
   command.setting("--seed", "seed");
   command.device_option();
   command.stage_options(task.force);
+  command.reads({"decoder", "mixture"});
+  command.example(
+      "moe-train-decoder dataset --base base --partition partition --experts experts --out "
+      "decoder");
   return command.run(argc, argv, [&] { print(train_decoder(task, command.config())); });
 }

@@ -35,5 +35,11 @@ int main(int argc, char** argv) {
   command.setting("--seed", "seed");
   command.device_option();
   command.stage_options(task.force);
+  command.reads({"expert"});
+  command.example(
+      "moe-train-expert dataset --base base --partition partition --expert 3 --out experts/3 "
+      "--epochs 5");
+  command.example(
+      "moe-train-expert dataset --base base --expert all --out longer --set expert.warmup=0");
   return command.run(argc, argv, [&] { print(train_expert(task, command.config())); });
 }

@@ -28,5 +28,7 @@ int main(int argc, char** argv) {
   command.setting("--seed", "seed");
   command.device_option();
   command.stage_options(task.force);
+  command.reads({"router"});
+  command.example("moe-train-router dataset --base base --partition partition --out router");
   return command.run(argc, argv, [&] { print(train_router(task, command.config())); });
 }

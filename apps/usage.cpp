@@ -31,6 +31,7 @@ std::string usage_message(const CLI::App& app, const CLI::ParseError& error,
                           const std::vector<std::string>& left, const RenamedOptions& renamed) {
   std::vector<std::string> known;
   for (const auto* option : app.get_options()) {
+    if (option->get_group().empty()) continue;  // hidden
     for (const auto& name : option->get_lnames()) known.push_back("--" + name);
   }
   for (const auto& word : left) {

@@ -5,7 +5,7 @@
 //   HARDMOE_FASHION_MNIST  folder of t10k-images-idx3-ubyte.gz       unset: Debian's
 //   HARDMOE_PYTHON         a python3, for readers other than ours    unset: the PATH's, /usr/bin's
 //
-// and chromium and rsvg-convert from the PATH (program_on_path).
+// and chromium, rsvg-convert, mandoc, groff, bash, fish and zsh from the PATH (program_on_path).
 //
 // A test that does not find what it needs is skipped, and says which variable names it, or what it
 // needs.

@@ -10,7 +10,7 @@ usage: tools/setup.sh [--cuda] [--quickstart] [--bench] [--dev] [--fuzz] [--pack
   --cuda        for the GPU engine: cudnn-frontend's headers; says what else of CUDA is missing
   --quickstart  the clip art collection of tools/quickstart.sh
   --bench       PyTorch and photographs, for the side-by-side runs of tools/bench
-  --dev         clang-format, clang-tidy, and what tests of moe-report --png use
+  --dev         clang-format, clang-tidy, and programs by which tests read pictures, pages and scripts
   --fuzz        clang with libFuzzer, and its OpenMP
   --package     what makes, inspects and tries the Debian packages
 TEXT
@@ -35,7 +35,9 @@ for option in "$@"; do
       ;;
     --quickstart) packages+=(openclipart-png openclipart-svg python3) ;;
     --bench) packages+=(python3 python3-numpy python3-torch python3-torchvision mate-backgrounds) ;;
-    --dev) packages+=(clang-format clang-tidy librsvg2-bin) ;;
+    --dev)
+      packages+=(clang-format clang-tidy librsvg2-bin mandoc groff-base fish zsh python3-jsonschema python3-yaml)
+      ;;
     --fuzz) packages+=(clang libclang-rt-dev libomp-dev) ;;
     --package) packages+=(dpkg-dev file lintian debootstrap) ;;
     --help | -h) usage; exit 0 ;;

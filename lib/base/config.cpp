@@ -140,7 +140,8 @@ void list_keys(const std::vector<Fields::Field>& fields, const std::string& pref
                std::vector<ConfigKey>& keys) {
   for (const auto& field : fields) {
     const bool section = !field.section.empty();
-    keys.push_back({prefix + field.name, field.type, field.help, section ? Json() : field.value()});
+    keys.push_back({prefix + field.name, field.type, field.help, section ? Json() : field.value(),
+                    field.choices});
     if (section) list_keys(field.section, prefix + field.name + ".", keys);
   }
 }
@@ -150,6 +151,7 @@ void emit(YAML::Emitter& out, const std::vector<Fields::Field>& fields) {
   for (const auto& field : fields) {
     out << YAML::Key << field.name << YAML::Value;
     if (!field.section.empty()) {
+      if (!field.help.empty()) out << YAML::Comment(field.help);
       emit(out, field.section);
       continue;
     }
@@ -176,14 +178,20 @@ void emit(YAML::Emitter& out, const std::vector<Fields::Field>& fields) {
 }  // namespace
 
 void Fields::add(std::string name, bool& value, std::string help) {
-  fields_.push_back({std::move(name), std::move(help), "true or false", false,
+  fields_.push_back({std::move(name),
+                     std::move(help),
+                     "true or false",
+                     false,
                      [&value](const auto& text) {
                        if (text.size() != 1 || (text[0] != "true" && text[0] != "false"))
                          return false;
                        value = text[0] == "true";
                        return true;
                      },
-                     [&value] { return Json(value); }});
+                     [&value] { return Json(value); },
+                     {},
+                     {},
+                     {"true", "false"}});
 }
 
 void Fields::add(std::string name, int& value, std::string help) {
@@ -258,13 +266,20 @@ void Fields::add(std::string name, std::vector<std::filesystem::path>& value, st
 }
 
 void Fields::add_list(std::string name, std::function<std::vector<std::string>()> get,
-                      std::function<void(const std::vector<std::string>&)> set, std::string help) {
-  fields_.push_back({std::move(name), std::move(help), "a list of texts", true,
+                      std::function<void(const std::vector<std::string>&)> set, std::string help,
+                      std::vector<std::string> choices) {
+  fields_.push_back({std::move(name),
+                     std::move(help),
+                     "a list of texts",
+                     true,
                      [set = std::move(set)](const auto& text) {
                        set(text);
                        return true;
                      },
-                     [get = std::move(get)] { return Json(get()); }});
+                     [get = std::move(get)] { return Json(get()); },
+                     {},
+                     {},
+                     std::move(choices)});
 }
 
 void Fields::add_moved(std::string name, std::string instead) {
@@ -293,15 +308,20 @@ void Fields::add_choice(std::string name, std::vector<std::string> names,
                         std::function<size_t()> get, std::function<void(size_t)> set,
                         std::string help) {
   const std::string type = "one of " + join(names, ", ");
-  fields_.push_back(
-      {std::move(name), fmt::format("{} ({})", help, join(names, " | ")), type, false,
-       [names, set = std::move(set)](const auto& text) {
-         const auto found = std::find(names.begin(), names.end(), text.at(0));
-         if (text.size() != 1 || found == names.end()) return false;
-         set(static_cast<size_t>(found - names.begin()));
-         return true;
-       },
-       [names = std::move(names), get = std::move(get)] { return Json(names.at(get())); }});
+  fields_.push_back({std::move(name),
+                     fmt::format("{} ({})", help, join(names, " | ")),
+                     type,
+                     false,
+                     [names, set = std::move(set)](const auto& text) {
+                       const auto found = std::find(names.begin(), names.end(), text.at(0));
+                       if (text.size() != 1 || found == names.end()) return false;
+                       set(static_cast<size_t>(found - names.begin()));
+                       return true;
+                     },
+                     [names, get = std::move(get)] { return Json(names.at(get())); },
+                     {},
+                     {},
+                     names});
 }
 
 void Fields::add_fields(std::string name, Fields inner, std::string help) {

@@ -35,9 +35,10 @@ class Fields {
   void add(std::string name, std::vector<std::filesystem::path>& value, std::string help);
 
   /// Adds a list of texts that is stored in another form. `set` must throw Error(usage) for texts
-  /// that are invalid.
+  /// that are invalid. `choices`: all that are valid, if they can be listed.
   void add_list(std::string name, std::function<std::vector<std::string>()> get,
-                std::function<void(const std::vector<std::string>&)> set, std::string help);
+                std::function<void(const std::vector<std::string>&)> set, std::string help,
+                std::vector<std::string> choices = {});
   void add(std::string name, std::array<double, 3>& value, std::string help);
 
   /// An enumeration by its names, given in the order of its values from 0.
@@ -72,8 +73,9 @@ class Fields {
     bool is_list = false;
     std::function<bool(const std::vector<std::string>&)> parse;  ///< false: not of that type
     std::function<Json()> value;
-    std::vector<Field> section = {};  ///< nested fields, else empty
-    std::vector<Moved> moved = {};    ///< keys that a section had
+    std::vector<Field> section = {};        ///< nested fields, else empty
+    std::vector<Moved> moved = {};          ///< keys that a section had
+    std::vector<std::string> choices = {};  ///< the texts it takes, or each of the list's; else any
   };
   const std::vector<Field>& list() const { return fields_; }
   const std::vector<Moved>& moved() const { return moved_; }
@@ -112,6 +114,7 @@ struct ConfigKey {
   std::string type;  ///< "a number", "one of sgd, adamw", "a section" …
   std::string help;
   Json value;  ///< the current value: the default, if nothing was read; null for a section
+  std::vector<std::string> choices;  ///< as Field's
 };
 /// Returns all keys and sections in the order of describe(), each section before its keys.
 std::vector<ConfigKey> config_keys(const Fields& fields);

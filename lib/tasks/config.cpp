@@ -9,6 +9,11 @@ constexpr const char* patience_help =
     "epochs without a smaller loss on the split 'selection' after which training ends, with the "
     "best weights so far as the result; 0: it runs to its end";
 
+std::vector<std::string> with_all_and_none(std::vector<std::string> names) {
+  names.insert(names.end(), {"all", "none"});
+  return names;
+}
+
 void check_patience(const char* section, int patience) {
   if (patience < 0) {
     fail_usage("{}.patience: expected a number of epochs, or 0, found {}", section, patience);
@@ -161,12 +166,14 @@ void RunConfig::describe(Fields& f) {
       [this](const std::vector<std::string>& names) { controls = parse_controls(names); },
       "what the mixture is compared with: longer, wider, ensemble, base-and-longer, random, "
       "top-tag, "
-      "steps; or all, or none");
+      "steps; or all, or none",
+      with_all_and_none(control_names(parse_controls({"all"}))));
   f.add_list(
       "levers", [this] { return lever_names(levers); },
       [this](const std::vector<std::string>& names) { levers = parse_levers(names); },
       "what is tried on the trained mixture, each a row: reroute, router, finetune; or all, or "
-      "none");
+      "none",
+      with_all_and_none(lever_names(parse_levers({"all"}))));
   f.add("seeds", seeds,
         "repetitions of all but the dataset, with seed and the numbers after it; the table has "
         "means and standard errors");

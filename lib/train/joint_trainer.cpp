@@ -147,7 +147,7 @@ JointResult train_jointly(Engine& engine, const Network& network,
   const auto rate = [&](int64_t step) { return learning_rate(config, step, each, per_epoch); };
 
   MetricsLog log(folder, at.turns / count * turn_steps * count);
-  Progress progress("training jointly", rounds * count);
+  Progress progress("training jointly", rounds * count, at.turns);
   const double seconds_before = at.seconds, start = now_seconds();
   double last_checkpoint = start;
   std::vector<bool> started(sources.size());
@@ -173,16 +173,18 @@ JointResult train_jointly(Engine& engine, const Network& network,
           "(now {})",
           k, round, config.lr);
     }
+    const double epoch = static_cast<double>((round + 1) * turn_steps) / part;
     if (at.turns % count == 0) {
       at.last_loss = at.loss_sum / static_cast<double>(count);
       at.loss_sum = 0;
       log.write({{"step", at.turns * turn_steps},
-                 {"epoch", static_cast<double>((round + 1) * turn_steps) / part},
+                 {"epoch", epoch},
                  {"loss", at.last_loss},
                  {"lr", rate((round + 1) * turn_steps - 1)},
                  {"seconds", at.seconds}});
     }
-    progress.update(at.turns, fmt::format("loss {:.4f}", at.last_loss));
+    progress.update(at.turns, fmt::format("loss {:.4f}", at.last_loss),
+                    {{"epoch", epoch}, {"loss", at.last_loss > 0 ? at.last_loss : std::nan("")}});
     const bool more = at.turns < rounds * count, stop = interrupted();
     if (more && (stop || now_seconds() - last_checkpoint > 60 * config.checkpoint_minutes)) {
       log.sync();

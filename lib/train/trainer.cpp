@@ -56,7 +56,7 @@ class Training {
         total_(std::max<int64_t>(
             1, std::llround(job.config.epochs * static_cast<double>(per_epoch_)))),
         log_(job.folder, at_.step),
-        progress_("training", total_),
+        progress_("training", total_, at_.step),
         seconds_before_(at_.seconds),
         first_step_(at_.step),
         start_(now_seconds()),
@@ -74,8 +74,7 @@ class Training {
       judge();
       const double now = now_seconds();
       at_.seconds = seconds_before_ + now - start_;
-      progress_.update(at_.step,
-                       fmt::format("loss {:.4f}  {:.0f} images/s", at_.last_loss, rate()));
+      tell_progress();
       if (ended()) continue;
       const bool stop = interrupted();
       if (stop || now - last_checkpoint > 60 * job_.config.checkpoint_minutes) {
@@ -130,6 +129,15 @@ class Training {
     at_.loss_steps += unread_;
     unread_ = 0;
     if (!std::isfinite(at_.loss_sum)) fail_diverged(job_.config, at_.step, epoch());
+  }
+
+  void tell_progress() {
+    const bool reported = at_.last_loss > 0;  // before the first report there is no loss to tell
+    const double loss = reported ? at_.last_loss : std::nan("");
+    progress_.update(at_.step,
+                     reported ? fmt::format("loss {:.4f}  {:.0f} images/s", loss, rate())
+                              : fmt::format("{:.0f} images/s", rate()),
+                     {{"epoch", epoch()}, {"loss", loss}, {"images_per_second", rate()}});
   }
 
   /// Logs the mean losses since the last report.

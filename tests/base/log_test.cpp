@@ -1,9 +1,16 @@
-// Messages beside a progress bar on a terminal.
+// Messages and progress: on a terminal, elsewhere, and as JSON lines.
 #include "base/log.h"
 
 #include <gtest/gtest.h>
 #include <pty.h>
 #include <unistd.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <regex>
+
+#include "base/json.h"
+#include "base/text.h"
 
 namespace hardmoe {
 namespace {
@@ -36,6 +43,92 @@ TEST(Log, MessagesTakeTheBarsLine) {
   EXPECT_NE(shown.find(clear + "warning: one\r\ntwo\r\n" + clear + "training ["), std::string::npos)
       << shown;
   EXPECT_TRUE(shown.ends_with(clear + "three\r\n")) << shown;
+}
+
+/// What an action writes to standard error where that is no terminal.
+std::string written(const std::function<void()>& action) {
+  testing::internal::CaptureStderr();
+  action();
+  std::fflush(stderr);
+  return testing::internal::GetCapturedStderr();
+}
+
+/// The objects of JSON lines that are written while messages have that form.
+std::vector<Json> json_lines(const std::function<void()>& action) {
+  set_log_format(LogFormat::json);
+  const std::string text = written(action);
+  set_log_format(LogFormat::text);
+  std::vector<Json> objects;
+  for (const auto& line : split(trim(text), '\n')) objects.push_back(parse_json(line, "stderr"));
+  return objects;
+}
+
+TEST(Log, ThereIsNoBarWhereThereIsNoTerminal) {
+  const std::string text = written([] {
+    Progress progress("training", 10);
+    progress.update(5);
+    log_warning("one");
+    progress.update(10);
+  });
+  EXPECT_EQ(text, "warning: one\n");
+}
+
+TEST(Log, JsonLinesHaveTimeLevelAndMessage) {
+  const auto lines = json_lines([] {
+    log_info("two \"words\"\n  and a list");
+    log_warning("bytes that are not UTF-8: \xff");
+    log_failure("moe-eval", "no such file");
+  });
+  ASSERT_EQ(lines.size(), 3U);
+  EXPECT_EQ(lines[0]["message"], "two \"words\"\n  and a list");
+  EXPECT_EQ(lines[0]["level"], "info");
+  EXPECT_EQ(lines[1]["level"], "warning");
+  EXPECT_EQ(lines[2]["level"], "error");
+  EXPECT_EQ(lines[2]["command"], "moe-eval");
+  const std::regex iso8601(R"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)");
+  for (const auto& line : lines) {
+    EXPECT_TRUE(std::regex_match(line["time"].get<std::string>(), iso8601)) << line;
+  }
+}
+
+TEST(Log, JsonProgressHasItsNumbers) {
+  const auto lines = json_lines([] {
+    Progress progress("training", 1000, 400);
+    progress.update(500, "loss 2.5", {{"loss", 2.5}});  // too soon after the beginning
+    progress.update(1000, "loss 2.25", {{"epoch", 2}, {"loss", 2.25}, {"other", std::nan("")}});
+  });
+  ASSERT_EQ(lines.size(), 1U) << "one at the end";
+  EXPECT_EQ(lines[0]["message"], "training");
+  EXPECT_EQ(lines[0]["done"], 1000);
+  EXPECT_EQ(lines[0]["total"], 1000);
+  EXPECT_GT(lines[0]["rate"].get<double>(), 0);
+  EXPECT_EQ(lines[0]["seconds_left"], 0);
+  EXPECT_EQ(lines[0]["epoch"], 2);
+  EXPECT_EQ(lines[0]["loss"], 2.25);
+  EXPECT_FALSE(lines[0].contains("other")) << "it is not known";
+}
+
+TEST(Log, QuietLeavesOutProgressAsJsonToo) {
+  set_log_level(LogLevel::warning);
+  const auto lines = json_lines([] {
+    Progress("training", 1).update(1);
+    log_info("training ended");
+    log_warning("one");
+  });
+  set_log_level(LogLevel::info);
+  ASSERT_EQ(lines.size(), 1U);
+  EXPECT_EQ(lines[0]["message"], "one");
+}
+
+TEST(Log, LinesOfProgressAreSparse) {
+  SparseTimes times;
+  std::vector<int> told;
+  for (int second = 0; second <= 24 * 3600; ++second) {
+    if (times.due(second)) told.push_back(second);
+  }
+  EXPECT_EQ(std::vector<int>(told.begin(), told.begin() + 4), (std::vector<int>{10, 25, 48, 82}));
+  EXPECT_LT(told.size(), 170U) << "in a day";
+  EXPECT_LE(told.back() - told[told.size() - 2], 600);
 }
 
 }  // namespace

@@ -1,11 +1,14 @@
-// docs/configuration.md is what the settings describe. To write it anew:
+// docs/configuration.md and configs/hardmoe.schema.json are what the settings describe. To write them
+// anew:
 //   HARDMOE_WRITE_DOCUMENTS=1 build/bin/test_tasks --gtest_filter='ConfigurationDocument.*'
 #include <gtest/gtest.h>
 
 #include <cstdlib>
 
+#include "base/config_schema.h"
 #include "base/files.h"
 #include "base/text.h"
+#include "outside.h"
 #include "tasks/config.h"
 #include "test_files.h"
 
@@ -71,21 +74,48 @@ std::string document() {
   return text;
 }
 
-fs::path document_file() { return test_files() / "../../docs/configuration.md"; }
+std::string schema() {
+  Config config;
+  return config_schema(fields_of(config), "Configuration of hardmoe").dump(2) + "\n";
+}
 
-TEST(ConfigurationDocument, IsWhatTheSettingsDescribe) {
-  if (std::getenv("HARDMOE_WRITE_DOCUMENTS") != nullptr)
-    write_file_atomic(document_file(), document());
+fs::path repository() { return test_files() / "../.."; }
+fs::path schema_file() { return repository() / "configs/hardmoe.schema.json"; }
+
+/// Expects the file of the repository to be `text`, or writes it.
+void expect_current(const std::string& name, const std::string& text) {
+  const fs::path file = repository() / name;
+  if (std::getenv("HARDMOE_WRITE_DOCUMENTS") != nullptr) write_file_atomic(file, text);
   // Where the tests were taken to another machine there are no documents.
-  if (!fs::exists(document_file().parent_path())) GTEST_SKIP() << "no docs/ beside the tests";
-  const auto expected = split(document(), '\n');
-  const auto found = split(read_file(document_file()), '\n');
+  if (!fs::exists(file.parent_path())) GTEST_SKIP() << "no " << name << " beside the tests";
+  const auto expected = split(text, '\n');
+  const auto found = split(read_file(file), '\n');
   for (size_t i = 0; i < std::max(expected.size(), found.size()); ++i) {
     ASSERT_EQ(i < found.size() ? found[i] : "(end)", i < expected.size() ? expected[i] : "(end)")
-        << "docs/configuration.md, line " << i + 1
+        << name << ", line " << i + 1
         << "; write it anew: HARDMOE_WRITE_DOCUMENTS=1 build/bin/test_tasks "
            "--gtest_filter='ConfigurationDocument.*'";
   }
+}
+
+TEST(ConfigurationDocument, IsWhatTheSettingsDescribe) {
+  expect_current("docs/configuration.md", document());
+}
+
+TEST(ConfigurationDocument, SchemaIsWhatTheSettingsDescribe) {
+  expect_current("configs/hardmoe.schema.json", schema());
+}
+
+// By PyPI's jsonschema, which others validate with: each ready file is valid, what the program
+// refuses is not.
+TEST(ConfigurationDocument, SchemaJudgesAsAnotherValidatorDoes) {
+  if (!fs::exists(schema_file())) GTEST_SKIP() << "no configs/ beside the tests";
+  const Outside python = python_with("jsonschema, yaml");
+  if (!python.missing.empty()) GTEST_SKIP() << python.missing;
+  const fs::path script = test_files() / "../tasks/validate_configurations.py";
+  const std::string line =
+      fmt::format("{} '{}' '{}'", python.path.string(), script.string(), schema_file().string());
+  EXPECT_EQ(std::system(line.c_str()), 0);
 }
 
 TEST(ConfigurationDocument, HasEverySettingWithItsMeaning) {
