@@ -62,7 +62,6 @@ int main(int argc, char** argv) {
   command.setting("--seed", "seed");
   command.setting("--precision", "eval.precision");
   command.device_option();
-  command.example("moe-search runs/quickstart photo.jpg");
   command.example("moe-search runs/quickstart photos/ --neighbours 8 --contact-sheet found.png");
   command.example("moe-search runs/quickstart --tag cat --json");
   command.example("moe-search packed --dataset photos --embedding photos-embedded photo.jpg");

@@ -24,9 +24,8 @@ std::vector<std::string> blocks_of(const fs::path& document) {
       blocks.back() += line + "\n";
     }
   }
-  std::erase_if(blocks, [](const std::string& block) {
-    return block.find("moe-") == std::string::npos;
-  });
+  std::erase_if(blocks,
+                [](const std::string& block) { return block.find("moe-") == std::string::npos; });
   return blocks;
 }
 
@@ -73,7 +72,7 @@ TEST_F(Documents, TheTutorialRuns) {
   file_by_tag(folder_.path(), 40);
   fs::create_directory(folder_ / "configs");
   std::ofstream(folder_ / "configs/own-images.yaml")
-      << small_config << "ingest: {sources: [photos]}\n";
+      << small_config << "run: {dataset: collection}\n";
   expect_to_run(folder_.path(), "", blocks_of(repository() / "docs/tutorial.md"));
   const auto sidecars = output_of(folder_.path(), "ls new/*.xmp new/*/*.xmp | wc -l");
   EXPECT_GT(std::stoi(sidecars), 10);
@@ -81,9 +80,10 @@ TEST_F(Documents, TheTutorialRuns) {
 }
 
 TEST_F(Documents, TheReadmesCommandsRun) {
-  write_pictures(folder_.path(), 200);
+  write_pictures(folder_.path(), 800);
   fs::copy(folder_ / "pictures/0000.png", folder_ / "photo.jpg");
-  fs::create_directory_symlink(fs::canonical(repository() / "datasets"), folder_.path() / "datasets");
+  fs::create_directory_symlink(fs::canonical(repository() / "datasets"),
+                               folder_.path() / "datasets");
   auto blocks = blocks_of(repository() / "README.md");
   ASSERT_FALSE(blocks.empty());
   // The clip art is another's; what it is read from is here.
@@ -130,10 +130,11 @@ TEST_F(Documents, OtherCommandLinesAreTrue) {
         if (const size_t at = line.find(installed); at != std::string::npos) {
           line.erase(at, installed.size());
         }
-        const Outcome refused = run(folder_.path(), line + " --set no_such_key=1");
+        const Outcome refused = run(folder_.path(), "k=0; " + line + " --set no_such_key=1");
         EXPECT_EQ(refused.status, 2) << name << ": " << line;
         EXPECT_NE(refused.err.find("unknown key 'no_such_key'"), std::string::npos)
-            << name << ": " << line << "\n" << refused.err;
+            << name << ": " << line << "\n"
+            << refused.err;
         ++lines;
       }
     }
