@@ -1,4 +1,6 @@
 // Scripts by which bash, zsh and fish complete a command's line.
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "base/text.h"
@@ -164,14 +166,14 @@ std::string zsh_completion(const Guide& guide) {
     const std::string help = "[" + plain(short_help(option.help)) + "]";
     if (option.argument) {
       const std::string place = option.repeats ? "*" : std::to_string(++arguments);
-      script += zsh_specification(place + ":" + option.name + ":" + action);
+      script += zsh_specification(fmt::format("{}:{}:{}", place, option.name, action));
       continue;
     }
     if (!option.brief.empty()) script += zsh_specification(option.brief + help);
     const std::string times = option.repeats ? "*" : "";
     script += zsh_specification(action.empty() ? option.name + help
-                                               : times + option.name + "=" + help + ":" +
-                                                     plain(option.value) + ":" + action);
+                                               : fmt::format("{}{}={}:{}:{}", times, option.name,
+                                                             help, plain(option.value), action));
   }
   return script + "\n";
 }

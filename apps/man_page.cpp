@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cctype>
 #include <cstdint>
@@ -43,7 +45,7 @@ std::string filled(const std::string& text) {
   std::string lines, line;
   for (const auto& word : split(text, ' ')) {
     if (word.empty()) continue;
-    if (!line.empty() && roff(line + " " + word).size() > longest_line) {
+    if (!line.empty() && roff(fmt::format("{} {}", line, word)).size() > longest_line) {
       lines += roff(line) + "\n";
       line.clear();
     }

@@ -321,7 +321,7 @@ void Fields::add_choice(std::string name, std::vector<std::string> names,
                      [names, get = std::move(get)] { return Json(names.at(get())); },
                      {},
                      {},
-                     names});
+                     std::move(names)});
 }
 
 void Fields::add_fields(std::string name, Fields inner, std::string help) {

@@ -71,8 +71,8 @@ void restore(const std::filesystem::path& folder, std::vector<Resting>& networks
         json_get<double>(json, "seconds", file.string())};
   for (size_t k = 0; k < networks.size(); ++k) {
     networks[k] = {};
-    for (auto& [kind, part] : {std::pair{".weights.", &networks[k].weights},
-                               std::pair{".optimizer.", &networks[k].moments}}) {
+    for (const auto& [kind, part] : {std::pair{".weights.", &networks[k].weights},
+                                     std::pair{".optimizer.", &networks[k].moments}}) {
       const std::string prefix = std::to_string(k) + kind;
       for (const auto& [name, tensor] : saved->tensors) {
         if (name.starts_with(prefix)) part->emplace(name.substr(prefix.size()), tensor);
