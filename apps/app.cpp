@@ -209,7 +209,7 @@ int Command::run(int argc, char** argv, const std::function<void()>& body) {
     install_signal_handlers();
     if (quiet_) set_log_level(LogLevel::warning);
     if (cli_.count("--threads") > 0) set_compute_threads(threads_);
-    if (!manuals_.empty()) {
+    if (cli_.count("--write-manuals") > 0) {
       write_manuals(guide, manuals_);
       return static_cast<int>(ExitStatus::done);
     }

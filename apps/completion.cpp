@@ -150,7 +150,7 @@ std::string bash_completion(const Guide& guide) {
   for (const auto& key : guide.keys) {
     if (!key.choices.empty()) offer(key.path, join(key.choices, " "));
   }
-  cases += fmt::format("    {}) return ;;\n", join(unknown, " | "));
+  if (!unknown.empty()) cases += fmt::format("    {}) return ;;\n", join(unknown, " | "));
   return fmt::format(bash_script, fmt::arg("command", guide.name),
                      fmt::arg("function", identifier(guide.name)), fmt::arg("cases", cases),
                      fmt::arg("options", join(options, " ")));

@@ -3,9 +3,11 @@
 #include <fmt/chrono.h>
 
 #include <CLI/CLI.hpp>
+#include <charconv>
 #include <cstdlib>
 #include <ctime>
 
+#include "base/error.h"
 #include "base/files.h"
 #include "base/folders.h"
 #include "base/text.h"
@@ -15,9 +17,17 @@ namespace {
 
 constexpr size_t help_column = 34;  // of CLI11's descriptions
 
+/// Returns today, or the day that SOURCE_DATE_EPOCH gives (reproducible-builds.org).
 std::string date_of_manuals() {
-  const char* given = std::getenv("SOURCE_DATE_EPOCH");
-  const std::time_t seconds = given != nullptr ? std::atoll(given) : std::time(nullptr);
+  std::time_t seconds = std::time(nullptr);
+  if (const char* given = std::getenv("SOURCE_DATE_EPOCH")) {
+    constexpr std::time_t last = 253402300799;  // of the year 9999
+    const std::string_view text = given;
+    const auto [end, error] = std::from_chars(text.begin(), text.end(), seconds);
+    if (error != std::errc() || end != text.end() || seconds < 0 || seconds > last) {
+      fail_usage("SOURCE_DATE_EPOCH: expected seconds since 1970, found '{}'", text);
+    }
+  }
   return fmt::format("{:%Y-%m-%d}", fmt::gmtime(seconds));
 }
 

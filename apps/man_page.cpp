@@ -22,18 +22,39 @@ uint32_t code_point(const std::string& bytes) {
   return code;
 }
 
-/// Returns a line that roff shows as it is: \ and - begin escapes and hyphens, . and ' at its
-/// beginning requests; other characters than ASCII's are named by number.
+/// Returns what stands for one of ASCII's characters; groff shows some as others unless they are
+/// asked for.
+std::string plain_character(char c) {
+  switch (c) {
+    case '\\':
+      return "\\e";
+    case '-':
+      return "\\-";
+    case '\'':
+      return "\\(aq";
+    case '`':
+      return "\\(ga";
+    case '~':
+      return "\\(ti";
+    case '^':
+      return "\\(ha";
+    default:
+      return {c};
+  }
+}
+
+/// Returns a line that roff shows as it is: . at its beginning is a request; other characters than
+/// ASCII's are named by number.
 std::string roff(const std::string& text) {
   std::string escaped;
-  if (text.starts_with('.') || text.starts_with('\'')) escaped = "\\&";
+  if (text.starts_with('.')) escaped = "\\&";
   for (size_t at = 0; at < text.size();) {
     const size_t length = std::max<size_t>(utf8_length(text, at), 1);
     if (length > 1) {
       escaped += fmt::format("\\[u{:04X}]", code_point(text.substr(at, length)));
     } else {
       const char c = text[at];
-      escaped += c == '\\' ? std::string("\\e") : c == '-' ? std::string("\\-") : std::string(1, c);
+      escaped += plain_character(c);
     }
     at += length;
   }

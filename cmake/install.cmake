@@ -44,8 +44,6 @@ foreach(folder configs datasets)
           COMPONENT programs)
 endforeach()
 # Manual pages and completions of shells, where the commands write them.
-if(TARGET manuals)
-  add_dependencies(commands manuals)
-endif()
+add_dependencies(commands manuals)
 install(DIRECTORY ${PROJECT_BINARY_DIR}/share/ DESTINATION ${CMAKE_INSTALL_DATADIR} COMPONENT programs
         OPTIONAL)

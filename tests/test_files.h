@@ -13,6 +13,9 @@ inline std::filesystem::path test_files() {
   return moved != nullptr ? moved : HARDMOE_TEST_FILES;
 }
 
+/// The folder of the sources, beside tests/; it may not be there where the tests run elsewhere.
+inline std::filesystem::path repository() { return test_files() / "../.."; }
+
 inline std::string test_file(const std::string& name) { return test_files() / name; }
 
 }  // namespace hardmoe

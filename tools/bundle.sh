@@ -17,7 +17,8 @@ while (($# > 0)); do
   case $1 in
     --tests) tests=yes ;;
     --build)
-      build=${2:?bundle.sh: --build needs a folder}
+      (($# > 1)) || { echo "bundle.sh: --build needs a folder" >&2; exit 2; }
+      build=$2
       shift
       ;;
     --help | -h) usage; exit 0 ;;

@@ -18,7 +18,8 @@ build=build out=
 while (($# > 0)); do
   case $1 in
     --build)
-      build=${2:?check_package.sh: --build needs a folder}
+      (($# > 1)) || { echo "check_package.sh: --build needs a folder" >&2; exit 2; }
+      build=$2
       shift
       ;;
     --help | -h) usage; exit 0 ;;

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/json_line.h"
 
 namespace hardmoe {
 
@@ -106,6 +107,10 @@ std::vector<std::string> json_differences(const Json& was, const Json& is) {
   std::vector<std::string> lines;
   add_differences("", &was, &is, lines);
   return lines;
+}
+
+std::string json_line(const Json& value) {
+  return value.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
 }  // namespace hardmoe

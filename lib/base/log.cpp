@@ -12,7 +12,7 @@
 #include <mutex>
 #include <string>
 
-#include "base/json.h"
+#include "base/json_line.h"
 
 namespace hardmoe {
 namespace {
@@ -47,9 +47,7 @@ Json message_object(const char* level, std::string_view text) {
   return {{"time", time_of_day()}, {"level", level}, {"message", text}};
 }
 
-void write_object(const Json& object) {
-  write_error(object.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
-}
+void write_object(const Json& object) { write_error(json_line(object)); }
 
 }  // namespace
 

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/folders.h"
+#include "base/json_line.h"
 #include "base/recorded.h"
 #include "base/text.h"
 
@@ -52,7 +53,7 @@ void ShardList::write(uint16_t number) {
   const ShardRecord& shard = records_[number];
   const Json line = {
       {"number", number}, {"path", shard.path}, {"bytes", shard.bytes}, {"sha256", shard.sha256}};
-  lines_.write(line.dump(-1, ' ', false, Json::error_handler_t::replace) + '\n');
+  lines_.write(json_line(line));
 }
 
 ShardWriter::ShardWriter(fs::path folder, std::string name, int64_t shard_bytes, ShardList& shards)

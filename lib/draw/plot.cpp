@@ -54,7 +54,7 @@ int Plot::label_space(const std::vector<std::string>& texts) {
   constexpr double a_character = 6.6, beside = 18;
   size_t longest = 0;
   for (const auto& text : texts)
-    longest = std::max(longest, shortened(text, label_characters).size());
+    longest = std::max(longest, std::min(characters_in(text), label_characters));
   return static_cast<int>(beside + a_character * static_cast<double>(longest));
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/json_line.h"
 #include "base/signals.h"
 #include "base/text.h"
 #include "ingest/near_duplicates.h"

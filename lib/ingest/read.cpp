@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/folders.h"
+#include "base/json_line.h"
 #include "base/log.h"
 #include "base/signals.h"
 #include "base/text.h"

@@ -49,10 +49,6 @@ IngestCounts counts_from(const Json& json) {
 
 }  // namespace
 
-std::string json_line(const Json& value) {
-  return value.dump(-1, ' ', false, Json::error_handler_t::replace) + '\n';
-}
-
 int64_t IngestCounts::rejected_total() const {
   int64_t total = 0;
   for (const auto& split : rejected) {

@@ -120,7 +120,4 @@ class IngestWork {
   std::array<std::unique_ptr<ShardWriter>, all_splits.size()> writers_;
 };
 
-/// Returns a line of JSON, with invalid UTF-8 replaced.
-std::string json_line(const Json& value);
-
 }  // namespace hardmoe

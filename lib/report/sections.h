@@ -55,6 +55,13 @@ void add_times(const RunContents& contents, Page& page);
 
 /// Returns "+0.012" or "−0.012".
 std::string signed_text(double value);
+/// Returns a metric of a row of a run's summary, with its standard error over seeds if there are
+/// several: "0.512 ± 0.003"; "–" if the row has none.
+std::string metric_of(const Json& row, const std::string& name);
+/// Returns a number as "1.2M", "–" if it is none.
+std::string count_of(const Json& value);
+/// Returns a difference with its interval, "+0.012 [+0.001, +0.023]"; "" if the row has none.
+std::string interval_of(const Json& row, const std::string& name);
 /// Returns "23%" of 0.23.
 std::string share_text(double value);
 /// Returns up to `most` of an image's tags, by commas.

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/json.h"
+#include "base/json_line.h"
 #include "base/text.h"
 #include "ingest/sources/source.h"
 #include "train/metrics.h"
@@ -94,7 +95,7 @@ std::string PredictionWriter::json_line(const Prediction& prediction) const {
       }
     }
   }
-  return line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+  return hardmoe::json_line(line);
 }
 
 std::string PredictionWriter::csv_lines(const Prediction& prediction) const {

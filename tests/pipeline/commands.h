@@ -100,6 +100,18 @@ inline Outcome run(const fs::path& folder, const std::string& line) {
   return Running(folder, line).wait();
 }
 
+/// The names of all built commands.
+inline std::vector<std::string> command_names() {
+  std::vector<std::string> names;
+  const fs::path beside = fs::read_symlink("/proc/self/exe").parent_path();
+  for (const auto& entry : fs::directory_iterator(beside)) {
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with("moe-")) names.push_back(name);
+  }
+  EXPECT_GE(names.size(), 19U);
+  return names;
+}
+
 /// Runs a command that is killed before the n-th change it makes to files. As run_until_change.
 inline int run_until_change(const fs::path& folder, const std::string& line, int n) {
   const fs::path commands = fs::read_symlink("/proc/self/exe").parent_path();

@@ -13,11 +13,7 @@ namespace {
 std::map<std::string, std::string> helps() {
   const TemporaryFolder folder;
   std::map<std::string, std::string> help;
-  for (const auto& entry :
-       fs::directory_iterator(fs::read_symlink("/proc/self/exe").parent_path())) {
-    const std::string name = entry.path().filename().string();
-    if (name.starts_with("moe-")) help[name] = output_of(folder.path(), name + " --help");
-  }
+  for (const auto& name : command_names()) help[name] = output_of(folder.path(), name + " --help");
   return help;
 }
 
@@ -32,8 +28,8 @@ std::vector<std::string> examples_of(const std::string& help) {
   return examples;
 }
 
-// Each is parsed by the command itself: with --print-config it stops after its configuration, with an
-// unknown key as the last thing it refuses that and so has found nothing else to refuse before.
+// Each is parsed by the command itself: with --print-config it stops after its configuration, and does
+// not ask for what it requires; with an unknown key it refuses that, having found all it requires.
 TEST(Help, ExamplesAreTrueCommandLines) {
   if (!fs::exists(test_files() / "../../configs")) GTEST_SKIP() << "no configs/ beside the tests";
   const TemporaryFolder folder;

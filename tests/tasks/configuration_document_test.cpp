@@ -79,7 +79,6 @@ std::string schema() {
   return config_schema(fields_of(config), "Configuration of hardmoe").dump(2) + "\n";
 }
 
-fs::path repository() { return test_files() / "../.."; }
 fs::path schema_file() { return repository() / "configs/hardmoe.schema.json"; }
 
 /// Expects the file of the repository to be `text`, or writes it.

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/folders.h"
+#include "base/json_line.h"
 #include "base/text.h"
 #include "ingest/sources/compressed.h"
 #include "ingest/sources/kinds.h"
@@ -144,7 +145,7 @@ class Join {
       }
     }
     const Json record = {{"image", photo->second.name}, {"key", id}, {"tags", tags}};
-    return record.dump(-1, ' ', false, Json::error_handler_t::replace) + '\n';
+    return json_line(record);
   }
 
   std::unordered_map<std::string, Photo> photos_;  ///< by id or hash

@@ -11,26 +11,6 @@
 namespace hardmoe {
 namespace {
 
-const char* const missing = "–";
-
-std::string metric(const Json& row, const std::string& name) {
-  if (!row[name].is_number()) return missing;
-  std::string text = metric_text(row[name].get<double>(), 1);
-  const Json& error = row[name + "_error"];
-  return error.is_number() ? text + fmt::format(" ± {:.3f}", error.get<double>()) : text;
-}
-
-std::string count(const Json& value) {
-  return value.is_number() ? human_count(value.get<double>()) : missing;
-}
-
-std::string interval(const Json& row, const std::string& of) {
-  if (!row.contains(of) || !row[of].is_number()) return "";
-  return fmt::format("{} [{}, {}]", signed_text(row[of].get<double>()),
-                     signed_text(row[of + "_low"].get<double>()),
-                     signed_text(row[of + "_high"].get<double>()));
-}
-
 /// Returns "twice …", as a factor: "2.0 ×".
 std::string factor(const Json& of, const Json& to) {
   if (!of.is_number() || !to.is_number() || to.get<double>() == 0) return "an unknown multiple of";
@@ -79,13 +59,13 @@ void add_quality_table(const std::vector<Json>& rows, const std::string& labels,
   for (const Json& row : rows) {
     const bool lever = row.contains("over");
     gains = gains || lever;
-    lines.push_back({row["name"].get<std::string>() + (lever ? " (lever)" : ""), metric(row, "P@1"),
-                     metric(row, "P@5"), metric(row, "R@10"), interval(row, "lead"),
-                     count(row["parameters"]), count(row["flops_per_image"]),
-                     count(row["training_flops"]),
+    lines.push_back({row["name"].get<std::string>() + (lever ? " (lever)" : ""),
+                     metric_of(row, "P@1"), metric_of(row, "P@5"), metric_of(row, "R@10"),
+                     interval_of(row, "lead"), count_of(row["parameters"]),
+                     count_of(row["flops_per_image"]), count_of(row["training_flops"]),
                      row["training_seconds"].is_number()
                          ? fmt::format("{:.0f}", row["training_seconds"].get<double>())
-                         : missing});
+                         : "–"});
   }
   page.table("Quality against " + labels + ", and cost", lines);
   page.note(
@@ -95,7 +75,7 @@ void add_quality_table(const std::vector<Json>& rows, const std::string& labels,
   if (!gains) return;
   std::vector<std::vector<std::string>> levers = {{"lever", "ahead of the mixture, P@1"}};
   for (const Json& row : rows) {
-    if (row.contains("over")) levers.push_back({row["name"], interval(row, "gain")});
+    if (row.contains("over")) levers.push_back({row["name"], interval_of(row, "gain")});
   }
   page.table("What each lever adds to the mixture's row that it changes", levers);
 }

@@ -61,25 +61,15 @@ void add_results(const std::vector<RunView>& runs, const std::string& labels, bo
                         "them cost; a colour a run; bars: 95% intervals."},
                    {"training FLOPs", ScaleKind::logarithmic},
                    {"P@1"}};
-  const auto number = [](const Json& value) {
-    return value.is_number() ? human_count(value.get<double>()) : std::string("–");
-  };
   for (size_t r = 0; r < runs.size(); ++r) {
     const RowPrecisions precisions = precisions_of(runs[r], labels);
     for (const Json& row : runs[r].summary["table"]) {
       if (row["labels"] != labels) continue;
       const std::string key = row["key"], name = row["name"];
-      const auto metric = [&](const char* of) {
-        return row[of].is_number() ? metric_text(row[of].get<double>(), 1) : std::string("–");
-      };
-      const std::string lead =
-          row["lead"].is_number()
-              ? fmt::format("{} [{}, {}]", signed_text(row["lead"]), signed_text(row["lead_low"]),
-                            signed_text(row["lead_high"]))
-              : "";
       const bool mixture = key == "local" || key == "shared";
-      lines.push_back({runs[r].name + ": " + name, metric("P@1"), metric("P@5"), metric("R@10"),
-                       lead, number(row["flops_per_image"]), number(row["training_flops"]),
+      lines.push_back({runs[r].name + ": " + name, metric_of(row, "P@1"), metric_of(row, "P@5"),
+                       metric_of(row, "R@10"), interval_of(row, "lead"),
+                       count_of(row["flops_per_image"]), count_of(row["training_flops"]),
                        mixture ? imbalance(runs[r]) : ""});
       if (!(mixture || key == "base") || !row["P@1"].is_number() ||
           !row["training_flops"].is_number() || row["training_flops"] <= 0) {

@@ -64,11 +64,12 @@ struct Spread {
 Spread spread_of(const std::vector<std::vector<PlotPoint>>& networks, double begin) {
   constexpr size_t shares = 24;
   std::array<std::vector<double>, shares> values;
-  double images = 0;
+  double images = 0, counted = 0;
   for (const auto& points : networks) {
-    if (points.empty()) continue;
-    const double length = points.back().x - begin;
-    images += length / static_cast<double>(networks.size());
+    const double length = points.empty() ? 0 : points.back().x - begin;
+    if (!(length > 0)) continue;  // no point, or none whose place is known
+    images += length;
+    ++counted;
     std::array<double, shares> sum{}, count{};
     for (const PlotPoint& point : points) {
       const double share = std::ceil((point.x - begin) / length * shares) - 1;
@@ -85,7 +86,7 @@ Spread spread_of(const std::vector<std::vector<PlotPoint>>& networks, double beg
     auto& sorted = values[s];
     if (sorted.empty()) continue;
     std::ranges::sort(sorted);
-    const double x = begin + images * (static_cast<double>(s) + 1) / shares;
+    const double x = begin + images / counted * (static_cast<double>(s) + 1) / shares;
     spread.lowest.push_back({x, sorted.front()});
     spread.median.push_back({x, (sorted[(sorted.size() - 1) / 2] + sorted[sorted.size() / 2]) / 2});
     spread.highest.push_back({x, sorted.back()});

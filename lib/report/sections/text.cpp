@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/text.h"
 #include "report/sections.h"
+#include "train/metrics.h"
 
 namespace hardmoe {
 
@@ -22,6 +24,24 @@ ImageBudget image_budget(int64_t runs, int64_t experts) {
 
 std::string signed_text(double value) {
   return fmt::format("{}{:.3f}", value < 0 ? "−" : "+", std::abs(value));
+}
+
+std::string metric_of(const Json& row, const std::string& name) {
+  if (!row[name].is_number()) return "–";
+  std::string text = metric_text(row[name].get<double>(), 1);
+  const Json& error = row[name + "_error"];
+  return error.is_number() ? text + fmt::format(" ± {:.3f}", error.get<double>()) : text;
+}
+
+std::string count_of(const Json& value) {
+  return value.is_number() ? human_count(value.get<double>()) : "–";
+}
+
+std::string interval_of(const Json& row, const std::string& name) {
+  if (!row.contains(name) || !row[name].is_number()) return "";
+  return fmt::format("{} [{}, {}]", signed_text(row[name].get<double>()),
+                     signed_text(row[name + "_low"].get<double>()),
+                     signed_text(row[name + "_high"].get<double>()));
 }
 
 std::string share_text(double value) {
