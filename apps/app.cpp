@@ -219,9 +219,13 @@ int Command::run(int argc, char** argv, const std::function<void()>& body) {
     } else {
       body();
     }
-    if (std::fflush(stdout) != 0)
-      fail("writing standard output: the reader is gone or the disk is full");
+    if (std::fflush(stdout) != 0) throw std::system_error(errno, std::generic_category());
     return static_cast<int>(ExitStatus::done);
+  } catch (const std::system_error& error) {
+    // A reader that has seen enough, such as head, is no fault to speak of.
+    if (error.code() == std::errc::broken_pipe) return static_cast<int>(ExitStatus::failed);
+    return report(name, fmt::format("writing standard output: {}", error.code().message()),
+                  ExitStatus::failed);
   } catch (const Error& error) {
     return report(name, error.what(), error.status());
   } catch (const std::bad_alloc&) {

@@ -50,6 +50,7 @@ int main(int argc, char** argv) {
   command.setting("--merge-tags", "ingest.merge_tags");
   command.setting("--max-bad", "ingest.max_bad");
   command.flag("--strict", "ingest.strict");
+  command.flag("--keep-untagged", "ingest.keep_untagged");
   cli.add_flag("--dry-run", dry_run,
                "Print what would be done: how each SOURCE is understood, with a few items and "
                "their tags, and what would be passed over; write nothing");

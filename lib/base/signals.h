@@ -1,4 +1,5 @@
-// Turns SIGTERM and SIGINT into a flag that long loops check. A second SIGINT ends the process.
+// Turns SIGTERM, SIGINT and SIGHUP (a closed terminal; unless nohup ignores it) into a flag that long
+// loops check. A second SIGINT ends the process.
 #pragma once
 
 namespace hardmoe {
@@ -6,7 +7,7 @@ namespace hardmoe {
 /// Installs the handlers; call once, at the start of main.
 void install_signal_handlers();
 
-/// Returns whether SIGTERM or SIGINT arrived.
+/// Returns whether one of them arrived.
 bool interrupted();
 
 /// Throws Error(interrupted) "interrupted; run the same command to resume" if interrupted(). For

@@ -8,7 +8,7 @@
 namespace hardmoe {
 
 Picture draw(const HeatMap& chart) {
-  constexpr int names = 120, head = 22, row_height = 19;
+  constexpr int names = 136, head = 22, row_height = 19;
   const int columns = static_cast<int>(chart.columns.size());
   const int cell = std::clamp(columns == 0 ? 40 : 560 / columns, 30, 52);
   Picture picture{chart.title.name,

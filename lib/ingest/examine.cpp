@@ -156,7 +156,7 @@ Examined examine(const Source& source, SplitNumber from, int64_t number,
     if (item.rejection != Rejection::none) return out;
     out.tags = clean_tags(item.tags, rules);
     if (item.truth) out.truth = clean_tags(*item.truth, rules);
-    if (out.tags.empty() && out.truth.empty()) {
+    if (out.tags.empty() && out.truth.empty() && !options.keep_untagged) {
       item.rejection = Rejection::no_tags;
       if (item.detail.empty() && !item.tags.empty()) item.detail = "all are stopped or blank";
       return out;

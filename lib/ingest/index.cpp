@@ -206,6 +206,7 @@ class Index {
             : given_vocabulary(by_name);
     const bool none = std::all_of(vocabulary.counts.begin(), vocabulary.counts.end(),
                                   [](int64_t count) { return count == 0; });
+    if (options_.keep_untagged) return numbered(vocabulary);
     if (none && !options_.vocabulary.empty()) {
       give_up(
           rejected,
@@ -222,6 +223,11 @@ class Index {
                           options_.min_tag_count, images, *std::ranges::max_element(found)),
               ExitStatus::usage);
     }
+    return numbered(vocabulary);
+  }
+
+  /// Notes the tags' ids; returns the vocabulary.
+  Vocabulary numbered(Vocabulary vocabulary) {
     std::unordered_map<std::string_view, int32_t> ids;
     for (size_t id = 0; id < vocabulary.tags.size(); ++id) {
       ids.emplace(vocabulary.tags[id], static_cast<int32_t>(id));
@@ -247,7 +253,7 @@ class Index {
     for_each_row([&](const Row& row, const auto& tags, const auto& truth) {
       kept_ids(tags, tag_ids);
       kept_ids(truth, truth_ids);
-      if (tag_ids.empty() && (row.split != val || truth_ids.empty())) {
+      if (tag_ids.empty() && (row.split != val || truth_ids.empty()) && !options_.keep_untagged) {
         reject(rejected, row, Rejection::no_kept_tag, "");
         return;
       }
@@ -291,6 +297,7 @@ class Index {
     if (options_.selection_fraction > 0) {
       record["options"]["selection_fraction"] = options_.selection_fraction;
     }
+    if (options_.keep_untagged) record["options"]["keep_untagged"] = true;
     if (options_.sample < 1) {
       record["options"]["sample"] = options_.sample;
     } else {

@@ -66,6 +66,7 @@ Json identity_of(const IngestOptions& options, const std::string& inputs) {
   // Absent where they choose nothing, as in datasets that were made before there were any.
   if (options.selection_fraction > 0) identity["selection_fraction"] = options.selection_fraction;
   if (options.sample < 1) identity["sample"] = options.sample;
+  if (options.keep_untagged) identity["keep_untagged"] = true;
   return identity;
 }
 

@@ -85,6 +85,9 @@ void IngestConfig::describe(Fields& f) {
   f.add("vocabulary", vocabulary,
         "take the tags of this dataset, model or tags.tsv, and drop all others: for images that a "
         "model is to be evaluated on");
+  f.add("keep_untagged", keep_untagged,
+        "also keep images that have no tag of 'vocabulary': photographs that are only embedded and "
+        "searched");
   f.add("stop_tags", stop_tags, "file of tags to drop, one a line");
   f.add("merge_tags", merge_tags, "file of tags to rename, 'from<TAB>to' a line");
   f.add("max_bad", max_bad, "share of unreadable images and tags that is an error; 1: none is");
@@ -99,6 +102,11 @@ void check_ingest_config(const IngestConfig& config) {
   if (config.val_fraction > 0 && !config.val_sources.empty()) {
     fail_usage(
         "ingest.val_sources and ingest.val_fraction both make the split 'val'; give one of them");
+  }
+  if (config.keep_untagged && config.vocabulary.empty()) {
+    fail_usage(
+        "ingest.keep_untagged: images without tags give no vocabulary; name that of an earlier "
+        "dataset or model as ingest.vocabulary (--vocabulary)");
   }
   if (!(config.selection_fraction >= 0 && config.selection_fraction < 1)) {
     fail_usage("ingest.selection_fraction: expected 0 or more and less than 1, found {}",

@@ -48,6 +48,8 @@ struct IngestConfig {
   std::filesystem::path stop_tags, merge_tags;  ///< see load_tag_rules
   /// A dataset or tags.tsv whose tags are the vocabulary, in that order; other tags are dropped.
   std::filesystem::path vocabulary;
+  /// Also keep images without a tag of the vocabulary, which takes `vocabulary`.
+  bool keep_untagged = false;
   double max_bad = 0.01;  ///< share of unreadable items above which the ingest fails
   bool strict = false;    ///< fail if anything is passed over
 

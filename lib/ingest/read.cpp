@@ -273,7 +273,8 @@ void IngestReader::take_item(Examined& examined, const PlannedSource& source, ui
     set_status(item, found.rejection);
     return;
   }
-  if (split != val && found.rejection == Rejection::none && examined.tags.empty()) {
+  if (split != val && found.rejection == Rejection::none && examined.tags.empty() &&
+      !options_.keep_untagged) {
     found.rejection = Rejection::no_tags;  // ground truth alone does not train
   }
   if (found.rejection == Rejection::none) {

@@ -48,7 +48,7 @@ figure img { max-width: 100%; height: auto; display: block; }
   nav { display: none; }
   .wide { overflow: visible; }
   figure, tr, h2, h3, h4 { break-inside: avoid; }
-  h2, h3, h4 { break-after: avoid; }
+  h2, h3, h4, p:has(+ .gallery), p:has(+ figure) { break-after: avoid; }
   figure svg { min-width: 0; }
   .side-by-side { display: block; }
   .side-by-side figure { display: inline-block; width: 47%; margin-right: 2%; vertical-align: top; }

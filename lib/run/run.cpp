@@ -1,5 +1,7 @@
 #include "run/run.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/files.h"
 #include "base/folders.h"
@@ -23,6 +25,10 @@ void check_data(const Config& config, const fs::path& out) {
 /// Runs the stages, and checks the data set as soon as it exists.
 void run_all(const Pipeline& pipeline, const Config& config, const fs::path& out) {
   check_data(config, out);
+  const auto before = status_of(pipeline.stages);
+  log_info("{} stages, {} of them done before; what each says is in {}", before.size(),
+           std::ranges::count(before, StageState::done, &StageStatus::state),
+           (out / "logs").string());
   size_t done = 0;
   run_stages(
       pipeline.stages, pipeline.parallel, [&](const RunStage& stage, const ProcessResult& result) {

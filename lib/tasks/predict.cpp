@@ -29,6 +29,9 @@ void check_task(const PredictTask& task) {
     fail_usage("--embedding {}: is a folder; give the name of the file, such as {}", task.embedding,
                (std::filesystem::path(task.embedding) / "rows.npy").string());
   }
+  if (const auto folder = std::filesystem::path(task.embedding).parent_path(); !folder.empty()) {
+    make_writable_folder(folder);
+  }
 }
 
 /// The rows of --embedding, one an image; NaN for one that could not be read.

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/folders.h"
 #include "base/text.h"
 #include "ingest/tag_statistics.h"
 #include "ingest/vocabulary.h"
@@ -15,6 +16,7 @@ namespace {
 /// Writes the text to the file, or returns it if the file is "-".
 std::string written_to(const fs::path& file, const std::string& text) {
   if (file == "-") return text;
+  if (file.has_parent_path()) make_writable_folder(file.parent_path());
   write_file_atomic(file, text);
   return "";
 }

@@ -53,6 +53,42 @@ std::vector<Json> rejected_in(const fs::path& folder) {
   return lines;
 }
 
+TEST(Ingest, ImagesWithoutATagStayWhereThatIsAskedFor) {
+  const TemporaryFolder folder;
+  for (int i = 0; i < 3; ++i) write_file_atomic(folder / fmt::format("{}.png", i), numbered_png(i));
+  write_file_atomic(folder / "tags.jsonl", R"({"image": "0.png", "tags": ["b"]}
+{"image": "1.png", "tags": ["unknown"]}
+{"image": "2.png", "tags": []}
+)");
+  write_file_atomic(folder / "tags.tsv", "count\ttag\n5\ta\n4\tb\n");
+  auto options = options_for(folder / "out", {(folder / "tags.jsonl").string()});
+  options.keep_untagged = true;
+  expect_error([&] { check_ingest_config(options); }, {"keep_untagged", "--vocabulary"},
+               ExitStatus::usage);
+  options.vocabulary = folder / "tags.tsv";
+  const Json counts = ingest(options).counts;
+  const Dataset data = Dataset::open(folder / "out");
+  EXPECT_EQ(data.vocabulary().tags, (Strings{"a", "b"}));
+  const Split& split = data.split("train");
+  ASSERT_EQ(split.size(), 3);
+  EXPECT_EQ(tag_names(data, split.tags(0)), (Strings{"b"}));
+  EXPECT_TRUE(split.tags(1).empty());
+  EXPECT_TRUE(split.tags(2).empty());
+
+  // Also a folder of photographs, none of which has a tag; and it is another dataset than without.
+  fs::create_directory(folder / "plain");
+  for (int i = 0; i < 3; ++i) fs::copy(folder / fmt::format("{}.png", i), folder / "plain");
+  options.sources = {(folder / "plain").string()};
+  options.out = folder / "untagged";
+  ingest(options);
+  EXPECT_EQ(Dataset::open(folder / "untagged").split("train").size(), 3);
+  options.keep_untagged = false;
+  expect_error([&] { ingest(options); }, {"made from other inputs", "keep_untagged"},
+               ExitStatus::usage);
+  options.out = folder / "tagged";
+  expect_error([&] { ingest(options); }, {"no item of", "no tags"}, ExitStatus::usage);
+}
+
 TEST(Ingest, IndexesTarsWhereTheyAre) {
   const TemporaryFolder folder;
   write_numbered_tar(folder / "a-000.tar", 6, 4, 4);

@@ -48,7 +48,7 @@ void file_by_tag(const fs::path& folder, size_t new_ones) {
     const fs::path to = i + new_ones < lines.size()
                             ? folder / "photos" / line["tags"][1].get<std::string>() /
                                   line["tags"][0].get<std::string>()
-                            : folder / "new/green";
+                            : folder / "new";
     fs::create_directories(to);
     fs::copy(from, to / from.filename());
   }
@@ -70,7 +70,7 @@ TEST_F(Documents, TheTutorialRuns) {
   std::ofstream(folder_ / "configs/own-images.yaml")
       << small_config << "run: {dataset: collection}\n";
   expect_to_run(folder_.path(), "", blocks_of(repository() / "docs/tutorial.md"));
-  const auto sidecars = output_of(folder_.path(), "ls new/*.xmp new/*/*.xmp | wc -l");
+  const auto sidecars = output_of(folder_.path(), "ls new/*.xmp | wc -l");
   EXPECT_GT(std::stoi(sidecars), 10);
   EXPECT_TRUE(fs::exists(folder_ / "found.png") && fs::exists(folder_ / "onnx/model.onnx"));
 }

@@ -21,6 +21,14 @@ struct TrainingLog {
   double images = 0;  ///< seen in all
 };
 
+/// Drops a last point that is the mean of fewer than half as many steps as the others are.
+void drop_stub(std::vector<PlotPoint>& points) {
+  if (points.size() < 3) return;
+  const size_t last = points.size() - 1;
+  const double usual = points[last - 1].x - points[last - 2].x;
+  if (points[last].x - points[last - 1].x < usual / 2) points.pop_back();
+}
+
 /// Reads log.jsonl of a finished training. A report's point lies at the end of the steps that its
 /// mean loss is of.
 TrainingLog read_log(const RunStage& stage) {
@@ -43,6 +51,7 @@ TrainingLog read_log(const RunStage& stage) {
       log.selection.push_back({log.images, line["selection_loss"].get<double>()});
     }
   }
+  for (auto* points : {&log.loss, &log.selection}) drop_stub(*points);
   return log;
 }
 

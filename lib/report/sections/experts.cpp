@@ -170,7 +170,8 @@ void add_errors(const RunContents& contents, int64_t expert, Page& page) {
       return tags_text(contents.run, std::span(answer.top).first(3), 3);
     };
     shown.push_back({images[w],
-                     {"tags: " + tags_text(contents.run, split.tags(sample.items[i]), 4),
+                     {split.key(sample.items[i]),
+                      "tags: " + tags_text(contents.run, split.tags(sample.items[i]), 4),
                       "expert: " + guess(sample.mixture[i]), "base: " + guess(sample.base[i])}});
   }
   if (shown.empty()) return;
