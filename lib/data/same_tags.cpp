@@ -14,6 +14,11 @@ std::string warning_of_same_tags(const Dataset& dataset) {
   for (int64_t item = 1; item < split.size(); ++item) {
     if (!std::ranges::equal(split.tags(item), first)) return "";
   }
+  if (first.empty()) {
+    return fmt::format(
+        "{}: none of the {} images to train on has a tag, so that there is nothing to learn",
+        dataset.folder().string(), split.size());
+  }
   constexpr size_t most_named = 5;
   std::vector<std::string> names;
   for (const int32_t tag : first) {

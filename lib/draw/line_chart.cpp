@@ -34,6 +34,12 @@ Picture draw(const LineChart& chart) {
       include(y, point.y, first_y);
     }
   }
+  const bool given = chart.y.low != chart.y.high;
+  if (!given && y.kind == ScaleKind::linear) {  // so that no line lies on the frame
+    const double margin = (y.high - y.low) / 20;
+    y.low -= margin;
+    y.high += margin;
+  }
   if (first_x) x.low = 1, x.high = 2, y.low = 1, y.high = 2;  // no point at all
   std::vector<std::string> names;
   for (const Line& line : chart.lines) names.push_back(line.name);

@@ -49,7 +49,8 @@ std::vector<std::string> ingest_gaps(const IngestOptions& options, const Json& c
         "no split 'selection': --selection-fraction {} chose none of the training images",
         options.selection_fraction));
   }
-  const std::string same = warning_of_same_tags(Dataset::open(options.out));
+  const std::string same =
+      options.keep_untagged ? "" : warning_of_same_tags(Dataset::open(options.out));
   if (!same.empty()) gaps.push_back(same);
   return gaps;
 }

@@ -50,8 +50,9 @@ std::string ingest_table(const Json& counts, const std::filesystem::path& out) {
   const auto vocabulary = json_get<int64_t>(counts, "vocabulary", where);
   const auto distinct = json_get<int64_t>(counts, "distinct_tags", where);
   if (counts.value("given_vocabulary", false)) {
-    text += fmt::format("vocabulary: {} tags as given, {} of them here, first {}\n", vocabulary,
-                        distinct - counts.value("dropped_tags", int64_t{0}), join(top, ", "));
+    text += fmt::format("vocabulary: {} tags as given, {} of them here{}\n", vocabulary,
+                        distinct - counts.value("dropped_tags", int64_t{0}),
+                        top.empty() ? "" : ", first " + join(top, ", "));
   } else {
     text +=
         fmt::format("vocabulary: {} of {} tags, first {}\n", vocabulary, distinct, join(top, ", "));

@@ -79,14 +79,14 @@ void add_tags(const RunContents& contents, Page& page) {
                         "Of the five likeliest tags of each image, the share that it "
                         "has, by the tag's count in training."},
                        x,
-                       {"precision"},
+                       {"precision", ScaleKind::linear, 0, 0.1},
                        lines(base.precision, mixture.precision)}));
     pictures.push_back(
         draw(LineChart{{"recall-by-frequency",
                         "Of images' own tags, the share among their ten likeliest, by the "
                         "tag's count in training."},
                        x,
-                       {"recall at 10"},
+                       {"recall at 10", ScaleKind::linear, 0, 0.1},
                        lines(base.recall, mixture.recall)}));
   } else {
     page.note(contents.no_sample);
