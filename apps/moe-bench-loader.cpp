@@ -29,7 +29,7 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   cli.add_flag("--evaluation", task.evaluation,
                "In order and centred, as moe-eval and moe-embed load");
-  cli.add_flag("--json", task.json, "Print JSON instead of tables: a line a pass");
+  cli.add_flag("--json", task.json, "Print JSON: a line a pass");
   command.renamed("--images", "it is --max-images now; moe-ingest's --images are folders");
   command.reads({"base.augment"});
   command.example("moe-bench-loader dataset --batch 256 --image-size 224 --max-images 20000");

@@ -28,7 +28,7 @@ int main(int argc, char** argv) {
       ->type_name("N")
       ->capture_default_str();
   command.setting("--seed", "seed");
-  cli.add_flag("--json", task.json, "Print JSON instead of tables");
+  cli.add_flag("--json", task.json, "Print JSON");
   command.example("moe-compare base=runs/k4/eval/base mixture=runs/k4/eval/local");
   command.example(
       "moe-compare base=runs/1/eval/base,runs/2/eval/base "

@@ -10,7 +10,7 @@ int main(int argc, char** argv) {
                   "libraries.");
   DevicesTask task;
   auto& cli = command.cli();
-  cli.add_flag("--json", task.json, "Print JSON instead of tables");
+  cli.add_flag("--json", task.json, "Print JSON");
   cli.add_option("--save-description", task.description,
                  "Write cuDNN's description of the GPU --device (default cuda), with which plans "
                  "for it are made on machines without one")

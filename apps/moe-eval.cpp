@@ -29,7 +29,7 @@ int main(int argc, char** argv) {
       ->needs(shared);
   command.out_option(task.out, "metrics.json, and images.npy with each image's own")
       ->required(false);
-  cli.add_flag("--json", task.json, "Print JSON instead of tables");
+  cli.add_flag("--json", task.json, "Print JSON");
   command.setting("--split", "eval.split")->type_name("NAME");
   command.setting("--precision", "eval.precision");
   command.setting("--top-experts", "eval.top_experts");

@@ -39,8 +39,8 @@ int main(int argc, char** argv) {
                  "T: of their weights (default: as the row was evaluated)")
       ->type_name("NUMBER");
   bool json = false, csv = false;
-  auto* as_json = cli.add_flag("--json", json, "Print JSON instead of tables: a line an image");
-  cli.add_flag("--csv", csv, "Print CSV instead of tables: a row a tag")->excludes(as_json);
+  auto* as_json = cli.add_flag("--json", json, "Print JSON: a line an image");
+  cli.add_flag("--csv", csv, "Print CSV: a row a tag")->excludes(as_json);
   cli.add_option(
          "--embedding", task.embedding,
          "The embedding: a .npy file to write, the images' rows of the unified one in their order, "

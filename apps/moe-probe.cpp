@@ -41,7 +41,7 @@ int main(int argc, char** argv) {
                  "beside the mean loss of an image")
       ->type_name("NUMBER")
       ->capture_default_str();
-  cli.add_flag("--json", task.json, "Print JSON instead of tables");
+  cli.add_flag("--json", task.json, "Print JSON");
   command.example("moe-probe dataset embedding/val.npy");
   command.example("moe-probe dataset embedding/val.npy --train embedding/train.npy --json");
   return command.run(argc, argv, [&] { print(probe_embedding(task, command.config())); });

@@ -13,8 +13,7 @@ int main(int argc, char** argv) {
       "unified embedding. A line a neighbour, nearest first: what was looked for, distance, "
       "SHARD.tar: KEY, with tabs between; an image that cannot be read is a warning, and the exit "
       "status is then 1 at the end.\n\nThe collection is a dataset with its rows of the embedding. "
-      "A "
-      "run has both of its training images; for others, such as new photos ingested later, embed "
+      "A run has both of its training images; for others, such as new photos ingested later, embed "
       "them with moe-embed and name --dataset and --embedding.");
   SearchTask task;
   auto& cli = command.cli();
@@ -54,10 +53,10 @@ int main(int argc, char** argv) {
                  "The embedding: a folder of moe-embed with their rows, SPLIT.npy of each split to "
                  "search (default: the run's, of its training images)")
       ->type_name("PATH");
-  cli.add_flag("--json", task.json, "Print JSON instead of tables: a line a query, or a pair");
+  cli.add_flag("--json", task.json, "Print JSON: a line a query, or a pair");
   cli.add_option("--contact-sheet", task.sheet,
                  "Also write a contact sheet there, as PNG or JPEG by the name's end: a row a "
-                 "query or a pair, left what was looked for")
+                 "query or a pair, left what was looked for, then the 32 nearest at most")
       ->type_name("FILE");
   command.setting("--seed", "seed");
   command.setting("--precision", "eval.precision");

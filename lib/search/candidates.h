@@ -1,20 +1,23 @@
-// What both searches do with the rows that float32 proposes: measures them again in float64.
+// What both indexes do with the rows that float32 proposes: measures them again in float64.
 #pragma once
 
 #include <span>
 #include <vector>
 
-#include "search/row_search.h"
+#include "search/neighbour_index.h"
 
 namespace hardmoe {
+
+inline constexpr int64_t most_candidates = int64_t{1} << 22;  ///< at a time: 50 MB
+inline constexpr int64_t spare_candidates = 16;               ///< beyond the k nearest
 
 /// Returns by how much an inner product of two unit rows of `cols` values in float32, summed in any
 /// order, may differ from 1 − cosine_distance(): twice the bound γ_D (Higham, "Accuracy and Stability
 /// of Numerical Algorithms", 2002, §3.1), and the rounding of their lengths.
 double product_error(int64_t cols);
 
-/// Returns the k nearest of the candidates to `query`, as RowSearch::nearest() orders them; −1 is no
-/// candidate.
+/// Returns the k nearest of the candidates to `query`, as NeighbourIndex::nearest() orders them; −1 is
+/// no candidate.
 std::vector<Neighbour> nearest_of(std::span<const int64_t> candidates, const float* query,
                                   MatrixView rows, int64_t k);
 

@@ -1,6 +1,7 @@
 #include "search/collection.h"
 
 #include <algorithm>
+#include <deque>
 
 #include "base/error.h"
 #include "base/folders.h"
@@ -21,29 +22,28 @@ void require_embedding_of(const fs::path& embedding, const Dataset& dataset) {
   if (inputs.value("dataset", dataset.fingerprint()) == dataset.fingerprint()) return;
   fail_usage(
       "{}: has the rows of another dataset than {}; name that dataset with --dataset, or embed "
-      "this "
-      "one with moe-embed",
+      "this one with moe-embed",
       embedding.string(), dataset.folder().string());
 }
 
-/// Returns the file's rows, checked, at length 1.
-Tensor read_unit_rows(const fs::path& file, const Split& split) {
-  const Embedding embedding({file});
-  if (embedding.rows() != split.size()) {
-    fail_usage("{}: {} rows, but split '{}' has {} images; give one row an image", file.string(),
-               embedding.rows(), split.name(), split.size());
-  }
-  Tensor rows = Tensor::uninitialized(DType::f32, {embedding.rows(), embedding.cols()});
-  embedding.read(0, embedding.rows(), rows.as<float>().data());
-  embedding.require_as_recorded();
-  write_unit_rows(matrix_view(rows), rows.as<float>().data());
-  return rows;
+/// Throws Error(usage) unless the file has a row for each image of the split.
+void require_row_an_image(const fs::path& file, const Embedding& rows, const Split& split) {
+  if (rows.rows() == split.size()) return;
+  fail_usage("{}: {} rows, but split '{}' has {} images; give one row an image", file.string(),
+             rows.rows(), split.name(), split.size());
 }
 
-Tensor joined(const std::vector<Tensor>& parts, int64_t rows) {
-  Tensor all = Tensor::uninitialized(DType::f32, {rows, parts[0].size(1)});
+/// Returns the rows of all files, checked, at length 1. They are held once.
+Tensor read_unit_rows(const std::deque<Embedding>& files, int64_t rows) {
+  const int64_t cols = files.front().cols();
+  Tensor all = Tensor::uninitialized(DType::f32, {rows, cols});
   float* out = all.as<float>().data();
-  for (const Tensor& part : parts) out = std::ranges::copy(part.as<float>(), out).out;
+  for (const Embedding& file : files) {
+    file.read(0, file.rows(), out);
+    file.require_as_recorded();
+    write_unit_rows({out, file.rows(), cols}, out);
+    out += file.rows() * cols;
+  }
   return all;
 }
 
@@ -57,29 +57,30 @@ Collection::Collection(const fs::path& dataset, const fs::path& embedding)
         embedding.string(), path_exists(embedding) ? "is no folder" : "no such folder");
   }
   require_embedding_of(embedding, dataset_);
-  std::vector<Tensor> parts;
+  std::deque<Embedding> files;
   first_.push_back(0);
   for (const std::string& name : dataset_.split_names()) {
     const fs::path file = embedding / (name + ".npy");
     if (!path_exists(file)) continue;
     const Split& split = dataset_.split(name);
     split.require_index();
-    parts.push_back(read_unit_rows(file, split));
-    if (parts.back().size(1) != parts[0].size(1)) {
+    const Embedding& rows = files.emplace_back(std::vector<fs::path>{file});
+    require_row_an_image(file, rows, split);
+    if (rows.cols() != files.front().cols()) {
       fail_usage("{}: rows of {} values, those of split '{}' have {}; embed both alike",
-                 file.string(), parts.back().size(1), splits_[0]->name(), parts[0].size(1));
+                 file.string(), rows.cols(), splits_[0]->name(), files.front().cols());
     }
     splits_.push_back(&split);
     first_.push_back(first_.back() + split.size());
   }
-  if (parts.empty()) {
+  if (files.empty()) {
     fail_usage(
         "{}: has the rows of none of the splits of {} ({}); expected {}.npy, as moe-embed "
         "writes it",
         embedding.string(), dataset.string(), join(dataset_.split_names(), ", "),
         dataset_.split_names().front());
   }
-  rows_ = parts.size() == 1 ? std::move(parts[0]) : joined(parts, first_.back());
+  rows_ = read_unit_rows(files, first_.back());
 }
 
 std::pair<const Split*, int64_t> Collection::place(int64_t image) const {

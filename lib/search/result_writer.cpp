@@ -1,5 +1,7 @@
 #include "search/result_writer.h"
 
+#include <map>
+
 #include "base/error.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -69,24 +71,34 @@ std::string pair_line(SearchForm form, const Collection& images, const NearPair&
                      printable(images.where(pair.second)));
 }
 
-SearchSheet::SearchSheet(std::filesystem::path file, const Collection& images, int64_t columns)
-    : file_(std::move(file)), images_(images), columns_(columns) {
-  if (!file_.empty()) check_sheet_file(file_);
-}
-
 void SearchSheet::add(Tensor query, std::span<const int64_t> found) {
   if (!wants_rows()) return;
   ++rows_;
   tiles_.push_back(std::move(query));
-  for (int64_t column = 0; column < columns_; ++column) {
-    const bool there = column < std::ssize(found);
-    tiles_.push_back(there ? tile_of(found[static_cast<size_t>(column)]) : Tensor());
+  const auto shown = std::min(columns(), std::ssize(found));
+  for (Tensor& image : tiles_of(found.first(static_cast<size_t>(shown)))) {
+    tiles_.push_back(std::move(image));
   }
+  tiles_.resize(tiles_.size() + static_cast<size_t>(columns() - shown));
 }
 
-Tensor SearchSheet::tile_of(int64_t image) const {
-  const auto [split, item] = images_.place(image);
-  return thumbnails(*split, {item}, tile).front();
+std::vector<Tensor> SearchSheet::tiles_of(std::span<const int64_t> images) const {
+  struct Part {
+    std::vector<int64_t> items;
+    std::vector<size_t> positions;  // in `images`
+  };
+  std::map<const Split*, Part> parts;
+  for (size_t i = 0; i < images.size(); ++i) {
+    const auto [split, item] = images_.place(images[i]);
+    parts[split].items.push_back(item);
+    parts[split].positions.push_back(i);
+  }
+  std::vector<Tensor> tiles(images.size());
+  for (const auto& [split, part] : parts) {
+    auto found = thumbnails(*split, part.items, tile);
+    for (size_t i = 0; i < found.size(); ++i) tiles[part.positions[i]] = std::move(found[i]);
+  }
+  return tiles;
 }
 
 void SearchSheet::write() const {
@@ -94,15 +106,17 @@ void SearchSheet::write() const {
   if (rows_ == 0) {
     return log_warning("--contact-sheet {}: not written, as nothing was found", file_.string());
   }
-  const Tensor sheet = contact_sheet(tiles_, columns_ + 1, 2, 1);
+  const Tensor sheet = contact_sheet(tiles_, columns() + 1, 2, 1);
   if (sheet.elements() == 0) {
     fail("--contact-sheet {}: none of the images could be read, so that there is nothing to show",
          file_.string());
   }
   write_sheet(file_, sheet);
-  log_info("{}: {}, left what was looked for, right what was found, nearest first", file_.string(),
+  log_info("{}: {}, left what was looked for, right what was found, nearest first{}",
+           file_.string(),
            rows_ < most_rows ? "a row a query"
-                             : fmt::format("a row a query, of the first {}", most_rows));
+                             : fmt::format("a row a query, of the first {}", most_rows),
+           neighbours_ > columns() ? fmt::format("; the {} nearest", columns()) : "");
 }
 
 }  // namespace hardmoe

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/folders.h"
 #include "base/recorded.h"
+#include "base/stage.h"
 #include "run/pipeline.h"
 
 namespace hardmoe {
@@ -21,20 +22,9 @@ std::string usual_row(const fs::path& run) {
   return std::ranges::find(rows, shared_row) == rows.end() ? std::string() : shared_row;
 }
 
-/// Returns the folder that moe-run made: `run`, or the one it is a seed's folder of; empty if it made
-/// none.
-fs::path folder_of_run(const fs::path& run) {
-  const fs::path clean = fs::absolute(run / "").lexically_normal().parent_path();
-  for (const fs::path& folder : {run, clean.parent_path()}) {
-    const bool seed = clean.filename().string().starts_with("seed-");
-    if ((folder == run || seed) && path_exists(folder / "config.yaml")) return folder;
-  }
-  return {};
-}
-
-/// Returns the data set of the run, if its configuration names one.
+/// Returns the dataset of the run's configuration. Throws Error(usage) if moe-run did not make it.
 std::string dataset_of(const fs::path& run, const FoundNetworks& found) {
-  const fs::path folder = found.row.empty() || !found.pack.empty() ? "" : folder_of_run(run);
+  const fs::path folder = found.row.empty() || !found.pack.empty() ? "" : run_folder_of(run);
   if (folder.empty()) {
     fail_usage("--dataset: {} does not tell which images are to be searched; name their dataset",
                run.string());
@@ -56,7 +46,8 @@ std::string embed_options(const FoundNetworks& found) {
   return options;
 }
 
-/// Returns the folder of the rows that were computed when the row's networks were trained.
+/// Returns the folder of the rows that were computed when the row's networks were trained. Throws
+/// Error(usage) if there are none.
 std::string embedding_of(const fs::path& run, const std::string& dataset,
                          const FoundNetworks& found) {
   const fs::path decoder = found.decoder, features = run / "embedding";
@@ -68,6 +59,46 @@ std::string embedding_of(const fs::path& run, const std::string& dataset,
       "--embedding: {} has no rows of the images in this embedding; make them with moe-embed {} {} "
       "--split train --out EMBEDDING, and name that folder",
       run.string(), dataset, embed_options(found));
+}
+
+/// Returns what shapes the rows that the opened networks give: their fingerprints, and by name what
+/// else a row depends on.
+Json identity_of(const NetworkFolders& networks, const OpenedNetworks& opened) {
+  if (!opened.mixture) return {{"model", model_hash(networks.model)}};
+  const Mixture& mixture = *opened.mixture;
+  Json identity = mixture_identity(mixture, networks.base, networks.partition);
+  identity["mixture.embedding"] = embedding_kinds[static_cast<size_t>(mixture.embedding)];
+  if (mixture.embedding == EmbeddingKind::blend) {
+    identity["mixture.base_share"] = mixture.embedding_share;
+  }
+  identity["router"] = networks.router.empty()
+                           ? std::string()
+                           : stage_fingerprint(networks.router, "moe-train-router");
+  identity["eval.use_prices"] = opened.answer.use_prices;
+  return identity;
+}
+
+/// Returns the same of the networks that made an embedding, by its stage's record. What that does not
+/// say and could not be otherwise is as `expected`.
+Json recorded_identity(const fs::path& embedding, const Json& record, const Json& expected) {
+  const Json inputs = record.value("inputs", Json::object());
+  Json identity = inputs;
+  identity["mixture.embedding"] = inputs.value("embedding", embedding_kinds[0]);
+  identity["router"] = inputs.value("router", "");
+  if (record.value("command", "") == "moe-embed") {
+    identity["mixture.base_share"] = inputs.value("base_share", Json());
+    identity["eval.use_prices"] = inputs.value("use_prices", Json());
+    return identity;
+  }
+  // A decoder's rows: its inputs have the share that was asked for, which may be "fit it". Its
+  // training images' experts are those of the partition, whatever routes others.
+  if (path_exists(embedding / decoder_card_name)) {
+    identity["mixture.base_share"] = load_decoder_card(embedding).base_share;
+  }
+  const Json routed = expected.value("eval.use_prices", Json());
+  identity["eval.use_prices"] =
+      inputs.contains("split") ? inputs.value("use_prices", routed) : routed;
+  return identity;
 }
 
 }  // namespace
@@ -83,28 +114,20 @@ SearchSource find_search_source(const SearchTask& task) {
 }
 
 void require_embedding_by(const SearchSource& source, const OpenedNetworks& opened) {
-  const fs::path record = fs::path(source.embedding) / "stage.json";
-  if (!path_exists(record)) return;
-  const Json inputs = read_stage_record(record).value("inputs", Json::object());
+  const fs::path file = fs::path(source.embedding) / "stage.json";
+  if (!path_exists(file)) return;
+  const Json expected = identity_of(source.networks.networks, opened);
+  const Json found = recorded_identity(source.embedding, read_stage_record(file), expected);
   const NetworkFolders& networks = source.networks.networks;
-  Json expected;
-  if (opened.mixture) {
-    expected = mixture_identity(*opened.mixture, networks.base, networks.partition);
-    const auto kind = static_cast<size_t>(opened.mixture->embedding);
-    if (inputs.value("embedding", embedding_kinds[0]) != embedding_kinds[kind]) {
-      expected["embedding"] = embedding_kinds[kind];
-    }
-  } else {
-    expected = {{"model", model_hash(networks.model)}};
-  }
   for (const auto& [key, value] : expected.items()) {
-    if (inputs.value(key, Json()) == value) continue;
+    if (found.value(key, Json()) == value) continue;
     fail_usage(
         "{}: was embedded by other networks than those of {}{}, so that its rows and an image's "
-        "lie "
-        "in different spaces ({} differs); name its own networks, or embed again with moe-embed",
+        "lie in different spaces ({} differs); name its own networks, or embed again: moe-embed {} "
+        "{} --out EMBEDDING",
         source.embedding, networks.model.empty() ? networks.experts : networks.model,
-        source.networks.row.empty() ? "" : fmt::format(" (row {})", source.networks.row), key);
+        source.networks.row.empty() ? "" : fmt::format(" (row {})", source.networks.row), key,
+        source.dataset, embed_options(source.networks));
   }
 }
 

@@ -4,6 +4,7 @@
 #include <bit>
 #include <future>
 
+#include "base/error.h"
 #include "base/threads.h"
 #include "engine/network_facts.h"
 #include "moe/unified_embedding.h"
@@ -12,8 +13,9 @@ namespace hardmoe {
 namespace {
 
 constexpr int64_t usual_batch = 128;
-constexpr int64_t batches_an_expert = 16;         // the last is half empty on average
-constexpr int64_t most_bytes = int64_t{1} << 30;  // of a window's views, and of its scores
+constexpr int64_t batches_an_expert = 16;  // the last is half empty on average
+constexpr int64_t most_bytes = int64_t{1}
+                               << 30;  // of a window's views (two are held), and of its scores
 
 /// Returns how many images are looked at together: enough to fill batches of each expert, as far as
 /// memory goes.
@@ -36,6 +38,10 @@ int64_t batch_size(int64_t images, int64_t experts) {
 
 }  // namespace
 
+void ImageCounts::require_some() const {
+  if (all == 0) fail("no images were named; name files, folders or tars, or - with a list");
+}
+
 int64_t AskedNetworks::embedding_values() const {
   const int64_t width = feature_size(resnet(card().model, 0));
   return is_mixture() ? embedding_width(opened_.mixture->embedding, width) : width;
@@ -49,28 +55,40 @@ Precision AskedNetworks::precision(const Engine& engine, InferencePrecision conf
   return precision;
 }
 
+int64_t AskedNetworks::batch(int64_t images) const { return batch_size(images, experts()); }
+
 std::unique_ptr<Predictor> AskedNetworks::predictor(Engine& engine, Precision precision,
                                                     int64_t images) const {
-  const int64_t batch = batch_size(images, experts());
-  if (!is_mixture()) return std::make_unique<Predictor>(engine, *opened_.model, precision, batch);
-  return std::make_unique<Predictor>(engine, *opened_.mixture, opened_.answer, precision, batch);
+  const int64_t size = batch(images);
+  if (!is_mixture()) return std::make_unique<Predictor>(engine, *opened_.model, precision, size);
+  return std::make_unique<Predictor>(engine, *opened_.mixture, opened_.answer, precision, size);
 }
 
-void AskedNetworks::for_each_window(NamedImages& images, const std::vector<ViewForm>& besides,
-                                    const std::function<void(const ViewWindow&)>& visit) const {
-  auto forms = is_mixture() ? view_forms(*opened_.mixture) : view_forms(*opened_.model);
-  for (const ViewForm& form : besides) {
-    if (std::ranges::find(forms, form) == forms.end()) forms.push_back(form);
-  }
-  const int64_t most = window_size(forms, experts(), card().tags);
-  const auto read = [&] { return next_window(images, forms, most, compute_threads()); };
-  ViewWindow window = read();
+ImageCounts AskedNetworks::for_each_window(
+    NamedImages& images, const std::function<std::vector<ViewForm>()>& besides,
+    const std::function<void(const ViewWindow&)>& visit) const {
+  const auto forms = [&] {
+    auto all = is_mixture() ? view_forms(*opened_.mixture) : view_forms(*opened_.model);
+    for (const ViewForm& form : besides()) {
+      if (std::ranges::find(all, form) == all.end()) all.push_back(form);
+    }
+    return all;
+  };
+  const int64_t most = window_size(forms(), experts(), card().tags);
+  const auto read = [&](const std::vector<ViewForm>& wanted) {
+    return next_window(images, wanted, most, compute_threads());
+  };
+  ImageCounts counts;
+  ViewWindow window = read(forms());
   while (!window.images.empty()) {
     std::future<ViewWindow> next;  // read while the networks work
-    if (std::ssize(window.images) == most) next = std::async(std::launch::async, read);
+    if (std::ssize(window.images) == most) next = std::async(std::launch::async, read, forms());
+    counts.all += std::ssize(window.images);
+    counts.unreadable += std::ssize(window.images) - window.views.size();
     visit(window);
     window = next.valid() ? next.get() : ViewWindow();
   }
+  return counts;
 }
 
 }  // namespace hardmoe

@@ -13,6 +13,13 @@
 
 namespace hardmoe {
 
+/// How many images came, and of how many there was an error.
+struct ImageCounts {
+  int64_t all = 0, unreadable = 0;
+  /// Throws Error if none came.
+  void require_some() const;
+};
+
 /// A model or a mixture, ready to be asked.
 class AskedNetworks {
  public:
@@ -28,15 +35,18 @@ class AskedNetworks {
   /// Returns the precision to compute in: the configured one, else what was evaluated if the engine
   /// has it, else fp32. Throws Error(usage) if the engine lacks it.
   Precision precision(const Engine& engine, InferencePrecision configured) const;
-  /// Returns the networks on the engine, with batches of a size for windows of `images` images. This
-  /// must outlive them.
+  /// Returns the images of a batch that suits windows of `images` images.
+  int64_t batch(int64_t images) const;
+  /// Returns the networks on the engine, with batches of batch(images) images. This must outlive them.
   std::unique_ptr<Predictor> predictor(Engine& engine, Precision precision, int64_t images) const;
 
-  /// Calls `visit` for windows of all images in their order; the next is read meanwhile. A window has
-  /// as many images as fill batches of each expert, as far as memory goes. `besides`: forms of views
-  /// that are made as well as those that the networks take.
-  void for_each_window(NamedImages& images, const std::vector<ViewForm>& besides,
-                       const std::function<void(const ViewWindow&)>& visit) const;
+  /// Calls `visit` for windows of all images in their order; the next is read meanwhile, so that two
+  /// are held. A window has as many images as fill batches of each expert, as far as memory goes.
+  /// `besides`: returns forms of views that are to be made as well as those that the networks take;
+  /// it is asked for each window.
+  ImageCounts for_each_window(NamedImages& images,
+                              const std::function<std::vector<ViewForm>()>& besides,
+                              const std::function<void(const ViewWindow&)>& visit) const;
 
  private:
   const ModelCard& card() const {

@@ -68,13 +68,6 @@ bool is_finished(const fs::path& stage) {
   return path_exists(record) && read_stage_record(record).value("done", false);
 }
 
-/// Returns whether moe-run made the folder, which then evaluates each of its rows.
-bool is_of_run(const fs::path& folder) {
-  const fs::path clean = fs::absolute(folder / "").lexically_normal().parent_path();
-  return path_exists(clean / "config.yaml") || (clean.filename().string().starts_with("seed-") &&
-                                                path_exists(clean.parent_path() / "config.yaml"));
-}
-
 /// Returns the first of the stages that the networks take which is not done, from the run's folder;
 /// empty if all are.
 fs::path unfinished_stage(const fs::path& run, const FoundNetworks& found) {
@@ -91,7 +84,7 @@ fs::path unfinished_stage(const fs::path& run, const FoundNetworks& found) {
       stages.push_back(fs::path(networks.experts) / std::to_string(k));
     }
   }
-  if (is_of_run(run)) stages.push_back(run / "eval" / found.row);
+  if (!run_folder_of(run).empty()) stages.push_back(run / "eval" / found.row);
   const auto unfinished = std::ranges::find_if_not(stages, is_finished);
   return unfinished == stages.end() ? fs::path() : unfinished->lexically_relative(run);
 }
@@ -106,7 +99,8 @@ void require_finished(const fs::path& run, const FoundNetworks& found) {
   });
   fail("{}: row {} is not finished, as {} is not done; {}{}", run.string(), found.row,
        unfinished.string(),
-       is_of_run(run) ? "run moe-run with the same --out again" : "let its command go on first",
+       run_folder_of(run).empty() ? "let its command go on first"
+                                  : "run moe-run with the same --out again",
        finished.empty() ? ""
                         : ", or name a row of which all is done: --row " + join(finished, ", "));
 }
@@ -174,6 +168,13 @@ FoundNetworks find_in_run(const fs::path& run, const std::string& row) {
 
 }  // namespace
 
+fs::path run_folder_of(const fs::path& folder) {
+  const fs::path clean = fs::absolute(folder / "").lexically_normal().parent_path();
+  if (path_exists(clean / "config.yaml")) return folder;
+  const bool seed = clean.filename().string().starts_with("seed-");
+  return seed && path_exists(clean.parent_path() / "config.yaml") ? clean.parent_path() : "";
+}
+
 std::vector<std::string> rows_in(const fs::path& run) {
   std::vector<std::string> keys = {"base",
                                    control_name(Control::longer),
@@ -222,7 +223,9 @@ FoundNetworks find_networks(const fs::path& folder, const std::string& row) {
     found.networks.model = folder;
     return found;
   }
-  if (path_exists(folder / "base") || is_of_run(folder)) return find_in_run(folder, row);
+  if (path_exists(folder / "base") || !run_folder_of(folder).empty()) {
+    return find_in_run(folder, row);
+  }
   fail_usage(
       "{}: holds no networks: neither a run (base, partition, experts), nor a model (model.yaml), "
       "nor a packed mixture ({}); give the --out of moe-run, moe-train-base, moe-train-expert or "

@@ -32,6 +32,10 @@ FoundNetworks find_networks(const std::filesystem::path& folder, const std::stri
 /// its shared decoder's, if it has one. Throws as find_networks() does.
 void open_pack(NetworkFolders& networks, std::string& decoder);
 
+/// Returns the folder that moe-run made: `folder`, or the one it is a seed's folder of; empty if
+/// moe-run made neither. moe-run evaluates each of its rows.
+std::filesystem::path run_folder_of(const std::filesystem::path& folder);
+
 /// Returns the keys of the rows whose networks are in a run's folder, finished or not, in the order
 /// of its table; not of those that average several networks.
 std::vector<std::string> rows_in(const std::filesystem::path& run);

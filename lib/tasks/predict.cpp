@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 #include <memory>
+#include <utility>
 
 #include "base/error.h"
 #include "base/files.h"
@@ -140,20 +141,18 @@ class Answering {
     for (size_t i = 0; i < predictions.size(); ++i) {
       predictions[i].image = window.images[i].name;
       predictions[i].error = window.images[i].error;
-      if (!predictions[i].error.empty()) ++unreadable_;
     }
-    images_ += std::ssize(predictions);
     if (window.views.size() > 0) ask(window, predictions);
     if (window.views.size() == 0) rows_.add({}, {}, predictions.size());
     for (size_t i = 0; task_.write_xmp && i < predictions.size(); ++i) {
       if (predictions[i].error.empty()) sidecars_.add(window.images[i], predictions[i]);
     }
-    return (images_ == std::ssize(predictions) ? writer_.heading() : "") +
-           writer_.lines(predictions);
+    const std::string heading = std::exchange(is_first_, false) ? writer_.heading() : "";
+    return heading + writer_.lines(predictions);
   }
 
   /// Completes files. Throws Error saying what could not be read or written.
-  void finish() {
+  void finish(const ImageCounts& images) {
     rows_.finish();
     if (sidecars_.without_path() > 0) {
       log_warning(
@@ -162,14 +161,14 @@ class Answering {
           sidecars_.without_path());
     }
     std::vector<std::string> faults;
-    if (unreadable_ > 0) {
-      faults.push_back(fmt::format("{} of {} could not be read", unreadable_, images_));
+    if (images.unreadable > 0) {
+      faults.push_back(fmt::format("{} of {} could not be read", images.unreadable, images.all));
     }
     if (sidecars_.failed() > 0) {
       faults.push_back(
           fmt::format("the tags of {} could not be written beside them", sidecars_.failed()));
     }
-    if (images_ == 0) fail("no images were named; name files, folders or tars, or - with a list");
+    images.require_some();
     if (!faults.empty()) fail("{}; all others are done", join(faults, ", and "));
   }
 
@@ -196,7 +195,7 @@ class Answering {
   PredictionWriter writer_;
   EmbeddingRows rows_;
   Sidecars sidecars_;
-  int64_t images_ = 0, unreadable_ = 0;
+  bool is_first_ = true;
 };
 
 }  // namespace
@@ -208,9 +207,9 @@ void predict_images(const PredictTask& task, Config& config, std::istream& stand
   const auto engine = make_engine(config.device);
   Answering answering(task, asked, *engine, asked.precision(*engine, config.eval.precision));
   NamedImages images(task.images, standard_input);
-  asked.for_each_window(images, {},
-                        [&](const ViewWindow& window) { print(answering.lines(window)); });
-  answering.finish();
+  answering.finish(asked.for_each_window(
+      images, [] { return std::vector<ViewForm>(); },
+      [&](const ViewWindow& window) { print(answering.lines(window)); }));
 }
 
 }  // namespace hardmoe

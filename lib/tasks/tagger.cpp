@@ -12,13 +12,13 @@ struct Tagger::Networks {
   AskedNetworks asked;
   std::unique_ptr<Engine> engine;
   Precision precision;
-  int64_t images = 0;                    ///< of the windows that the predictor is made for
-  std::unique_ptr<Predictor> predictor;  ///< kept while calls begin with as many images
+  int64_t batch = 0;                     ///< of the predictor
+  std::unique_ptr<Predictor> predictor;  ///< kept while windows take batches of that size
 
-  Predictor& predictor_for(int64_t wanted) {
-    if (!predictor || images != wanted) {
-      predictor = asked.predictor(*engine, precision, wanted);
-      images = wanted;
+  Predictor& predictor_for(int64_t images) {
+    if (!predictor || asked.batch(images) != batch) {
+      predictor = asked.predictor(*engine, precision, images);
+      batch = asked.batch(images);
     }
     return *predictor;
   }
@@ -42,7 +42,8 @@ std::vector<TaggedImage> Tagger::tag(const std::vector<std::string>& images, int
   std::vector<TaggedImage> all;
   Predictor* predictor = nullptr;  // the first window's, for smaller ones, too
   NamedImages named(images, std::cin);
-  networks_->asked.for_each_window(named, {}, [&](const ViewWindow& window) {
+  const auto nothing_besides = [] { return std::vector<ViewForm>(); };
+  networks_->asked.for_each_window(named, nothing_besides, [&](const ViewWindow& window) {
     const size_t first = all.size();
     for (const WindowImage& image : window.images) all.push_back({image.name, image.error, {}});
     if (window.views.size() == 0) return;

@@ -161,6 +161,65 @@ TEST_F(Predict, SaysWhatEvaluationMeasured) {
   }
 }
 
+TEST_F(Predict, SearchesRowsOfTheSameNetworksAlone) {
+  const std::string mixture = " --base run/base --partition run/partition --experts run/experts";
+  const auto embed = [&](const std::string& out, const std::string& networks) {
+    sh("moe-embed data --config c.yaml --split val --out " + out + networks);
+  };
+  // Whether each image of the split finds itself, which images of other rows do not.
+  const auto finds_itself = [&](const std::string& networks, const std::string& rows) {
+    const auto found = lines_of(sh("moe-search " + networks + " - --dataset data --embedding " +
+                                   rows + " --neighbours 1 --json < list.txt"));
+    ASSERT_EQ(std::ssize(found), images);
+    for (size_t i = 0; i < found.size(); ++i) {
+      EXPECT_EQ(found[i]["neighbours"][0]["row"], i) << networks;
+      EXPECT_LT(found[i]["neighbours"][0]["distance"], 1e-6) << networks;
+    }
+  };
+  const auto differs = [&](const std::string& networks, const std::string& rows,
+                           const std::string& what) {
+    ends_with(2, "moe-search " + networks + " - --dataset data --embedding " + rows + " < list.txt",
+              {rows, "other networks", what + " differs", "moe-embed data"});
+  };
+
+  // What routes the images.
+  const std::string router = " --router run/levers/router";
+  embed("gated", mixture);
+  embed("routed", mixture + router);
+  embed("priceless", mixture + " --set eval.use_prices=false");
+  finds_itself("run --row local", "gated");
+  finds_itself("run --row router", "routed");
+  differs("run --row router", "gated", "router");
+  differs("run --row local", "routed", "router");
+  differs("run --row local", "priceless", "eval.use_prices");
+
+  // The base's share in what a decoder reads.
+  for (const std::string share : {"0.3", "0.7"}) {
+    const std::string made = "blend" + share;
+    sh("mkdir " + made + " && cd " + made +
+       " && ln -s ../run/base ../run/partition ../run/experts .");
+    sh("moe-train-decoder data --config c.yaml --set decoder.epochs=0 --base-share " + share +
+       " --set mixture.embedding=blend --out " + made + "/decoder" + mixture);
+    embed("rows" + share, mixture + " --decoder " + made + "/decoder");
+  }
+  finds_itself("blend0.3", "rows0.3");
+  differs("blend0.7", "rows0.3", "mixture.base_share");
+  differs("blend0.3", "blend0.7/decoder", "mixture.base_share");
+  differs("blend0.3", "gated", "mixture.embedding");
+  differs("run", "rows0.3", "mixture.embedding");
+
+  // A seed's folder has the run's dataset and rows of its own; a pack has neither.
+  sh("mkdir -p seeds/seed-5 && cp run/config.yaml seeds && cd seeds/seed-5 && "
+     "ln -s ../../run/* . && rm config.yaml");
+  const std::string of_run = sh("moe-search run - --json < list.txt");
+  EXPECT_EQ(sh("moe-search seeds/seed-5 - --json < list.txt"), of_run);
+  sh("moe-pack run --row shared --out pack");
+  ends_with(2, "moe-search pack - < list.txt", {"--dataset", "pack"});
+  ends_with(2, "moe-search pack - --dataset data < list.txt", {"moe-embed data --model pack"});
+  EXPECT_EQ(sh("moe-search pack - --dataset data --embedding run/decoder --json < list.txt"),
+            of_run);
+}
+
 TEST_F(Predict, KeepsTheOrderAndGoesOnBehindABadImage) {
   std::ofstream(*folder / "bad.jpg") << "no image";
   sh("head -2 list.txt > two.txt");

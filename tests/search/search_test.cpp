@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 #include <numbers>
 #include <sstream>
 
@@ -13,6 +14,7 @@
 #include "expect_error.h"
 #include "image/augment.h"
 #include "nn/resnet.h"
+#include "search/result_writer.h"
 #include "small_dataset.h"
 #include "tasks/embed.h"
 #include "temporary_folder.h"
@@ -224,6 +226,93 @@ TEST_F(SearchTest, AContactSheetShowsQueriesAndWhatWasFound) {
   }
   shown.sheet = *folder / "sheet.gif";
   refused(shown, {"--contact-sheet", "sheet.gif", ".png or .jpg"});
+}
+
+TEST_F(SearchTest, AContactSheetHasNoMoreThanThirtyTwoNeighboursARow) {
+  const Collection images(*folder / "data", *folder / "embedding");
+  const std::vector<int64_t> found = {0, 13, 2, 15};
+  SearchSheet sheet(*folder / "wide.png", images, 1000);
+  sheet.add(sheet.tile_of(13), found);
+  sheet.write();
+  const std::string bytes = read_file(*folder / "wide.png");
+  const Tensor wide =
+      decode_image({reinterpret_cast<const std::byte*>(bytes.data()), bytes.size()});
+  ASSERT_EQ(wide.shape(), (Shape{64, 33 * 64 + 32 * 2 + 4, 3}));
+  const uint8_t* row = wide.as<uint8_t>().data();  // images of both splits in the order found
+  EXPECT_TRUE(std::equal(row, row + 64 * 3, row + 136 * 3));
+  EXPECT_FALSE(std::equal(row, row + 64 * 3, row + 70 * 3));
+}
+
+TEST_F(SearchTest, MoreNeighboursThanImagesAreAllImages) {
+  SearchTask all = task();
+  all.images = {(*folder / "files").string()};
+  all.keys = {"b/14"};
+  all.neighbours = std::numeric_limits<int64_t>::max();
+  for (const bool approximate : {false, true}) {
+    all.approximate = approximate;
+    EXPECT_EQ(lines(all).size(), 15U + 16 * 16);
+  }
+}
+
+/// Returns what was printed before the search failed with these words.
+std::string printed_before(const SearchTask& task, const Config& config, const std::string& input,
+                           const std::vector<std::string>& words,
+                           ExitStatus status = ExitStatus::usage) {
+  std::string text;
+  std::istringstream stream(input);
+  expect_error(
+      [&] { search_images(task, config, stream, [&](const std::string& part) { text += part; }); },
+      words, status);
+  return text;
+}
+
+TEST_F(SearchTest, SaysWhatIsWrongWithTheTaskBeforeAnAnswer) {
+  SearchTask asked = task();
+  asked.tags = {"even", "none"};
+  Config config;
+  EXPECT_EQ(printed_before(asked, config, "", {"--tag none"}), "");
+  asked.tags = {"even"};
+  asked.keys = {"a/03", "a/99"};
+  EXPECT_EQ(printed_before(asked, config, "", {"--key a/99"}), "");
+  asked.keys.clear();
+  asked.images = {(*folder / "files").string()};
+  config.device = "cuda:99";
+  EXPECT_EQ(printed_before(asked, config, "", {"cuda"}), "");
+}
+
+TEST_F(SearchTest, WritesTheSheetAndSaysAllThatWentWrong) {
+  overwrite(*folder / "none.png", "none");
+  SearchTask asked = task();
+  asked.tags = {"even"};
+  asked.images = {"-"};
+  asked.sheet = *folder / "of_tag.png";
+  const Config config;
+  const std::string text =
+      printed_before(asked, config, "", {"no images were named"}, ExitStatus::failed);
+  EXPECT_NE(text, "");
+  EXPECT_TRUE(fs::exists(asked.sheet));
+
+  asked.sheet = *folder / "folder.png";
+  fs::create_directories(asked.sheet);
+  const std::string list = (*folder / "none.png").string() + "\n";
+  printed_before(asked, config, list, {"1 of 1 images could not be read, and", "folder.png"},
+                 ExitStatus::failed);
+}
+
+TEST_F(SearchTest, RefusesNetworksThatDiverged) {
+  Model model = load_model(*folder / "model");
+  for (auto& [name, tensor] : model.weights) {
+    if (name.ends_with("bn2.bias")) {
+      std::ranges::fill(tensor.as<float>(), std::numeric_limits<float>::infinity());
+    }
+  }
+  fs::create_directories(*folder / "diverged");
+  save_model(*folder / "diverged", model);
+  save_vocabulary(*folder / "diverged/tags.tsv", load_vocabulary(*folder / "model/tags.tsv"));
+  SearchTask asked = by_hand(angles);
+  asked.run = *folder / "diverged";
+  asked.images = {(*folder / "files/05.png").string()};
+  refused(asked, {"diverged", "NaN or an infinity"}, ExitStatus::failed);
 }
 
 TEST_F(SearchTest, GoesOnBehindAnImageThatIsNone) {

@@ -7,7 +7,7 @@
 #include "base/threads.h"
 #include "cluster/unit_rows.h"
 #include "moe/embedding.h"
-#include "search/row_search.h"
+#include "search/neighbour_index.h"
 
 namespace {
 
@@ -42,7 +42,7 @@ double seconds_of(const Body& body) {
   return now_seconds() - start;
 }
 
-Json pairs_of(const RowSearch& search, double distance) {
+Json pairs_of(const NeighbourIndex& search, double distance) {
   int64_t pairs = 0;
   const double seconds =
       seconds_of([&] { search.pairs_within(distance, [&](const NearPair&) { ++pairs; }); });
@@ -62,7 +62,7 @@ void run(const Options& options) {
   }
   const MatrixView asked = matrix_view(queries);
   Found exact;
-  const auto search = exact_search(all);
+  const auto search = exact_index(all);
   Json line = {{"rows", all.rows}, {"cols", all.cols}, {"queries", count}, {"search", "exact"}};
   line["first_s"] = seconds_of([&] { search->nearest(asked.slice(0, 1), options.neighbours); });
   line["queries_s"] = seconds_of([&] { exact = search->nearest(asked, options.neighbours); });
@@ -70,10 +70,10 @@ void run(const Options& options) {
   std::cout << line.dump() << std::endl;
   for (const int64_t probed : options.probed) {
     Found found;
-    std::unique_ptr<RowSearch> lists;
+    std::unique_ptr<NeighbourIndex> lists;
     line["search"] = "approximate";
     line["probed"] = probed;
-    line["build_s"] = seconds_of([&] { lists = approximate_search(all, 1, probed); });
+    line["build_s"] = seconds_of([&] { lists = approximate_index(all, 1, probed); });
     line["first_s"] = seconds_of([&] { lists->nearest(asked.slice(0, 1), options.neighbours); });
     line["queries_s"] = seconds_of([&] { found = lists->nearest(asked, options.neighbours); });
     line[fmt::format("recall@{}", options.neighbours)] = recall(exact, found);

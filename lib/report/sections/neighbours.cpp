@@ -1,8 +1,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 
+#include "cluster/cosine_distance.h"
 #include "cluster/matrix_view.h"
 #include "data/thumbnails.h"
 #include "report/sections.h"
@@ -13,35 +13,25 @@ namespace {
 constexpr int tile = 96;
 constexpr size_t shown = 4;
 
-/// Returns the cosine of rows a and b; 0 if one is zero.
-double cosine(MatrixView rows, size_t a, size_t b) {
-  const float *x = rows.row(static_cast<int64_t>(a)), *y = rows.row(static_cast<int64_t>(b));
-  double xy = 0, xx = 0, yy = 0;
-  for (int64_t d = 0; d < rows.cols; ++d) {
-    xy += double{x[d]} * y[d];
-    xx += double{x[d]} * x[d];
-    yy += double{y[d]} * y[d];
-  }
-  return xx > 0 && yy > 0 ? xy / std::sqrt(xx * yy) : 0;
-}
-
 struct Neighbour {
-  double cosine = 0;
+  double distance = 0;  ///< by cosine_distance()
   size_t image = 0;
 };
 
 /// Returns the images nearest to one; only of other experts if `across`.
 std::vector<Neighbour> nearest_to(const AnsweredSample& sample, size_t query, bool across) {
   const MatrixView rows = matrix_view(sample.unified);
+  const float* asked = rows.row(static_cast<int64_t>(query));
   std::vector<Neighbour> found;
   for (size_t i = 0; i < sample.items.size(); ++i) {
     if (i == query || (across && sample.experts[i] == sample.experts[query])) continue;
-    found.push_back({cosine(rows, query, i), i});
+    const float* row = rows.row(static_cast<int64_t>(i));
+    found.push_back({cosine_distance(asked, row, rows.cols), i});
   }
   const auto kept = std::min(shown, found.size());
   std::partial_sort(found.begin(), found.begin() + static_cast<int64_t>(kept), found.end(),
                     [](const Neighbour& a, const Neighbour& b) {
-                      return std::pair(-a.cosine, a.image) < std::pair(-b.cosine, b.image);
+                      return std::pair(a.distance, a.image) < std::pair(b.distance, b.image);
                     });
   found.resize(kept);
   return found;
@@ -84,7 +74,7 @@ void add_neighbours(const RunContents& contents, Page& page) {
       const std::string expert = fmt::format("expert {}", sample.experts[found[i].image]);
       figures.push_back(
           {images[i],
-           {found[i].image == query ? "query" : fmt::format("cosine {:.2f}", found[i].cosine),
+           {found[i].image == query ? "query" : fmt::format("cosine {:.2f}", 1 - found[i].distance),
             expert, tags_text(run, split.tags(items[i]), 4)}});
     }
     page.gallery(figures);
@@ -93,7 +83,7 @@ void add_neighbours(const RunContents& contents, Page& page) {
   for (size_t q = 0; q < queries.size(); ++q) {
     page.heading(4, fmt::format("Query {}", q + 1));
     auto nearest = nearest_to(sample, queries[q], false);
-    nearest.insert(nearest.begin(), {1, queries[q]});
+    nearest.insert(nearest.begin(), {0, queries[q]});
     add_gallery(nearest, queries[q]);
     const auto across = nearest_to(sample, queries[q], true);
     if (across.empty()) continue;

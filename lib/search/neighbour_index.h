@@ -12,10 +12,6 @@
 
 namespace hardmoe {
 
-/// Returns the cosine distance 1 − a·b/(|a||b|) of two rows of `cols` values, 0 to 2, in float64 and
-/// without cancellation; 1 where one of them is zeros, which are at right angles to all.
-double cosine_distance(const float* a, const float* b, int64_t cols);
-
 /// A row that was found.
 struct Neighbour {
   int64_t row = 0;
@@ -28,28 +24,33 @@ struct NearPair {
   double distance = 0;  ///< by cosine_distance()
 };
 
-/// Finds rows among N. Results do not depend on the number of threads.
-class RowSearch {
+/// A nearest-neighbour index of N rows. Results do not depend on the number of threads.
+class NeighbourIndex {
  public:
-  virtual ~RowSearch() = default;
+  virtual ~NeighbourIndex() = default;
 
-  /// Returns of each query (M×D at length 1) the `k` nearest rows, nearest first, of equally near
-  /// ones the lower first; all N where there are fewer. Throws Error(interrupted) after SIGTERM.
+  /// Returns of each query (M×D at length 1, finite) the `k` nearest rows, nearest first, of equally
+  /// near ones the lower first; all N where there are fewer. Throws Error(interrupted) after SIGTERM.
   virtual std::vector<std::vector<Neighbour>> nearest(MatrixView queries, int64_t k) const = 0;
 
   /// Calls `visit` once for each two rows at most `distance` apart, in an order that is always the
-  /// same. Memory is bounded however many there are. Throws Error(interrupted) after SIGTERM.
+  /// same. Memory is at most some 100 bytes a row, or some 500 MB where that is more, however many
+  /// pairs there are. Throws Error(interrupted) after SIGTERM.
   virtual void pairs_within(double distance,
                             const std::function<void(const NearPair&)>& visit) const = 0;
 };
 
-/// Returns a search of `rows` (N×D at length 1, by unit_rows()), which must outlive it, that compares
+/// Returns an index of `rows` (N×D at length 1, by unit_rows()), which must outlive it, that compares
 /// each query with all: what float64 finds, ties included.
-std::unique_ptr<RowSearch> exact_search(MatrixView rows);
+std::unique_ptr<NeighbourIndex> exact_index(MatrixView rows);
 
-/// Returns a search that compares a query with the rows of the inverted lists nearest to it: 4√N
+/// Returns an index that compares a query with the rows of the inverted lists nearest to it: 4√N
 /// lists (Sivic & Zisserman, "Video Google", 2003) by k-means on a sample of the rows, of which `probed`
 /// are read. Rows and pairs may be missed; distances are exact. Keeps a second copy of the rows.
-std::unique_ptr<RowSearch> approximate_search(MatrixView rows, uint64_t seed, int64_t probed = 32);
+/// `together`: rows of lists that pairs_within() reads at a time, which bounds its memory; it reads
+/// those of one row's lists at least.
+std::unique_ptr<NeighbourIndex> approximate_index(MatrixView rows, uint64_t seed,
+                                                  int64_t probed = 32,
+                                                  int64_t together = int64_t{1} << 22);
 
 }  // namespace hardmoe

@@ -11,20 +11,19 @@ namespace hardmoe {
 namespace {
 
 constexpr int64_t most_queries = 256;                    // searched together
-constexpr int64_t most_found = int64_t{1} << 22;         // candidates of them
-constexpr int64_t spare = 16;                            // candidates beyond the k nearest
 constexpr int64_t block_rows = 1024, tile_rows = 16384;  // whose pairs are in memory at a time
 
 /// FAISS proposes by float32 products; what is within their rounding of the k-th is asked for, too.
-class ExactSearch final : public RowSearch {
+class ExactIndex final : public NeighbourIndex {
  public:
-  explicit ExactSearch(MatrixView rows) : rows_(rows), error_(product_error(rows.cols)) {}
+  explicit ExactIndex(MatrixView rows) : rows_(rows), error_(product_error(rows.cols)) {}
 
   std::vector<std::vector<Neighbour>> nearest(MatrixView queries, int64_t k) const override {
     std::vector<std::vector<Neighbour>> found(static_cast<size_t>(queries.rows));
-    const int64_t wanted = std::min(k + spare, rows_.rows);
-    if (k < 1 || wanted == 0) return found;
-    const int64_t together = std::clamp<int64_t>(most_found / wanted, 1, most_queries);
+    k = std::min(k, rows_.rows);
+    if (k < 1) return found;
+    const int64_t wanted = std::min(k + spare_candidates, rows_.rows);
+    const int64_t together = std::clamp<int64_t>(most_candidates / wanted, 1, most_queries);
     for (int64_t first = 0; first < queries.rows; first += together) {
       throw_if_interrupted();
       const int64_t count = std::min(together, queries.rows - first);
@@ -41,7 +40,7 @@ class ExactSearch final : public RowSearch {
       for (int64_t other = first; other < rows_.rows; other += tile_rows) {
         throw_if_interrupted();
         const int64_t others = std::min(tile_rows, rows_.rows - other);
-        faiss::RangeSearchResult near(static_cast<int64_t>(count));
+        faiss::RangeSearchResult near(count);
         faiss::range_search_inner_product(rows_.row(first), rows_.row(other), width(),
                                           static_cast<size_t>(count), static_cast<size_t>(others),
                                           least, &near);
@@ -98,8 +97,8 @@ class ExactSearch final : public RowSearch {
 
 }  // namespace
 
-std::unique_ptr<RowSearch> exact_search(MatrixView rows) {
-  return std::make_unique<ExactSearch>(rows);
+std::unique_ptr<NeighbourIndex> exact_index(MatrixView rows) {
+  return std::make_unique<ExactIndex>(rows);
 }
 
 }  // namespace hardmoe

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <numeric>
 
 #include "base/signals.h"
@@ -19,8 +18,7 @@ namespace {
 constexpr int64_t sample_a_list = 64;    // rows that k-means takes
 constexpr int iterations = 10;           // of it
 constexpr int64_t most_lists = 65535;    // kmeans() has no more
-constexpr int64_t spare = 16;            // candidates beyond the k nearest
-constexpr int64_t together = 256;        // queries
+constexpr int64_t most_queries = 256;    // searched together
 constexpr int64_t block_rows = 1 << 16;  // that enter the lists at a time
 
 /// Returns evenly spaced rows, `most` at most.
@@ -48,15 +46,16 @@ Tensor list_centroids(MatrixView rows, uint64_t seed) {
   return unit_rows(matrix_view(centroids));
 }
 
-/// The lists are FAISS's; which of them a row and a query belong to is found by our own exact search,
+/// The lists are FAISS's; which of them a row and a query belong to is found by our own exact index,
 /// so that it depends neither on threads nor on the BLAS library.
-class ApproximateSearch final : public RowSearch {
+class ApproximateIndex final : public NeighbourIndex {
  public:
-  ApproximateSearch(MatrixView rows, uint64_t seed, int64_t probed)
+  ApproximateIndex(MatrixView rows, uint64_t seed, int64_t probed, int64_t together)
       : rows_(rows),
+        together_(together),
         error_(product_error(rows.cols)),
         centroids_(list_centroids(rows, seed)),
-        list_search_(exact_search(matrix_view(centroids_))),
+        list_index_(exact_index(matrix_view(centroids_))),
         probed_(std::min(probed, centroids_.size(0))),
         quantizer_(rows.cols, faiss::METRIC_INNER_PRODUCT),
         lists_(&quantizer_, static_cast<size_t>(rows.cols), static_cast<size_t>(centroids_.size(0)),
@@ -79,9 +78,11 @@ class ApproximateSearch final : public RowSearch {
 
   std::vector<std::vector<Neighbour>> nearest(MatrixView queries, int64_t k) const override {
     std::vector<std::vector<Neighbour>> found(static_cast<size_t>(queries.rows));
+    k = std::min(k, rows_.rows);
     if (k < 1) return found;
-    const int64_t wanted = std::min(k + spare, rows_.rows);
-    for_each_block(queries, [&](int64_t first, MatrixView block, const Probes& probes) {
+    const int64_t wanted = std::min(k + spare_candidates, rows_.rows);
+    const int64_t together = std::clamp<int64_t>(most_candidates / wanted, 1, most_queries);
+    for_each_block(queries, together, [&](int64_t first, MatrixView block, const Probes& probes) {
       const auto each = static_cast<size_t>(wanted);
       std::vector<int64_t> labels(static_cast<size_t>(block.rows) * each);
       std::vector<float> products(labels.size());
@@ -98,13 +99,20 @@ class ApproximateSearch final : public RowSearch {
   void pairs_within(double distance,
                     const std::function<void(const NearPair&)>& visit) const override {
     const auto least = static_cast<float>(1 - distance - 2 * error_);
-    for_each_block(rows_, [&](int64_t first, MatrixView block, const Probes& probes) {
-      faiss::RangeSearchResult near(block.rows);
-      lists_.range_search_preassigned(block.rows, block.data, least, probes.list.data(),
-                                      probes.product.data(), &near);
-      for (int64_t i = 0; i < block.rows; ++i) {
-        visit_pairs(first + i, {near.labels + near.lims[i], near.lims[i + 1] - near.lims[i]}, rows_,
-                    distance, visit);
+    for_each_block(rows_, most_queries, [&](int64_t first, MatrixView block, const Probes& probes) {
+      for (int64_t begin = 0; begin < block.rows;) {
+        const int64_t end = end_of_piece(probes, begin, block.rows);
+        const MatrixView piece = block.slice(begin, end);
+        const auto* lists = probes.list.data() + begin * probed_;
+        faiss::RangeSearchResult near(piece.rows);
+        lists_.range_search_preassigned(piece.rows, piece.data, least, lists,
+                                        probes.product.data() + begin * probed_, &near);
+        for (int64_t i = 0; i < piece.rows; ++i) {
+          visit_pairs(first + begin + i,
+                      {near.labels + near.lims[i], near.lims[i + 1] - near.lims[i]}, rows_,
+                      distance, visit);
+        }
+        begin = end;
       }
     });
   }
@@ -116,14 +124,28 @@ class ApproximateSearch final : public RowSearch {
     std::vector<float> product;
   };
 
+  /// Returns the end of the queries from `begin` on whose lists hold together_ rows at most;
+  /// one query at least.
+  int64_t end_of_piece(const Probes& probes, int64_t begin, int64_t queries) const {
+    int64_t rows = 0;
+    for (int64_t query = begin; query < queries; ++query) {
+      for (int64_t i = query * probed_; i < (query + 1) * probed_; ++i) {
+        const auto list = static_cast<size_t>(probes.list[static_cast<size_t>(i)]);
+        rows += static_cast<int64_t>(lists_.get_list_size(list));
+      }
+      if (rows > together_) return std::max(query, begin + 1);
+    }
+    return queries;
+  }
+
   void for_each_block(
-      MatrixView queries,
+      MatrixView queries, int64_t together,
       const std::function<void(int64_t first, MatrixView block, const Probes&)>& search) const {
     for (int64_t first = 0; first < queries.rows; first += together) {
       throw_if_interrupted();
       const MatrixView block = queries.slice(first, std::min(first + together, queries.rows));
       Probes probes;
-      for (const auto& nearest : list_search_->nearest(block, probed_)) {
+      for (const auto& nearest : list_index_->nearest(block, probed_)) {
         for (const Neighbour& centroid : nearest) {
           probes.list.push_back(centroid.row);
           probes.product.push_back(static_cast<float>(1 - centroid.distance));
@@ -134,18 +156,20 @@ class ApproximateSearch final : public RowSearch {
   }
 
   MatrixView rows_;
+  int64_t together_;
   double error_;
   Tensor centroids_;
-  std::unique_ptr<RowSearch> list_search_;
+  std::unique_ptr<NeighbourIndex> list_index_;
   int64_t probed_;
-  faiss::IndexFlat quantizer_;  // empty: lists are chosen by list_search_
+  faiss::IndexFlat quantizer_;  // empty: lists are chosen by list_index_
   faiss::IndexIVFFlat lists_;
 };
 
 }  // namespace
 
-std::unique_ptr<RowSearch> approximate_search(MatrixView rows, uint64_t seed, int64_t probed) {
-  return std::make_unique<ApproximateSearch>(rows, seed, probed);
+std::unique_ptr<NeighbourIndex> approximate_index(MatrixView rows, uint64_t seed, int64_t probed,
+                                                  int64_t together) {
+  return std::make_unique<ApproximateIndex>(rows, seed, probed, together);
 }
 
 }  // namespace hardmoe

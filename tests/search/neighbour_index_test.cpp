@@ -1,15 +1,17 @@
 // Nearest rows and near pairs beside all distances in float64 and beside closed forms.
-#include "search/row_search.h"
+#include "search/neighbour_index.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numbers>
 #include <numeric>
 
 #include "base/random.h"
 #include "base/threads.h"
+#include "cluster/cosine_distance.h"
 #include "cluster/unit_rows.h"
 
 namespace hardmoe {
@@ -52,7 +54,7 @@ std::vector<Neighbour> by_brute_force(MatrixView rows, const float* query) {
   return all;
 }
 
-void expect_as_brute_force(const RowSearch& search, MatrixView rows, MatrixView queries,
+void expect_as_brute_force(const NeighbourIndex& search, MatrixView rows, MatrixView queries,
                            int64_t k) {
   const auto found = search.nearest(queries, k);
   ASSERT_EQ(std::ssize(found), queries.rows);
@@ -67,19 +69,19 @@ void expect_as_brute_force(const RowSearch& search, MatrixView rows, MatrixView 
   }
 }
 
-TEST(ExactSearch, FindsWhatFloat64FindsAndOfEqualRowsTheLower) {
+TEST(ExactIndex, FindsWhatFloat64FindsAndOfEqualRowsTheLower) {
   Tensor rows = clustered(300, 24, 6, 0.5F);
   for (int64_t i = 0; i < 60; ++i) set_row(rows, 5 * i, 7);   // more than are asked for
   std::ranges::fill(rows.as<float>().subspan(24, 24), 0.0F);  // has no direction
   const MatrixView all = matrix_view(rows);
-  const auto search = exact_search(all);
+  const auto search = exact_index(all);
   expect_as_brute_force(*search, all, all.slice(0, 40), 10);   // by products of matrices
   expect_as_brute_force(*search, all, all.slice(0, 3), 40);    // one by one
   expect_as_brute_force(*search, all, all.slice(0, 30), 150);  // kept in FAISS's reservoir, no heap
-  expect_as_brute_force(*search, all, all.slice(8, 10), 1000);
+  expect_as_brute_force(*search, all, all.slice(8, 10), std::numeric_limits<int64_t>::max());
 }
 
-TEST(ExactSearch, OrdersWhatFloat32CannotTellApart) {
+TEST(ExactIndex, OrdersWhatFloat32CannotTellApart) {
   // Row i is turned by i·1e-5: distances 1 − cos of 1e-10·i²/2, below float32's rounding of cosines.
   constexpr int64_t count = 200, width = 256;
   Tensor rows(DType::f32, {count, width});
@@ -92,7 +94,7 @@ TEST(ExactSearch, OrdersWhatFloat32CannotTellApart) {
     }
   }
   const MatrixView all = matrix_view(rows);
-  const auto found = exact_search(all)->nearest(all.slice(0, 1), 20)[0];
+  const auto found = exact_index(all)->nearest(all.slice(0, 1), 20)[0];
   ASSERT_EQ(found.size(), 20U);
   for (size_t i = 0; i < found.size(); ++i) {
     EXPECT_EQ(found[i].row * 77 % count, static_cast<int64_t>(i));
@@ -110,36 +112,52 @@ Tensor circle(int64_t rows) {
   return made;
 }
 
-std::vector<NearPair> pairs_of(const RowSearch& search, double distance) {
+std::vector<NearPair> pairs_of(const NeighbourIndex& search, double distance) {
   std::vector<NearPair> pairs;
   search.pairs_within(distance, [&](const NearPair& pair) { pairs.push_back(pair); });
   return pairs;
 }
 
-TEST(ExactSearch, GivesEachPairOnce) {
-  constexpr int64_t count = 17000, steps = 3;  // more than one block and one tile of rows
-  const Tensor rows = circle(count);
-  const double angle = 2 * std::numbers::pi * (steps + 0.5) / static_cast<double>(count);
-  auto pairs = pairs_of(*exact_search(matrix_view(rows)), 1 - std::cos(angle));
+/// Expects all pairs of circle(many) that are at most three steps apart.
+void expect_each_pair_once(const NeighbourIndex& index, int64_t many) {
+  constexpr int64_t steps = 3;
+  const double angle = 2 * std::numbers::pi * (steps + 0.5) / static_cast<double>(many);
+  const auto pairs = pairs_of(index, 1 - std::cos(angle));
   std::vector<std::pair<int64_t, int64_t>> seen;
   for (const NearPair& pair : pairs) {
     ASSERT_LT(pair.first, pair.second);
-    const int64_t apart = std::min(pair.second - pair.first, count - pair.second + pair.first);
+    const int64_t apart = std::min(pair.second - pair.first, many - pair.second + pair.first);
     ASSERT_LE(apart, steps);
-    const double turned = 2 * std::numbers::pi * static_cast<double>(apart) / count;
-    ASSERT_NEAR(pair.distance, 1 - std::cos(turned), 1e-9);
+    const double turned =
+        2 * std::numbers::pi * static_cast<double>(apart) / static_cast<double>(many);
+    ASSERT_NEAR(pair.distance, 1 - std::cos(turned), turned * 0x1p-23);  // coordinates are float32
     seen.emplace_back(pair.first, pair.second);
   }
   std::ranges::sort(seen);
   EXPECT_EQ(std::ranges::adjacent_find(seen), seen.end());
-  EXPECT_EQ(std::ssize(seen), count * steps);
+  EXPECT_EQ(std::ssize(seen), many * steps);
 }
 
-TEST(ExactSearch, TakesADistanceOfZeroForEqualRows) {
+TEST(ExactIndex, GivesEachPairOnce) {
+  constexpr int64_t many = 17000;  // more than one block and one tile of rows
+  const Tensor rows = circle(many);
+  expect_each_pair_once(*exact_index(matrix_view(rows)), many);
+}
+
+TEST(ApproximateIndex, GivesEachPairOnceHoweverMuchIsReadAtATime) {
+  constexpr int64_t many = 1000;
+  const Tensor rows = circle(many);
+  for (const int64_t together : {int64_t{1}, 5 * many / 2, 1000 * many}) {
+    const auto index = approximate_index(matrix_view(rows), 1, /*probed=*/many, together);
+    expect_each_pair_once(*index, many);
+  }
+}
+
+TEST(ExactIndex, TakesADistanceOfZeroForEqualRows) {
   Tensor rows = clustered(50, 64, 50, 1);
   set_row(rows, 31, 4);
   set_row(rows, 49, 4);
-  const auto pairs = pairs_of(*exact_search(matrix_view(rows)), 0);
+  const auto pairs = pairs_of(*exact_index(matrix_view(rows)), 0);
   ASSERT_EQ(pairs.size(), 3U);
   EXPECT_EQ(pairs[1].first, 4);
   EXPECT_EQ(pairs[1].second, 49);
@@ -147,8 +165,8 @@ TEST(ExactSearch, TakesADistanceOfZeroForEqualRows) {
 }
 
 /// Returns the share of the exact k nearest that are found.
-double recall(const RowSearch& search, MatrixView rows, int64_t k) {
-  const auto exact = exact_search(rows)->nearest(rows, k), found = search.nearest(rows, k);
+double recall(const NeighbourIndex& search, MatrixView rows, int64_t k) {
+  const auto exact = exact_index(rows)->nearest(rows, k), found = search.nearest(rows, k);
   int64_t common = 0;
   for (size_t q = 0; q < exact.size(); ++q) {
     for (const Neighbour& one : found[q]) {
@@ -160,32 +178,34 @@ double recall(const RowSearch& search, MatrixView rows, int64_t k) {
   return static_cast<double>(common) / static_cast<double>(rows.rows * k);
 }
 
-TEST(ApproximateSearch, ReadsSomeListsAndFindsMost) {
+TEST(ApproximateIndex, ReadsSomeListsAndFindsMost) {
   const Tensor rows = clustered(2000, 16, 40, 0.3F);
   const MatrixView all = matrix_view(rows);
-  const double few = recall(*approximate_search(all, 1, 1), all, 10);
-  const double more = recall(*approximate_search(all, 1, 24), all, 10);  // of 178
+  const double few = recall(*approximate_index(all, 1, 1), all, 10);
+  const double more = recall(*approximate_index(all, 1, 24), all, 10);  // of 178
   EXPECT_GT(more, 0.95);
   EXPECT_LT(few, more);  // one list has about 11 rows, so that it is no search of all
 
-  const auto pairs = pairs_of(*approximate_search(all, 1, 24), 0.01);
-  EXPECT_GT(pairs.size(), pairs_of(*exact_search(all), 0.01).size() * 9 / 10);
+  const auto pairs = pairs_of(*approximate_index(all, 1, 24), 0.01);
+  EXPECT_GT(pairs.size(), pairs_of(*exact_index(all), 0.01).size() * 9 / 10);
   for (const NearPair& pair : pairs) EXPECT_LT(pair.first, pair.second);
 }
 
-TEST(ApproximateSearch, IsExactWhereAllListsAreReadWhateverTheThreads) {
+TEST(ApproximateIndex, IsExactWhereAllListsAreReadWhateverTheThreads) {
   const Tensor rows = clustered(500, 16, 10, 0.5F);
   const MatrixView all = matrix_view(rows);
-  expect_as_brute_force(*approximate_search(all, 3, 1000), all, all.slice(0, 30), 5);
-  EXPECT_EQ(pairs_of(*approximate_search(all, 3, 1000), 0.05).size(),
-            pairs_of(*exact_search(all), 0.05).size());
+  expect_as_brute_force(*approximate_index(all, 3, 1000), all, all.slice(0, 30), 5);
+  expect_as_brute_force(*approximate_index(all, 3, 1000), all, all.slice(0, 2),
+                        std::numeric_limits<int64_t>::max());
+  EXPECT_EQ(pairs_of(*approximate_index(all, 3, 1000), 0.05).size(),
+            pairs_of(*exact_index(all), 0.05).size());
 
   const int threads = compute_threads();
   std::vector<std::vector<int64_t>> of_threads;
   for (const int count : {1, 3}) {
     set_compute_threads(count);
     auto& found = of_threads.emplace_back();
-    for (const auto& nearest : approximate_search(all, 3, 2)->nearest(all, 5)) {
+    for (const auto& nearest : approximate_index(all, 3, 2)->nearest(all, 5)) {
       for (const Neighbour& one : nearest) found.push_back(one.row);
     }
   }
