@@ -112,10 +112,9 @@ void SearchSheet::write() const {
          file_.string());
   }
   write_sheet(file_, sheet);
-  log_info("{}: {}, left what was looked for, right what was found, nearest first{}",
-           file_.string(),
-           rows_ < most_rows ? "a row a query"
-                             : fmt::format("a row a query, of the first {}", most_rows),
+  log_info("{}: a row a query or pair{}, left what was looked for, right what is near it{}{}",
+           file_.string(), rows_ < most_rows ? "" : fmt::format(", of the first {}", most_rows),
+           neighbours_ > 1 ? ", nearest first" : "",
            neighbours_ > columns() ? fmt::format("; the {} nearest", columns()) : "");
 }
 

@@ -31,7 +31,14 @@ std::string dataset_of(const fs::path& run, const FoundNetworks& found) {
   }
   Config config;
   load_yaml(folder / "config.yaml", fields_of(config));
-  return dataset_folder(config, folder);
+  const std::string dataset = dataset_folder(config, folder);
+  if (!path_exists(fs::path(dataset) / "dataset.json")) {
+    fail_usage(
+        "{}: its dataset, {}, is not there, as seen from this folder; name where it is as "
+        "--dataset",
+        run.string(), dataset);
+  }
+  return dataset;
 }
 
 /// Returns what moe-embed's command line says of the networks.

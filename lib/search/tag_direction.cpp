@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "cluster/unit_rows.h"
+#include "ingest/vocabulary.h"
 
 namespace hardmoe {
 
@@ -16,7 +17,8 @@ std::vector<float> tag_direction(const OpenedNetworks& opened, const std::string
         tag);
   }
   const auto& tags = opened.vocabulary.tags;
-  const auto at = std::ranges::find(tags, tag);
+  auto at = std::ranges::find(tags, tag);
+  if (at == tags.end()) at = std::ranges::find(tags, clean_tag(tag));  // as moe-ingest reads them
   if (at == tags.end()) {
     const std::string nearest = nearest_name(tag, tags);
     fail_usage("--tag {}: the networks have learned no such tag{}; their tags.tsv lists them", tag,

@@ -178,6 +178,8 @@ TEST_F(SearchTest, ATagLiesWhereTheDecoderScoresIt) {
   std::sort(keys.begin() + 2, keys.end());
   EXPECT_EQ(keys, (std::vector<std::string>{"a/06", "a/08", "a/04", "a/10"}));
   EXPECT_NE(found[0].find((*folder / "train/a.tar").string() + ": a/0"), std::string::npos);
+  unseen.tags = {" UnSeen "};  // as moe-ingest would read it
+  EXPECT_EQ(lines(unseen).size(), 4U);
   unseen.tags = {"unsen"};
   refused(unseen, {"--tag unsen", "did you mean unseen?"});
 }
