@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Makes the datasets that a study in configs/studies names, in runs/studies/data.
-#   tools/study_data.sh small-networks TINYTAGS    the folder of datasets/tinytags' tars: whole, and a half, a
-#                                                  quarter and an eighth of its training images
+#   tools/study_data.sh small-networks TINYTAGS    the folder of datasets/tinytags' tars: whole, a half, a quarter
+#                                                  and an eighth of its training images, and nine tenths of
+#                                                  them with the rest as the split selection
 #   tools/study_data.sh worlds TINY_IMAGENET       the folder tiny-imagenet-200, its photos' classes as tags,
 #                                                  together with Debian's dataset-fashion-mnist
 set -euo pipefail
 if [[ $# -ne 2 || ! -d $2 ]]; then
-  sed -n '2,6s/^# //p' "$0"
+  sed -n '2,7s/^# //p' "$0"
   [[ ${1:-} == --help || ${1:-} == -h ]] && exit 0
   exit 2
 fi
@@ -22,6 +23,8 @@ small_networks() {
       --sample "${part#*:}" "${tags[@]}" --out "$data/tinytags${part%:*}"
     tags=(--vocabulary $data/tinytags)
   done
+  build/bin/moe-ingest "$source"/tinytags-train-*.tar --val-source "$source"/tinytags-val-*.tar \
+    --selection-fraction 0.1 "${tags[@]}" --out "$data/tinytags-selection"
 }
 
 worlds() {

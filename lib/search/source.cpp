@@ -31,7 +31,7 @@ std::string dataset_of(const fs::path& run, const FoundNetworks& found) {
   }
   Config config;
   load_yaml(folder / "config.yaml", fields_of(config));
-  const std::string dataset = dataset_folder(config, folder);
+  std::string dataset = dataset_folder(config, folder);
   if (!path_exists(fs::path(dataset) / "dataset.json")) {
     fail_usage(
         "{}: its dataset, {}, is not there, as seen from this folder; name where it is as "

@@ -5,9 +5,9 @@
 #include <pty.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
-#include <regex>
 
 #include "base/json.h"
 #include "base/text.h"
@@ -85,9 +85,11 @@ TEST(Log, JsonLinesHaveTimeLevelAndMessage) {
   EXPECT_EQ(lines[1]["level"], "warning");
   EXPECT_EQ(lines[2]["level"], "error");
   EXPECT_EQ(lines[2]["command"], "moe-eval");
-  const std::regex iso8601(R"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)");
-  for (const auto& line : lines) {
-    EXPECT_TRUE(std::regex_match(line["time"].get<std::string>(), iso8601)) << line;
+  for (const auto& line : lines) {  // ISO 8601
+    std::string form = line["time"];
+    std::ranges::replace_if(
+        form, [](char c) { return c >= '0' && c <= '9'; }, '9');
+    EXPECT_EQ(form, "9999-99-99T99:99:99.999Z") << line;
   }
 }
 

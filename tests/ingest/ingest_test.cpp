@@ -60,7 +60,7 @@ TEST(Ingest, ImagesWithoutATagStayWhereThatIsAskedFor) {
 {"image": "1.png", "tags": ["unknown"]}
 {"image": "2.png", "tags": []}
 )");
-  write_file_atomic(folder / "tags.tsv", "count\ttag\n5\ta\n4\tb\n");
+  write_file_atomic(folder / "tags.tsv", "id\ttag\tcount\n0\ta\t5\n1\tb\t4\n");
   auto options = options_for(folder / "out", {(folder / "tags.jsonl").string()});
   options.keep_untagged = true;
   expect_error([&] { check_ingest_config(options); }, {"keep_untagged", "--vocabulary"},
