@@ -219,13 +219,16 @@ int Command::run(int argc, char** argv, const std::function<void()>& body) {
     } else {
       body();
     }
-    if (std::fflush(stdout) != 0) throw std::system_error(errno, std::generic_category());
+    if (std::fflush(stdout) != 0) {
+      const std::error_code why(errno, std::generic_category());
+      if (why != std::errc::broken_pipe) fail("writing standard output: {}", why.message());
+      return static_cast<int>(ExitStatus::failed);
+    }
     return static_cast<int>(ExitStatus::done);
   } catch (const std::system_error& error) {
     // A reader that has seen enough, such as head, is no fault to speak of.
     if (error.code() == std::errc::broken_pipe) return static_cast<int>(ExitStatus::failed);
-    return report(name, fmt::format("writing standard output: {}", error.code().message()),
-                  ExitStatus::failed);
+    return report(name, error.what(), ExitStatus::failed);
   } catch (const Error& error) {
     return report(name, error.what(), error.status());
   } catch (const std::bad_alloc&) {

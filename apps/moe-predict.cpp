@@ -15,15 +15,8 @@ int main(int argc, char** argv) {
       "What is computed is what moe-eval measures.");
   PredictTask task;
   auto& cli = command.cli();
-  cli.add_option("RUN", task.run,
-                 "Folder of moe-run, of moe-train-base or moe-train-expert, or of moe-pack")
-      ->required()
-      ->type_name("");
-  cli.add_option("IMAGE", task.images,
-                 "Image, folder or tar; or - for standard input: a list of such names, an image or "
-                 "a tar")
-      ->required()
-      ->type_name("");
+  run_argument(command, task.run);
+  images_argument(command, task.images)->required();
   row_option(command, task.row);
   cli.add_option("--top", task.top, "At most so many: tags of an image")
       ->type_name("N")

@@ -17,14 +17,8 @@ int main(int argc, char** argv) {
       "them with moe-embed and name --dataset and --embedding.");
   SearchTask task;
   auto& cli = command.cli();
-  cli.add_option("RUN", task.run,
-                 "Folder of moe-run, of moe-train-base or moe-train-expert, or of moe-pack")
-      ->required()
-      ->type_name("");
-  cli.add_option("IMAGE", task.images,
-                 "Image, folder or tar; or - for standard input: a list of such names, an image or "
-                 "a tar")
-      ->type_name("");
+  run_argument(command, task.run);
+  images_argument(command, task.images);
   cli.add_option("--tag", task.tags,
                  "A tag: look for images in the direction in which the decoder scores it higher; "
                  "repeatable")

@@ -46,6 +46,23 @@ CLI::Option* features_option(Command& command, std::vector<std::string>& files) 
       ->type_name("FILE.npy[,…]");
 }
 
+void run_argument(Command& command, std::string& folder) {
+  command.cli()
+      .add_option("RUN", folder,
+                  "Folder of moe-run, of moe-train-base or moe-train-expert, or of moe-pack")
+      ->required()
+      ->type_name("");
+}
+
+CLI::Option* images_argument(Command& command, std::vector<std::string>& images) {
+  return command.cli()
+      .add_option(
+          "IMAGE", images,
+          "Image, folder or tar; or - for standard input: a list of such names, an image or "
+          "a tar")
+      ->type_name("");
+}
+
 CLI::Option* row_option(Command& command, std::string& row, const std::string& usual) {
   return command.cli()
       .add_option("--row", row,

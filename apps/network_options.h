@@ -12,6 +12,10 @@ CLI::Option* partition_option(Command& command, std::string& folder);
 CLI::Option* experts_option(Command& command, std::string& folder);
 CLI::Option* features_option(Command& command, std::vector<std::string>& files);
 
+/// The arguments RUN, a folder that find_networks() reads, and IMAGE, see NamedImages.
+void run_argument(Command& command, std::string& folder);
+CLI::Option* images_argument(Command& command, std::vector<std::string>& images);
+
 /// --row: which of the networks in a folder that find_networks() reads; `usual`: where none is named.
 CLI::Option* row_option(Command& command, std::string& row, const std::string& usual = "local");
 

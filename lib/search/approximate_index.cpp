@@ -18,7 +18,6 @@ namespace {
 constexpr int64_t sample_a_list = 64;    // rows that k-means takes
 constexpr int iterations = 10;           // of it
 constexpr int64_t most_lists = 65535;    // kmeans() has no more
-constexpr int64_t most_queries = 256;    // searched together
 constexpr int64_t block_rows = 1 << 16;  // that enter the lists at a time
 
 /// Returns evenly spaced rows, `most` at most.
@@ -80,8 +79,7 @@ class ApproximateIndex final : public NeighbourIndex {
     std::vector<std::vector<Neighbour>> found(static_cast<size_t>(queries.rows));
     k = std::min(k, rows_.rows);
     if (k < 1) return found;
-    const int64_t wanted = std::min(k + spare_candidates, rows_.rows);
-    const int64_t together = std::clamp<int64_t>(most_candidates / wanted, 1, most_queries);
+    const auto [wanted, together] = candidate_block(k, rows_.rows);
     for_each_block(queries, together, [&](int64_t first, MatrixView block, const Probes& probes) {
       const auto each = static_cast<size_t>(wanted);
       std::vector<int64_t> labels(static_cast<size_t>(block.rows) * each);

@@ -7,6 +7,12 @@
 
 namespace hardmoe {
 
+CandidateBlock candidate_block(int64_t k, int64_t rows) {
+  constexpr int64_t spare = 16, most = int64_t{1} << 22;
+  const int64_t wanted = std::min(k + spare, rows);
+  return {wanted, std::clamp<int64_t>(most / wanted, 1, most_queries)};
+}
+
 double product_error(int64_t cols) { return static_cast<double>(cols + 8) * std::ldexp(1.0, -23); }
 
 std::vector<Neighbour> nearest_of(std::span<const int64_t> candidates, const float* query,

@@ -8,8 +8,14 @@
 
 namespace hardmoe {
 
-inline constexpr int64_t most_candidates = int64_t{1} << 22;  ///< at a time: 50 MB
-inline constexpr int64_t spare_candidates = 16;               ///< beyond the k nearest
+inline constexpr int64_t most_queries = 256;  ///< searched together
+
+/// How the k nearest of some rows are asked for.
+struct CandidateBlock {
+  int64_t wanted = 0;   ///< candidates of a query: some beyond the k nearest
+  int64_t queries = 0;  ///< together: as many as have 50 MB of candidates, most_queries at most
+};
+CandidateBlock candidate_block(int64_t k, int64_t rows);
 
 /// Returns by how much an inner product of two unit rows of `cols` values in float32, summed in any
 /// order, may differ from 1 − cosine_distance(): twice the bound γ_D (Higham, "Accuracy and Stability

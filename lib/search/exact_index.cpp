@@ -10,7 +10,6 @@
 namespace hardmoe {
 namespace {
 
-constexpr int64_t most_queries = 256;                    // searched together
 constexpr int64_t block_rows = 1024, tile_rows = 16384;  // whose pairs are in memory at a time
 
 /// FAISS proposes by float32 products; what is within their rounding of the k-th is asked for, too.
@@ -22,8 +21,7 @@ class ExactIndex final : public NeighbourIndex {
     std::vector<std::vector<Neighbour>> found(static_cast<size_t>(queries.rows));
     k = std::min(k, rows_.rows);
     if (k < 1) return found;
-    const int64_t wanted = std::min(k + spare_candidates, rows_.rows);
-    const int64_t together = std::clamp<int64_t>(most_candidates / wanted, 1, most_queries);
+    const auto [wanted, together] = candidate_block(k, rows_.rows);
     for (int64_t first = 0; first < queries.rows; first += together) {
       throw_if_interrupted();
       const int64_t count = std::min(together, queries.rows - first);

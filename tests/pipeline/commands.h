@@ -52,6 +52,7 @@ class Running {
     ::setenv("PATH", path.c_str(), 1);
     ::setenv("OMP_NUM_THREADS", "2", 1);
     ::setenv("OMP_WAIT_POLICY", "passive", 1);
+    ::signal(SIGHUP, SIG_DFL);  // whatever runs the tests
     const bool ready = ::chdir(folder.c_str()) == 0 && redirect("/dev/null", O_RDONLY, 0) &&
                        redirect(out_.c_str(), O_WRONLY | O_CREAT, 1) &&
                        redirect(err_.c_str(), O_WRONLY | O_CREAT, 2);

@@ -198,7 +198,7 @@ TEST_F(Resume, AWholeRunEndsAsAnUninterruptedOne) {
   EXPECT_EQ(stopped(run + "run", "run/experts/1", 20, SIGTERM), 75);
   EXPECT_EQ(stopped(run + "run", "run/experts/0", 40, SIGKILL), 137);
   for (const char* stage : {"run/experts/0", "run/experts/1"}) wait_for_lock(stage);
-  EXPECT_EQ(stopped(run + "run", "run/decoder", 10, SIGTERM), 75);
+  EXPECT_EQ(stopped(run + "run", "run/decoder", 10, SIGHUP), 75);
   EXPECT_TRUE(fs::exists(folder / "run/decoder/checkpoint.safetensors"));
   sh(run + "run");
   for (const char* name :
