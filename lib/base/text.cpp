@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <numeric>
 
+#include "base/display_width.h"
 #include "base/error.h"
 
 namespace hardmoe {
@@ -184,8 +185,6 @@ std::string indented_list(const std::vector<std::string>& entries) {
   return text;
 }
 
-namespace {
-/// Returns a text's columns on a terminal, unlike its bytes: "×" has two bytes and one column.
 size_t display_width(std::string_view utf8) {
   size_t width = 0;
   for (size_t at = 0; at < utf8.size();) {
@@ -198,7 +197,6 @@ size_t display_width(std::string_view utf8) {
   }
   return width;
 }
-}  // namespace
 
 std::string format_table(const std::vector<std::vector<std::string>>& rows) {
   std::vector<size_t> widths;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/display_width.h"
 #include "draw/charts.h"
 #include "draw/html.h"
 
@@ -18,7 +19,7 @@ void add_legend(const BarChart& chart, Plot& plot) {
     plot.add(fmt::format("<rect class=\"{}\" x=\"{:.0f}\" y=\"3\" width=\"10\" height=\"10\"/>",
                          fill_class(static_cast<int>(s)), at));
     plot.add_text(at + 14, 12, name);
-    at += 14 + 7.2 * static_cast<double>(characters_in(name)) + 16;
+    at += 14 + 7.2 * static_cast<double>(display_width(name)) + 16;
   }
 }
 

@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "base/text.h"
 
 namespace hardmoe {
@@ -111,11 +109,6 @@ std::string shortened(std::string_view text, size_t most) {
   }
   if (begins.size() <= most) return std::string(text);
   return std::string(text.substr(0, begins[most - 1])) + "…";
-}
-
-size_t characters_in(std::string_view text) {
-  return static_cast<size_t>(
-      std::ranges::count_if(text, [](char c) { return (static_cast<uint8_t>(c) & 0xC0) != 0x80; }));
 }
 
 }  // namespace hardmoe

@@ -31,7 +31,5 @@ std::string data_uri(std::string_view media_type, std::string_view bytes);
 
 /// Returns the text cut to `most` characters, an ellipsis in place of what is left out.
 std::string shortened(std::string_view text, size_t most);
-/// Returns the number of characters in UTF-8.
-size_t characters_in(std::string_view text);
 
 }  // namespace hardmoe

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <utility>
 
+#include "base/display_width.h"
 #include "draw/html.h"
 
 namespace hardmoe {
@@ -54,7 +55,7 @@ int Plot::label_space(const std::vector<std::string>& texts) {
   constexpr double a_character = 6.6, beside = 18;
   size_t longest = 0;
   for (const auto& text : texts)
-    longest = std::max(longest, std::min(characters_in(text), label_characters));
+    longest = std::max(longest, display_width(shortened(text, label_characters)));
   return static_cast<int>(beside + a_character * static_cast<double>(longest));
 }
 

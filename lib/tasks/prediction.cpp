@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/display_width.h"
 #include "base/json.h"
 #include "base/json_line.h"
 #include "base/text.h"
@@ -29,13 +30,8 @@ std::string csv_field(const std::string& text) {
   return quoted + '"';
 }
 
-size_t width_of(const std::string& text) {
-  return static_cast<size_t>(std::ranges::count_if(
-      text, [](char c) { return (static_cast<unsigned>(c) & 0xC0) != 0x80; }));
-}
-
 std::string padded(const std::string& text, size_t width) {
-  return text + std::string(width - std::min(width, width_of(text)), ' ');
+  return text + std::string(width - std::min(width, display_width(text)), ' ');
 }
 
 }  // namespace
@@ -120,7 +116,8 @@ std::string PredictionWriter::csv_lines(const Prediction& prediction) const {
 
 std::string PredictionWriter::table(const std::vector<Prediction>& predictions) const {
   size_t name = 0;
-  for (const Prediction& one : predictions) name = std::max(name, width_of(printable(one.image)));
+  for (const Prediction& one : predictions)
+    name = std::max(name, display_width(printable(one.image)));
   const bool by_router = distance_name_ != std::string_view("distance");
   std::string text;
   for (const Prediction& one : predictions) {

@@ -52,5 +52,17 @@ TEST(PredictionText, ATableHasALineAnImage) {
             "é  expert 12  p 0.25    sea 1.000\n");
 }
 
+TEST(PredictionText, TablesAlignWhateverTheScript) {
+  const Vocabulary fish = {{"fish"}, {1}};
+  const PredictionWriter writer(PredictionForm::table, fish, false, false);
+  std::vector<Prediction> predictions(3);
+  predictions[0].image = "five5";
+  predictions[1].image = "\u5199\u771f";  // two characters of two columns each
+  predictions[2].image = "\u00e9";        // two bytes, one column
+  for (auto& one : predictions) one.tags = {{0, 0.5F}};
+  EXPECT_EQ(writer.lines(predictions),
+            "five5  fish 0.500\n\u5199\u771f   fish 0.500\n\u00e9      fish 0.500\n");
+}
+
 }  // namespace
 }  // namespace hardmoe
