@@ -73,6 +73,20 @@ CLI::Option* row_option(Command& command, std::string& row, const std::string& u
       ->type_name("KEY");
 }
 
+void add_sparse_options(Command& command, SparseOverride& sparse) {
+  command.cli()
+      .add_option("--chosen", sparse.chosen,
+                  "Of a model of moe-train-sparse: experts that compute an image or a token "
+                  "(default: as it was trained)")
+      ->type_name("N");
+  command.cli()
+      .add_option(
+          "--capacity", sparse.capacity,
+          "Of one of kind vmoe: tokens an expert takes at most, over those of an even share "
+          "(default: as it was trained)")
+      ->type_name("NUMBER");
+}
+
 void add_network_options(Command& command, NetworkFolders& networks) {
   auto* single =
       command.cli()

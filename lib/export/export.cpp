@@ -35,6 +35,7 @@ ExportSource find_source(const ExportTask& task, const Config& config) {
   if (!task.run.empty() || packed) {
     const FoundNetworks found = find_networks(packed ? model : task.run, task.row);
     source.networks = found.networks;
+    source.networks.sparse = task.networks.sparse;
     source.decoder = found.decoder;
     if (found.networks.is_mixture()) source.answer = answer_settings(found);
   }

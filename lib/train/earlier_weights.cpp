@@ -10,6 +10,7 @@
 #include "base/folders.h"
 #include "base/text.h"
 #include "engine/network_facts.h"
+#include "nn/architecture.h"
 #include "train/model_folder.h"
 
 namespace hardmoe {
@@ -86,7 +87,7 @@ bool is_head(std::string_view name) { return name == "fc.weight" || name == "fc.
 
 /// Returns the first difference between the tensors and the model's trunk; "" if there is none.
 std::string misfit(const StateDict& tensors, const ModelConfig& model) {
-  const auto specs = parameters_of(resnet(model, 0));
+  const auto specs = parameters_of(network_of(model, 0));
   for (const auto& spec : specs) {
     const auto found = tensors.find(spec.name);
     if (found == tensors.end()) {
