@@ -20,6 +20,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
@@ -75,6 +76,8 @@ class Attributes {
   int64_t size(const std::string& name);
   /// Returns an attribute, or `fallback` if it is missing.
   double number(const std::string& name, double fallback);
+  /// Returns an attribute, or nothing if it is missing.
+  std::optional<float> optional(const std::string& name);
   /// Throws Error naming the operator if it has an attribute that was not read.
   void require_all_taken() const;
 
