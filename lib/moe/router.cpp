@@ -21,6 +21,8 @@ ModelConfig router_model(const ModelConfig& base, int depth, int width, int imag
                          int64_t experts) {
   constexpr int least_size = 8, step = 4;
   ModelConfig router = base;
+  router.architecture = Architecture::resnet;
+  router.sparse = {};
   router.depth = depth;
   router.width = width > 0 ? width : std::max(8, base.width / 2);
   router.image_size = image_size > 0 ? image_size : base.image_size / step * step;

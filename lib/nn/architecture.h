@@ -11,8 +11,13 @@
 namespace hardmoe {
 
 /// Returns the model's network with a classifier head for `tags` tags, V (parameters fc.weight,
-/// fc.bias), or without a head if V is 0. Throws Error(usage) as the builder of its kind does.
+/// fc.bias), or without a head if V is 0. Throws Error(usage) as check_layers() and the builder of its
+/// kind do.
 Network network_of(const ModelConfig& config, int64_t tags);
+
+/// Throws Error(usage) naming the setting of sparse.layer that is impossible for the model; a dense
+/// model has none.
+void check_layers(const ModelConfig& config);
 
 /// Returns the same network with the balance losses that training adds, none for a dense model.
 SparseNetwork sparse_network_of(const ModelConfig& config, int64_t tags);

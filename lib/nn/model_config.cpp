@@ -3,10 +3,12 @@
 namespace hardmoe {
 namespace {
 
+constexpr const char* vit_help = "of architecture vit";
 constexpr const char* sparse_help = "layers of experts in the place of others";
 
 void add_architecture(ModelConfig& config, Fields& f) {
-  f.add_enum("architecture", config.architecture, {"resnet"}, "the kind of network");
+  f.add_enum("architecture", config.architecture, {"resnet", "vit"},
+             "the kind of network: a ResNet, or a Vision Transformer");
 }
 
 void add_resnet(ModelConfig& config, Fields& f) {
@@ -26,12 +28,14 @@ void ModelConfig::describe(Fields& f) {
   add_architecture(*this, f);
   add_resnet(*this, f);
   add_image_size(*this, f);
+  f.add_section("vit", vit, vit_help);
 }
 
 void ModelConfig::describe_own(Fields& f) {
   if (architecture != Architecture::resnet) add_architecture(*this, f);
   if (architecture == Architecture::resnet) add_resnet(*this, f);
   add_image_size(*this, f);
+  if (architecture == Architecture::vit) f.add_section("vit", vit, vit_help);
   if (sparse.kind != SparseKind::none) f.add_section("sparse", sparse, sparse_help);
 }
 

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "nn/image_input.h"
 #include "nn/sparse.h"
+#include "nn/vit.h"
 
 namespace hardmoe {
 
@@ -25,17 +26,19 @@ struct Tail {
 /// The kinds of network.
 enum class Architecture {
   resnet,  ///< He et al. 2016
+  vit,     ///< the Vision Transformer, Dosovitskiy et al. 2021
 };
 
 /// A model.
 struct ModelConfig {
-  int depth = 18;
+  int depth = 18;  ///< this, stem and width: a ResNet's
   Stem stem = Stem::small;
   int width = 64;         ///< channels of the first stage; torchvision has 64
   int image_size = 32;    ///< pixels, height and width
   ImageInput input = {};  ///< not a setting: what a model was trained with; ImageNet's for new ones
   Tail tail = {};         ///< not a setting: a router's
   Architecture architecture = Architecture::resnet;
+  VitConfig vit = {};
   SparseConfig sparse = {};  ///< not a setting: what moe-train-sparse put in the place of layers
   /// Lists the settings.
   void describe(Fields& f);

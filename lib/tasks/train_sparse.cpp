@@ -1,6 +1,7 @@
 #include "tasks/train_sparse.h"
 
 #include "base/error.h"
+#include "nn/architecture.h"
 #include "nn/sparse_resnet.h"
 #include "tasks/train_network.h"
 
@@ -15,7 +16,7 @@ ModelConfig sparse_model(const Config& config) {
   }
   ModelConfig model = config.model;
   model.sparse = with_defaults(layer);
-  check_sparse(model.sparse, "sparse.layer");
+  check_layers(model);
   if (model.sparse.kind != SparseKind::vmoe && model.sparse.expert_channels.empty()) {
     // What the chosen experts cost is settled now: a model may be asked with another number of them.
     for (const double stage : model.sparse.stages) {

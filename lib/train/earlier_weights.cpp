@@ -130,6 +130,9 @@ void require_fit(const StateDict& tensors, const ModelConfig& model, const fs::p
   const std::string fault = misfit(tensors, model);
   if (fault.empty()) return;
   const std::string options = options_for(tensors);
+  if (options.empty() && !is_resnet(model)) {
+    fail_usage("{}: {}; these are not the weights of a {}", file.string(), fault, name_of(model));
+  }
   if (options.empty()) {
     fail_usage(
         "{}: {}; these are not the weights of a ResNet-18, 34 or 50 with torchvision's names",

@@ -20,6 +20,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
@@ -77,6 +78,8 @@ class Attributes {
   double real(const std::string& name) { return take(name); }
   /// Returns an attribute, or `fallback` if it is missing.
   double number(const std::string& name, double fallback);
+  /// Returns an attribute, or nothing if it is missing.
+  std::optional<float> optional(const std::string& name);
   /// Throws Error naming the operator if it has an attribute that was not read.
   void require_all_taken() const;
 
