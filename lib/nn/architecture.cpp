@@ -13,10 +13,12 @@ void check_layers(const ModelConfig& config) {
   const bool tokens = sparse.kind == SparseKind::vmoe;
   const bool transformer = config.architecture == Architecture::vit;
   if (tokens != transformer) {
-    fail_usage(tokens ? "sparse.layer.kind: vmoe has experts in a Vision Transformer; set "
-                        "model.architecture to vit, or name another kind"
-                      : "sparse.layer.kind: shazeer and pavlitska have experts in a ResNet; name "
-                        "vmoe, or set model.architecture to resnet");
+    fail_usage("sparse.layer.kind: {}",
+               tokens
+                   ? "vmoe has experts in a Vision Transformer; set model.architecture to vit, or "
+                     "name another kind"
+                   : "shazeer and pavlitska have experts in a ResNet; name vmoe, or set "
+                     "model.architecture to resnet");
   }
   check_sparse(with_defaults(sparse), "sparse.layer");
 }

@@ -7,7 +7,7 @@
 namespace hardmoe {
 namespace {
 
-constexpr int most_experts = 1024;
+constexpr int most_experts = 64;  // engine/ops/experts.h
 
 bool is_whole(double value, double least, double most) {
   return value >= least && value <= most && value == std::floor(value);

@@ -21,9 +21,8 @@ class StageBuilder {
   /// Returns the number of the output. `in`, `out`: channels of the stage's input and output.
   int build(int input, int64_t in, int64_t out, int64_t inner, int stride) {
     const int gates = gate(input, in);
-    const double k = sparse_.chosen;
-    const int routing = append("route", ".gate", {gates}, {{"k", k}});
-    int value = append("dispatch", ".dispatch", {input, routing}, {{"k", k}});
+    const int routing = append("route", ".gate", {gates}, {{"chosen", sparse_.chosen}});
+    int value = append("dispatch", ".dispatch", {input, routing}, {{"experts", sparse_.experts}});
     int64_t channels = in;
     for (int number = 0; number < blocks_of_expert; ++number) {
       value = block(value, routing, fmt::format(".experts.{}", number), channels, inner, out,

@@ -2,8 +2,9 @@
 // chooses k for each image; their outputs, each times its gate, are added. Shazeer et al. 2017 (the
 // gate), Pavlitska et al. 2022 (stages, and a gate of their own).
 //
-// Stage 4's parameters: layer4.gate.fc.weight (and .bias, layer4.gate.conv.weight), layer4.gate.noise
-// .weight, layer4.experts.0.conv1.weight (E×M×I×3×3) … ; running statistics: layer4.gate.usage.
+// Stage 4's parameters: layer4.gate.fc.weight, layer4.gate.noise.weight, layer4.gate.conv.weight where
+// there is one, and of expert e layer4.experts.0.conv1.e.weight (M×I×3×3) and so on; running
+// statistics: layer4.gate.usage, layer4.gate.top_k.running and .steps.
 #pragma once
 
 #include <cstdint>

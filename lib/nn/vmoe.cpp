@@ -16,9 +16,8 @@ class ExpertMlps {
 
   int build(int tokens) {
     const int gates = gate(tokens);
-    const double k = sparse_.chosen;
-    const int routing = append("route", ".gate", {gates}, {{"k", k}});
-    int value = append("dispatch", ".dispatch", {tokens, routing}, {{"k", k}});
+    const int routing = append("route", ".gate", {gates}, {{"chosen", sparse_.chosen}});
+    int value = append("dispatch", ".dispatch", {tokens, routing}, {{"experts", sparse_.experts}});
     value = experts(value, routing, ".experts.fc1", shape_.hidden);
     value = append("gelu", ".experts.act", {value}, {});
     value = experts(value, routing, ".experts.fc2", shape_.width);
@@ -35,8 +34,6 @@ class ExpertMlps {
     return append("expert_linear", name, {value, routing},
                   {{"channels", static_cast<double>(channels)},
                    {"experts", sparse_.experts},
-                   {"bias", 1},
-                   {"working", 1},
                    {"same_start", 1}});
   }
 

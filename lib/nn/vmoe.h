@@ -3,8 +3,8 @@
 // authors' code (google-research/vmoe) softmax comes before the choice, noise is of deviation 1/E, and
 // all MLPs of a block begin alike.
 //
-// Block 3's parameters: blocks.3.mlp.gate.fc.weight (E×D), blocks.3.mlp.experts.fc1.weight (E×M×D), …;
-// running statistic: blocks.3.mlp.gate.usage.
+// Block 3's parameters: blocks.3.mlp.gate.fc.weight (E×D), and of expert e
+// blocks.3.mlp.experts.fc1.e.weight (M×D) and so on; running statistic: blocks.3.mlp.gate.usage.
 #pragma once
 
 #include <cstdint>

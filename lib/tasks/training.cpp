@@ -35,6 +35,7 @@ Json training_inputs(TrainConfig config) {
   if (config.sampling == Sampling::natural)
     json.erase("sampling");  // what it was before there was one
   if (config.freeze.empty()) json.erase("freeze");
+  if (config.augment.jitter == 0) json["augment"].erase("jitter");
   return json;
 }
 

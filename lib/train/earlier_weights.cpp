@@ -83,7 +83,12 @@ StateDict without_prefix(StateDict tensors) {
   return bare;
 }
 
-bool is_head(std::string_view name) { return name == "fc.weight" || name == "fc.bias"; }
+/// Whether a tensor is of the classifier, which timm calls `head` in Vision Transformers.
+bool is_head(std::string_view name, const ModelConfig& model) {
+  if (name == "fc.weight" || name == "fc.bias") return true;
+  const bool transformer = model.architecture == Architecture::vit;
+  return transformer && (name == "head.weight" || name == "head.bias");
+}
 
 /// Returns the first difference between the tensors and the model's trunk; "" if there is none.
 std::string misfit(const StateDict& tensors, const ModelConfig& model) {
@@ -100,7 +105,7 @@ std::string misfit(const StateDict& tensors, const ModelConfig& model) {
     }
   }
   for (const auto& [name, tensor] : tensors) {
-    const bool known = is_head(name) || name.ends_with(".num_batches_tracked") ||
+    const bool known = is_head(name, model) || name.ends_with(".num_batches_tracked") ||
                        std::ranges::find(specs, name, &ParameterSpec::name) != specs.end();
     if (known) continue;
     return fmt::format("tensor '{}' has shape {}, expected none of that name", name,
@@ -252,7 +257,7 @@ EarlierWeights read_earlier_weights(const fs::path& init, const ModelConfig& mod
   require_fit(found, model, found_at.file);
   if (found_at.model.empty()) earlier.warning = check_timm_config(found_at.file, model.input);
   for (const auto& [name, tensor] : found) {
-    if (name.ends_with(".num_batches_tracked") || (is_head(name) && found_at.model.empty()))
+    if (name.ends_with(".num_batches_tracked") || (is_head(name, model) && found_at.model.empty()))
       continue;
     earlier.tensors.emplace(name, usable(name, tensor, found_at.file));
   }
