@@ -116,9 +116,13 @@ double training_flops_per_image(const Network& network, const std::vector<std::s
 StateDict initial_weights(const Network& network, uint64_t seed) {
   StateDict weights;
   uint64_t stream = 0;
-  for (const auto& [name, shape, initial, learned] : parameters_of(network)) {
-    Tensor tensor(DType::f32, shape);
+  for (const auto& [name, shape, initial, learned, begins_as] : parameters_of(network)) {
     Random random(seed, RandomUse::init, stream++);
+    if (!begins_as.empty()) {
+      weights.emplace(name, weights.at(begins_as).clone());
+      continue;
+    }
+    Tensor tensor(DType::f32, shape);
     for (float& value : tensor.as<float>()) {
       switch (initial.kind) {
         case InitialValues::Kind::constant:

@@ -284,6 +284,82 @@ inline std::vector<OperatorCase> free_cases() {
   return cases;
 }
 
+/// A layer of experts: rows go to those whose gates, ReLUs of linear scores, are not zero.
+struct ExpertsBuilder {
+  CaseBuilder& build;
+  double experts, chosen;
+  int gates = 0, routing = 0;
+
+  ExpertsBuilder(CaseBuilder& build_, int scored, int64_t experts_, int64_t chosen_)
+      : build(build_),
+        experts(static_cast<double>(experts_)),
+        chosen(static_cast<double>(chosen_)),
+        gates(build.relu(build.linear(scored, "gate", experts_))),
+        routing(build.network.append({"route", "route", {gates}, {{"chosen", chosen}}})) {}
+
+  int dispatch(int x) {
+    return build.network.append({"dispatch", "", {x, routing}, {{"experts", experts}}});
+  }
+  int conv(int x, const std::string& name, int64_t channels, int kernel, int stride = 1) {
+    return build.network.append({"expert_conv",
+                                 name,
+                                 {x, routing},
+                                 {{"experts", experts},
+                                  {"channels", static_cast<double>(channels)},
+                                  {"kernel", kernel},
+                                  {"stride", stride},
+                                  {"padding", kernel / 2}}});
+  }
+  int norm(int x, const std::string& name) {
+    return build.network.append({"expert_norm", name, {x, routing}, {{"experts", experts}}});
+  }
+  int conv_norm(int x, const std::string& name, int64_t channels, int kernel, int stride = 1) {
+    return norm(conv(x, name + ".conv", channels, kernel, stride), name + ".norm");
+  }
+  int linear(int x, const std::string& name, int64_t channels) {
+    return build.network.append(
+        {"expert_linear",
+         name,
+         {x, routing},
+         {{"experts", experts}, {"channels", static_cast<double>(channels)}}});
+  }
+  int combine(int y) { return build.network.append({"combine", "", {y, gates, routing}, {}}); }
+};
+
+/// Experts that are residual blocks of a CNN, or MLPs on tokens.
+inline std::vector<OperatorCase> expert_cases() {
+  std::vector<OperatorCase> cases;
+  const auto on_maps = [&](int64_t experts, int64_t chosen, int64_t channels, int64_t batch) {
+    CaseBuilder build({6, 5, 3});
+    const int x = build.relu(build.conv_norm(0, "below", channels, 3));
+    ExpertsBuilder layer(build, build.mean(x), experts, chosen);
+    const int given = layer.dispatch(x);
+    const int inner = build.relu(layer.conv_norm(given, "1", 10, 3, 2));
+    const int shortcut = layer.conv_norm(given, "shortcut", 16, 1, 2);
+    const int made = build.relu(build.add(layer.conv_norm(inner, "2", 16, 3), shortcut));
+    const int y = build.relu(build.conv_norm(layer.combine(made), "above", 8, 3));
+    cases.push_back(build.finish(
+        fmt::format("expert_blocks_{}of{}_c{}_n{}", chosen, experts, channels, batch), batch, y));
+  };
+  on_maps(3, 2, 16, 6);
+  on_maps(4, 1, 10, 7);
+  on_maps(1, 1, 8, 3);
+  const auto on_tokens = [&](int64_t experts, int64_t chosen, int64_t channels, int64_t hidden) {
+    CaseBuilder build({6, 6, 3});
+    const int x = build.tokens(build.conv(0, "patches", channels, 3, 2));
+    const int normal = build.layer_norm(x, "norm");
+    ExpertsBuilder layer(build, normal, experts, chosen);
+    const int inner = build.gelu(layer.linear(layer.dispatch(normal), "fc1", hidden));
+    const int made = layer.combine(layer.linear(inner, "fc2", channels));
+    cases.push_back(build.finish(fmt::format("expert_mlps_{}of{}_c{}", chosen, experts, channels),
+                                 3, build.add(made, x)));
+  };
+  on_tokens(3, 2, 16, 24);
+  on_tokens(5, 5, 10, 7);
+  on_tokens(8, 1, 64, 80);
+  return cases;
+}
+
 inline std::vector<OperatorCase> operator_cases() {
   std::vector<OperatorCase> cases = {
       first_conv_case({5, 7}, 16, 1, 1, 3),
@@ -335,6 +411,7 @@ inline std::vector<OperatorCase> operator_cases() {
   }
   for (auto& joined : joined_cases()) cases.push_back(std::move(joined));
   for (auto& alone : free_cases()) cases.push_back(std::move(alone));
+  for (auto& experts : expert_cases()) cases.push_back(std::move(experts));
   for (const auto& c : {
            max_pool_case({9, 9}, 16, 3, 2, 1, 3),
            max_pool_case({5, 7}, 10, 3, 2, 1, 1),

@@ -62,6 +62,9 @@ struct ParameterSpec {
   InitialValues initial;
   /// Whether the optimiser learns it (unless frozen); false for running statistics.
   bool learned = true;
+  /// The name of an earlier parameter of the same shape with whose values it begins; empty: it has
+  /// its own.
+  std::string begins_as = {};
 };
 
 /// Reads the attributes of one operator.

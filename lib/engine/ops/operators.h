@@ -6,21 +6,28 @@
 
 #include "engine/ops/add.h"
 #include "engine/ops/batch_norm.h"
+#include "engine/ops/combine.h"
 #include "engine/ops/conv.h"
+#include "engine/ops/dispatch.h"
+#include "engine/ops/expert_conv.h"
+#include "engine/ops/expert_linear.h"
+#include "engine/ops/expert_norm.h"
 #include "engine/ops/gelu.h"
 #include "engine/ops/global_avg_pool.h"
 #include "engine/ops/layer_norm.h"
 #include "engine/ops/linear.h"
 #include "engine/ops/max_pool.h"
 #include "engine/ops/relu.h"
+#include "engine/ops/route.h"
 #include "engine/ops/tag_loss.h"
 #include "engine/ops/teacher_loss.h"
 #include "engine/ops/tokens.h"
 
 namespace hardmoe {
 
-using Operator = std::variant<Add, BatchNorm, Conv, Gelu, GlobalAvgPool, LayerNorm, Linear, MaxPool,
-                              Relu, TagLoss, TeacherLoss, Tokens>;
+using Operator = std::variant<Add, BatchNorm, Combine, Conv, Dispatch, ExpertConv, ExpertLinear,
+                              ExpertNorm, Gelu, GlobalAvgPool, LayerNorm, Linear, MaxPool, Relu,
+                              Route, TagLoss, TeacherLoss, Tokens>;
 
 /// Returns the operator that `op` describes. Throws Error for an unknown type, listing the known
 /// ones; for an attribute that is missing; and for one that the type does not have.
