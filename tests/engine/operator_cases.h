@@ -277,6 +277,9 @@ inline std::vector<OperatorCase> free_cases() {
   on_features("add_of_linears", 5, [](CaseBuilder& b, int x) {
     return b.add(b.linear(x, "left", 20), b.linear(x, "right", 20));
   });
+  on_features("linear_without_bias_in_float", 5, [](CaseBuilder& b, int x) {
+    return b.network.append({"linear", "tested", {x}, {{"channels", 10}, {"bias", 0}}});
+  });
   on_features("features_read_twice", 3,
               [](CaseBuilder& b, int x) { return b.add(b.linear(b.gelu(x), "inner", 20), x); });
 
@@ -330,15 +333,16 @@ inline std::vector<OperatorCase> token_cases() {
               [](CaseBuilder& b, int x) { return b.bias(b.gelu(x), "tested"); });
   }
   for (const int64_t channels : {12, 16}) {
-    on_tokens(fmt::format("positions_sincos_c{}", channels), {4, 6}, channels, 3,
+    on_tokens(fmt::format("positions_sincos_c{}", channels), {8, 6}, channels, 3,
               [](CaseBuilder& b, int x) {
                 return b.positions(
                     b.class_token(b.layer_norm(x, "norm")),
-                    {{"sincos", 1}, {"height", 3}, {"width", 4}, {"class_tokens", 1}});
+                    {{"sincos", 1}, {"height", 4}, {"width", 3}, {"class_tokens", 1}});
               });
   }
   on_tokens("linear_without_bias", {4, 4}, 16, 3, [](CaseBuilder& b, int x) {
-    return b.network.append({"linear", "tested", {x}, {{"channels", 10}, {"bias", 0}}});
+    return b.network.append(
+        {"linear", "tested", {x}, {{"channels", 10}, {"bias", 0}, {"working", 1}}});
   });
   on_tokens("linear_in_working_precision", {4, 4}, 16, 3,
             [](CaseBuilder& b, int x) { return b.project(x, "tested", 10); });
