@@ -106,16 +106,6 @@ struct Builder {
   }
 };
 
-/// The engine's constants: colours run from 0 to 255 there.
-void set_input(const ImageInput& input, Network& network) {
-  check_image_input(input, "input");
-  for (size_t c = 0; c < 3; ++c) {
-    network.mean[c] = static_cast<float>(255 * input.mean[c]);
-    network.deviation[c] = static_cast<float>(255 * input.deviation[c]);
-  }
-  network.crop_share = input.crop_share;
-}
-
 /// A network of images without operators yet.
 Network image_network(const ModelConfig& config) {
   plan_for(config.depth);
@@ -131,7 +121,7 @@ Network image_network(const ModelConfig& config) {
                tail.behind, tail.width);
   }
   Network network;
-  set_input(config.input, network);
+  set_image_input(config.input, network);
   network.extent = {config.image_size, config.image_size, 3};
   return network;
 }
@@ -171,6 +161,15 @@ void check_image_input(const ImageInput& input, const std::string& where) {
   if (!(input.crop_share > 0 && input.crop_share <= 1)) {
     fail_usage("{}.crop_share: expected above 0 and at most 1, found {}", where, input.crop_share);
   }
+}
+
+void set_image_input(const ImageInput& input, Network& network) {
+  check_image_input(input, "input");
+  for (size_t c = 0; c < 3; ++c) {
+    network.mean[c] = static_cast<float>(255 * input.mean[c]);
+    network.deviation[c] = static_cast<float>(255 * input.deviation[c]);
+  }
+  network.crop_share = input.crop_share;
 }
 
 Extent map_at(const ModelConfig& config, int cut) {

@@ -36,6 +36,10 @@ struct ImageInput {
 /// above 0 or a crop_share outside (0, 1].
 void check_image_input(const ImageInput& input, const std::string& where);
 
+/// Gives a network the engine's constants: colours run from 0 to 255 there. Throws as
+/// check_image_input() does.
+void set_image_input(const ImageInput& input, Network& network);
+
 /// Last stages of a width of their own, as a router's that begins with its base's first stages.
 struct Tail {
   int behind = 0;  ///< layer1 up to the layer of this number are not of the tail

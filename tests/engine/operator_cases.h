@@ -8,8 +8,10 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cstdlib>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -80,6 +82,19 @@ struct CaseBuilder {
   }
   int gelu(int x) { return network.append({"gelu", "", {x}, {}}); }
   int tokens(int x) { return network.append({"tokens", "", {x}, {}}); }
+  int bias(int x, const std::string& name) { return network.append({"bias", name, {x}, {}}); }
+  /// A linear layer inside a transformer.
+  int project(int x, const std::string& name, int64_t outputs) {
+    return network.append(
+        {"linear", name, {x}, {{"channels", static_cast<double>(outputs)}, {"working", 1}}});
+  }
+  int attention(int x, int heads) {
+    return network.append({"attention", "attn", {x}, {{"heads", heads}}});
+  }
+  int class_token(int x) { return network.append({"class_token", "cls_token", {x}, {}}); }
+  int positions(int x, std::map<std::string, double> attributes = {}) {
+    return network.append({"positions", "pos_embed", {x}, std::move(attributes)});
+  }
   /// A basic residual block with the identity as its shortcut.
   int block(int x, const std::string& name) {
     const int64_t channels = value_types(network)[static_cast<size_t>(x)].extent.channels;
@@ -262,6 +277,9 @@ inline std::vector<OperatorCase> free_cases() {
   on_features("add_of_linears", 5, [](CaseBuilder& b, int x) {
     return b.add(b.linear(x, "left", 20), b.linear(x, "right", 20));
   });
+  on_features("linear_without_bias_in_float", 5, [](CaseBuilder& b, int x) {
+    return b.network.append({"linear", "tested", {x}, {{"channels", 10}, {"bias", 0}}});
+  });
   on_features("features_read_twice", 3,
               [](CaseBuilder& b, int x) { return b.add(b.linear(b.gelu(x), "inner", 20), x); });
 
@@ -360,6 +378,65 @@ inline std::vector<OperatorCase> expert_cases() {
   return cases;
 }
 
+/// Operators of transformers, on tokens.
+inline std::vector<OperatorCase> token_cases() {
+  std::vector<OperatorCase> cases;
+  const auto on_tokens = [&](const std::string& name, Extent image, int64_t channels, int64_t batch,
+                             const std::function<int(CaseBuilder&, int)>& body) {
+    CaseBuilder build({image.height, image.width, 3});
+    const int x = build.tokens(build.conv(0, "patches", channels, 2, 2));
+    const int y = build.layer_norm(body(build, x), "above");
+    cases.push_back(build.finish(name, batch, build.gelu(y)));
+  };
+  for (const auto& [height, width, channels, heads] :
+       {std::array{4, 4, 16, 2}, {2, 2, 6, 3}, {2, 2, 8, 1}, {18, 16, 20, 2}, {8, 14, 144, 2}}) {
+    const Extent image = {height, width, 3};
+    on_tokens(fmt::format("attention_{}x{}_c{}_h{}", height, width, channels, heads), image,
+              channels, 2, [&](CaseBuilder& b, int x) {
+                return b.attention(b.project(b.layer_norm(x, "norm"), "qkv", 3 * channels), heads);
+              });
+  }
+  // Queries, keys and values in float32.
+  on_tokens("attention_of_floats", {4, 4}, 16, 2, [](CaseBuilder& b, int x) {
+    return b.attention(b.linear(b.layer_norm(x, "norm"), "qkv", 48), 2);
+  });
+  for (const int64_t channels : {10, 16}) {
+    on_tokens(fmt::format("class_token_c{}", channels), {4, 6}, channels, 3,
+              [](CaseBuilder& b, int x) { return b.class_token(b.layer_norm(x, "norm")); });
+    on_tokens(fmt::format("positions_c{}", channels), {4, 6}, channels, 3,
+              [](CaseBuilder& b, int x) { return b.positions(b.layer_norm(x, "norm")); });
+    on_tokens(fmt::format("bias_c{}", channels), {4, 6}, channels, 3,
+              [](CaseBuilder& b, int x) { return b.bias(b.gelu(x), "tested"); });
+  }
+  for (const int64_t channels : {12, 16}) {
+    on_tokens(fmt::format("positions_sincos_c{}", channels), {8, 6}, channels, 3,
+              [](CaseBuilder& b, int x) {
+                return b.positions(
+                    b.class_token(b.layer_norm(x, "norm")),
+                    {{"sincos", 1}, {"height", 4}, {"width", 3}, {"class_tokens", 1}});
+              });
+  }
+  on_tokens("linear_without_bias", {4, 4}, 16, 3, [](CaseBuilder& b, int x) {
+    return b.network.append(
+        {"linear", "tested", {x}, {{"channels", 10}, {"bias", 0}, {"working", 1}}});
+  });
+  on_tokens("linear_in_working_precision", {4, 4}, 16, 3,
+            [](CaseBuilder& b, int x) { return b.project(x, "tested", 10); });
+  for (const int first : {0, 1}) {
+    for (const int64_t channels : {10, 16}) {
+      CaseBuilder build({4, 6, 3});
+      const int x =
+          build.layer_norm(build.tokens(build.conv(0, "patches", channels, 2, 2)), "norm");
+      build.network.feature =
+          build.network.append({"token_pool", "", {build.gelu(x)}, {{"first", first}}});
+      build.network.logits = build.linear(build.network.feature, "fc", 5);
+      cases.push_back({fmt::format("token_pool_{}_c{}", first == 1 ? "first" : "mean", channels), 3,
+                       build.network});
+    }
+  }
+  return cases;
+}
+
 inline std::vector<OperatorCase> operator_cases() {
   std::vector<OperatorCase> cases = {
       first_conv_case({5, 7}, 16, 1, 1, 3),
@@ -412,6 +489,7 @@ inline std::vector<OperatorCase> operator_cases() {
   for (auto& joined : joined_cases()) cases.push_back(std::move(joined));
   for (auto& alone : free_cases()) cases.push_back(std::move(alone));
   for (auto& experts : expert_cases()) cases.push_back(std::move(experts));
+  for (auto& of_tokens : token_cases()) cases.push_back(std::move(of_tokens));
   for (const auto& c : {
            max_pool_case({9, 9}, 16, 3, 2, 1, 3),
            max_pool_case({5, 7}, 10, 3, 2, 1, 1),

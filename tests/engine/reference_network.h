@@ -235,6 +235,84 @@ Doubles reference_experts(const Op& op, const Doubles& routing, const Doubles& x
   return y;
 }
 
+/// softmax(Q·Kᵀ/√d)·V of one image and head after the other; x: rows of all queries, keys, values.
+inline Doubles reference_attention(int64_t heads, int64_t tokens, int64_t channels,
+                                   const Doubles& x) {
+  const auto count = static_cast<size_t>(tokens), columns = static_cast<size_t>(channels);
+  const size_t width = columns / static_cast<size_t>(heads);
+  Doubles y(x.size() / 3);
+  for (size_t first = 0; first < x.size() / 3 / columns; first += count) {
+    for (size_t head = 0; head < columns; head += width) {
+      const auto at = [&](size_t token, size_t part, size_t c) {
+        return x[(first + token) * 3 * columns + part * columns + head + c];
+      };
+      for (size_t query = 0; query < count; ++query) {
+        Doubles weights;
+        double total = 0;
+        for (size_t key = 0; key < count; ++key) {
+          double score = 0;
+          for (size_t c = 0; c < width; ++c) score += at(query, 0, c) * at(key, 1, c);
+          weights.push_back(std::exp(score / std::sqrt(static_cast<double>(width))));
+          total += weights.back();
+        }
+        for (size_t key = 0; key < count; ++key) {
+          for (size_t c = 0; c < width; ++c) {
+            y[(first + query) * columns + head + c] += weights[key] / total * at(key, 2, c);
+          }
+        }
+      }
+    }
+  }
+  return y;
+}
+
+/// A token before those of every image.
+inline Doubles reference_class_token(const Doubles& x, const Doubles& token, int64_t n) {
+  const size_t elements = x.size() / static_cast<size_t>(n);
+  Doubles y;
+  for (size_t first = 0; first < x.size(); first += elements) {
+    y.insert(y.end(), token.begin(), token.end());
+    for (size_t i = 0; i < elements; ++i) y.push_back(x[first + i]);
+  }
+  return y;
+}
+
+/// The same row added to all.
+inline Doubles reference_added_row(const Doubles& x, const Doubles& row) {
+  Doubles y;
+  for (size_t i = 0; i < x.size(); ++i) y.push_back(x[i] + row[i % row.size()]);
+  return y;
+}
+
+/// sin(ω·x), cos(ω·x), sin(ω·y), cos(ω·y) of a map's positions, row by row, after `none` empty rows.
+inline Doubles reference_sincos(int64_t height, int64_t width, int64_t none, int64_t channels) {
+  Doubles table(static_cast<size_t>((none + height * width) * channels));
+  const int64_t quarter = channels / 4;
+  for (int64_t y = 0; y < height; ++y) {
+    for (int64_t x = 0; x < width; ++x) {
+      double* row = table.data() + (none + y * width + x) * channels;
+      for (int64_t i = 0; i < quarter; ++i) {
+        const double omega =
+            1 / std::pow(10000, static_cast<double>(i) / static_cast<double>(quarter - 1));
+        row[i] = std::sin(omega * static_cast<double>(x));
+        row[quarter + i] = std::cos(omega * static_cast<double>(x));
+        row[2 * quarter + i] = std::sin(omega * static_cast<double>(y));
+        row[3 * quarter + i] = std::cos(omega * static_cast<double>(y));
+      }
+    }
+  }
+  return table;
+}
+
+inline Doubles reference_first_token(int64_t channels, const Doubles& x, int64_t n) {
+  const size_t elements = x.size() / static_cast<size_t>(n);
+  Doubles y;
+  for (size_t first = 0; first < x.size(); first += elements) {
+    for (size_t c = 0; c < static_cast<size_t>(channels); ++c) y.push_back(x[first + c]);
+  }
+  return y;
+}
+
 /// Every value of the network for the first `batch.size` rows. `frozen`: batch norms keep to their
 /// running statistics in training, too.
 inline std::vector<Doubles> reference_forward(const Network& network,
@@ -308,8 +386,27 @@ inline std::vector<Doubles> reference_forward(const Network& network,
     } else if (op.type == "global_avg_pool") {
       y = reference_mean(in.channels, x, n);
     } else if (op.type == "linear") {
-      y = reference_linear(in, out.channels, x, weights.at(op.name + ".weight"),
-                           weights.at(op.name + ".bias"));
+      const auto bias = weights.find(op.name + ".bias");
+      y = reference_linear(
+          in, out.channels, x, weights.at(op.name + ".weight"),
+          bias == weights.end() ? Doubles(static_cast<size_t>(out.channels)) : bias->second);
+    } else if (op.type == "bias") {
+      y = reference_added_row(x, weights.at(op.name + ".bias"));
+    } else if (op.type == "attention") {
+      y = reference_attention(Attributes(op).size("heads"), types[input].planned_rows(1),
+                              out.channels, x);
+    } else if (op.type == "class_token") {
+      y = reference_class_token(x, weights.at(op.name), n);
+    } else if (op.type == "positions" && op.attributes.contains("sincos")) {
+      Attributes of(op);
+      y = reference_added_row(
+          x, reference_sincos(of.size("height"), of.size("width"),
+                              static_cast<int64_t>(of.number("class_tokens", 0)), in.channels));
+    } else if (op.type == "positions") {
+      y = reference_added_row(x, weights.at(op.name));
+    } else if (op.type == "token_pool") {
+      y = Attributes(op).integer("first") != 0 ? reference_first_token(in.channels, x, n)
+                                               : reference_mean(in.channels, x, n);
     } else {
       ADD_FAILURE() << "the reference has no " << op.type;
     }

@@ -13,7 +13,8 @@ class LinearLayer final : public Layer {
  public:
   LinearLayer(const Linear& op, LayerBuilder& builder)
       : primitives_(onednn::inner_product(builder.input().extent, op.channels, builder.rows(),
-                                          builder.precision(), builder.needs())),
+                                          builder.precision(), builder.needs(),
+                                          {op.bias, op.working})),
         bias_desc_({op.channels}, dnnl::memory::data_type::f32, dnnl::memory::format_tag::x),
         slope_desc_({builder.rows(), op.channels}, onednn::type_of(builder.precision()),
                     dnnl::memory::format_tag::nc) {
@@ -23,7 +24,7 @@ class LinearLayer final : public Layer {
     const onednn::Desc plain = onednn::plain_weight(shape);
     layout_ = builder.needs().weights ? primitives_.weights_gradient : plain;
     weight_ = builder.parameter(".weight", &layout_, &plain);
-    bias_ = builder.parameter(".bias");
+    if (op.bias) bias_ = builder.parameter(".bias");
     weights_.emplace(layout_, primitives_);
     copies_ = Tensor(DType::u8, {static_cast<int64_t>(weights_->bytes())});
     builder.need_scratch(primitives_.scratch_bytes);
@@ -39,23 +40,26 @@ class LinearLayer final : public Layer {
     const auto at = [&](const onednn::Desc& desc, BufferId buffer) {
       return onednn::wrap(desc, arrays.at(buffer));
     };
+    std::vector<std::pair<int, dnnl::memory>> arguments;
     switch (step.pass) {
       case Pass::forward:
-        return onednn::bind(
-            p.forward,
-            {{DNNL_ARG_SRC, at(p.source, step.x[0])},
-             {DNNL_ARG_WEIGHTS, onednn::wrap(p.weights_forward, weights_->forward())},
-             {DNNL_ARG_BIAS, onednn::wrap(bias_desc_, arrays.weights(bias_))},
-             {DNNL_ARG_DST, at(p.target, step.y)}},
-            arrays.scratch());
+        arguments = {{DNNL_ARG_SRC, at(p.source, step.x[0])},
+                     {DNNL_ARG_WEIGHTS, onednn::wrap(p.weights_forward, weights_->forward())},
+                     {DNNL_ARG_DST, at(p.target, step.y)}};
+        if (bias_ >= 0) {
+          arguments.emplace_back(DNNL_ARG_BIAS, onednn::wrap(bias_desc_, arrays.weights(bias_)));
+        }
+        return onednn::bind(p.forward, arguments, arrays.scratch());
       case Pass::backward_weights:
-        return onednn::bind(
-            p.backward_weights,
-            {{DNNL_ARG_SRC, at(p.source, step.x[0])},
-             {DNNL_ARG_DIFF_DST, at(slope_desc_, step.dy)},
-             {DNNL_ARG_DIFF_WEIGHTS, onednn::wrap(p.weights_gradient, arrays.gradient(weight_))},
-             {DNNL_ARG_DIFF_BIAS, onednn::wrap(bias_desc_, arrays.gradient(bias_))}},
-            arrays.scratch());
+        arguments = {
+            {DNNL_ARG_SRC, at(p.source, step.x[0])},
+            {DNNL_ARG_DIFF_DST, at(slope_desc_, step.dy)},
+            {DNNL_ARG_DIFF_WEIGHTS, onednn::wrap(p.weights_gradient, arrays.gradient(weight_))}};
+        if (bias_ >= 0) {
+          arguments.emplace_back(DNNL_ARG_DIFF_BIAS,
+                                 onednn::wrap(bias_desc_, arrays.gradient(bias_)));
+        }
+        return onednn::bind(p.backward_weights, arguments, arrays.scratch());
       default:
         return onednn::bind(
             p.backward_data,
@@ -69,7 +73,7 @@ class LinearLayer final : public Layer {
  private:
   onednn::Layer primitives_;
   onednn::Desc bias_desc_, slope_desc_, layout_;
-  int weight_, bias_;
+  int weight_, bias_ = -1;  ///< -1: none
   std::optional<WorkingWeights> weights_;
   Tensor copies_;
 };

@@ -134,17 +134,17 @@ Layer convolution(const std::string& name, const Window& window, const Extent& i
   return layer;
 }
 
-Layer inner_product(const Extent& in, int64_t out, int64_t batch, Precision precision,
-                    Needs needs) {
+Layer inner_product(const Extent& in, int64_t out, int64_t batch, Precision precision, Needs needs,
+                    InnerProductForm form) {
   const Type type = type_of(precision);
   const bool vector = in.positions() == 1;
   const memory::dims weight_dims =
       vector ? memory::dims{out, in.channels} : memory::dims{out, in.channels, in.height, in.width};
   const Desc weights(weight_dims, type, Tag::any);
-  const Desc bias({out}, Type::f32, Tag::x);
+  const Desc bias = form.bias ? Desc({out}, Type::f32, Tag::x) : Desc();  // empty: none
   Layer layer;
   layer.source = vector ? Desc({batch, in.channels}, type, Tag::nc) : activation(in, batch, type);
-  layer.target = Desc({batch, out}, Type::f32, Tag::nc);
+  layer.target = Desc({batch, out}, form.working ? type : Type::f32, Tag::nc);
   try {
     const auto forward = build<dnnl::inner_product_forward>(forward_kind(needs), layer.source,
                                                             weights, bias, layer.target);

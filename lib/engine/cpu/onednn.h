@@ -58,9 +58,15 @@ struct Needs {
 Layer convolution(const std::string& name, const Window& window, const Extent& in,
                   const Extent& out, int64_t batch, Precision precision, Needs needs);
 
-/// Linear layer from N rows of H×W×C to N×V with float32 outputs and a float32 bias; weights are
-/// V×C×H×W, V×C where H and W are 1.
-Layer inner_product(const Extent& in, int64_t out, int64_t batch, Precision precision, Needs needs);
+/// What a linear layer may have or leave out.
+struct InnerProductForm {
+  bool bias = true;      ///< float32
+  bool working = false;  ///< outputs are in working precision, not float32
+};
+
+/// Linear layer from N rows of H×W×C to N×V; weights are V×C×H×W, V×C where H and W are 1.
+Layer inner_product(const Extent& in, int64_t out, int64_t batch, Precision precision, Needs needs,
+                    InnerProductForm form = {});
 
 /// A bias-free product with a plain row-major out×in matrix; inputs and outputs in working
 /// precision.

@@ -126,7 +126,9 @@ struct Form {
 Form form_of(const LinearRequest& r) {
   switch (r.pass) {
     case LinearPass::forward:  // yᵀ (out×rows) = (in×out)ᵀ · xᵀ (in×rows)
-      return {true, false, r.in, r.out, r.in, r.rows, r.out, r.rows, CUDA_R_32F};
+      return {true,  false,  r.in,
+              r.out, r.in,   r.rows,
+              r.out, r.rows, r.working ? narrow_type(r.precision) : CUDA_R_32F};
     case LinearPass::data_gradient:  // dxᵀ (in×rows) = (in×out) · dyᵀ (out×rows)
       return {false, false, r.in, r.out, r.out, r.rows, r.in, r.rows, narrow_type(r.precision)};
     case LinearPass::weight_gradient:  // dwᵀ (in×out) = xᵀ (in×rows) · (out×rows)ᵀ
@@ -142,6 +144,7 @@ class CublasltPlan final : public LinearPlan {
       : handle_(std::move(handle)),
         stream_(stream),
         pass_(request.pass),
+        biased_(request.pass == LinearPass::forward && request.bias),
         product_(compute_type(request.precision)),
         a_(narrow_type(request.precision), form.a_rows, form.a_columns),
         b_(narrow_type(request.precision), form.b_rows, form.b_columns),
@@ -149,12 +152,12 @@ class CublasltPlan final : public LinearPlan {
     constexpr uint32_t alignment = 16;  // what LinearArrays promise
     product_.set(CUBLASLT_MATMUL_DESC_TRANSA, form.a_transposed ? CUBLAS_OP_T : CUBLAS_OP_N);
     product_.set(CUBLASLT_MATMUL_DESC_TRANSB, form.b_transposed ? CUBLAS_OP_T : CUBLAS_OP_N);
-    if (pass_ == LinearPass::forward) {
+    if (biased_) {
       product_.set(CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS);
-      product_.set(CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, CUDA_R_32F);
+      product_.set(CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, form.result);
       // Ways to multiply are chosen for a bias' alignment: any address that has it will do.
       product_.set(CUBLASLT_MATMUL_DESC_BIAS_POINTER,
-                   reinterpret_cast<float*>(uintptr_t{alignment}));
+                   reinterpret_cast<const void*>(uintptr_t{alignment}));
     }
     Preference preference;
     preference.set(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, size_t{32} << 20);
@@ -185,7 +188,7 @@ class CublasltPlan final : public LinearPlan {
     const void* a = weights ? arrays.x : arrays.weights;
     const void* b = forward ? arrays.x : arrays.y;
     void* d = forward ? arrays.y : weights ? arrays.weights : arrays.x;
-    if (forward) product_.set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, arrays.bias);
+    if (biased_) product_.set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, arrays.bias);
     const float one = 1, zero = 0;  // with zero, what is in d is not read
     check(cublaslt().matmul(handle_->handle, product_.desc, &one, a, a_.layout, b, b_.layout, &zero,
                             d, d_.layout, d, d_.layout, &algorithm_, arrays.workspace,
@@ -197,6 +200,7 @@ class CublasltPlan final : public LinearPlan {
   std::shared_ptr<Handle> handle_;
   Stream stream_;
   LinearPass pass_;
+  bool biased_;
   mutable Product product_;  ///< holds the bias' address, which a run sets
   Layout a_, b_, d_;
   cublasLtMatmulAlgo_t algorithm_{};

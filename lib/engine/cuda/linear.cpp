@@ -7,16 +7,17 @@ namespace {
 
 class LinearLayer final : public Layer {
  public:
-  LinearLayer(const Linear&, LayerBuilder& builder)
-      : rows_(builder.rows()),
+  LinearLayer(const Linear& op, LayerBuilder& builder)
+      : working_(op.working),
+        rows_(builder.rows()),
         in_(builder.input().extent.positions() * builder.held(builder.input_value())),
         out_(builder.held(builder.output_value())),
         weight_(builder.parameter(".weight", out_, builder.held(builder.input_value()),
                                   builder.input().extent.positions())),
-        bias_(builder.parameter(".bias", out_)) {
+        bias_(op.bias ? builder.parameter(".bias", out_) : -1) {
     const auto plan = [&](LinearPass pass) {
-      auto made =
-          builder.device().linears->plan({pass, rows_, in_, out_, builder.options().precision});
+      auto made = builder.device().linears->plan(
+          {pass, rows_, in_, out_, builder.options().precision, op.bias, op.working});
       builder.need_workspace(made->workspace_bytes());
       return made;
     };
@@ -32,16 +33,18 @@ class LinearLayer final : public Layer {
       case Pass::forward:
         args.x = arrays.at(step.x[0]);
         args.weights = arrays.working_weights(weight_);
-        args.bias = arrays.weights(bias_);
+        if (bias_ >= 0) {
+          args.bias = working_ ? arrays.working_weights(bias_) : arrays.weights(bias_);
+        }
         args.y = arrays.at(step.y);
         return [args, this] { forward_->run(args); };
       case Pass::backward_weights:
         args.x = arrays.at(step.x[0]);
         args.weights = arrays.gradient(weight_);
         args.y = arrays.at(step.dy);
-        return [args, this, dy = arrays.activations(step.dy), sum = arrays.gradient(bias_),
-                stream = arrays.stream()] {
-          bias_gradient(dy, rows_, out_, sum, stream);
+        return [args, this, dy = arrays.activations(step.dy),
+                sum = bias_ < 0 ? nullptr : arrays.gradient(bias_), stream = arrays.stream()] {
+          if (sum != nullptr) bias_gradient(dy, rows_, out_, sum, stream);
           weight_gradient_->run(args);
         };
       default:
@@ -53,8 +56,9 @@ class LinearLayer final : public Layer {
   }
 
  private:
+  bool working_;             ///< the output is in working precision
   int64_t rows_, in_, out_;  ///< in, out: elements of a row as held
-  int weight_, bias_;
+  int weight_, bias_;        ///< -1: none
   std::shared_ptr<const LinearPlan> forward_, data_gradient_, weight_gradient_;
 };
 

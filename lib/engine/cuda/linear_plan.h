@@ -12,7 +12,7 @@
 namespace hardmoe::cuda {
 
 enum class LinearPass {
-  forward,          ///< x, weights, bias → y (float32)
+  forward,          ///< x, weights, perhaps bias → y
   data_gradient,    ///< weights, y (its gradient) → x (its gradient)
   weight_gradient,  ///< x, y (its gradient) → weights (their gradient, float32)
 };
@@ -23,13 +23,15 @@ struct LinearRequest {
   LinearPass pass = LinearPass::forward;
   int64_t rows = 0, in = 0, out = 0;
   Precision precision = Precision::fp32;
+  bool bias = true;      ///< forward only
+  bool working = false;  ///< forward only: y and the bias are of `precision`, not float32
 };
 
 /// Device memory, 16-byte aligned. The array that a pass writes is written whole.
 struct LinearArrays {
   void* x = nullptr;
   void* weights = nullptr;
-  float* bias = nullptr;  ///< forward only
+  const void* bias = nullptr;  ///< forward only, with a bias
   void* y = nullptr;
   void* workspace = nullptr;
 };

@@ -7,8 +7,9 @@ namespace hardmoe::cuda {
 /// Calls copy(position in PyTorch's tensor, position in the array) for every element.
 template <class Copy>
 void Parameters::for_each_element(const Entry& entry, const Copy& copy) {
-  const int64_t out = entry.spec.shape[0];
-  const int64_t in = element_count(entry.spec.shape) / out / entry.window;
+  const Shape& shape = entry.spec.shape;
+  const int64_t out = shape.size() == 3 ? shape[0] * shape[1] : shape[0];
+  const int64_t in = element_count(shape) / out / entry.window;
   for (int64_t o = 0; o < out; ++o) {
     for (int64_t i = 0; i < in; ++i) {
       for (int64_t k = 0; k < entry.window; ++k) {

@@ -18,7 +18,8 @@ enum class Which { all, trained };
 class Parameters {
  public:
   /// Adds a parameter and returns its number. Weights are held out×window×in channels, where
-  /// PyTorch has O×I×window; vectors have a window and an `in` of 1.
+  /// PyTorch has O×I×window; vectors have a window and an `in` of 1; tables of 1×O×I are held as
+  /// O×I.
   int add(const ParameterSpec& spec, Pace pace, int64_t out, int64_t in, int64_t window);
   /// Gives all parameters their offsets: those of full pace first, then slow ones, then those that
   /// are not trained; after the last add().

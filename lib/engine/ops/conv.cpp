@@ -12,13 +12,13 @@ ValueType Conv::output(const std::string& name, InputTypes inputs) const {
   return result;
 }
 
-/// He normal (fan out), as torchvision's ResNets begin.
+/// He normal (fan out), as torchvision's ResNets begin, unless the attributes say otherwise.
 std::vector<ParameterSpec> Conv::parameters(const std::string& name, InputTypes inputs) const {
   const auto fan_out = static_cast<double>(channels * window.kernel * window.kernel);
-  const auto deviation = static_cast<float>(std::sqrt(2.0 / fan_out));
+  const auto he = static_cast<float>(std::sqrt(2.0 / fan_out));
   return {{name + ".weight",
            {channels, inputs[0].extent.channels, window.kernel, window.kernel},
-           {InitialValues::Kind::normal, deviation}}};
+           {InitialValues::Kind::normal, deviation.value_or(he)}}};
 }
 
 double Conv::flops(InputTypes inputs) const {

@@ -1,6 +1,8 @@
 // A convolution without bias: N×H×W×I to N×H'×W'×O with weights O×I×K×K. Attributes: channels (O),
-// kernel (K), stride, padding.
+// kernel (K), stride, padding, deviation (of normal initial weights; if missing, He's).
 #pragma once
+
+#include <optional>
 
 #include "engine/ops/operator.h"
 
@@ -13,9 +15,11 @@ struct Conv {
 
   int64_t channels = 1;
   Window window;
+  std::optional<float> deviation = {};
 
   static Conv from(Attributes& attributes) {
-    return {attributes.size("channels"), Window::from(attributes)};
+    return {attributes.size("channels"), Window::from(attributes),
+            attributes.optional("deviation")};
   }
   ValueType output(const std::string& name, InputTypes inputs) const;
   std::vector<ParameterSpec> parameters(const std::string& name, InputTypes inputs) const;

@@ -5,19 +5,33 @@
 
 namespace hardmoe {
 
+Linear Linear::from(Attributes& attributes) {
+  Linear op{attributes.size("channels")};
+  op.bias = attributes.number("bias", 1) != 0;
+  op.working = attributes.number("working", 0) != 0;
+  op.deviation = attributes.optional("deviation");
+  op.initial_bias = attributes.optional("initial_bias");
+  return op;
+}
+
 ValueType Linear::output(const std::string& name, InputTypes inputs) const {
   if (inputs[0].element == Element::int32) {
     fail("operator '{}': a linear layer takes floating numbers", name);
   }
-  return {{1, 1, channels}, Element::float32, inputs[0].rows};
+  return {{1, 1, channels}, working ? Element::working : Element::float32, inputs[0].rows};
 }
 
-/// Uniform within 1/√fan_in, as torch.nn.Linear.
+/// Uniform within 1/√fan_in, as torch.nn.Linear, where the attributes say nothing else.
 std::vector<ParameterSpec> Linear::parameters(const std::string& name, InputTypes inputs) const {
+  using Kind = InitialValues::Kind;
   const int64_t in = inputs[0].extent.elements();
-  const float bound = 1 / std::sqrt(static_cast<float>(in));
-  return {{name + ".weight", {channels, in}, {InitialValues::Kind::uniform, bound}},
-          {name + ".bias", {channels}, {InitialValues::Kind::uniform, bound}}};
+  const InitialValues uniform = {Kind::uniform, 1 / std::sqrt(static_cast<float>(in))};
+  const InitialValues weights = deviation ? InitialValues{Kind::normal, *deviation} : uniform;
+  std::vector<ParameterSpec> specs = {{name + ".weight", {channels, in}, weights}};
+  if (!bias) return specs;
+  const InitialValues constant = {Kind::constant, initial_bias.value_or(0)};
+  specs.push_back({name + ".bias", {channels}, deviation || initial_bias ? constant : uniform});
+  return specs;
 }
 
 double Linear::flops(InputTypes inputs) const {

@@ -42,6 +42,11 @@ double Attributes::number(const std::string& name, double fallback) {
   return op_.attributes.contains(name) ? take(name) : fallback;
 }
 
+std::optional<float> Attributes::optional(const std::string& name) {
+  if (!op_.attributes.contains(name)) return {};
+  return static_cast<float>(take(name));
+}
+
 void Attributes::require_all_taken() const {
   for (const auto& [name, value] : op_.attributes) {
     if (taken_.contains(name)) continue;

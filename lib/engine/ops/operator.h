@@ -3,6 +3,7 @@
 //   static constexpr const char* type          the name that networks use (Op::type)
 //   static constexpr size_t reads              how many values it reads
 //   static constexpr bool keeps_channels       whether the output has the first input's channels
+//   static constexpr bool multiplies_inputs    only where both factors of its products are inputs
 //   static OP from(Attributes&)                makes it from an operator's attributes
 //   ValueType output(name, inputs) const       returns the output's type; throws Error naming the
 //                                              operator if the inputs do not fit
@@ -20,6 +21,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
@@ -78,6 +80,8 @@ class Attributes {
   int64_t size(const std::string& name);
   /// Returns an attribute, or `fallback` if it is missing.
   double number(const std::string& name, double fallback);
+  /// Returns an attribute, or nothing if it is missing.
+  std::optional<float> optional(const std::string& name);
   /// Throws Error naming the operator if it has an attribute that was not read.
   void require_all_taken() const;
 

@@ -5,7 +5,10 @@
 #include <variant>
 
 #include "engine/ops/add.h"
+#include "engine/ops/attention.h"
 #include "engine/ops/batch_norm.h"
+#include "engine/ops/bias.h"
+#include "engine/ops/class_token.h"
 #include "engine/ops/combine.h"
 #include "engine/ops/conv.h"
 #include "engine/ops/dispatch.h"
@@ -17,17 +20,20 @@
 #include "engine/ops/layer_norm.h"
 #include "engine/ops/linear.h"
 #include "engine/ops/max_pool.h"
+#include "engine/ops/positions.h"
 #include "engine/ops/relu.h"
 #include "engine/ops/route.h"
 #include "engine/ops/tag_loss.h"
 #include "engine/ops/teacher_loss.h"
+#include "engine/ops/token_pool.h"
 #include "engine/ops/tokens.h"
 
 namespace hardmoe {
 
-using Operator = std::variant<Add, BatchNorm, Combine, Conv, Dispatch, ExpertConv, ExpertLinear,
-                              ExpertNorm, Gelu, GlobalAvgPool, LayerNorm, Linear, MaxPool, Relu,
-                              Route, TagLoss, TeacherLoss, Tokens>;
+using Operator =
+    std::variant<Add, Attention, BatchNorm, Bias, ClassToken, Combine, Conv, Dispatch, ExpertConv,
+                 ExpertLinear, ExpertNorm, Gelu, GlobalAvgPool, LayerNorm, Linear, MaxPool,
+                 Positions, Relu, Route, TagLoss, TeacherLoss, TokenPool, Tokens>;
 
 /// Returns the operator that `op` describes. Throws Error for an unknown type, listing the known
 /// ones; for an attribute that is missing; and for one that the type does not have.

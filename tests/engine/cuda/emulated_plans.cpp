@@ -157,13 +157,15 @@ void multiply(const LinearRequest& r, const LinearArrays& arrays) {
   const bool forward = r.pass == LinearPass::forward;
   const Values x{arrays.x, r.precision};
   const Values w{arrays.weights, to_weights ? Precision::fp32 : r.precision};
-  const Values y{arrays.y, forward ? Precision::fp32 : r.precision};
+  const Precision result = r.working ? r.precision : Precision::fp32;
+  const Values y{arrays.y, forward ? result : r.precision};
+  const Values bias{const_cast<void*>(arrays.bias), result};
   const int64_t rows = forward || !to_weights ? r.rows : r.out;
   const int64_t columns = forward ? r.out : r.in;
   const int64_t depth = forward ? r.in : to_weights ? r.rows : r.out;
   for (int64_t i = 0; i < rows; ++i) {
     for (int64_t j = 0; j < columns; ++j) {
-      double sum = forward ? double{arrays.bias[j]} : 0;
+      double sum = forward && r.bias ? bias.at(j) : 0;
       for (int64_t k = 0; k < depth; ++k) {
         sum += forward      ? x.at(i * r.in + k) * w.at(j * r.in + k)
                : to_weights ? y.at(k * r.out + i) * x.at(k * r.in + j)

@@ -1,0 +1,79 @@
+#include "engine/ops/class_token.h"
+
+#include <cstring>
+
+#include "base/threads.h"
+#include "engine/cpu/layer.h"
+#include "engine/cpu/rows.h"
+
+namespace hardmoe::cpu {
+namespace {
+
+class ClassTokenLayer final : public Layer {
+ public:
+  explicit ClassTokenLayer(LayerBuilder& builder)
+      : images_(builder.batch()),
+        channels_(builder.output().extent.channels),
+        elements_(builder.rows() / images_ * channels_),
+        token_(builder.parameter("")) {}
+
+  Work work(const Step& step, const Arrays& arrays) override {
+    if (step.pass == Pass::forward) {
+      return [this, x = arrays.activations(step.x[0]), y = arrays.activations(step.y),
+              token = arrays.weights(token_)] { prepend(x, token, y); };
+    }
+    return [this, dy = arrays.activations(step.dy),
+            dx = arrays.activations(step.dx.empty() ? -1 : step.dx[0]),
+            gradient = arrays.gradient(token_)] {
+      sum_rows(dy, images_, elements_ + channels_, channels_, gradient);
+      if (dx) take_rest(dy, dx);
+    };
+  }
+
+ private:
+  static size_t bytes(Activations array, int64_t elements) {
+    const size_t element = array.precision == Precision::bf16 ? sizeof(BFloat16) : sizeof(float);
+    return element * static_cast<size_t>(elements);
+  }
+  static std::byte* at(Activations array, int64_t element) {
+    return static_cast<std::byte*>(array.data) + bytes(array, element);
+  }
+  /// Calls body(image) for all, in parallel.
+  template <class Body>
+  void for_images(const Body& body) const {
+    parallel_for(images_, 1 + (1 << 14) / elements_, [&](int64_t begin, int64_t end) {
+      for (int64_t image = begin; image < end; ++image) body(image);
+    });
+  }
+
+  void prepend(Activations x, const float* token, Activations y) const {
+    for_images([&](int64_t image) {
+      const int64_t first = image * (elements_ + channels_);
+      if (y.precision == Precision::bf16) {
+        to_bf16(token, channels_, static_cast<BFloat16*>(y.data) + first);
+      } else {
+        std::memcpy(at(y, first), token, bytes(y, channels_));
+      }
+      std::memcpy(at(y, first + channels_), at(x, image * elements_), bytes(x, elements_));
+    });
+  }
+  /// The gradient of all tokens but the first.
+  void take_rest(Activations dy, Activations dx) const {
+    for_images([&](int64_t image) {
+      const int64_t first = image * (elements_ + channels_);
+      std::memcpy(at(dx, image * elements_), at(dy, first + channels_), bytes(dx, elements_));
+    });
+  }
+
+  int64_t images_, channels_;
+  int64_t elements_;  ///< of an image's tokens before
+  int token_;
+};
+
+}  // namespace
+
+std::unique_ptr<Layer> make_layer(const ClassToken&, LayerBuilder& builder) {
+  return std::make_unique<ClassTokenLayer>(builder);
+}
+
+}  // namespace hardmoe::cpu
