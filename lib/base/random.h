@@ -21,7 +21,8 @@ enum class RandomUse : uint32_t {
   sample,
   selection,
   outside,
-  bootstrap
+  bootstrap,
+  noise
 };
 
 /// One stream of draws; it repeats after 2^34 draws of 32 bits.

@@ -42,6 +42,9 @@ struct CompileOptions {
   /// Patterns, as `frozen`, of parameters that learn at slow_factor times the learning rate.
   std::vector<std::string> slow = {};
   float slow_factor = 1;
+  /// What operators draw by in training (engine/gate_noise.h): the same seed gives the same draws, in
+  /// a run that was interrupted and resumed too.
+  uint64_t seed = 0;
   /// The processes that train together, each on batches of its own; gradients are averaged over
   /// them between backward pass and update. Null: this process alone.
   std::shared_ptr<Communicator> communicator = {};

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "engine/network_facts.h"
+#include "engine/ops/gate_values.h"
 
 namespace hardmoe {
 namespace {
@@ -163,10 +164,53 @@ void require_scores(const Graph& graph, const LossSpec& spec, int value) {
   }
 }
 
+/// Throws unless the value holds a gate's values.
+void require_gates(const Graph& graph, const LossSpec& spec, int value) {
+  if (value < 0 || value >= graph.network.value_count()) {
+    fail("loss '{}' reads value {}, which the network does not have", spec.name, value);
+  }
+  if (!is_gate(graph.type(value))) {
+    fail("loss '{}': value {} is no gate, a float32 vector for each image or token", spec.name,
+         value);
+  }
+}
+
+Node loss_of_gates(const Graph& graph, const LossSpec& spec, int number) {
+  if (graph.network.logits < 0) fail("a network without logits cannot be trained");
+  require_gates(graph, spec, spec.value);
+  if (spec.kind != LossKind::load) {
+    if (spec.ddof != 0 && spec.ddof != 1) {
+      fail("loss '{}': ddof is {}, expected 0 or 1", spec.name, spec.ddof);
+    }
+    return {BalanceLoss{spec, number}, spec.name, {spec.value}, -1};
+  }
+  std::vector<int> inputs = {spec.value, spec.noisy};
+  if (spec.sigma >= 0) inputs.push_back(spec.sigma);
+  for (const int value : inputs) {
+    require_gates(graph, spec, value);
+    if (graph.type(value) != graph.type(spec.value)) {
+      fail("loss '{}': values {} and {} have different shapes", spec.name, spec.value, value);
+    }
+  }
+  const int64_t experts = graph.type(spec.value).extent.channels;
+  if (spec.k < 1 || spec.k > experts) {
+    fail("loss '{}': k is {}, expected 1 to {}, the number of experts", spec.name, spec.k, experts);
+  }
+  if (spec.sigma < 0 && !(spec.deviation > 0)) {
+    fail("loss '{}': the deviation of the noise is {}, expected more than 0", spec.name,
+         spec.deviation);
+  }
+  return {LoadLoss{spec, number}, spec.name, inputs, -1};
+}
+
 void append_losses(Graph& graph, const std::vector<LossSpec>& losses) {
   for (size_t i = 0; i < losses.size(); ++i) {
     const LossSpec& spec = losses[i];
     const int number = static_cast<int>(i);
+    if (is_of_gates(spec.kind)) {
+      graph.nodes.push_back(loss_of_gates(graph, spec, number));
+      continue;
+    }
     const int value = spec.value < 0 ? graph.network.logits : spec.value;
     if (value < 0) fail("a network without logits cannot be trained");
     require_scores(graph, spec, value);

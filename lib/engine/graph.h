@@ -40,7 +40,7 @@ struct Graph {
 
 /// Returns the graph of a network. For inference it has no losses, and nothing is trained. Throws
 /// as value_types() does; Error if a loss reads a value that is not a float32 score for each of an
-/// image's tags, or if a result of inference is not a float32 vector for each image, or, as a
+/// image's tags, or, a loss of gates, one that is no gate or if its settings are out of range, or if a result of inference is not a float32 vector for each image, or, as a
 /// feature, a map; Error(usage) for a batch below 1, a pattern of options.frozen or options.slow
 /// that matches no learned parameter's name, or if everything is frozen.
 Graph make_graph(const Network& network, const CompileOptions& options);

@@ -20,6 +20,10 @@ constexpr const char* name_of(Precision precision) {
 enum class LossKind {
   softmax,  ///< cross-entropy against 1/k on each of an image's k tags (Mahajan et al. 2018, §2)
   sigmoid,  ///< binary cross-entropy of each tag, summed over tags
+  // Of a gate's values over all rows of a batch; they know no tags, and rows' weights do not count.
+  importance,  ///< CV² of the sums of the gates of each expert (Shazeer et al. 2017, equation 7)
+  divergence,  ///< KL(p ‖ 1/E), p_i an expert's share of all gates (Pavlitska et al. 2022)
+  load,  ///< CV² of the sums of P_i, how probable a choice is (Shazeer et al. 2017, appendix A)
 };
 
 /// One of the losses whose weighted sum is trained on.
@@ -38,7 +42,25 @@ struct LossSpec {
   /// No gradient goes to the teacher. -1: the tags.
   int teacher = -1;
   float temperature = 1;  ///< τ, with a teacher
+
+  // Of a gate, a float32 vector with a number for each of E experts. `value` holds the gates
+  // (importance, divergence), or the logits without noise (load). A weight of 0 only measures.
+  /// Importance: 0, the variance over experts is divided by E (Shazeer et al.); 1, by E − 1, and 1e-10
+  /// is added to the squared mean (Pavlitska et al.).
+  int ddof = 0;
+  int k = 1;       ///< load: the experts that are chosen; with k = E the loss is 0
+  int noisy = -1;  ///< load: the value of the logits with noise
+  int sigma = -1;  ///< load: the value of the noise's deviations, σ; -1: all are `deviation`
+  float deviation = 0;
+  /// Load: P_i = Φ((logit_i − t_i)/σ_i), where t_i is the k-th largest noisy logit, of the other
+  /// experts' (true; Shazeer et al.) or of all (false; Riquelme et al. 2021, appendix A.2).
+  bool excluding = true;
 };
+
+/// Returns whether a loss is one of gates, not of scores against tags.
+constexpr bool is_of_gates(LossKind kind) {
+  return kind != LossKind::softmax && kind != LossKind::sigmoid;
+}
 
 enum class OptimizerKind {
   sgd,    ///< with (Nesterov) momentum, as torch.optim.SGD

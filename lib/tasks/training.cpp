@@ -116,7 +116,7 @@ Json train_model(const Stage& stage, Engine& engine, const ImageTraining& job) {
            name_of(config.precision), engine.describe());
   const Lesson lesson = lesson_of(job, network, config);
   TrainResult trained = train(engine, lesson.network, lesson.weights, loader, lesson.config,
-                              stage.folder(), stage.identity(), lesson.auxiliary, early);
+                              stage.folder(), stage.identity(), lesson.auxiliary, early, job.seed);
   ModelCard trained_card = card;
   trained_card.loss = config.loss;
   save_model(stage.folder(), {trained_card, without_teacher(trained.weights)});

@@ -219,8 +219,9 @@ std::vector<std::string> training_files() {
   return {"checkpoint*.safetensors", "log.jsonl", "events.out.tfevents.*"};
 }
 
-CompileOptions training_options(const TrainConfig& config) {
+CompileOptions training_options(const TrainConfig& config, uint64_t seed) {
   CompileOptions options;
+  options.seed = seed;
   options.batch = config.batch;
   options.precision = config.precision;
   options.deterministic = config.deterministic;
@@ -251,8 +252,8 @@ void check_freeze(const Network& network, const TrainConfig& config, const std::
 TrainResult train(Engine& engine, const Network& network, const StateDict& initial,
                   BatchSource& source, const TrainConfig& config,
                   const std::filesystem::path& folder, const std::string& run,
-                  const std::vector<LossSpec>& auxiliary, const EarlyStop& early) {
-  CompileOptions options = training_options(config);
+                  const std::vector<LossSpec>& auxiliary, const EarlyStop& early, uint64_t seed) {
+  CompileOptions options = training_options(config, seed);
   options.losses.insert(options.losses.end(), auxiliary.begin(), auxiliary.end());
   const auto program = engine.compile(network, options);
   program->load_weights(initial, "initial weights");

@@ -2,6 +2,7 @@
 // and a clean stop on a signal. The same for a base, an expert and a decoder.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <string>
@@ -31,8 +32,8 @@ struct EarlyStop {
   std::function<double(const StateDict&)> loss = {};
 };
 
-/// Returns how a network is compiled for this configuration.
-CompileOptions training_options(const TrainConfig& config);
+/// Returns how a network is compiled for this configuration. `seed`: CompileOptions::seed.
+CompileOptions training_options(const TrainConfig& config, uint64_t seed = 0);
 
 /// Throws Error(usage) naming SECTION.freeze or SECTION.slow for a pattern that matches no
 /// parameter of the network, or if nothing is left to train; asked before a stage is begun, so that
@@ -43,13 +44,14 @@ void check_freeze(const Network& network, const TrainConfig& config, const std::
 /// checkpoints into `folder`, and resumes from the last checkpoint of `run` there (see
 /// save_checkpoint). `auxiliary`: further losses, at other values of the network; log.jsonl then
 /// has the sum of all, each times its weight, as "loss", and each alone as "loss/NAME". `stop`: its
-/// loss is "selection_loss" there. Throws Error(interrupted), after saving, on SIGTERM or SIGINT.
+/// loss is "selection_loss" there. `seed`: CompileOptions::seed. Throws Error(interrupted), after saving, on SIGTERM or SIGINT.
 /// Throws Error naming the step and what to try if loss or weights are no longer finite, or if the
 /// loss ends far above that of equal scores for all tags.
 TrainResult train(Engine& engine, const Network& network, const StateDict& initial,
                   BatchSource& source, const TrainConfig& config,
                   const std::filesystem::path& folder, const std::string& run = {},
-                  const std::vector<LossSpec>& auxiliary = {}, const EarlyStop& stop = {});
+                  const std::vector<LossSpec>& auxiliary = {}, const EarlyStop& stop = {},
+                  uint64_t seed = 0);
 
 /// Returns the names of what train() writes, for Stage::Options::writes.
 std::vector<std::string> training_files();

@@ -95,6 +95,22 @@ struct CaseBuilder {
   int positions(int x, std::map<std::string, double> attributes = {}) {
     return network.append({"positions", "pos_embed", {x}, std::move(attributes)});
   }
+  int softmax(int x) { return network.append({"softmax", "", {x}, {}}); }
+  int softplus(int x, double shift, double floor) {
+    return network.append({"softplus", "", {x}, {{"shift", shift}, {"floor", floor}}});
+  }
+  int noise(int x, double deviation) {
+    return network.append({"noise", "noise", {x}, {{"deviation", deviation}}});
+  }
+  int scaled_noise(int x, int sigma) {
+    return network.append({"scaled_noise", "noise", {x, sigma}, {}});
+  }
+  int top_k(int x, std::map<std::string, double> attributes) {
+    return network.append({"top_k", "gate", {x}, std::move(attributes)});
+  }
+  int capacity(int x, std::map<std::string, double> attributes) {
+    return network.append({"capacity", "capacity", {x}, std::move(attributes)});
+  }
   /// A basic residual block with the identity as its shortcut.
   int block(int x, const std::string& name) {
     const int64_t channels = value_types(network)[static_cast<size_t>(x)].extent.channels;
@@ -437,6 +453,49 @@ inline std::vector<OperatorCase> token_cases() {
   return cases;
 }
 
+/// The operators of a gate, between two linear layers.
+inline std::vector<OperatorCase> gate_cases() {
+  std::vector<OperatorCase> cases;
+  const auto gate = [&](const std::string& name, int64_t experts, int64_t batch,
+                        const std::function<int(CaseBuilder&, int)>& body) {
+    auto build = CaseBuilder::of_features(24);
+    const int y = body(build, build.linear(0, "below", experts));
+    build.network.logits = build.linear(y, "fc", 7);
+    cases.push_back({name, batch, build.network});
+  };
+  for (const int64_t experts : {1, 6, 16}) {
+    gate(fmt::format("softmax_e{}", experts), experts, 5,
+         [](CaseBuilder& b, int x) { return b.softmax(x); });
+  }
+  gate("softplus", 6, 5, [](CaseBuilder& b, int x) { return b.softplus(x, 0.25, 0.01); });
+  gate("noise", 6, 5, [](CaseBuilder& b, int x) { return b.noise(x, 0.5); });
+  gate("scaled_noise", 6, 5, [](CaseBuilder& b, int x) {
+    return b.scaled_noise(x, b.softplus(b.linear(0, "deviation", 6), 0, 0.01));
+  });
+  for (const int k : {1, 2, 6}) {
+    gate(fmt::format("top_{}_then_softmax", k), 6, 5, [&](CaseBuilder& b, int x) {
+      return b.top_k(x, {{"k", k}});
+    });
+    gate(fmt::format("softmax_then_top_{}", k), 6, 5, [&](CaseBuilder& b, int x) {
+      return b.top_k(b.softmax(x), {{"k", k}, {"softmax", 0}});
+    });
+  }
+  gate("top_k_of_one", 1, 5, [](CaseBuilder& b, int x) { return b.top_k(x, {{"k", 1}}); });
+  for (const int constraint : {1, 2}) {  // about half of the experts are masked
+    gate(fmt::format("top_k_constraint{}", constraint), 6, 5, [&](CaseBuilder& b, int x) {
+      const double limit = constraint == 1 ? 0 : -1.0 / 6;
+      return b.top_k(x, {{"k", 2}, {"constraint", constraint}, {"limit", limit}});
+    });
+  }
+  for (const int priority : {0, 3}) {  // 32 choices, 4 experts, 4 rows each
+    gate(fmt::format("capacity_priority{}", priority), 4, 16, [&](CaseBuilder& b, int x) {
+      const int gates = b.top_k(b.softmax(x), {{"k", 2}, {"softmax", 0}});
+      return b.capacity(gates, {{"k", 2}, {"factor", 0.5}, {"priority", priority}, {"group", 7}});
+    });
+  }
+  return cases;
+}
+
 inline std::vector<OperatorCase> operator_cases() {
   std::vector<OperatorCase> cases = {
       first_conv_case({5, 7}, 16, 1, 1, 3),
@@ -490,6 +549,7 @@ inline std::vector<OperatorCase> operator_cases() {
   for (auto& alone : free_cases()) cases.push_back(std::move(alone));
   for (auto& experts : expert_cases()) cases.push_back(std::move(experts));
   for (auto& of_tokens : token_cases()) cases.push_back(std::move(of_tokens));
+  for (auto& gate : gate_cases()) cases.push_back(std::move(gate));
   for (const auto& c : {
            max_pool_case({9, 9}, 16, 3, 2, 1, 3),
            max_pool_case({5, 7}, 10, 3, 2, 1, 1),

@@ -9,6 +9,7 @@
 #include <cmath>
 #include <limits>
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,6 +17,7 @@
 #include "engine/network_facts.h"
 #include "engine/ops/operators.h"
 #include "engine/ops/routing.h"
+#include "engine/reference_gates.h"
 #include "engine/spec.h"
 #include "nn/batch.h"
 
@@ -235,6 +237,36 @@ Doubles reference_experts(const Op& op, const Doubles& routing, const Doubles& x
   return y;
 }
 
+/// A gate's operator in its first step with seed 0, or in inference; `value` is its output's number.
+inline Doubles reference_gate(const Op& op, int value, const std::vector<Doubles>& values,
+                              size_t experts, size_t images, const ReferenceWeights& weights,
+                              bool training) {
+  const Doubles& x = values[static_cast<size_t>(op.inputs[0])];
+  const bool noisy = training && (op.type == "noise" || op.type == "scaled_noise");
+  Doubles y = x;
+  if (noisy) {
+    const Doubles noise = reference_noise(0, 1, static_cast<uint64_t>(value), x.size());
+    for (size_t i = 0; i < x.size(); ++i) {
+      y[i] += noise[i] * (op.type == "noise" ? op.attributes.at("deviation")
+                                             : values[static_cast<size_t>(op.inputs[1])][i]);
+    }
+  } else if (op.type == "softmax") {
+    y = reference_softmax(x, experts);
+  } else if (op.type == "softplus") {
+    for (double& v : y) {
+      v = std::log1p(std::exp(v + attribute_or(op, "shift", 0))) + attribute_or(op, "floor", 0);
+    }
+  } else if (op.type == "top_k") {
+    const bool masks = training && attribute_or(op, "constraint", 0) != 0;
+    y = reference_top_k(op, x, experts, masks ? weights.at(op.name + ".running") : Doubles{});
+  } else if (op.type == "capacity") {
+    const size_t an_image = x.size() / experts / images;
+    const auto group = static_cast<size_t>(attribute_or(op, "group", 1));
+    y = reference_capacity(op, x, experts, an_image * (training ? images : group), training);
+  }
+  return y;
+}
+
 /// softmax(Q·Kᵀ/√d)·V of one image and head after the other; x: rows of all queries, keys, values.
 inline Doubles reference_attention(int64_t heads, int64_t tokens, int64_t channels,
                                    const Doubles& x) {
@@ -311,6 +343,13 @@ inline Doubles reference_first_token(int64_t channels, const Doubles& x, int64_t
     for (size_t c = 0; c < static_cast<size_t>(channels); ++c) y.push_back(x[first + c]);
   }
   return y;
+}
+
+/// Returns whether reference_gate() knows a type.
+inline bool is_of_a_gate(const std::string& type) {
+  static const std::set<std::string> types = {"softmax",      "softplus", "noise",
+                                              "scaled_noise", "top_k",    "capacity"};
+  return types.contains(type);
 }
 
 /// Every value of the network for the first `batch.size` rows. `frozen`: batch norms keep to their
@@ -407,6 +446,10 @@ inline std::vector<Doubles> reference_forward(const Network& network,
     } else if (op.type == "token_pool") {
       y = Attributes(op).integer("first") != 0 ? reference_first_token(in.channels, x, n)
                                                : reference_mean(in.channels, x, n);
+    } else if (is_of_a_gate(op.type)) {
+      y = reference_gate(op, static_cast<int>(op_index) + 1, values,
+                         static_cast<size_t>(in.channels), static_cast<size_t>(n), weights,
+                         training);
     } else {
       ADD_FAILURE() << "the reference has no " << op.type;
     }

@@ -19,6 +19,7 @@ namespace hardmoe::cpu {
 /// What changes from one training step to the next.
 struct Running {
   const Batch* batch = nullptr;   ///< the batch of the step that runs; null between steps
+  uint32_t step = 0;              ///< its number since load_weights(), from 1
   std::vector<double> loss_sums;  ///< by loss: the sum of batches' mean losses since take_losses()
 };
 
@@ -65,10 +66,13 @@ class LayerBuilder {
   const std::string& name() const { return node_.name; }
   const ValueType& input(size_t i = 0) const { return graph_.type(node_.inputs[i]); }
   const ValueType& output() const { return graph_.type(node_.output); }
+  int output_value() const { return node_.output; }
+  size_t inputs() const { return node_.inputs.size(); }
   /// Returns the planned rows of the first input.
   int64_t rows() const { return input().planned_rows(options_.batch); }
   int64_t batch() const { return options_.batch; }
   Precision precision() const { return options_.precision; }
+  uint64_t seed() const { return options_.seed; }
   bool training() const { return options_.mode == Mode::train; }
   /// Returns whether a parameter of the node is trained; false in inference.
   bool trains() const { return graph_.trained_nodes[static_cast<size_t>(number_)]; }

@@ -86,6 +86,7 @@ void CpuProgram::train_step(const Batch& batch, float lr) {
   require_mode(options_, Mode::train, "train_step()");
   check_batch(graph_.network, options_, batch);
   check_tags(batch, graph_.type(graph_.network.logits).extent.elements());
+  running_.step = static_cast<uint32_t>(step_ + 1);
   run_steps(batch);
   const double start = profiling_ ? now_seconds() : 0;
   reduce_gradients();

@@ -53,7 +53,8 @@ const StepFactors* InputSlots::factors(int slot) const {
   return reinterpret_cast<const StepFactors*>(address(slot, 0));
 }
 
-int InputSlots::send(const Batch& batch, const StepFactors& factors, bool with_tags) {
+int InputSlots::send(const Batch& batch, StepFactors factors, bool with_tags) {
+  factors.images = static_cast<int32_t>(batch.size);
   const int number = next_;
   next_ = (next_ + 1) % count;
   const Slot& slot = slots_[static_cast<size_t>(number)];

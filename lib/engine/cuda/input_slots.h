@@ -29,7 +29,7 @@ class InputSlots {
   int64_t bytes() const;  ///< of device memory
 
   // Each returns device memory that the work of a slot reads: rows, Batch::tag_ptr,
-  // Batch::tag_ids, Batch::weights (ones if it is empty), and the factors of the update.
+  // Batch::tag_ids, Batch::weights (ones if it is empty), and what else changes with the step.
   const std::byte* rows(int slot) const { return address(slot, rows_at_); }
   const int32_t* tag_ptr(int slot) const;
   const int32_t* tag_ids(int slot) const;
@@ -39,7 +39,7 @@ class InputSlots {
   /// Enqueues the copy of a batch to the next slot, makes the compute queue wait for it, and
   /// returns the slot. The caller may reuse the batch's memory when this returns. Waits only if the
   /// slot's previous batch, sent two calls ago, is still being copied.
-  int send(const Batch& batch, const StepFactors& factors, bool with_tags);
+  int send(const Batch& batch, StepFactors factors, bool with_tags);
   /// Marks the slot as read by everything enqueued so far. Call it after the step that reads the
   /// slot was enqueued; the slot's next copy waits for that step.
   void enqueued(int slot);

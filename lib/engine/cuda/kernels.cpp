@@ -20,6 +20,7 @@ int64_t norm_mask_bytes(Precision precision, int64_t rows, int64_t channels) {
 StepFactors step_factors(const OptimizerSpec& spec, float lr, int64_t step) {
   StepFactors factors;
   factors.lr = lr;
+  factors.step = static_cast<uint32_t>(step);
   if (spec.kind != OptimizerKind::adamw) return factors;
   const double t = static_cast<double>(step);
   const double first = 1 - std::pow(static_cast<double>(spec.momentum), t);

@@ -224,12 +224,13 @@ void add_mean_loss(const double* row_loss, int64_t n, double* sum, Stream stream
 
 // ---- update ----
 
-/// What changes from step to step in an update; a device copy of it is read.
+/// What changes from step to step beside the batch; a device copy of it is read.
 struct StepFactors {
   float lr = 0;
   float step_size = 0;        ///< AdamW: lr / (1 − beta1^t)
   float root_correction = 1;  ///< AdamW: 1 / √(1 − beta2^t)
-  float unused = 0;           ///< 16 bytes in all
+  uint32_t step = 0;          ///< t, from 1
+  int32_t images = 0;         ///< of the batch, which has room for more in inference
 };
 /// On the host. step counts from 1.
 StepFactors step_factors(const OptimizerSpec& spec, float lr, int64_t step);

@@ -78,6 +78,8 @@ class Attributes {
   int integer(const std::string& name);
   /// The same as int64_t.
   int64_t size(const std::string& name);
+  /// Returns an attribute that may be any number. Throws Error naming the operator if it is missing.
+  double real(const std::string& name) { return take(name); }
   /// Returns an attribute, or `fallback` if it is missing.
   double number(const std::string& name, double fallback);
   /// Returns an attribute, or nothing if it is missing.
