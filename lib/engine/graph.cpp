@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <type_traits>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -13,7 +14,7 @@ namespace {
 
 size_t index(int number) { return static_cast<size_t>(number); }
 
-/// Appends operators as nodes; a batch norm absorbs the add or the ReLU that is the only reader of
+/// Appends operators as nodes; a batch norm, also one of experts, absorbs the add or the ReLU that is the only reader of
 /// its present output.
 class Fusion {
  public:
@@ -41,7 +42,7 @@ class Fusion {
     } else {
       Node merged = nodes_[index(host)];
       merged.output = output;
-      if (relu) std::get<BatchNorm>(merged.op).relu = true;
+      if (relu) set_relu(merged.op);
       if (add) merged.inputs.push_back(op.inputs[1]);
       // The residual may be made after the norm (a downsampling shortcut): move the norm behind it.
       nodes_.erase(nodes_.begin() + host);
@@ -58,9 +59,27 @@ class Fusion {
     const int number = producer_[index(value)];
     if (number < 0 || uses_[index(value)] != 1) return -1;
     const Node& node = nodes_[index(number)];
-    const auto* norm = std::get_if<BatchNorm>(&node.op);
-    if (norm == nullptr || norm->relu) return -1;
-    return with_residual && node.inputs.size() > 1 ? -1 : number;
+    return std::visit(
+        [&](const auto& op) {
+          if constexpr (is_norm<decltype(op)>) {
+            const bool full = op.relu || (with_residual && node.inputs.size() > op.reads);
+            return full ? -1 : number;
+          }
+          return -1;
+        },
+        node.op);
+  }
+
+  template <class Op>
+  static constexpr bool is_norm =
+      std::is_same_v<std::decay_t<Op>, BatchNorm> || std::is_same_v<std::decay_t<Op>, ExpertNorm>;
+
+  static void set_relu(Operator& norm) {
+    std::visit(
+        [](auto& op) {
+          if constexpr (is_norm<decltype(op)>) op.relu = true;
+        },
+        norm);
   }
 
   std::vector<int> uses_;      ///< by value: its readers

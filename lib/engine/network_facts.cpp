@@ -105,7 +105,9 @@ double training_flops_per_image(const Network& network, const std::vector<std::s
       const bool below = std::any_of(op.inputs.begin(), op.inputs.end(), [&](int input) {
         return trained[static_cast<size_t>(input)];
       });
-      flops += (1 + (own ? 1 : 0) + (below ? 1 : 0)) * one.flops(inputs);
+      constexpr int factors = requires { one.multiplies_inputs; }
+      ? 2 : 1;  // that are inputs
+      flops += (1 + (own ? 1 : 0) + (below ? factors : 0)) * one.flops(inputs);
       trained[i + 1] = own || below;
     };
     std::visit(count, make_operator(op));
@@ -116,9 +118,13 @@ double training_flops_per_image(const Network& network, const std::vector<std::s
 StateDict initial_weights(const Network& network, uint64_t seed) {
   StateDict weights;
   uint64_t stream = 0;
-  for (const auto& [name, shape, initial, learned] : parameters_of(network)) {
-    Tensor tensor(DType::f32, shape);
+  for (const auto& [name, shape, initial, learned, begins_as] : parameters_of(network)) {
     Random random(seed, RandomUse::init, stream++);
+    if (!begins_as.empty()) {
+      weights.emplace(name, weights.at(begins_as).clone());
+      continue;
+    }
+    Tensor tensor(DType::f32, shape);
     for (float& value : tensor.as<float>()) {
       switch (initial.kind) {
         case InitialValues::Kind::constant:

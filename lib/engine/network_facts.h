@@ -27,13 +27,13 @@ std::vector<ParameterSpec> parameters_of(const Network& network);
 int64_t parameter_count(const Network& network);
 
 /// Returns the floating-point operations of one image's forward pass. A multiply-add counts as two;
-/// only convolutions and linear layers are counted.
+/// only products of matrices are counted: convolutions, linear layers, attention.
 double flops_per_image(const Network& network);
 
 /// Returns the floating-point operations of training on one image, counted as by flops_per_image():
 /// every operator's forward pass and, as much again each, the gradients of its weights, unless they
-/// are `frozen` (CompileOptions), and of its input, if something below is trained. Every operator is
-/// taken to lie below a loss or to be frozen.
+/// are `frozen` (CompileOptions), and of its input, if something below is trained: twice where both
+/// factors are inputs, in attention. Every operator is taken to lie below a loss or to be frozen.
 double training_flops_per_image(const Network& network, const std::vector<std::string>& frozen);
 
 /// Returns initial weights, float32, as the operators define them (engine/ops/): a function of the

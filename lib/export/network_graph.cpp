@@ -1,8 +1,10 @@
 #include "export/network_graph.h"
 
+#include <cmath>
+
 #include "base/error.h"
 #include "engine/network_facts.h"
-#include "engine/ops/batch_norm.h"
+#include "engine/ops/operators.h"
 
 namespace hardmoe {
 namespace {
@@ -13,31 +15,53 @@ class NetworkWriter {
   NetworkWriter(OnnxGraph& graph, const StateDict& weights, std::string prefix)
       : graph_(graph), weights_(weights), prefix_(std::move(prefix)) {}
 
-  std::string write(const Op& op, const std::vector<std::string>& inputs,
-                    const std::vector<ParameterSpec>& parameters) {
+  /// `type`: of the first input.
+  std::string write(const Op& op, const std::vector<std::string>& inputs, const ValueType& type) {
     std::vector<std::string> reads = inputs;
-    for (const ParameterSpec& parameter : parameters) {
-      if (parameter.name.substr(0, parameter.name.rfind('.')) != op.name) continue;
-      const Tensor& weight = require_tensor(weights_, parameter.name, prefix_, &parameter.shape);
-      reads.push_back(graph_.constant(weight, prefix_ + "." + parameter.name));
-    }
+    for (const std::string& parameter : parameters(op, type)) reads.push_back(parameter);
     const std::string name = op.name.empty() ? "" : prefix_ + "." + op.name;
+    const bool of_tokens = type.rows.kind == RowKind::token;
     if (op.type == "conv") return graph_.node("Conv", reads, window(op), name);
     if (op.type == "max_pool") return graph_.node("MaxPool", reads, window(op), name);
     if (op.type == "relu") return graph_.node("Relu", reads, {}, prefix_ + ".relu");
     if (op.type == "add") return graph_.node("Add", reads, {}, name);
+    if (op.type == "linear" && of_tokens) return linear_of_tokens(reads, name);
     if (op.type == "linear") return graph_.node("Gemm", reads, {{"transB", int64_t{1}}}, name);
     if (op.type == "batch_norm") {
       return graph_.node("BatchNormalization", reads, {{"epsilon", batch_norm_epsilon}}, name);
     }
-    if (op.type == "global_avg_pool") {
+    if (op.type == "global_avg_pool" && !of_tokens) {
       const std::string pooled = graph_.node("GlobalAveragePool", reads, {}, name);
       return graph_.node("Flatten", {pooled}, {{"axis", int64_t{1}}}, prefix_ + ".feature");
     }
+    if (op.type == "bias") return bias(reads, type, name);
+    if (op.type == "gelu") return gelu(reads[0], name);
+    if (op.type == "tokens") return tokens(reads[0], type.extent, name);
+    if (op.type == "layer_norm" && type.extent.positions() == 1) {
+      const auto epsilon = static_cast<float>(Attributes(op).number("epsilon", 1e-5));
+      return graph_.node("LayerNormalization", reads, {{"epsilon", epsilon}}, name);
+    }
+    if (op.type == "attention") return attention(op, reads[0], type.extent.channels / 3, name);
+    if (op.type == "class_token") return class_token(reads, type.extent.channels, name);
+    if (op.type == "positions") return positions(op, reads, type, name);
+    if (op.type == "token_pool") return token_pool(op, reads[0], name);
     fail("{}: the operator '{}' of type {} cannot be written as ONNX", prefix_, op.name, op.type);
   }
 
  private:
+  /// The operator's parameters as constants.
+  std::vector<std::string> parameters(const Op& op, const ValueType& type) {
+    const std::vector<ValueType> inputs(op.inputs.size(), type);
+    const auto specs = std::visit([&](const auto& one) { return one.parameters(op.name, inputs); },
+                                  make_operator(op));
+    std::vector<std::string> names;
+    for (const ParameterSpec& spec : specs) {
+      const Tensor& weight = require_tensor(weights_, spec.name, prefix_, &spec.shape);
+      names.push_back(graph_.constant(weight, prefix_ + "." + spec.name));
+    }
+    return names;
+  }
+
   static std::vector<OnnxAttribute> window(const Op& op) {
     Attributes attributes(op);
     const int64_t kernel = attributes.size("kernel"), stride = attributes.size("stride"),
@@ -45,6 +69,95 @@ class NetworkWriter {
     return {{"kernel_shape", std::vector{kernel, kernel}},
             {"strides", std::vector{stride, stride}},
             {"pads", std::vector{padding, padding, padding, padding}}};
+  }
+
+  std::string transposed(const std::string& value, const std::vector<int64_t>& axes) {
+    return graph_.node("Transpose", {value}, {{"perm", axes}});
+  }
+  std::string reshaped(const std::string& value, const std::vector<int64_t>& extents,
+                       const std::string& name = "") {  // 0: as it is
+    return graph_.node("Reshape", {value, graph_.integers(extents)}, {}, name);
+  }
+
+  /// reads: N×T×C, weights, perhaps a bias.
+  std::string linear_of_tokens(const std::vector<std::string>& reads, const std::string& name) {
+    const std::string weights = transposed(reads[1], {1, 0});
+    if (reads.size() == 2) return graph_.node("MatMul", {reads[0], weights}, {}, name);
+    const std::string product = graph_.node("MatMul", {reads[0], weights});
+    return graph_.node("Add", {product, reads[2]}, {}, name);
+  }
+
+  /// Channels are the second extent of maps, else the last.
+  std::string bias(const std::vector<std::string>& reads, const ValueType& type,
+                   const std::string& name) {
+    const bool map = type.rows.kind == RowKind::image && type.extent.positions() > 1;
+    const std::string values = map ? reshaped(reads[1], {type.extent.channels, 1, 1}) : reads[1];
+    return graph_.node("Add", {reads[0], values}, {}, name);
+  }
+
+  /// x·(1 + erf(x/√2))/2: opset 18 has no node for it.
+  std::string gelu(const std::string& x, const std::string& name) {
+    const std::string scaled = graph_.node("Mul", {x, graph_.scalar(0.707106781F)});
+    const std::string erf = graph_.node("Erf", {scaled});
+    const std::string doubled = graph_.node("Add", {erf, graph_.scalar(1.0F)});
+    const std::string cumulative = graph_.node("Mul", {doubled, graph_.scalar(0.5F)});
+    return graph_.node("Mul", {x, cumulative}, {}, name);
+  }
+
+  /// N×C×H×W to N×T×C.
+  std::string tokens(const std::string& map, const Extent& extent, const std::string& name) {
+    const std::string rows = reshaped(map, {0, extent.channels, extent.positions()});
+    return graph_.node("Transpose", {rows}, {{"perm", std::vector<int64_t>{0, 2, 1}}}, name);
+  }
+
+  /// N×T×3D to N×T×D; in between N×heads×T×d.
+  std::string attention(const Op& op, const std::string& qkv, int64_t channels,
+                        const std::string& name) {
+    const int64_t heads = Attributes(op).size("heads"), width = channels / heads;
+    const std::string parts = transposed(reshaped(qkv, {0, 0, 3, heads, width}), {2, 0, 3, 1, 4});
+    const auto part = [&](int64_t number) {
+      return graph_.node("Gather", {parts, graph_.scalar(number)}, {{"axis", int64_t{0}}});
+    };
+    const std::string keys = transposed(part(1), {0, 1, 3, 2});
+    const std::string products = graph_.node("MatMul", {part(0), keys});
+    const float scale = 1 / std::sqrt(static_cast<float>(width));
+    const std::string scores = graph_.node("Mul", {products, graph_.scalar(scale)});
+    const std::string weights = graph_.node("Softmax", {scores}, {{"axis", int64_t{-1}}});
+    const std::string sums = graph_.node("MatMul", {weights, part(2)});
+    return reshaped(transposed(sums, {0, 2, 1, 3}), {0, 0, channels}, name);
+  }
+
+  /// reads: N×T×D, the token 1×1×D, which is repeated for each image.
+  std::string class_token(const std::vector<std::string>& reads, int64_t channels,
+                          const std::string& name) {
+    const std::string images =
+        graph_.node("Shape", {reads[0]}, {{"start", int64_t{0}}, {"end", int64_t{1}}});
+    const std::string extents =
+        graph_.node("Concat", {images, graph_.integers({1, channels})}, {{"axis", int64_t{0}}});
+    const std::string repeated = graph_.node("Expand", {reads[1], extents});
+    return graph_.node("Concat", {repeated, reads[0]}, {{"axis", int64_t{1}}}, name);
+  }
+
+  std::string positions(const Op& op, std::vector<std::string> reads, const ValueType& type,
+                        const std::string& name) {
+    if (reads.size() == 1) {
+      Attributes attributes(op);
+      const int64_t channels = type.extent.channels;
+      const auto table = sincos_table(Positions::from(attributes), channels);
+      reads.push_back(
+          graph_.constant(Tensor::from(table, {1, type.planned_rows(1), channels}), name));
+    }
+    return graph_.node("Add", reads, {}, name);
+  }
+
+  /// N×T×D to N×D.
+  std::string token_pool(const Op& op, const std::string& tokens, const std::string& name) {
+    if (Attributes(op).integer("first") != 0) {
+      return graph_.node("Gather", {tokens, graph_.scalar(int64_t{0})}, {{"axis", int64_t{1}}},
+                         name);
+    }
+    return graph_.node("ReduceMean", {tokens, graph_.integers({1})}, {{"keepdims", int64_t{0}}},
+                       name);
   }
 
   OnnxGraph& graph_;
@@ -67,12 +180,12 @@ std::string write_normalised(OnnxGraph& graph, const Network& network, const std
 NetworkValues write_network(OnnxGraph& graph, const Network& network, const StateDict& weights,
                             const std::string& prefix, const std::string& input) {
   NetworkWriter writer(graph, weights, prefix);
-  const std::vector<ParameterSpec> parameters = parameters_of(network);
+  const std::vector<ValueType> types = value_types(network);
   std::vector<std::string> values = {input};
   for (const Op& op : network.ops) {
     std::vector<std::string> inputs;
     for (const int value : op.inputs) inputs.push_back(values.at(static_cast<size_t>(value)));
-    values.push_back(writer.write(op, inputs, parameters));
+    values.push_back(writer.write(op, inputs, types.at(static_cast<size_t>(op.inputs.at(0)))));
   }
   const auto value = [&](int number) {
     return number < 0 ? std::string() : values.at(static_cast<size_t>(number));

@@ -1,5 +1,5 @@
 // A network of ours (nn/network.h) with its weights as nodes of an ONNX graph. Maps are N×C×H×W
-// there; weights keep torchvision's names and layouts, and batch norms stay nodes of their own.
+// there, tokens N×T×C; weights keep torchvision's names and layouts, and batch norms stay nodes of their own.
 #pragma once
 
 #include <string>

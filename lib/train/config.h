@@ -12,7 +12,8 @@
 
 namespace hardmoe {
 
-/// The losses' names in configurations and model.yaml, in the order of LossKind.
+/// The names, in configurations and model.yaml, of the losses against tags, LossKind's first ones: what
+/// a model can learn by. Losses of gates only stand beside one of them.
 inline const std::vector<std::string> loss_names = {"softmax", "sigmoid"};
 
 /// How the learning rate changes after warmup.

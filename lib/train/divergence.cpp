@@ -10,12 +10,25 @@
 namespace hardmoe {
 namespace {
 
-/// Returns the sum of the losses, each times its weight, of a network that scores all `tags` tags
-/// equally (sigmoid: one half each). Against a teacher it is the most that this can be.
-double loss_of_equal_scores(const std::vector<LossSpec>& losses, int64_t tags) {
-  const auto count = static_cast<double>(tags);
+/// Returns the most that a loss of gates can be without its weight: if all rows choose one expert.
+double most_of_gates(const LossSpec& loss, const std::vector<ValueType>& types) {
+  const auto experts =
+      static_cast<double>(types.at(static_cast<size_t>(loss.value)).extent.channels);
+  if (loss.kind == LossKind::divergence) return std::log(experts);
+  return loss.ddof == 1 ? experts : experts - 1;
+}
+
+/// Returns the sum of the losses, each times its weight, of a network that scores all tags equally
+/// (sigmoid: one half each). Against a teacher, and of gates, it is the most that this can be.
+double loss_of_equal_scores(const std::vector<LossSpec>& losses, const Network& network) {
+  const auto count = static_cast<double>(logits_size(network));
+  const auto types = value_types(network);
   double sum = 0;
   for (const LossSpec& loss : losses) {
+    if (is_of_gates(loss.kind)) {
+      sum += double{loss.weight} * most_of_gates(loss, types);
+      continue;
+    }
     const double one = loss.kind == LossKind::softmax ? std::log(count) : count * std::log(2.0);
     const double softened = loss.teacher < 0 ? 1 : std::pow(double{loss.temperature}, 2);
     sum += double{loss.weight} * softened * one;
@@ -42,7 +55,7 @@ bool are_finite(const StateDict& weights) {
 void require_learned(const FinalLoss& loss, const std::vector<LossSpec>& losses,
                      const Network& network, const TrainConfig& config) {
   constexpr int64_t first_steps = 20;
-  const double equal = loss_of_equal_scores(losses, logits_size(network));
+  const double equal = loss_of_equal_scores(losses, network);
   const bool begins = network.input == InputKind::image && loss.step < first_steps;
   if (std::min(loss.mean, loss.last) > (begins ? 10 * equal + 10 : 2 * equal + 1)) {
     fail(

@@ -101,7 +101,8 @@ void expect_three_passes(const ConvolutionSpec& spec) {
   Tensor held = normal_values({floats}, 4);
   const onednn::Desc plain = onednn::plain_weight(shape);
   onednn::Reorder(plain, convolution->layout()).run(w.data(), held.data());
-  convolution->place(held.as<float>().data());
+  Tensor copies(DType::u8, {static_cast<int64_t>(convolution->copy_bytes())});
+  convolution->place(held.as<float>().data(), copies.data());
   convolution->refresh();
 
   const auto room_floats = static_cast<int64_t>(convolution->scratch_bytes() / 4) + 1;

@@ -95,6 +95,22 @@ struct CaseBuilder {
   int positions(int x, std::map<std::string, double> attributes = {}) {
     return network.append({"positions", "pos_embed", {x}, std::move(attributes)});
   }
+  int softmax(int x) { return network.append({"softmax", "", {x}, {}}); }
+  int softplus(int x, double shift, double floor) {
+    return network.append({"softplus", "", {x}, {{"shift", shift}, {"floor", floor}}});
+  }
+  int noise(int x, double deviation) {
+    return network.append({"noise", "noise", {x}, {{"deviation", deviation}}});
+  }
+  int scaled_noise(int x, int sigma) {
+    return network.append({"scaled_noise", "noise", {x, sigma}, {}});
+  }
+  int top_k(int x, std::map<std::string, double> attributes) {
+    return network.append({"top_k", "gate", {x}, std::move(attributes)});
+  }
+  int capacity(int x, std::map<std::string, double> attributes) {
+    return network.append({"capacity", "capacity", {x}, std::move(attributes)});
+  }
   /// A basic residual block with the identity as its shortcut.
   int block(int x, const std::string& name) {
     const int64_t channels = value_types(network)[static_cast<size_t>(x)].extent.channels;
@@ -277,6 +293,9 @@ inline std::vector<OperatorCase> free_cases() {
   on_features("add_of_linears", 5, [](CaseBuilder& b, int x) {
     return b.add(b.linear(x, "left", 20), b.linear(x, "right", 20));
   });
+  on_features("linear_without_bias_in_float", 5, [](CaseBuilder& b, int x) {
+    return b.network.append({"linear", "tested", {x}, {{"channels", 10}, {"bias", 0}}});
+  });
   on_features("features_read_twice", 3,
               [](CaseBuilder& b, int x) { return b.add(b.linear(b.gelu(x), "inner", 20), x); });
 
@@ -296,6 +315,82 @@ inline std::vector<OperatorCase> free_cases() {
   const int x = tokens.tokens(tokens.conv(0, "patches", 16, 3, 2));
   const int hidden = tokens.gelu(tokens.layer_norm(x, "norm"));
   cases.push_back(tokens.finish("tokens", 3, tokens.add(hidden, x)));
+  return cases;
+}
+
+/// A layer of experts: rows go to those whose gates, ReLUs of linear scores, are not zero.
+struct ExpertsBuilder {
+  CaseBuilder& build;
+  double experts, chosen;
+  int gates = 0, routing = 0;
+
+  ExpertsBuilder(CaseBuilder& build_, int scored, int64_t experts_, int64_t chosen_)
+      : build(build_),
+        experts(static_cast<double>(experts_)),
+        chosen(static_cast<double>(chosen_)),
+        gates(build.relu(build.linear(scored, "gate", experts_))),
+        routing(build.network.append({"route", "route", {gates}, {{"chosen", chosen}}})) {}
+
+  int dispatch(int x) {
+    return build.network.append({"dispatch", "", {x, routing}, {{"experts", experts}}});
+  }
+  int conv(int x, const std::string& name, int64_t channels, int kernel, int stride = 1) {
+    return build.network.append({"expert_conv",
+                                 name,
+                                 {x, routing},
+                                 {{"experts", experts},
+                                  {"channels", static_cast<double>(channels)},
+                                  {"kernel", kernel},
+                                  {"stride", stride},
+                                  {"padding", kernel / 2}}});
+  }
+  int norm(int x, const std::string& name) {
+    return build.network.append({"expert_norm", name, {x, routing}, {{"experts", experts}}});
+  }
+  int conv_norm(int x, const std::string& name, int64_t channels, int kernel, int stride = 1) {
+    return norm(conv(x, name + ".conv", channels, kernel, stride), name + ".norm");
+  }
+  int linear(int x, const std::string& name, int64_t channels) {
+    return build.network.append(
+        {"expert_linear",
+         name,
+         {x, routing},
+         {{"experts", experts}, {"channels", static_cast<double>(channels)}}});
+  }
+  int combine(int y) { return build.network.append({"combine", "", {y, gates, routing}, {}}); }
+};
+
+/// Experts that are residual blocks of a CNN, or MLPs on tokens.
+inline std::vector<OperatorCase> expert_cases() {
+  std::vector<OperatorCase> cases;
+  const auto on_maps = [&](int64_t experts, int64_t chosen, int64_t channels, int64_t batch) {
+    CaseBuilder build({6, 5, 3});
+    const int x = build.relu(build.conv_norm(0, "below", channels, 3));
+    ExpertsBuilder layer(build, build.mean(x), experts, chosen);
+    const int given = layer.dispatch(x);
+    const int inner = build.relu(layer.conv_norm(given, "1", 10, 3, 2));
+    const int shortcut = layer.conv_norm(given, "shortcut", 16, 1, 2);
+    const int made = build.relu(build.add(layer.conv_norm(inner, "2", 16, 3), shortcut));
+    const int y = build.relu(build.conv_norm(layer.combine(made), "above", 8, 3));
+    cases.push_back(build.finish(
+        fmt::format("expert_blocks_{}of{}_c{}_n{}", chosen, experts, channels, batch), batch, y));
+  };
+  on_maps(3, 2, 16, 6);
+  on_maps(4, 1, 10, 7);
+  on_maps(1, 1, 8, 3);
+  const auto on_tokens = [&](int64_t experts, int64_t chosen, int64_t channels, int64_t hidden) {
+    CaseBuilder build({6, 6, 3});
+    const int x = build.tokens(build.conv(0, "patches", channels, 3, 2));
+    const int normal = build.layer_norm(x, "norm");
+    ExpertsBuilder layer(build, normal, experts, chosen);
+    const int inner = build.gelu(layer.linear(layer.dispatch(normal), "fc1", hidden));
+    const int made = layer.combine(layer.linear(inner, "fc2", channels));
+    cases.push_back(build.finish(fmt::format("expert_mlps_{}of{}_c{}", chosen, experts, channels),
+                                 3, build.add(made, x)));
+  };
+  on_tokens(3, 2, 16, 24);
+  on_tokens(5, 5, 10, 7);
+  on_tokens(8, 1, 64, 80);
   return cases;
 }
 
@@ -330,15 +425,16 @@ inline std::vector<OperatorCase> token_cases() {
               [](CaseBuilder& b, int x) { return b.bias(b.gelu(x), "tested"); });
   }
   for (const int64_t channels : {12, 16}) {
-    on_tokens(fmt::format("positions_sincos_c{}", channels), {4, 6}, channels, 3,
+    on_tokens(fmt::format("positions_sincos_c{}", channels), {8, 6}, channels, 3,
               [](CaseBuilder& b, int x) {
                 return b.positions(
                     b.class_token(b.layer_norm(x, "norm")),
-                    {{"sincos", 1}, {"height", 3}, {"width", 4}, {"class_tokens", 1}});
+                    {{"sincos", 1}, {"height", 4}, {"width", 3}, {"class_tokens", 1}});
               });
   }
   on_tokens("linear_without_bias", {4, 4}, 16, 3, [](CaseBuilder& b, int x) {
-    return b.network.append({"linear", "tested", {x}, {{"channels", 10}, {"bias", 0}}});
+    return b.network.append(
+        {"linear", "tested", {x}, {{"channels", 10}, {"bias", 0}, {"working", 1}}});
   });
   on_tokens("linear_in_working_precision", {4, 4}, 16, 3,
             [](CaseBuilder& b, int x) { return b.project(x, "tested", 10); });
@@ -353,6 +449,49 @@ inline std::vector<OperatorCase> token_cases() {
       cases.push_back({fmt::format("token_pool_{}_c{}", first == 1 ? "first" : "mean", channels), 3,
                        build.network});
     }
+  }
+  return cases;
+}
+
+/// The operators of a gate, between two linear layers.
+inline std::vector<OperatorCase> gate_cases() {
+  std::vector<OperatorCase> cases;
+  const auto gate = [&](const std::string& name, int64_t experts, int64_t batch,
+                        const std::function<int(CaseBuilder&, int)>& body) {
+    auto build = CaseBuilder::of_features(24);
+    const int y = body(build, build.linear(0, "below", experts));
+    build.network.logits = build.linear(y, "fc", 7);
+    cases.push_back({name, batch, build.network});
+  };
+  for (const int64_t experts : {1, 6, 16}) {
+    gate(fmt::format("softmax_e{}", experts), experts, 5,
+         [](CaseBuilder& b, int x) { return b.softmax(x); });
+  }
+  gate("softplus", 6, 5, [](CaseBuilder& b, int x) { return b.softplus(x, 0.25, 0.01); });
+  gate("noise", 6, 5, [](CaseBuilder& b, int x) { return b.noise(x, 0.5); });
+  gate("scaled_noise", 6, 5, [](CaseBuilder& b, int x) {
+    return b.scaled_noise(x, b.softplus(b.linear(0, "deviation", 6), 0, 0.01));
+  });
+  for (const int k : {1, 2, 6}) {
+    gate(fmt::format("top_{}_then_softmax", k), 6, 5, [&](CaseBuilder& b, int x) {
+      return b.top_k(x, {{"k", k}});
+    });
+    gate(fmt::format("softmax_then_top_{}", k), 6, 5, [&](CaseBuilder& b, int x) {
+      return b.top_k(b.softmax(x), {{"k", k}, {"softmax", 0}});
+    });
+  }
+  gate("top_k_of_one", 1, 5, [](CaseBuilder& b, int x) { return b.top_k(x, {{"k", 1}}); });
+  for (const int constraint : {1, 2}) {  // about half of the experts are masked
+    gate(fmt::format("top_k_constraint{}", constraint), 6, 5, [&](CaseBuilder& b, int x) {
+      const double limit = constraint == 1 ? 0 : -1.0 / 6;
+      return b.top_k(x, {{"k", 2}, {"constraint", constraint}, {"limit", limit}});
+    });
+  }
+  for (const int priority : {0, 3}) {  // 32 choices, 4 experts, 4 rows each
+    gate(fmt::format("capacity_priority{}", priority), 4, 16, [&](CaseBuilder& b, int x) {
+      const int gates = b.top_k(b.softmax(x), {{"k", 2}, {"softmax", 0}});
+      return b.capacity(gates, {{"k", 2}, {"factor", 0.5}, {"priority", priority}, {"group", 7}});
+    });
   }
   return cases;
 }
@@ -408,7 +547,9 @@ inline std::vector<OperatorCase> operator_cases() {
   }
   for (auto& joined : joined_cases()) cases.push_back(std::move(joined));
   for (auto& alone : free_cases()) cases.push_back(std::move(alone));
+  for (auto& experts : expert_cases()) cases.push_back(std::move(experts));
   for (auto& of_tokens : token_cases()) cases.push_back(std::move(of_tokens));
+  for (auto& gate : gate_cases()) cases.push_back(std::move(gate));
   for (const auto& c : {
            max_pool_case({9, 9}, 16, 3, 2, 1, 3),
            max_pool_case({5, 7}, 10, 3, 2, 1, 1),

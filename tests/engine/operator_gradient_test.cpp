@@ -29,13 +29,17 @@ Losses losses(const OperatorCase& c, const ReferenceWeights& weights, const Batc
           reference_loss(LossKind::sigmoid, double{smoothing}, logits, batch)};
 }
 
-/// The first batch that leaves no ReLU's input so near zero that rounding decides its side.
+/// The first batch that leaves no ReLU's input so near zero that rounding decides its side, and no two
+/// of a gate's values so near that it decides who is chosen.
 Batch batch_away_from_kinks(const OperatorCase& c, const ReferenceWeights& weights) {
   for (uint64_t stream = 0;; ++stream) {
     Batch batch = case_batch(c.network, c.batch, stream);
     const auto values = reference_forward(c.network, weights, batch, true);
     double nearest = 1;
     for (const Op& op : c.network.ops) {
+      const auto input = static_cast<size_t>(op.inputs[0]);
+      const auto experts = value_types(c.network)[input].extent.channels;
+      nearest = std::min(nearest, nearest_choices(op, values[input], static_cast<size_t>(experts)));
       if (op.type != "relu") continue;
       for (const double value : values[static_cast<size_t>(op.inputs[0])]) {
         // Exactly 0 is what another ReLU cut off.

@@ -9,11 +9,15 @@
 #include <cmath>
 #include <limits>
 #include <map>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/network_facts.h"
 #include "engine/ops/operators.h"
+#include "engine/ops/routing.h"
+#include "engine/reference_gates.h"
 #include "engine/spec.h"
 #include "nn/batch.h"
 
@@ -160,6 +164,109 @@ inline Doubles reference_linear(const Extent& in, int64_t outputs, const Doubles
   return y;
 }
 
+/// The numbers of engine/ops/routing.h, as doubles.
+inline Doubles reference_route(int64_t experts, int64_t chosen, const Doubles& gates) {
+  const int64_t rows = static_cast<int64_t>(gates.size()) / experts;
+  const RoutingLayout layout = {rows, experts, chosen};
+  Doubles routing(static_cast<size_t>(rows * RoutingLayout::elements_per_row(experts, chosen)), -1);
+  std::vector<int64_t> choices(static_cast<size_t>(rows), 0);
+  int64_t slot = 0;
+  for (int64_t e = 0; e < experts; ++e) {
+    routing[static_cast<size_t>(e)] = static_cast<double>(slot);
+    for (int64_t row = 0; row < rows; ++row) {
+      int64_t& choice = choices[static_cast<size_t>(row)];
+      if (gates[static_cast<size_t>(row * experts + e)] == 0 || choice == chosen) continue;
+      routing[static_cast<size_t>(layout.slots() + row * chosen + choice++)] =
+          static_cast<double>(slot);
+      routing[static_cast<size_t>(layout.sources() + slot++)] = static_cast<double>(row);
+    }
+  }
+  routing[static_cast<size_t>(experts)] = static_cast<double>(slot);
+  return routing;
+}
+
+/// The routed rows of an expert, [first, second).
+inline std::pair<int64_t, int64_t> reference_range(const Doubles& routing, int64_t expert) {
+  return {static_cast<int64_t>(routing[static_cast<size_t>(expert)]),
+          static_cast<int64_t>(routing[static_cast<size_t>(expert) + 1])};
+}
+
+inline Doubles reference_dispatch(int64_t experts, int64_t chosen, const Doubles& routing,
+                                  const Doubles& x, int64_t row) {
+  const RoutingLayout layout = {static_cast<int64_t>(x.size()) / row, experts, chosen};
+  Doubles y(static_cast<size_t>(layout.routed_rows() * row));
+  for (int64_t slot = 0; slot < reference_range(routing, experts - 1).second; ++slot) {
+    const auto source = static_cast<int64_t>(routing[static_cast<size_t>(layout.sources() + slot)]);
+    std::copy_n(x.begin() + source * row, row, y.begin() + slot * row);
+  }
+  return y;
+}
+
+inline Doubles reference_combine(int64_t experts, int64_t chosen, const Doubles& y,
+                                 const Doubles& gates, const Doubles& routing, int64_t row) {
+  const RoutingLayout layout = {static_cast<int64_t>(gates.size()) / experts, experts, chosen};
+  Doubles out(static_cast<size_t>(layout.rows * row));
+  for (int64_t e = 0; e < experts; ++e) {
+    const auto [first, end] = reference_range(routing, e);
+    for (int64_t slot = first; slot < end; ++slot) {
+      const auto source =
+          static_cast<int64_t>(routing[static_cast<size_t>(layout.sources() + slot)]);
+      const double gate = gates[static_cast<size_t>(source * experts + e)];
+      for (int64_t i = 0; i < row; ++i) {
+        out[static_cast<size_t>(source * row + i)] += gate * y[static_cast<size_t>(slot * row + i)];
+      }
+    }
+  }
+  return out;
+}
+
+/// Calls one(prefix of the expert's parameters, its rows) for each expert with rows, and puts what it
+/// returns one after the other; unused rows are zero.
+template <class One>
+Doubles reference_experts(const Op& op, const Doubles& routing, const Doubles& x, const Extent& in,
+                          const Extent& out, const One& one) {
+  const auto experts = static_cast<int64_t>(op.attributes.at("experts"));
+  Doubles y(x.size() / static_cast<size_t>(in.elements()) * static_cast<size_t>(out.elements()));
+  for (int64_t e = 0; e < experts; ++e) {
+    const auto [first, end] = reference_range(routing, e);
+    if (first == end) continue;
+    const Doubles rows(x.begin() + first * in.elements(), x.begin() + end * in.elements());
+    const Doubles made = one(op.name + "." + std::to_string(e), rows, end - first);
+    std::copy(made.begin(), made.end(), y.begin() + first * out.elements());
+  }
+  return y;
+}
+
+/// A gate's operator in its first step with seed 0, or in inference; `value` is its output's number.
+inline Doubles reference_gate(const Op& op, int value, const std::vector<Doubles>& values,
+                              size_t experts, size_t images, const ReferenceWeights& weights,
+                              bool training) {
+  const Doubles& x = values[static_cast<size_t>(op.inputs[0])];
+  const bool noisy = training && (op.type == "noise" || op.type == "scaled_noise");
+  Doubles y = x;
+  if (noisy) {
+    const Doubles noise = reference_noise(0, 1, static_cast<uint64_t>(value), x.size());
+    for (size_t i = 0; i < x.size(); ++i) {
+      y[i] += noise[i] * (op.type == "noise" ? op.attributes.at("deviation")
+                                             : values[static_cast<size_t>(op.inputs[1])][i]);
+    }
+  } else if (op.type == "softmax") {
+    y = reference_softmax(x, experts);
+  } else if (op.type == "softplus") {
+    for (double& v : y) {
+      v = std::log1p(std::exp(v + attribute_or(op, "shift", 0))) + attribute_or(op, "floor", 0);
+    }
+  } else if (op.type == "top_k") {
+    const bool masks = training && attribute_or(op, "constraint", 0) != 0;
+    y = reference_top_k(op, x, experts, masks ? weights.at(op.name + ".running") : Doubles{});
+  } else if (op.type == "capacity") {
+    const size_t an_image = x.size() / experts / images;
+    const auto group = static_cast<size_t>(attribute_or(op, "group", 1));
+    y = reference_capacity(op, x, experts, an_image * (training ? images : group), training);
+  }
+  return y;
+}
+
 /// softmax(Q·Kᵀ/√d)·V of one image and head after the other; x: rows of all queries, keys, values.
 inline Doubles reference_attention(int64_t heads, int64_t tokens, int64_t channels,
                                    const Doubles& x) {
@@ -238,6 +345,13 @@ inline Doubles reference_first_token(int64_t channels, const Doubles& x, int64_t
   return y;
 }
 
+/// Returns whether reference_gate() knows a type.
+inline bool is_of_a_gate(const std::string& type) {
+  static const std::set<std::string> types = {"softmax",      "softplus", "noise",
+                                              "scaled_noise", "top_k",    "capacity"};
+  return types.contains(type);
+}
+
 /// Every value of the network for the first `batch.size` rows. `frozen`: batch norms keep to their
 /// running statistics in training, too.
 inline std::vector<Doubles> reference_forward(const Network& network,
@@ -277,6 +391,31 @@ inline std::vector<Doubles> reference_forward(const Network& network,
       y = reference_layer_norm(op.name, in.channels, x, weights);
     } else if (op.type == "tokens") {
       y = x;
+    } else if (op.type == "route") {
+      y = reference_route(in.channels, static_cast<int64_t>(op.attributes.at("chosen")), x);
+    } else if (op.type == "dispatch") {
+      const auto experts = static_cast<int64_t>(op.attributes.at("experts"));
+      const int64_t chosen = chosen_of(types[static_cast<size_t>(op.inputs[1])], experts);
+      y = reference_dispatch(experts, chosen, values[static_cast<size_t>(op.inputs[1])], x,
+                             in.elements());
+    } else if (op.type == "combine") {
+      const int64_t experts = types[static_cast<size_t>(op.inputs[1])].extent.channels;
+      y = reference_combine(experts, chosen_of(types[static_cast<size_t>(op.inputs[2])], experts),
+                            x, values[static_cast<size_t>(op.inputs[1])],
+                            values[static_cast<size_t>(op.inputs[2])], in.elements());
+    } else if (op.type.starts_with("expert_")) {
+      y = reference_experts(
+          op, values[static_cast<size_t>(op.inputs[1])], x, in, out,
+          [&](const std::string& prefix, const Doubles& rows, int64_t count) {
+            if (op.type == "expert_conv") {
+              return reference_conv(window(), in, out, rows, weights.at(prefix + ".weight"), count);
+            }
+            if (op.type == "expert_norm") {
+              return reference_norm(prefix, in.channels, rows, weights, training && !frozen);
+            }
+            return reference_linear(in, out.channels, rows, weights.at(prefix + ".weight"),
+                                    weights.at(prefix + ".bias"));
+          });
     } else if (op.type == "add") {
       for (size_t i = 0; i < x.size(); ++i) {
         y.push_back(x[i] + values[static_cast<size_t>(op.inputs[1])][i]);
@@ -307,6 +446,10 @@ inline std::vector<Doubles> reference_forward(const Network& network,
     } else if (op.type == "token_pool") {
       y = Attributes(op).integer("first") != 0 ? reference_first_token(in.channels, x, n)
                                                : reference_mean(in.channels, x, n);
+    } else if (is_of_a_gate(op.type)) {
+      y = reference_gate(op, static_cast<int>(op_index) + 1, values,
+                         static_cast<size_t>(in.channels), static_cast<size_t>(n), weights,
+                         training);
     } else {
       ADD_FAILURE() << "the reference has no " << op.type;
     }

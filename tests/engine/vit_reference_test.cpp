@@ -121,6 +121,19 @@ TEST(VitSizes, HaveTimmsParameters) {
   EXPECT_EQ(count(VitSize::base), 86567656);
 }
 
+// Multiply-adds of DeiT-S and DeiT-B, the same networks, by Liu et al. 2021 (Swin), table 1: 4.6G, 17.5G.
+TEST(VitSizes, CostWhatIsPublished) {
+  const auto network = [](VitSize size) {
+    return vit({.size = size, .patch_size = 16, .image_size = 224}, 1000);
+  };
+  EXPECT_NEAR(flops_per_image(network(VitSize::small)) / 2e9, 4.6, 0.05);
+  EXPECT_NEAR(flops_per_image(network(VitSize::base)) / 2e9, 17.5, 0.07);
+  // Training costs thrice as much, but for the image's gradient, which nobody needs.
+  const double patches = 2.0 * 196 * 768 * 768;
+  EXPECT_NEAR(training_flops_per_image(network(VitSize::base), {}),
+              3 * flops_per_image(network(VitSize::base)) - patches, 1);
+}
+
 TEST(VitSizes, TheHeadsBiasBeginsWhereItIsToldTo) {
   const StateDict weights = initial_weights(vit({.depth = 1, .head_bias = -10}, 10), 1);
   for (const float value : weights.at("fc.bias").as<float>()) EXPECT_EQ(value, -10);

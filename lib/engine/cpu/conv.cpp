@@ -2,6 +2,7 @@
 
 #include "engine/cpu/convolution.h"
 #include "engine/cpu/layer.h"
+#include "tensor/tensor.h"
 
 namespace hardmoe::cpu {
 namespace {
@@ -14,10 +15,13 @@ class ConvLayer final : public Layer {
                                        builder.needs()})),
         weight_(builder.parameter(".weight", &convolution_->layout())) {
     builder.need_scratch(convolution_->scratch_bytes());
+    copies_ = Tensor(DType::u8, {static_cast<int64_t>(convolution_->copy_bytes())});
   }
 
-  size_t copy_bytes() const override { return convolution_->copy_bytes(); }
-  void place(const Arrays& arrays) override { convolution_->place(arrays.weights(weight_)); }
+  size_t copy_bytes() const override { return copies_.bytes(); }
+  void place(const Arrays& arrays) override {
+    convolution_->place(arrays.weights(weight_), copies_.data());
+  }
   void refresh() override { convolution_->refresh(); }
   Work work(const Step& step, const Arrays& arrays) override {
     const Scratch scratch = arrays.scratch();
@@ -35,6 +39,7 @@ class ConvLayer final : public Layer {
  private:
   std::unique_ptr<Convolution> convolution_;
   int weight_;
+  Tensor copies_;
 };
 
 }  // namespace

@@ -18,12 +18,13 @@ class DirectConvolution final : public Convolution {
         layout_(spec.needs.weights
                     ? primitives_.weights_gradient
                     : onednn::plain_weight({spec.out.channels, spec.in.channels, spec.window.kernel,
-                                            spec.window.kernel})) {}
+                                            spec.window.kernel})),
+        weights_(layout_, primitives_) {}
 
   const onednn::Desc& layout() const override { return layout_; }
   size_t scratch_bytes() const override { return primitives_.scratch_bytes; }
   size_t copy_bytes() const override { return weights_.bytes(); }
-  void place(const float* weights) override { weights_.place(weights, layout_, primitives_); }
+  void place(const float* weights, std::byte* copies) override { weights_.place(weights, copies); }
   void refresh() override { weights_.refresh(); }
 
   Work forward(const void* x, void* y, Scratch scratch) const override {

@@ -2,6 +2,7 @@
 // make_convolution() chooses one by fixed rules on the shape, and callers need not know which.
 #pragma once
 
+#include <cstddef>
 #include <functional>
 #include <memory>
 
@@ -20,9 +21,10 @@ class Convolution {
   /// Returns the bytes of copies of the weights in other layouts or precisions.
   virtual size_t copy_bytes() const = 0;
 
-  /// Tells it where the weights are. Call it once, before the functions below.
-  virtual void place(const float* weights) = 0;
-  /// Tells it that the weights have changed.
+  /// Tells it where the weights are, and gives it room for the copies, zeros at first. Call it
+  /// before the functions below; it may be called again, for other weights.
+  virtual void place(const float* weights, std::byte* copies) = 0;
+  /// Tells it that the weights have changed, or are others.
   virtual void refresh() = 0;
 
   // Each returns the work of one pass, bound to its arguments: activations N×H×W×C in the

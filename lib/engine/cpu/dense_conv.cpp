@@ -5,7 +5,6 @@
 #include "base/threads.h"
 #include "engine/cpu/kernels.h"
 #include "engine/cpu/taps.h"
-#include "tensor/tensor.h"
 
 namespace hardmoe::cpu {
 namespace {
@@ -22,13 +21,15 @@ class DenseConvolution final : public Convolution {
         product_(onednn::matrix_product(columns_, rows_, spec.batch, spec.precision, spec.needs)),
         // Tap by tap, each O×I.
         layout_({out_, in_, spec.window.kernel, spec.window.kernel}, dnnl::memory::data_type::f32,
-                dnnl::memory::dims{in_, 1, spec.window.kernel * out_ * in_, out_ * in_}),
-        matrix_(DType::u8, {static_cast<int64_t>(product_.weights_forward.get_size())}) {}
+                dnnl::memory::dims{in_, 1, spec.window.kernel * out_ * in_, out_ * in_}) {}
 
   const onednn::Desc& layout() const override { return layout_; }
   size_t scratch_bytes() const override { return product_.scratch_bytes + gradient_bytes(); }
-  size_t copy_bytes() const override { return matrix_.bytes(); }
-  void place(const float* weights) override { weights_ = weights; }
+  size_t copy_bytes() const override { return product_.weights_forward.get_size(); }
+  void place(const float* weights, std::byte* copies) override {
+    weights_ = weights;
+    matrix_ = reinterpret_cast<BFloat16*>(copies);
+  }
 
   /// Fills the matrix, rows (output position, o) × columns (input position, i). Blocks without a
   /// tap stay zero.
@@ -36,8 +37,7 @@ class DenseConvolution final : public Convolution {
     parallel_for(out_, 4, [&](int64_t begin, int64_t end) {
       for (const Tap& tap : taps_) {
         for (int64_t o = begin; o < end; ++o) {
-          to_bf16(weights_ + (tap.tap * out_ + o) * in_, in_,
-                  reinterpret_cast<BFloat16*>(matrix_.data()) + offset_of(tap, o));
+          to_bf16(weights_ + (tap.tap * out_ + o) * in_, in_, matrix_ + offset_of(tap, o));
         }
       }
     });
@@ -46,17 +46,16 @@ class DenseConvolution final : public Convolution {
   Work forward(const void* x, void* y, Scratch scratch) const override {
     return onednn::bind(product_.forward,
                         {{DNNL_ARG_SRC, onednn::wrap(product_.source, x)},
-                         {DNNL_ARG_WEIGHTS, onednn::wrap(product_.weights_forward, matrix_.data())},
+                         {DNNL_ARG_WEIGHTS, onednn::wrap(product_.weights_forward, matrix_)},
                          {DNNL_ARG_DST, onednn::wrap(product_.target, y)}},
                         scratch);
   }
   Work backward_data(const void* dy, void* dx, Scratch scratch) const override {
-    return onednn::bind(
-        product_.backward_data,
-        {{DNNL_ARG_DIFF_DST, onednn::wrap(product_.target, dy)},
-         {DNNL_ARG_WEIGHTS, onednn::wrap(product_.weights_backward, matrix_.data())},
-         {DNNL_ARG_DIFF_SRC, onednn::wrap(product_.source, dx)}},
-        scratch);
+    return onednn::bind(product_.backward_data,
+                        {{DNNL_ARG_DIFF_DST, onednn::wrap(product_.target, dy)},
+                         {DNNL_ARG_WEIGHTS, onednn::wrap(product_.weights_backward, matrix_)},
+                         {DNNL_ARG_DIFF_SRC, onednn::wrap(product_.source, dx)}},
+                        scratch);
   }
   Work backward_weights(const void* x, const void* dy, float* gradient,
                         Scratch scratch) const override {
@@ -101,8 +100,8 @@ class DenseConvolution final : public Convolution {
   std::vector<Tap> taps_;
   onednn::Layer product_;
   onednn::Desc layout_;
-  Tensor matrix_;  ///< bf16
   const float* weights_ = nullptr;
+  BFloat16* matrix_ = nullptr;
 };
 
 }  // namespace

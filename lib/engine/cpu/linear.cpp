@@ -1,7 +1,10 @@
 #include "engine/ops/linear.h"
 
+#include <optional>
+
 #include "engine/cpu/layer.h"
 #include "engine/cpu/working_weights.h"
+#include "tensor/tensor.h"
 
 namespace hardmoe::cpu {
 namespace {
@@ -22,14 +25,16 @@ class LinearLayer final : public Layer {
     layout_ = builder.needs().weights ? primitives_.weights_gradient : plain;
     weight_ = builder.parameter(".weight", &layout_, &plain);
     if (op.bias) bias_ = builder.parameter(".bias");
+    weights_.emplace(layout_, primitives_);
+    copies_ = Tensor(DType::u8, {static_cast<int64_t>(weights_->bytes())});
     builder.need_scratch(primitives_.scratch_bytes);
   }
 
-  size_t copy_bytes() const override { return weights_.bytes(); }
+  size_t copy_bytes() const override { return copies_.bytes(); }
   void place(const Arrays& arrays) override {
-    weights_.place(arrays.weights(weight_), layout_, primitives_);
+    weights_->place(arrays.weights(weight_), copies_.data());
   }
-  void refresh() override { weights_.refresh(); }
+  void refresh() override { weights_->refresh(); }
   Work work(const Step& step, const Arrays& arrays) override {
     const auto& p = primitives_;
     const auto at = [&](const onednn::Desc& desc, BufferId buffer) {
@@ -39,7 +44,7 @@ class LinearLayer final : public Layer {
     switch (step.pass) {
       case Pass::forward:
         arguments = {{DNNL_ARG_SRC, at(p.source, step.x[0])},
-                     {DNNL_ARG_WEIGHTS, onednn::wrap(p.weights_forward, weights_.forward())},
+                     {DNNL_ARG_WEIGHTS, onednn::wrap(p.weights_forward, weights_->forward())},
                      {DNNL_ARG_DST, at(p.target, step.y)}};
         if (bias_ >= 0) {
           arguments.emplace_back(DNNL_ARG_BIAS, onednn::wrap(bias_desc_, arrays.weights(bias_)));
@@ -59,7 +64,7 @@ class LinearLayer final : public Layer {
         return onednn::bind(
             p.backward_data,
             {{DNNL_ARG_DIFF_DST, at(slope_desc_, step.dy)},
-             {DNNL_ARG_WEIGHTS, onednn::wrap(p.weights_backward, weights_.backward())},
+             {DNNL_ARG_WEIGHTS, onednn::wrap(p.weights_backward, weights_->backward())},
              {DNNL_ARG_DIFF_SRC, at(p.source, step.dx[0])}},
             arrays.scratch());
     }
@@ -69,7 +74,8 @@ class LinearLayer final : public Layer {
   onednn::Layer primitives_;
   onednn::Desc bias_desc_, slope_desc_, layout_;
   int weight_, bias_ = -1;  ///< -1: none
-  WorkingWeights weights_;
+  std::optional<WorkingWeights> weights_;
+  Tensor copies_;
 };
 
 }  // namespace

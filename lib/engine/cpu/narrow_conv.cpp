@@ -26,7 +26,7 @@ class NarrowConvolution final : public Convolution {
   const onednn::Desc& layout() const override { return layout_; }
   size_t scratch_bytes() const override { return 0; }
   size_t copy_bytes() const override { return 0; }
-  void place(const float* weights) override { weights_ = weights; }
+  void place(const float* weights, std::byte*) override { weights_ = weights; }
   void refresh() override {}
 
   Work forward(const void* x, void* y, Scratch) const override {

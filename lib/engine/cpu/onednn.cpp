@@ -201,6 +201,62 @@ Layer matrix_product(int64_t in, int64_t out, int64_t batch, Precision precision
   return layer;
 }
 
+namespace {
+
+/// A row-major matrix.
+Desc matrix(int64_t rows, int64_t columns, Type type) {
+  return {{rows, columns}, type, memory::dims{columns, 1}};
+}
+/// The transposed of a row-major rows×columns matrix.
+Desc transposed(int64_t rows, int64_t columns, Type type) {
+  return {{columns, rows}, type, memory::dims{1, columns}};
+}
+
+/// oneDNN's own scratch: how much a product takes is known only when its rows are.
+dnnl::matmul any_rows(const Desc& a, const Desc& b, const Desc& c) {
+#if DNNL_VERSION_MAJOR >= 3
+  return dnnl::matmul(dnnl::matmul::primitive_desc(engine(), a, b, c));
+#else
+  return dnnl::matmul(dnnl::matmul::primitive_desc(dnnl::matmul::desc(a, b, c), engine()));
+#endif
+}
+
+}  // namespace
+
+RowProducts::RowProducts(int64_t in, int64_t out, Precision precision, Needs needs)
+    : in_(in), out_(out), type_(type_of(precision)) {
+  constexpr int64_t any = DNNL_RUNTIME_DIM_VAL;
+  const Desc x = matrix(any, in, type_), y = matrix(any, out, type_);
+  forward_ = any_rows(x, transposed(out, in, type_), y);
+  if (needs.data) backward_data_ = any_rows(y, matrix(out, in, type_), x);
+  if (needs.weights) {
+    backward_weights_ = any_rows(transposed(any, out, type_), x, matrix(out, in, Type::f32));
+  }
+}
+
+void RowProducts::run(const dnnl::matmul& product, const Desc& a, const void* a_data, const Desc& b,
+                      const void* b_data, const Desc& c, void* c_data) const {
+  product.execute(stream(), {{DNNL_ARG_SRC, wrap(a, a_data)},
+                             {DNNL_ARG_WEIGHTS, wrap(b, b_data)},
+                             {DNNL_ARG_DST, wrap(c, c_data)}});
+}
+
+void RowProducts::forward(int64_t rows, const void* x, const void* weights, void* y) const {
+  run(forward_, matrix(rows, in_, type_), x, transposed(out_, in_, type_), weights,
+      matrix(rows, out_, type_), y);
+}
+
+void RowProducts::backward_data(int64_t rows, const void* dy, const void* weights, void* dx) const {
+  run(backward_data_, matrix(rows, out_, type_), dy, matrix(out_, in_, type_), weights,
+      matrix(rows, in_, type_), dx);
+}
+
+void RowProducts::backward_weights(int64_t rows, const void* x, const void* dy,
+                                   float* gradient) const {
+  run(backward_weights_, transposed(rows, out_, type_), dy, matrix(rows, in_, type_), x,
+      matrix(out_, in_, Type::f32), gradient);
+}
+
 MaxPool max_pool(const Window& window, const Extent& in, const Extent& out, int64_t batch,
                  Precision precision, bool training) {
   const Type type = type_of(precision);

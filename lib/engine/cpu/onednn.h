@@ -72,6 +72,27 @@ Layer inner_product(const Extent& in, int64_t out, int64_t batch, Precision prec
 /// precision.
 Layer matrix_product(int64_t in, int64_t out, int64_t batch, Precision precision, Needs needs);
 
+/// Products of any number of rows N with a plain row-major O×I matrix W. The primitives are made
+/// once; a call takes the number of rows.
+class RowProducts {
+ public:
+  RowProducts(int64_t in, int64_t out, Precision precision, Needs needs);
+
+  /// y (N×O) = x (N×I)·Wᵀ, all in working precision.
+  void forward(int64_t rows, const void* x, const void* weights, void* y) const;
+  /// dx (N×I) = dy (N×O)·W, all in working precision. Only if the input's gradient is needed.
+  void backward_data(int64_t rows, const void* dy, const void* weights, void* dx) const;
+  /// dW (O×I, float32) = dyᵀ·x. Only if the weights' gradient is needed.
+  void backward_weights(int64_t rows, const void* x, const void* dy, float* gradient) const;
+
+ private:
+  void run(const dnnl::matmul& product, const Desc& a, const void* a_data, const Desc& b,
+           const void* b_data, const Desc& c, void* c_data) const;
+  int64_t in_, out_;
+  dnnl::memory::data_type type_;
+  dnnl::matmul forward_, backward_data_, backward_weights_;
+};
+
 struct MaxPool {
   Desc source, target, workspace;
   dnnl::primitive forward, backward;

@@ -51,7 +51,7 @@ class TapConvolution final : public Convolution {
     return static_cast<size_t>(std::max(turned, packed)) * sizeof(float);
   }
   size_t copy_bytes() const override { return 0; }
-  void place(const float* weights) override { weights_ = weights; }
+  void place(const float* weights, std::byte*) override { weights_ = weights; }
   void refresh() override {}
 
   Work forward(const void* x, void* y, Scratch) const override {

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "engine/cpu/winograd.h"
-#include "tensor/tensor.h"
 
 namespace hardmoe::cpu {
 namespace {
@@ -16,12 +15,11 @@ class WinogradConvolution final : public Convolution {
       : layer_{spec.batch, spec.in.height, spec.in.width, spec.in.channels, spec.out.channels},
         layout_({spec.out.channels, spec.in.channels, 3, 3}, dnnl::memory::data_type::f32,
                 dnnl::memory::format_tag::hwio),
-        forward_(DType::f32, {layer_.weight_floats()}),
-        backward_(DType::f32, {spec.needs.data ? layer_.weight_floats() : 0}),
+        transposes_(spec.needs.data),
         scratch_floats_(convolution_workspace(layer_)) {
     if (!spec.needs.any()) return;
     scratch_floats_ = std::max(scratch_floats_, weight_gradient_workspace(layer_));
-    if (backward_.elements() == 0) return;
+    if (!transposes_) return;
     scratch_floats_ = std::max(scratch_floats_, convolution_workspace(layer_.transposed()));
   }
 
@@ -29,13 +27,17 @@ class WinogradConvolution final : public Convolution {
   size_t scratch_bytes() const override {
     return static_cast<size_t>(scratch_floats_) * sizeof(float);
   }
-  size_t copy_bytes() const override { return forward_.bytes() + backward_.bytes(); }
-  void place(const float* weights) override { weights_ = weights; }
+  size_t copy_bytes() const override {
+    return static_cast<size_t>(layer_.weight_floats() * (transposes_ ? 2 : 1)) * sizeof(float);
+  }
+  void place(const float* weights, std::byte* copies) override {
+    weights_ = weights;
+    forward_ = reinterpret_cast<float*>(copies);
+    backward_ = forward_ + layer_.weight_floats();
+  }
   void refresh() override {
-    transform_weights(layer_, weights_, forward_.as<float>().data());
-    if (backward_.elements() > 0) {
-      transform_weights_transposed(layer_, weights_, backward_.as<float>().data());
-    }
+    transform_weights(layer_, weights_, forward_);
+    if (transposes_) transform_weights_transposed(layer_, weights_, backward_);
   }
 
   Work forward(const void* x, void* y, Scratch scratch) const override {
@@ -53,19 +55,20 @@ class WinogradConvolution final : public Convolution {
   }
 
  private:
-  static Work convolve(const Winograd& layer, const Tensor& weights, const void* from, void* to,
+  static Work convolve(const Winograd& layer, const float* weights, const void* from, void* to,
                        Scratch scratch) {
-    return [=, u = weights.as<float>().data(), x = static_cast<const float*>(from),
-            y = static_cast<float*>(to), room = static_cast<float*>(scratch.data)] {
-      winograd_convolution(layer, x, u, y, room);
+    return [=, x = static_cast<const float*>(from), y = static_cast<float*>(to),
+            room = static_cast<float*>(scratch.data)] {
+      winograd_convolution(layer, x, weights, y, room);
     };
   }
 
   Winograd layer_;
   onednn::Desc layout_;
-  Tensor forward_, backward_;  ///< transformed weights
+  bool transposes_;  ///< also transforms them for the gradient of the input
   int64_t scratch_floats_;
   const float* weights_ = nullptr;
+  float *forward_ = nullptr, *backward_ = nullptr;  ///< transformed weights
 };
 
 }  // namespace

@@ -4,20 +4,24 @@ namespace hardmoe::cpu {
 
 void WorkingWeights::Copy::make(const onednn::Desc& held, const onednn::Desc& wanted) {
   if (wanted == held) return;
-  data = Tensor(DType::u8, {static_cast<int64_t>(wanted.get_size())});
+  bytes = (wanted.get_size() + 63) / 64 * 64;  // so that what follows begins where vectors may
   reorder = std::make_unique<onednn::Reorder>(held, wanted);
 }
 
-void WorkingWeights::place(const float* weights, const onednn::Desc& held,
-                           const onednn::Layer& layer) {
-  weights_ = weights;
+WorkingWeights::WorkingWeights(const onednn::Desc& held, const onednn::Layer& layer) {
   forward_.make(held, layer.weights_forward);
   if (layer.backward_data) backward_.make(held, layer.weights_backward);
 }
 
+void WorkingWeights::place(const float* weights, std::byte* room) {
+  weights_ = weights;
+  forward_.data = room;
+  backward_.data = room + forward_.bytes;
+}
+
 void WorkingWeights::refresh() {
   for (Copy* copy : {&forward_, &backward_}) {
-    if (copy->reorder) copy->reorder->run(weights_, copy->data.data());
+    if (copy->reorder) copy->reorder->run(weights_, copy->data);
   }
 }
 

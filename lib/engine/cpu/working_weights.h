@@ -1,32 +1,37 @@
-// The weights of a oneDNN layer in the layouts and the precision its primitives want, kept beside
-// the float32 ones that the optimiser updates. Where a primitive takes those as they are, no copy
-// is made.
+// The weights of a oneDNN layer in the layouts and the precision its primitives want, copied from
+// the float32 ones that the optimiser updates. Where a primitive takes those as they are, there is
+// no copy.
 #pragma once
 
+#include <cstddef>
 #include <memory>
 
 #include "engine/cpu/onednn.h"
-#include "tensor/tensor.h"
 
 namespace hardmoe::cpu {
 
 class WorkingWeights {
  public:
-  /// `weights` lie in layout `held` and stay where they are.
-  void place(const float* weights, const onednn::Desc& held, const onednn::Layer& layer);
+  /// For weights that lie in layout `held`.
+  WorkingWeights(const onednn::Desc& held, const onednn::Layer& layer);
+
+  /// Returns the room that the copies take.
+  size_t bytes() const { return forward_.bytes + backward_.bytes; }
+  /// Tells it where the weights are, and gives it bytes() of room for the copies.
+  void place(const float* weights, std::byte* room);
   void refresh();
 
   const void* forward() const { return forward_.of(weights_); }
   const void* backward() const { return backward_.of(weights_); }
-  size_t bytes() const { return forward_.data.bytes() + backward_.data.bytes(); }
 
  private:
   struct Copy {
-    Tensor data;
     std::unique_ptr<onednn::Reorder> reorder;  ///< null: the weights themselves serve
+    size_t bytes = 0;
+    std::byte* data = nullptr;
     void make(const onednn::Desc& held, const onednn::Desc& wanted);
     const void* of(const float* weights) const {
-      return reorder ? data.data() : static_cast<const void*>(weights);
+      return reorder ? data : static_cast<const void*>(weights);
     }
   };
   const float* weights_ = nullptr;

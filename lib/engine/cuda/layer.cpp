@@ -50,7 +50,7 @@ std::vector<int64_t> held_channels(const Graph& graph) {
     held[i + 1] = keeps_channels(make_operator(op))
                       ? of(0)
                       : rounded_up(graph.type(static_cast<int>(i) + 1).extent.channels);
-    if (op.inputs.size() > 1 && of(0) != of(1)) {
+    if (op.type == Add::type && of(0) != of(1)) {
       fail("operator '{}': the image itself cannot be added", op.name);
     }
   }

@@ -127,8 +127,8 @@ class LayerBuilder {
 
 /// Returns the channels of each value in memory: 4 for an image (3 and padding), which cuDNN's
 /// kernels for first layers take, otherwise the next multiple of 8, which is 128 bits of bf16.
-/// Usual widths need no padding. Throws Error for an operator with two inputs of different channels
-/// in memory.
+/// Usual widths need no padding. Throws Error for the addition of two inputs of different channels in
+/// memory.
 std::vector<int64_t> held_channels(const Graph& graph);
 
 }  // namespace hardmoe::cuda

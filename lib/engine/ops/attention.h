@@ -12,6 +12,7 @@ struct Attention {
   static constexpr const char* type = "attention";
   static constexpr size_t reads = 1;
   static constexpr bool keeps_channels = false;
+  static constexpr bool multiplies_inputs = true;  ///< both factors of its products are inputs
 
   int64_t heads = 1;
 

@@ -3,6 +3,7 @@
 //   static constexpr const char* type          the name that networks use (Op::type)
 //   static constexpr size_t reads              how many values it reads
 //   static constexpr bool keeps_channels       whether the output has the first input's channels
+//   static constexpr bool multiplies_inputs    only where both factors of its products are inputs
 //   static OP from(Attributes&)                makes it from an operator's attributes
 //   ValueType output(name, inputs) const       returns the output's type; throws Error naming the
 //                                              operator if the inputs do not fit
@@ -63,6 +64,9 @@ struct ParameterSpec {
   InitialValues initial;
   /// Whether the optimiser learns it (unless frozen); false for running statistics.
   bool learned = true;
+  /// The name of an earlier parameter of the same shape with whose values it begins; empty: it has
+  /// its own.
+  std::string begins_as = {};
 };
 
 /// Reads the attributes of one operator.

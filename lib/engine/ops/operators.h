@@ -11,7 +11,12 @@
 #include "engine/ops/bias.h"
 #include "engine/ops/capacity.h"
 #include "engine/ops/class_token.h"
+#include "engine/ops/combine.h"
 #include "engine/ops/conv.h"
+#include "engine/ops/dispatch.h"
+#include "engine/ops/expert_conv.h"
+#include "engine/ops/expert_linear.h"
+#include "engine/ops/expert_norm.h"
 #include "engine/ops/gelu.h"
 #include "engine/ops/global_avg_pool.h"
 #include "engine/ops/layer_norm.h"
@@ -21,6 +26,7 @@
 #include "engine/ops/noise.h"
 #include "engine/ops/positions.h"
 #include "engine/ops/relu.h"
+#include "engine/ops/route.h"
 #include "engine/ops/scaled_noise.h"
 #include "engine/ops/softmax.h"
 #include "engine/ops/softplus.h"
@@ -33,9 +39,10 @@
 namespace hardmoe {
 
 using Operator =
-    std::variant<Add, Attention, BalanceLoss, BatchNorm, Bias, Capacity, ClassToken, Conv, Gelu,
-                 GlobalAvgPool, LayerNorm, Linear, LoadLoss, MaxPool, Noise, Positions, Relu,
-                 ScaledNoise, Softmax, Softplus, TagLoss, TeacherLoss, TokenPool, Tokens, TopK>;
+    std::variant<Add, Attention, BalanceLoss, BatchNorm, Bias, Capacity, ClassToken, Combine, Conv,
+                 Dispatch, ExpertConv, ExpertLinear, ExpertNorm, Gelu, GlobalAvgPool, LayerNorm,
+                 Linear, LoadLoss, MaxPool, Noise, Positions, Relu, Route, ScaledNoise, Softmax,
+                 Softplus, TagLoss, TeacherLoss, TokenPool, Tokens, TopK>;
 
 /// Returns the operator that `op` describes. Throws Error for an unknown type, listing the known
 /// ones; for an attribute that is missing; and for one that the type does not have.

@@ -1,0 +1,21 @@
+// What operators on experts' routed rows have in common.
+#pragma once
+
+#include <string>
+
+#include "engine/ops/operator.h"
+
+namespace hardmoe {
+
+/// The most experts of one layer: a GPU's kernels take the addresses of their parameters as arguments, which have
+/// 4 KB in all.
+inline constexpr int64_t most_experts = 64;
+
+/// Throws Error naming the operator unless its first input are routed rows and its second their
+/// routing, for that many experts.
+void require_routed_rows(const std::string& name, InputTypes inputs, int64_t experts);
+
+/// Returns "NAME.e", the prefix of an expert's parameters.
+std::string expert_name(const std::string& name, int64_t expert);
+
+}  // namespace hardmoe
