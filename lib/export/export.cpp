@@ -120,7 +120,8 @@ Opened open_source(const ExportSource& source, std::optional<int64_t> expert) {
                source.networks.model);
   }
   Opened opened;
-  opened.model = load_model(source.networks.model);
+  opened.model = load_changed_model(source.networks.model, source.networks.sparse);
+  add_identity(source.networks.sparse, opened.identity);
   opened.model->card.loss = loss_of(source.networks.model);
   opened.tags = tags_of(source.networks.model);
   opened.identity["model"] = model_hash(source.networks.model);

@@ -71,7 +71,7 @@ SparseConfig with_defaults(SparseConfig config);
 void check_sparse(const SparseConfig& config, const std::string& section);
 
 /// A loss that training adds for a layer, at values of its network (engine/spec.h has the formulas).
-struct BalanceLoss {
+struct GateLoss {
   enum class Kind {
     importance,  ///< CV² of the sum of gates
     load,        ///< CV² of the expected number of rows
@@ -113,7 +113,7 @@ SparseConfig changed(SparseConfig config, const SparseOverride& by);
 /// A network with its balance losses.
 struct SparseNetwork {
   Network network;
-  std::vector<BalanceLoss> losses;
+  std::vector<GateLoss> losses;
 };
 
 }  // namespace hardmoe

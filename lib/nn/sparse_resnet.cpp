@@ -100,7 +100,7 @@ class StageBuilder {
   }
 
   void add_losses(int logits, int noisy, int sigma, int gates) {
-    using Kind = BalanceLoss::Kind;
+    using Kind = GateLoss::Kind;
     const auto add = [&](Kind kind, double weight, const char* name, int value) {
       built_.losses.push_back({.kind = kind,
                                .weight = weight,
@@ -114,7 +114,7 @@ class StageBuilder {
     }
     if (sparse_.divergence > 0) add(Kind::divergence, sparse_.divergence, "divergence", gates);
     if (sparse_.load == 0) return;
-    BalanceLoss& load = *add(Kind::load, sparse_.load, "load", logits);
+    GateLoss& load = *add(Kind::load, sparse_.load, "load", logits);
     load.noisy = noisy;
     load.sigma = sigma;
     load.k = sparse_.chosen;

@@ -41,12 +41,11 @@ struct VitConfig {
   int heads = 0;         ///< of each attention
   double mlp_ratio = 4;  ///< channels inside an MLP over those of a token
   int patch_size = 4;    ///< pixels, height and width
+  int image_size = 32;   ///< not a setting: as ModelConfig::image_size
   VitPooling pooling = VitPooling::token;
   VitPositions positions = VitPositions::learned;
-  double head_bias = 0;  ///< where the head's biases begin; −10 suits a sigmoid loss
-  // Not settings, but ModelConfig's:
-  int image_size = 32;  ///< pixels, height and width
-  ImageInput input = {};
+  double head_bias = 0;   ///< where the head's biases begin; −10 suits a sigmoid loss
+  ImageInput input = {};  ///< not a setting: as ModelConfig::input
   void describe(Fields& f);
 };
 

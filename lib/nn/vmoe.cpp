@@ -11,7 +11,7 @@ namespace {
 class ExpertMlps {
  public:
   ExpertMlps(const SparseConfig& sparse, const VitShape& shape, Network& network,
-             const std::string& name, std::vector<BalanceLoss>& losses)
+             const std::string& name, std::vector<GateLoss>& losses)
       : sparse_(sparse), shape_(shape), network_(network), name_(name), losses_(losses) {}
 
   int build(int tokens) {
@@ -59,7 +59,7 @@ class ExpertMlps {
   }
 
   void add_losses(int logits, int noisy, int shares, double deviation) {
-    using Kind = BalanceLoss::Kind;
+    using Kind = GateLoss::Kind;
     const auto add = [&](Kind kind, double weight, const char* name, int value) {
       losses_.push_back({.kind = kind,
                          .weight = weight,
@@ -74,7 +74,7 @@ class ExpertMlps {
     }
     if (sparse_.load == 0) return;
     add(Kind::load, sparse_.load, "load", logits);
-    BalanceLoss& load = losses_.back();
+    GateLoss& load = losses_.back();
     load.k = sparse_.chosen;
     load.noisy = noisy;
     load.deviation = deviation;
@@ -85,7 +85,7 @@ class ExpertMlps {
   const VitShape& shape_;
   Network& network_;
   std::string name_;
-  std::vector<BalanceLoss>& losses_;
+  std::vector<GateLoss>& losses_;
 };
 
 }  // namespace

@@ -3,13 +3,13 @@
 namespace hardmoe {
 namespace {
 
-LossKind kind_of(BalanceLoss::Kind kind) {
+LossKind kind_of(GateLoss::Kind kind) {
   switch (kind) {
-    case BalanceLoss::Kind::importance:
+    case GateLoss::Kind::importance:
       return LossKind::importance;
-    case BalanceLoss::Kind::load:
+    case GateLoss::Kind::load:
       return LossKind::load;
-    case BalanceLoss::Kind::divergence:
+    case GateLoss::Kind::divergence:
       return LossKind::divergence;
   }
   return LossKind::importance;
@@ -17,9 +17,9 @@ LossKind kind_of(BalanceLoss::Kind kind) {
 
 }  // namespace
 
-std::vector<LossSpec> balance_specs(const std::vector<BalanceLoss>& losses) {
+std::vector<LossSpec> balance_specs(const std::vector<GateLoss>& losses) {
   std::vector<LossSpec> specs;
-  for (const BalanceLoss& loss : losses) {
+  for (const GateLoss& loss : losses) {
     LossSpec spec;
     spec.kind = kind_of(loss.kind);
     spec.weight = static_cast<float>(loss.weight);

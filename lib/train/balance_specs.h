@@ -9,6 +9,6 @@
 namespace hardmoe {
 
 /// Returns the losses, for CompileOptions::losses.
-std::vector<LossSpec> balance_specs(const std::vector<BalanceLoss>& losses);
+std::vector<LossSpec> balance_specs(const std::vector<GateLoss>& losses);
 
 }  // namespace hardmoe

@@ -3,12 +3,14 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <set>
 
 #include "expect_error.h"
 #include "image/augment.h"
 #include "small_dataset.h"
 #include "tensor/safetensors.h"
+#include "test_files.h"
 
 namespace hardmoe {
 namespace {

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "expect_error.h"
 #include "nn/architecture.h"
@@ -146,10 +147,10 @@ std::vector<std::string> losses_of(const SparseNetwork& built) {
     return built.network.ops.at(static_cast<size_t>(value) - 1);
   };
   std::vector<std::string> names;
-  for (const BalanceLoss& loss : built.losses) {
+  for (const GateLoss& loss : built.losses) {
     names.push_back(loss.name);
     const Op op = made_by(loss.value);
-    if (loss.kind == BalanceLoss::Kind::load) {
+    if (loss.kind == GateLoss::Kind::load) {
       EXPECT_TRUE(op.name.ends_with(".gate.fc"));
       EXPECT_TRUE(made_by(loss.noisy).type.ends_with("noise"));
       EXPECT_EQ(loss.k, 2);
