@@ -2,6 +2,7 @@
 // full; and that noise and masks go on after an interruption as if there had been none.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -68,9 +69,8 @@ Network capacity_of_input(int64_t experts, std::map<std::string, double> attribu
 }
 
 TEST(TopK, OfEqualValuesTheLowerNumbersAreChosen) {
-  EXPECT_EQ(gates_of(top_k_of(4, {{"k", 2}}), {1, 1, 1, 1, 0, 2, 2, 2, 3, 0, 0, 0}),
-            (Floats{0.5F, 0.5F, 0, 0, 0, 0.5F, 0.5F, 0, 1 / (1 + std::exp(-3.0F)),
-                    1 - 1 / (1 + std::exp(-3.0F)), 0, 0}));
+  EXPECT_EQ(gates_of(top_k_of(4, {{"k", 2}}), {1, 1, 1, 1, 0, 2, 2, 2, 3, 0, 3, 0}),
+            (Floats{0.5F, 0.5F, 0, 0, 0, 0.5F, 0.5F, 0, 0.5F, 0, 0.5F, 0}));
 }
 
 TEST(TopK, AnUndefinedValueIsChosenAndStaysUndefined) {
@@ -114,6 +114,42 @@ TEST(Capacity, OfGroupsOfOneRowDropsNothing) {
   const Floats together =
       gates_of(capacity_of_input(2, {{"k", 1}, {"factor", 1}, {"group", 9}}), rows);
   EXPECT_EQ(together, (Floats{1, 0, 1, 0, 1, 0, 1, 0, 0, 0, 0, 0}));
+}
+
+/// Gates of which many are equal.
+Floats coarse_gates(size_t count) {
+  Random random(7, RandomUse::test);
+  Floats gates(count);
+  for (float& gate : gates) gate = static_cast<float>(1 + random.below(12)) / 16;
+  return gates;
+}
+
+Floats to_float(const Doubles& values) { return {values.begin(), values.end()}; }
+
+TEST(TopK, OfManyExpertsEqualsTheDefinition) {
+  constexpr size_t experts = 40;
+  const Floats rows = coarse_gates(300 * experts);
+  const Network network = top_k_of(experts, {{"k", 7}, {"softmax", 0}});
+  EXPECT_EQ(gates_of(network, rows),
+            to_float(reference_top_k(network.ops[0], {rows.begin(), rows.end()}, experts, {})));
+}
+
+// More rows than a block of threads has, in groups of which the last is smaller.
+TEST(Capacity, OfManyRowsEqualsTheDefinition) {
+  constexpr size_t experts = 5;
+  const Floats rows = coarse_gates(1500 * experts);
+  for (const int priority : {0, 2}) {
+    for (const size_t group : {1, 130, 700, 2000}) {
+      const Network network = capacity_of_input(experts, {{"k", 3},
+                                                          {"factor", 0.75},
+                                                          {"group", static_cast<double>(group)},
+                                                          {"priority", priority}});
+      const Doubles chosen =
+          reference_top_k(network.ops[0], {rows.begin(), rows.end()}, experts, {});
+      EXPECT_EQ(gates_of(network, rows),
+                to_float(reference_capacity(network.ops[1], chosen, experts, group, false)));
+    }
+  }
 }
 
 TEST(Capacity, OfEqualPriorityTheEarlierRowIsServed) {
@@ -259,13 +295,12 @@ TEST(Gates, AnUndefinedValueMakesTheLossUndefined) {
   const Network network =
       gate.finish(b.capacity(gates, {{"k", 2}, {"factor", 1}, {"priority", 1}}));
   const auto program = engine_under_test()->compile(network, {.batch = 8});
-  program->load_weights(case_weights(network), "closed form");
-  Floats rows(32, 0.5F);
-  for (const size_t place : {0, 17, 31}) {
-    rows[place] = undefined;
+  for (const size_t place : {0, 17, 31, 32}) {
+    Floats rows(32, 0.5F);
+    if (place < rows.size()) rows[place] = undefined;
+    program->load_weights(case_weights(network), "closed form");
     program->train_step(batch_of(rows, 4), 0);
-    EXPECT_TRUE(std::isnan(program->take_loss()));
-    rows[place] = 0.5F;
+    EXPECT_EQ(std::isnan(program->take_loss()), place < rows.size());
   }
 }
 
@@ -288,21 +323,21 @@ TEST(Noise, IsTheDefinitionsAndNormal) {
   EXPECT_NEAR(fourth / n, 3, 4 * std::sqrt(96) / root);
 }
 
-/// Everything that draws or remembers.
-Network remembering_network() {
+/// Everything that draws, and a gate that remembers or not.
+Network drawing_network(double constraint) {
   auto build = CaseBuilder::of_features(24);
   const int x = build.linear(0, "below", 6);
   const int sigma = build.softplus(build.linear(0, "deviation", 6), 0, 0.01);
   const int noisy = build.noise(build.scaled_noise(x, sigma), 0.5);
-  const int gates = build.top_k(noisy, {{"k", 2}, {"constraint", mean}, {"limit", 0.1}});
+  const int gates = build.top_k(noisy, {{"k", 2}, {"constraint", constraint}, {"limit", 0.1}});
   build.network.logits = build.linear(gates, "fc", 7);
   return build.network;
 }
 
 StateDict started(const Network& network) {
   StateDict weights = case_weights(network);
-  for (const char* name : {"gate.running", "gate.steps"}) {
-    for (float& value : weights.at(name).as<float>()) value = 0;
+  for (auto& [name, tensor] : weights) {
+    if (name.starts_with("gate.")) std::ranges::fill(tensor.as<float>(), 0.0F);
   }
   return weights;
 }
@@ -331,7 +366,7 @@ void expect_same_bytes(const StateDict& a, const StateDict& b) {
 }
 
 TEST(Noise, AndConstraintsGoOnAfterAnInterruptionWithTheSameBytes) {
-  const Network network = remembering_network();
+  const Network network = drawing_network(mean);
   for (const Precision precision : {Precision::fp32, Precision::bf16}) {
     const auto engine = engine_under_test();
     if (!engine->supports(precision)) continue;
@@ -352,7 +387,7 @@ TEST(Noise, AndConstraintsGoOnAfterAnInterruptionWithTheSameBytes) {
 }
 
 TEST(Noise, IsTheSeedsAndTheStepsAndTheSameOnEveryDevice) {
-  const Network network = remembering_network();
+  const Network network = drawing_network(0);
   const auto trained = [&](Engine& engine, uint64_t seed) {
     const auto program = engine.compile(network, {.batch = 12, .seed = seed});
     program->load_weights(started(network), "closed form");

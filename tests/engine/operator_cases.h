@@ -429,7 +429,7 @@ inline std::vector<OperatorCase> token_cases() {
               [](CaseBuilder& b, int x) {
                 return b.positions(
                     b.class_token(b.layer_norm(x, "norm")),
-                    {{"sincos", 1}, {"height", 4}, {"width", 3}, {"class_tokens", 1}});
+                    {{"sincos", 1}, {"height", 5}, {"width", 4}, {"class_tokens", 1}});
               });
   }
   on_tokens("linear_without_bias", {4, 4}, 16, 3, [](CaseBuilder& b, int x) {

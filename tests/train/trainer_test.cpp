@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <csignal>
+#include <cstring>
 #include <fstream>
 
 #include "base/files.h"
@@ -93,6 +94,32 @@ TEST_F(Trainer, ResumedRunsEndAsUninterruptedOnes) {
       expect_same_bytes(resumed.weights, whole.weights);
     }
   }
+}
+
+// What operators draw is the seed's: another one ends elsewhere, an interruption changes nothing.
+TEST_F(Trainer, TheSeedReachesWhatTheNetworkDraws) {
+  Network network = toy_network();
+  network.logits = network.append({"noise", "noise", {network.logits}, {{"deviation", 0.5}}});
+  TrainConfig config = toy_config();
+  const auto trained = [&](const std::string& name, uint64_t seed, int stop) {
+    ToySource source;
+    int batches = 0;
+    source.before_next = [&] {
+      if (batches++ == stop) throw PowerCut{};
+    };
+    fs::create_directories(folder / name);
+    return train(*engine, network, initial_weights(network, 1), source, config, folder / name, {},
+                 {}, {}, seed)
+        .weights;
+  };
+  constexpr int never = -1;
+  const StateDict whole = trained("whole", 7, never), other = trained("other", 8, never);
+  EXPECT_NE(std::memcmp(whole.at("fc.weight").data(), other.at("fc.weight").data(),
+                        whole.at("fc.weight").bytes()),
+            0);
+  config.checkpoint_minutes = 1e-9;
+  EXPECT_THROW(trained("resumed", 7, 6), PowerCut);
+  expect_same_bytes(trained("resumed", 7, never), whole);
 }
 
 TEST_F(Trainer, ADamagedCheckpointFallsBackAndEndsTheSame) {

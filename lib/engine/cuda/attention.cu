@@ -4,6 +4,8 @@
 // are float32, in a fixed order.
 #include "engine/ops/attention.h"
 
+#include <type_traits>
+
 #include "engine/cuda/elementwise.cuh"
 #include "engine/cuda/layer.h"
 
