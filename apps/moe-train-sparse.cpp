@@ -16,7 +16,7 @@ int main(int argc, char** argv) {
   command.dataset_argument(task.dataset);
   command.out_option(task.out, "the model");
   command.setting("--kind", "sparse.layer.kind");
-  command.setting("--experts", "sparse.layer.experts");
+  command.setting("--layer-experts", "sparse.layer.experts");
   command.setting("--chosen", "sparse.layer.chosen");
   command.setting("--width", "model.width");
   command.setting("--image-size", "model.image_size");
@@ -31,7 +31,8 @@ int main(int argc, char** argv) {
   command.stage_options(task.force);
   command.reads({"model", "sparse"});
   command.example(
-      "moe-train-sparse dataset --out sparse --width 16 --image-size 48 --experts 8 --chosen 1");
+      "moe-train-sparse dataset --out sparse --width 16 --image-size 48 --layer-experts 8 --chosen "
+      "1");
   command.example(
       "moe-train-sparse dataset --out sparse --kind pavlitska --set sparse.layer.stages=[3,4] "
       "--set "

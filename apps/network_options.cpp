@@ -77,14 +77,13 @@ CLI::Option* row_option(Command& command, std::string& row, const std::string& u
 void add_sparse_options(Command& command, SparseOverride& sparse) {
   command.cli()
       .add_option("--chosen", sparse.chosen,
-                  "Of a model of moe-train-sparse: experts that compute an image or a token "
+                  "Experts that compute an image or a token; of a model of moe-train-sparse "
                   "(default: as it was trained)")
       ->type_name("N");
   command.cli()
-      .add_option(
-          "--capacity", sparse.capacity,
-          "Of one of kind vmoe: tokens an expert takes at most, over those of an even share "
-          "(default: as it was trained)")
+      .add_option("--capacity", sparse.capacity,
+                  "Tokens an expert takes at most, over those of an even share; of a model of kind "
+                  "vmoe (default: as it was trained)")
       ->type_name("NUMBER");
 }
 
