@@ -144,24 +144,21 @@ SparseConfig changed(SparseConfig config, const SparseOverride& by) {
   if (!by.is_set()) return config;
   if (config.kind == SparseKind::none) {
     fail_usage("{}: is of models of moe-train-sparse, and this one has no layers of experts",
-               by.chosen != 0 ? "--chosen" : "--capacity");
+               by.option());
   }
-  if (by.chosen != 0) {
-    if (by.chosen < 1 || by.chosen > config.experts) {
-      fail_usage("--chosen: expected 1 to {}, the number of experts, found {}", config.experts,
-                 by.chosen);
-    }
-    config.chosen = by.chosen;
+  config.chosen = by.chosen.value_or(config.chosen);
+  if (config.chosen < 1 || config.chosen > config.experts) {
+    fail_usage("--chosen: expected 1 to {}, the number of experts, found {}", config.experts,
+               config.chosen);
   }
-  if (by.capacity != 0) {
-    if (config.kind != SparseKind::vmoe) {
-      fail_usage("--capacity: is of layers of kind vmoe; those of this model drop nothing");
-    }
-    if (!(by.capacity > 0 && std::isfinite(by.capacity))) {
-      fail_usage("--capacity: expected more than 0, found {}", by.capacity);
-    }
-    config.capacity = by.capacity;
+  if (!by.capacity) return config;
+  if (config.kind != SparseKind::vmoe) {
+    fail_usage("--capacity: is of layers of kind vmoe; those of this model drop nothing");
   }
+  if (!(*by.capacity > 0 && std::isfinite(*by.capacity))) {
+    fail_usage("--capacity: expected more than 0, found {}", *by.capacity);
+  }
+  config.capacity = *by.capacity;
   return config;
 }
 

@@ -11,6 +11,7 @@
 // Not for the hard mixture, whose experts are whole networks: see moe/mixture.h.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -99,11 +100,13 @@ struct GateStatistic {
 /// Returns those of all layers of experts that a network has.
 std::vector<GateStatistic> gate_statistics(const Network& network);
 
-/// What is changed of a trained model's layers when it is asked; 0: as trained.
+/// What is changed of a trained model's layers when it is asked.
 struct SparseOverride {
-  int chosen = 0;
-  double capacity = 0;
-  bool is_set() const { return chosen != 0 || capacity != 0; }
+  std::optional<int> chosen = {};
+  std::optional<double> capacity = {};
+  /// Returns the first option that is given; "" if none is.
+  const char* option() const { return chosen ? "--chosen" : capacity ? "--capacity" : ""; }
+  bool is_set() const { return chosen || capacity; }
 };
 
 /// Returns the settings so changed. Throws Error(usage) that names --chosen or --capacity, if it is

@@ -28,7 +28,7 @@ bool NetworkFolders::is_mixture() const {
   if (sparse.is_set()) {
     fail_usage(
         "{}: is of models of moe-train-sparse, and these folders are a mixture's; leave it out",
-        sparse.chosen != 0 ? "--chosen" : "--capacity");
+        sparse.option());
   }
   return true;
 }
@@ -40,8 +40,8 @@ Model load_changed_model(const fs::path& folder, const SparseOverride& by) {
 }
 
 void add_identity(const SparseOverride& by, Json& inputs) {
-  if (by.chosen != 0) inputs["chosen"] = by.chosen;
-  if (by.capacity != 0) inputs["capacity"] = by.capacity;
+  if (by.chosen) inputs["chosen"] = *by.chosen;
+  if (by.capacity) inputs["capacity"] = *by.capacity;
 }
 
 OtherRouting open_routing(const NetworkFolders& networks, bool use_prices, const Split& split,

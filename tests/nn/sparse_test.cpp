@@ -100,9 +100,9 @@ TEST(Sparse, WhatIsAskedOfATrainedModelMayDiffer) {
     expect_error([&] { changed(config, by); }, words, ExitStatus::usage);
   };
   refused(shazeer, {.chosen = 5}, {"--chosen", "1 to 4", "5"});
-  refused(shazeer, {.chosen = -1}, {"--chosen", "-1"});
+  refused(shazeer, {.chosen = 0}, {"--chosen", "found 0"});
   refused(shazeer, {.capacity = 1}, {"--capacity", "vmoe"});
-  refused(vmoe, {.capacity = -1}, {"--capacity", "-1"});
+  refused(vmoe, {.capacity = 0}, {"--capacity", "found 0"});
   refused({}, {.chosen = 1}, {"--chosen", "moe-train-sparse"});
 }
 
