@@ -1,6 +1,7 @@
 #include "moe/mixture.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/error.h"
 #include "base/folders.h"
@@ -9,10 +10,12 @@
 #include "base/stage.h"
 #include "base/text.h"
 #include "engine/network_facts.h"
+#include "engine/ops/capacity.h"
 #include "moe/shared_stages.h"
 #include "moe/unified_embedding.h"
 #include "nn/architecture.h"
 #include "nn/resnet.h"
+#include "nn/vmoe.h"
 #include "train/decoder_folder.h"
 #include "train/probability.h"
 
@@ -89,6 +92,16 @@ void require_decoder(const fs::path& decoder, const Json& mixture, DecoderMatch 
   log_warning(
       "{}: this decoder was trained for {}; one trained over these experts may score better",
       decoder.string(), how);
+}
+
+/// Returns the greatest share of choices for which a V-MoE's experts have room in one image's answer.
+double share_with_room(const ModelConfig& model) {
+  const SparseConfig& sparse = model.sparse;
+  if (sparse.kind != SparseKind::vmoe) return 1;
+  const int64_t tokens = vit_shape(transformer_of(model)).tokens;
+  const int64_t room = capacity_of(tokens, sparse.chosen, sparse.capacity, sparse.experts);
+  return std::min(1.0, static_cast<double>(sparse.experts * room) /
+                           static_cast<double>(sparse.chosen * tokens));
 }
 
 }  // namespace
@@ -216,8 +229,16 @@ std::string fingerprint_of_items(const std::vector<int64_t>& items) {
 }
 
 Cost model_cost(const ModelCard& card) {
-  const Network network = network_of(card.model, card.tags);
-  return {parameter_count(network), flops_per_image(network)};
+  const ModelConfig& model = card.model;
+  const Network network = network_of(model, card.tags);
+  const Cost cost = {parameter_count(network), flops_per_image(network)};
+  const double share = share_with_room(model);
+  if (share == 1) return cost;
+  ModelConfig other = model;  // experts' operations go with the number of those chosen
+  const int chosen = model.sparse.chosen;
+  other.sparse.chosen = chosen > 1 ? chosen - 1 : chosen + 1;
+  const double each = std::abs(cost.flops - flops_per_image(network_of(other, card.tags)));
+  return {cost.parameters, cost.flops - (1 - share) * chosen * each};
 }
 
 Cost trunks_cost(const Mixture& mixture, int64_t count) {

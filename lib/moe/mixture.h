@@ -94,7 +94,8 @@ struct Cost {
   int64_t parameters = 0;
   double flops = 0;
 };
-/// Returns the cost of a single model.
+/// Returns the cost of a single model. Of a V-MoE whose experts have room for fewer tokens than choose
+/// them, the operations are those of full experts.
 Cost model_cost(const ModelCard& card);
 /// Returns the cost of `count` trunks of a mixture, base and experts; 0 or more.
 Cost trunks_cost(const Mixture& mixture, int64_t count);

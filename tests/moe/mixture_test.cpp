@@ -4,6 +4,7 @@
 
 #include "expect_error.h"
 #include "moe/mixture_networks.h"
+#include "nn/architecture.h"
 #include "reference_images.h"
 
 namespace hardmoe {
@@ -201,6 +202,24 @@ TEST_F(MixtureTest, TheSharedDecoderTakesTheExpertsOwnsPlace) {
 TEST_F(MixtureTest, RefusesAnExpertOfAnotherArchitecture) {
   mixture.base.card.model.width = 32;
   expect_error([&] { expert_state_dict(mixture, 1); }, {"model.yaml", "base"});
+}
+
+TEST(ModelCost, OfAVMoEFollowsWhatItsExpertsHaveRoomFor) {
+  ModelConfig model{.image_size = 32, .architecture = Architecture::vit};
+  model.vit = {.width = 24, .depth = 4, .heads = 3, .pooling = VitPooling::mean};  // 64 tokens
+  model.sparse = {.kind = SparseKind::vmoe, .experts = 8, .chosen = 2, .capacity = 1};
+  const auto flops = [&](int chosen, double capacity) {
+    model.sparse.chosen = chosen;
+    model.sparse.capacity = capacity;
+    return model_cost({model, 5, ""}).flops;
+  };
+  const double full = flops(2, 1), each = full - flops(1, 1);
+  EXPECT_GT(each, 0);
+  EXPECT_NEAR(flops(2, 0.5), full - each,
+              1e-6 * full);  // 8 of the 16 rows an expert may be chosen by
+  EXPECT_NEAR(flops(1, 0.5), full - 1.5 * each, 1e-6 * full);
+  EXPECT_EQ(flops(2, 4), full);
+  EXPECT_EQ(model_cost({model, 5, ""}).parameters, parameter_count(network_of(model, 5)));
 }
 
 }  // namespace
