@@ -15,6 +15,7 @@ int main(int argc, char** argv) {
   EmbedTask task;
   command.dataset_argument(task.dataset);
   add_network_options(command, task.networks);
+  add_sparse_options(command, task.networks.sparse);
   command.cli()
       .add_option(
           "--decoder", task.decoder,

@@ -20,6 +20,7 @@ int main(int argc, char** argv) {
   command.dataset_argument(task.dataset);
   std::vector<std::string> models;
   add_network_options(command, task.networks, models);
+  add_sparse_options(command, task.networks.sparse);
   auto* shared =
       cli.add_option("--decoder", task.decoder, "Shared decoder (default: each expert's own)")
           ->type_name("DIR")

@@ -31,6 +31,7 @@ int main(int argc, char** argv) {
   cli.add_flag("--with-preprocessing", task.preprocessing,
                "Take whole decoded images; the middle square and its resampling are in the file");
   add_network_options(command, task.networks);
+  add_sparse_options(command, task.networks.sparse);
   for (const char* option :
        {"--model", "--base", "--partition", "--experts", "--features", "--router"}) {
     cli.get_option(option)->excludes(run);

@@ -31,6 +31,7 @@ int main(int argc, char** argv) {
   cli.add_option("--temperature", task.temperature,
                  "T: of their weights (default: as the row was evaluated)")
       ->type_name("NUMBER");
+  add_sparse_options(command, task.sparse);
   bool json = false, csv = false;
   auto* as_json = cli.add_flag("--json", json, "Print JSON: a line an image");
   cli.add_flag("--csv", csv, "Print CSV: a row a tag")->excludes(as_json);

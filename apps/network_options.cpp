@@ -48,8 +48,9 @@ CLI::Option* features_option(Command& command, std::vector<std::string>& files) 
 
 void run_argument(Command& command, std::string& folder) {
   command.cli()
-      .add_option("RUN", folder,
-                  "Folder of moe-run, of moe-train-base or moe-train-expert, or of moe-pack")
+      .add_option(
+          "RUN", folder,
+          "Folder of moe-run, of a model (moe-train-base, moe-train-sparse …), or of moe-pack")
       ->required()
       ->type_name("");
 }
@@ -73,25 +74,40 @@ CLI::Option* row_option(Command& command, std::string& row, const std::string& u
       ->type_name("KEY");
 }
 
+void add_sparse_options(Command& command, SparseOverride& sparse) {
+  command.cli()
+      .add_option("--chosen", sparse.chosen,
+                  "Of a model of moe-train-sparse: experts that compute an image or a token "
+                  "(default: as it was trained)")
+      ->type_name("N");
+  command.cli()
+      .add_option(
+          "--capacity", sparse.capacity,
+          "Of one of kind vmoe: tokens an expert takes at most, over those of an even share "
+          "(default: as it was trained)")
+      ->type_name("NUMBER");
+}
+
 void add_network_options(Command& command, NetworkFolders& networks) {
-  auto* single =
-      command.cli()
-          .add_option("--model", networks.model,
-                      "A network: folder of moe-train-base or moe-train-expert; or a mixture "
-                      "packed by moe-pack")
-          ->type_name("DIR");
+  auto* single = command.cli()
+                     .add_option("--model", networks.model,
+                                 "A network: folder of moe-train-base, moe-train-expert or "
+                                 "moe-train-sparse; or a mixture "
+                                 "packed by moe-pack")
+                     ->type_name("DIR");
   add_mixture_options(command, networks, single);
 }
 
 void add_network_options(Command& command, NetworkFolders& networks,
                          std::vector<std::string>& models) {
-  auto* several = command.cli()
-                      .add_option("--model", models,
-                                  "A network: folder of moe-train-base or moe-train-expert; "
-                                  "several, each after a --model: averaged as mixture.mix says; "
-                                  "or a mixture packed by moe-pack")
-                      ->type_name("DIR")
-                      ->allow_extra_args(false);
+  auto* several =
+      command.cli()
+          .add_option("--model", models,
+                      "A network: folder of moe-train-base, moe-train-expert or moe-train-sparse; "
+                      "several, each after a --model: averaged as mixture.mix says; "
+                      "or a mixture packed by moe-pack")
+          ->type_name("DIR")
+          ->allow_extra_args(false);
   add_mixture_options(command, networks, several);
 }
 

@@ -19,6 +19,9 @@ CLI::Option* images_argument(Command& command, std::vector<std::string>& images)
 /// --row: which of the networks in a folder that find_networks() reads; `usual`: where none is named.
 CLI::Option* row_option(Command& command, std::string& row, const std::string& usual = "local");
 
+/// --chosen and --capacity, for commands that ask a model.
+void add_sparse_options(Command& command, SparseOverride& sparse);
+
 /// For commands that look at images with one model or a mixture: --model, or the four above and
 /// --router.
 void add_network_options(Command& command, NetworkFolders& networks);

@@ -35,6 +35,7 @@ ExportSource find_source(const ExportTask& task, const Config& config) {
   if (!task.run.empty() || packed) {
     const FoundNetworks found = find_networks(packed ? model : task.run, task.row);
     source.networks = found.networks;
+    source.networks.sparse = task.networks.sparse;
     source.decoder = found.decoder;
     if (found.networks.is_mixture()) source.answer = answer_settings(found);
   }
@@ -119,7 +120,8 @@ Opened open_source(const ExportSource& source, std::optional<int64_t> expert) {
                source.networks.model);
   }
   Opened opened;
-  opened.model = load_model(source.networks.model);
+  opened.model = load_changed_model(source.networks.model, source.networks.sparse);
+  add_identity(source.networks.sparse, opened.identity);
   opened.model->card.loss = loss_of(source.networks.model);
   opened.tags = tags_of(source.networks.model);
   opened.identity["model"] = model_hash(source.networks.model);

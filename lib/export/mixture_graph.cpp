@@ -7,6 +7,7 @@
 #include "export/gater_graph.h"
 #include "export/network_graph.h"
 #include "moe/unified_embedding.h"
+#include "nn/architecture.h"
 #include "nn/resnet.h"
 
 namespace hardmoe {
@@ -24,7 +25,7 @@ class MixtureWriter {
         cut_(common_cut(mixture)) {}
 
   MixtureValues write(const MixtureImages& images) {
-    const Network whole = resnet(model_, 0);
+    const Network whole = network_of(model_, 0);
     input_ = write_normalised(graph_, whole, images.images);
     if (cut_) {
       input_ = write_network(graph_, resnet_until(model_, *cut_), mixture_.base.weights, "shared",
@@ -74,13 +75,13 @@ class MixtureWriter {
 
   /// What of a network comes behind the shared stages.
   Network rest_of(int64_t tags) const {
-    return cut_ ? resnet_from(model_, *cut_, tags) : resnet(model_, tags);
+    return cut_ ? resnet_from(model_, *cut_, tags) : network_of(model_, tags);
   }
 
   std::string route(const MixtureImages& images) {
     const ModelCard& card = mixture_.router->card;
     const Network network = router_shares(mixture_) ? resnet_from(card.model, *cut_, card.tags)
-                                                    : resnet(card.model, card.tags);
+                                                    : network_of(card.model, card.tags);
     const std::string input =
         router_shares(mixture_) ? input_ : write_normalised(graph_, network, images.router);
     return write_greatest(
@@ -95,7 +96,7 @@ class MixtureWriter {
     asked.chosen = chosen;
     asked.input = input_;
     asked.names = {"expert_feature"};
-    asked.widths = {feature_size(resnet(model_, 0))};
+    asked.widths = {feature_size(network_of(model_, 0))};
     if (heads) {
       asked.names.emplace_back("expert_answer");
       asked.widths.push_back(tags);

@@ -7,6 +7,7 @@
 #include "export/onnx_model.h"
 #include "export/view_graph.h"
 #include "moe/unified_embedding.h"
+#include "nn/architecture.h"
 
 namespace hardmoe {
 namespace {
@@ -75,7 +76,7 @@ std::vector<std::string> write_model_file(const std::filesystem::path& path, con
                                           const std::optional<Vocabulary>& tags,
                                           const ModelFileForm& form) {
   const ModelCard& card = model.card;
-  const Network network = resnet(card.model, card.tags);
+  const Network network = network_of(card.model, card.tags);
   ModelFile file(path, "model", parameter_count(network), form);
   const std::string input =
       write_normalised(file.graph(), network, file.views(card.model, "images"));
@@ -104,7 +105,7 @@ std::vector<std::string> write_mixture_file(const std::filesystem::path& path,
   const MixtureValues values =
       write_mixture(file.graph(), mixture, answer,
                     form.one_image ? ExpertForm::branches : ExpertForm::rows, images);
-  const int64_t width = embedding_width(mixture.embedding, feature_size(resnet(card.model, 0)));
+  const int64_t width = embedding_width(mixture.embedding, feature_size(network_of(card.model, 0)));
   file.output(values.probabilities, "probabilities", OnnxElement::f32, {card.tags});
   file.output(values.expert, "expert", OnnxElement::i64, {});
   file.output(values.embedding, "embedding", OnnxElement::f32, {width});

@@ -1,10 +1,14 @@
 #include "export/network_graph.h"
 
+#include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "base/error.h"
 #include "engine/network_facts.h"
+#include "engine/ops/experts.h"
 #include "engine/ops/operators.h"
+#include "export/gate_graph.h"
 
 namespace hardmoe {
 namespace {
@@ -15,11 +19,18 @@ class NetworkWriter {
   NetworkWriter(OnnxGraph& graph, const StateDict& weights, std::string prefix)
       : graph_(graph), weights_(weights), prefix_(std::move(prefix)) {}
 
-  /// `type`: of the first input.
-  std::string write(const Op& op, const std::vector<std::string>& inputs, const ValueType& type) {
+  /// `type`: of the first input. `expert`: whose it is, of an operator on routed rows.
+  std::string write(const Op& op, const std::vector<std::string>& inputs, const ValueType& type,
+                    std::optional<int64_t> expert = {}) {
+    if (is_of_gates(op)) return gate(op, inputs[0], type);
     std::vector<std::string> reads = inputs;
-    for (const std::string& parameter : parameters(op, type)) reads.push_back(parameter);
+    for (const std::string& parameter : parameters(op, type, expert)) reads.push_back(parameter);
     const std::string name = op.name.empty() ? "" : prefix_ + "." + op.name;
+    if (op.type == "expert_conv") return graph_.node("Conv", reads, window(op), name);
+    if (op.type == "expert_linear") return linear_of_tokens(reads, name);
+    if (op.type == "expert_norm") {
+      return graph_.node("BatchNormalization", reads, {{"epsilon", batch_norm_epsilon}}, name);
+    }
     const bool of_tokens = type.rows.kind == RowKind::token;
     if (op.type == "conv") return graph_.node("Conv", reads, window(op), name);
     if (op.type == "max_pool") return graph_.node("MaxPool", reads, window(op), name);
@@ -49,13 +60,35 @@ class NetworkWriter {
   }
 
  private:
-  /// The operator's parameters as constants.
-  std::vector<std::string> parameters(const Op& op, const ValueType& type) {
+  static bool is_of_gates(const Op& op) {
+    constexpr std::string_view types[] = {"softmax", "noise", "scaled_noise", "top_k", "capacity"};
+    return std::ranges::find(types, op.type) != std::end(types);
+  }
+
+  /// `type`: of the values, one for each expert.
+  std::string gate(const Op& op, const std::string& values, const ValueType& type) {
+    const std::string name = prefix_ + "." + op.name;
+    Attributes attributes(op);
+    if (op.type == "softmax")
+      return graph_.node("Softmax", {values}, {{"axis", int64_t{-1}}}, name);
+    if (op.type == "top_k") return write_top_k(graph_, TopK::from(attributes), values, name);
+    if (op.type == "capacity") {
+      return write_capacity(graph_, Capacity::from(attributes), values, type.planned_rows(1),
+                            type.extent.channels, name);
+    }
+    return values;  // noise there is in training alone
+  }
+
+  /// The operator's parameters as constants; of one expert if one is given.
+  std::vector<std::string> parameters(const Op& op, const ValueType& type,
+                                      std::optional<int64_t> expert) {
     const std::vector<ValueType> inputs(op.inputs.size(), type);
     const auto specs = std::visit([&](const auto& one) { return one.parameters(op.name, inputs); },
                                   make_operator(op));
     std::vector<std::string> names;
+    const std::string own = expert ? expert_name(op.name, *expert) + "." : "";
     for (const ParameterSpec& spec : specs) {
+      if (!spec.name.starts_with(own)) continue;
       const Tensor& weight = require_tensor(weights_, spec.name, prefix_, &spec.shape);
       names.push_back(graph_.constant(weight, prefix_ + "." + spec.name));
     }
@@ -165,6 +198,30 @@ class NetworkWriter {
   std::string prefix_;
 };
 
+/// Returns the values that an operator's node reads: of noise none is left, and as every expert has
+/// all rows there is no routing.
+std::vector<int> read_by_answers(const Op& op) {
+  if (op.type == "combine") return {op.inputs[0], op.inputs[1]};
+  const bool first =
+      op.type == "scaled_noise" || op.type == "dispatch" || op.type.starts_with("expert_");
+  return first ? std::vector<int>{op.inputs[0]} : op.inputs;
+}
+
+/// Returns by value whether feature or logits depend on it.
+std::vector<bool> needed_values(const Network& network) {
+  std::vector<bool> needed(static_cast<size_t>(network.value_count()), false);
+  for (const int value : {network.feature, network.logits}) {
+    if (value >= 0) needed[static_cast<size_t>(value)] = true;
+  }
+  for (size_t i = network.ops.size(); i > 0; --i) {
+    if (!needed[i]) continue;
+    for (const int value : read_by_answers(network.ops[i - 1])) {
+      needed[static_cast<size_t>(value)] = true;
+    }
+  }
+  return needed;
+}
+
 }  // namespace
 
 std::string write_normalised(OnnxGraph& graph, const Network& network, const std::string& images) {
@@ -181,15 +238,35 @@ NetworkValues write_network(OnnxGraph& graph, const Network& network, const Stat
                             const std::string& prefix, const std::string& input) {
   NetworkWriter writer(graph, weights, prefix);
   const std::vector<ValueType> types = value_types(network);
-  std::vector<std::string> values = {input};
+  const std::vector<bool> needed = needed_values(network);
+  // Of routed rows a name for each expert, all of which have all rows.
+  std::vector<std::vector<std::string>> values = {{input}};
+  const auto names = [&](int value) { return values.at(static_cast<size_t>(value)); };
   for (const Op& op : network.ops) {
-    std::vector<std::string> inputs;
-    for (const int value : op.inputs) inputs.push_back(values.at(static_cast<size_t>(value)));
-    values.push_back(writer.write(op, inputs, types.at(static_cast<size_t>(op.inputs.at(0)))));
+    const ValueType& type = types.at(static_cast<size_t>(op.inputs.at(0)));
+    if (!needed[values.size()]) {
+      values.emplace_back();
+    } else if (op.type == "dispatch") {
+      const auto experts = static_cast<size_t>(Attributes(op).size("experts"));
+      values.emplace_back(experts, names(op.inputs[0]).at(0));
+    } else if (op.type == "combine") {
+      const bool maps = type.extent.positions() > 1;
+      values.push_back({write_combined(graph, names(op.inputs[0]), names(op.inputs[1]).at(0),
+                                       maps ? 3 : 1, prefix + "." + op.name)});
+    } else {
+      const size_t experts = names(op.inputs[0]).size();
+      std::vector<std::string> made;
+      for (size_t expert = 0; expert < experts; ++expert) {
+        std::vector<std::string> inputs;
+        for (const int value : read_by_answers(op)) inputs.push_back(names(value).at(expert));
+        const bool routed = type.rows.kind == RowKind::routed;
+        made.push_back(writer.write(
+            op, inputs, type, routed ? std::optional(static_cast<int64_t>(expert)) : std::nullopt));
+      }
+      values.push_back(made);
+    }
   }
-  const auto value = [&](int number) {
-    return number < 0 ? std::string() : values.at(static_cast<size_t>(number));
-  };
+  const auto value = [&](int number) { return number < 0 ? std::string() : names(number).at(0); };
   return {value(network.feature), value(network.logits)};
 }
 

@@ -107,6 +107,19 @@ std::string OnnxGraph::node(const std::string& type, const std::vector<std::stri
   return node.name();
 }
 
+std::vector<std::string> OnnxGraph::nodes(const std::string& type,
+                                          const std::vector<std::string>& inputs,
+                                          const std::vector<OnnxAttribute>& attributes, int count) {
+  onnx::NodeProto& node = append(type, inputs, "");
+  std::vector<std::string> outputs;
+  for (int i = 0; i < count; ++i) {
+    outputs.push_back(unique(fmt::format("{}.{}", node.name(), i)));
+    node.add_output(outputs.back());
+  }
+  for (const OnnxAttribute& attribute : attributes) set_attribute(attribute, *node.add_attribute());
+  return outputs;
+}
+
 std::string OnnxGraph::constant(const Tensor& tensor, const std::string& name) {
   onnx::TensorProto& to = *graph_.add_initializer();
   to.set_name(unique(name.empty() ? "constant" : name));

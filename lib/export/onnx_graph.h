@@ -69,6 +69,10 @@ class OnnxGraph {
   std::string node(const std::string& type, const std::vector<std::string>& inputs,
                    const std::vector<OnnxAttribute>& attributes = {}, const std::string& name = "");
 
+  /// The same for a node with `count` outputs.
+  std::vector<std::string> nodes(const std::string& type, const std::vector<std::string>& inputs,
+                                 const std::vector<OnnxAttribute>& attributes, int count);
+
   /// Adds a constant of float32, float64, int64, int32 or uint8. Throws Error for other types.
   std::string constant(const Tensor& tensor, const std::string& name = "");
   /// Adds the constant whose one value has no extents.

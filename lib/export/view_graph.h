@@ -7,7 +7,7 @@
 #include <string>
 
 #include "export/onnx_graph.h"
-#include "nn/resnet.h"
+#include "nn/model_config.h"
 
 namespace hardmoe {
 

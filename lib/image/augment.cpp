@@ -14,6 +14,9 @@ void AugmentConfig::describe(Fields& f) {
   f.add("min_area", min_area, "least share of the image's area, for crop: random_resized");
   f.add("max_area", max_area, "greatest share of the image's area, for crop: random_resized");
   f.add("flip", flip, "mirror half of the images");
+  f.add("jitter", jitter,
+        "greatest change of brightness, contrast and saturation, each by a factor from 1 - jitter "
+        "to 1 + jitter; 0: none");
 }
 
 void check_augment(const AugmentConfig& config, int image_size) {
@@ -24,6 +27,9 @@ void check_augment(const AugmentConfig& config, int image_size) {
   if (!(config.min_area > 0 && config.min_area <= config.max_area && config.max_area <= 1)) {
     fail_usage("augment.min_area, max_area: expected 0 < min ≤ max ≤ 1, found {} and {}",
                config.min_area, config.max_area);
+  }
+  if (!(config.jitter >= 0 && config.jitter <= 1)) {
+    fail_usage("augment.jitter: expected 0 to 1, found {}", config.jitter);
   }
 }
 

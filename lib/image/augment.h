@@ -26,10 +26,11 @@ struct AugmentConfig {
   double min_area = 0.25;  ///< least share of the image's area, for crop: random_resized
   double max_area = 1.0;   ///< largest share
   bool flip = true;        ///< mirror half of the images, at random
+  double jitter = 0;       ///< strength of random changes of colour (image/color_jitter.h); 0: none
   void describe(Fields& f);
 };
 
-/// Throws Error(usage) for areas out of range or, with crop: pad, a padding outside
+/// Throws Error(usage) for areas or a jitter out of range or, with crop: pad, a padding outside
 /// 0 … image_size − 1. `image_size`: the view's height and width in pixels.
 void check_augment(const AugmentConfig& config, int image_size);
 
@@ -52,7 +53,7 @@ void center_crop(const Tensor& image, int size, uint8_t* out);
 
 /// Writes training's view of a decoded image to `out`, size×size×3. All choices are drawn from
 /// `random`: for pad the row and column of the square; for random_resized area, ratio and position;
-/// then whether to mirror. With crop: pad an image that is already size×size is not resampled.
+/// then whether to mirror; then changes of colour. With crop: pad an image that is already size×size is not resampled.
 void augment(const Tensor& image, int size, const AugmentConfig& config, const Random& random,
              uint8_t* out);
 

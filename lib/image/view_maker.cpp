@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "image/color_jitter.h"
 
 namespace hardmoe {
 namespace {
@@ -202,6 +203,9 @@ void ViewMaker::write_from(const ImageHeader& image, const PartOf& part_of, Rand
       if (draw_mirror() == Mirror::yes) mirror_rows(out, size_);
       break;
     }
+  }
+  if (augment_.jitter > 0) {
+    jitter_colors(augment_.jitter, random, {out, static_cast<size_t>(3 * size_ * size_)});
   }
 }
 

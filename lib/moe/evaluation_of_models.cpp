@@ -7,6 +7,7 @@
 #include "moe/evaluation.h"
 #include "moe/mixed_answers.h"
 #include "moe/tally.h"
+#include "nn/architecture.h"
 
 namespace hardmoe {
 namespace {
@@ -17,7 +18,7 @@ constexpr int64_t scores_at_a_time = int64_t{64} << 20;  // kept in memory
 
 Evaluation evaluate_model(Engine& engine, const Model& model, LossKind loss, const Split& split,
                           Precision precision) {
-  Inference inference(engine, resnet(model.card.model, model.card.tags),
+  Inference inference(engine, network_of(model.card.model, model.card.tags),
                       model.card.model.image_size, precision);
   inference.load(model.weights, "model");
   const auto width = static_cast<size_t>(model.card.tags);
@@ -50,7 +51,7 @@ Evaluation evaluate_models(Engine& engine, const std::vector<Model>& models, con
   std::vector<std::unique_ptr<Inference>> networks;
   Cost cost;
   for (const Model& model : models) {
-    networks.push_back(std::make_unique<Inference>(engine, resnet(model.card.model, tags),
+    networks.push_back(std::make_unique<Inference>(engine, network_of(model.card.model, tags),
                                                    model.card.model.image_size, precision));
     networks.back()->load(model.weights, "model");
     const Cost each = model_cost(model.card);

@@ -11,6 +11,8 @@
 #include "engine/network_facts.h"
 #include "moe/shared_stages.h"
 #include "moe/unified_embedding.h"
+#include "nn/architecture.h"
+#include "nn/resnet.h"
 #include "train/decoder_folder.h"
 #include "train/probability.h"
 
@@ -120,7 +122,7 @@ Mixture open_mixture(const fs::path& base, const fs::path& partition, const fs::
   mixture.base = load_model(base);
   mixture.partition = load_partition(partition);
   const auto& card = mixture.base.card;
-  const int64_t features = feature_size(resnet(card.model, 0));
+  const int64_t features = feature_size(network_of(card.model, 0));
   require_partition_of(partition, base, "");
   const Json partition_inputs = stage_inputs(partition, "moe-partition");
   mixture.external_embedding = is_external_embedding(partition_inputs);
@@ -214,14 +216,14 @@ std::string fingerprint_of_items(const std::vector<int64_t>& items) {
 }
 
 Cost model_cost(const ModelCard& card) {
-  const Network network = resnet(card.model, card.tags);
+  const Network network = network_of(card.model, card.tags);
   return {parameter_count(network), flops_per_image(network)};
 }
 
 Cost trunks_cost(const Mixture& mixture, int64_t count) {
   if (count == 0) return {};
   const ModelConfig& model = mixture.base.card.model;
-  const Network trunk = resnet(model, 0);
+  const Network trunk = network_of(model, 0);
   Cost cost = {count * parameter_count(trunk), static_cast<double>(count) * flops_per_image(trunk)};
   const auto cut = common_cut(mixture);
   if (!cut) return cost;
@@ -241,7 +243,7 @@ Cost router_cost(const Mixture& mixture) {
 
 Cost mixture_cost(const Mixture& mixture, int64_t top_experts, bool base) {
   const ModelCard& card = mixture.base.card;
-  const int64_t features = feature_size(resnet(card.model, 0));
+  const int64_t features = feature_size(network_of(card.model, 0));
   const Network decoder = linear_decoder(embedding_width(mixture.embedding, features), card.tags);
   const int64_t experts = mixture.partition.gater.experts;
   const int64_t decoders = mixture.decoder ? 1 : experts;

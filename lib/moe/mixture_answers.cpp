@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/network_facts.h"
+#include "nn/architecture.h"
 
 namespace hardmoe {
 
@@ -43,7 +44,7 @@ AnsweredImages MixtureAnswers::answer(const ImageSet& images,
   MixtureVisits visits;
   visits.experts_an_image = options.top_experts;
   Tensor base_features, expert_features;
-  const int64_t width = feature_size(resnet(mixture_.base.card.model, 0));
+  const int64_t width = feature_size(network_of(mixture_.base.card.model, 0));
   if (options.embedding) expert_features = Tensor(DType::f32, {images.size(), width});
   if ((!external && !mixture_.router) || options.base_logits || decoder_) {
     base_features = Tensor::uninitialized(DType::f32, {images.size(), width});

@@ -5,6 +5,7 @@
 
 #include "engine/network_facts.h"
 #include "moe/router.h"
+#include "nn/architecture.h"
 #include "nn/resnet.h"
 
 namespace hardmoe {
@@ -64,7 +65,7 @@ void MixtureNetworks::prepare(bool shares) {
   const auto compile = [&](std::optional<Inference>& part, const Network& network) {
     if (!part) part.emplace(engine_, network, model.image_size, precision_, batch_);
   };
-  if (!shares) return compile(whole_, resnet(model, tags_));
+  if (!shares) return compile(whole_, network_of(model, tags_));
   const int cut = *common_cut(mixture_);
   compile(shared_, resnet_until(model, cut));
   compile(rest_, resnet_from(model, cut, tags_));
@@ -107,7 +108,7 @@ ExpertChoices MixtureNetworks::run(const ImageSet& images, const MixtureVisits& 
 ExpertChoices MixtureNetworks::route(const ImageSet& images, int64_t experts_an_image) {
   const ModelCard& card = mixture_.router->card;
   if (!router_) {
-    router_.emplace(engine_, resnet(card.model, card.tags), card.model.image_size, precision_,
+    router_.emplace(engine_, network_of(card.model, card.tags), card.model.image_size, precision_,
                     batch_);
     router_->load(mixture_.router->weights, "router");
   }
@@ -169,7 +170,7 @@ void MixtureNetworks::ask_experts(const ImageSet& images, int64_t first,
 EmbeddedImages embed_by_experts(MixtureNetworks& networks, const ImageSet& images,
                                 const std::optional<std::vector<uint16_t>>& experts, bool base,
                                 bool use_prices) {
-  const int64_t width = feature_size(resnet(networks.mixture().base.card.model, 0));
+  const int64_t width = feature_size(network_of(networks.mixture().base.card.model, 0));
   const auto rows = [&](bool wanted) {
     return Tensor::uninitialized(DType::f32, {wanted ? images.size() : 0, width});
   };

@@ -4,13 +4,14 @@
 
 #include "base/error.h"
 #include "engine/network_facts.h"
+#include "nn/architecture.h"
 #include "train/probability.h"
 
 namespace hardmoe {
 namespace {
 
 ViewForm view_form(const ModelCard& card) {
-  const Network network = resnet(card.model, 0);
+  const Network network = network_of(card.model, 0);
   return {card.model.image_size, network.crop_share};
 }
 
@@ -43,7 +44,7 @@ std::vector<ViewForm> view_forms(const Mixture& mixture) {
 
 Predictor::Predictor(Engine& engine, const Model& model, Precision precision, int64_t batch)
     : tags_(model.card.tags), model_(&model) {
-  inference_.emplace(engine, resnet(model.card.model, tags_), model.card.model.image_size,
+  inference_.emplace(engine, network_of(model.card.model, tags_), model.card.model.image_size,
                      precision, batch);
   inference_->load(model.weights, "model");
 }

@@ -6,19 +6,23 @@
 #include "base/log.h"
 #include "base/stage.h"
 #include "engine/network_facts.h"
+#include "nn/architecture.h"
+#include "nn/resnet.h"
 #include "train/metrics.h"
 #include "train/probability.h"
 
 namespace hardmoe {
 
 double share_of_base(const ModelConfig& router, int64_t experts, const ModelConfig& base) {
-  return flops_per_image(resnet(router, experts)) / flops_per_image(resnet(base, 0));
+  return flops_per_image(network_of(router, experts)) / flops_per_image(network_of(base, 0));
 }
 
 ModelConfig router_model(const ModelConfig& base, int depth, int width, int image_size,
                          int64_t experts) {
   constexpr int least_size = 8, step = 4;
   ModelConfig router = base;
+  router.architecture = Architecture::resnet;
+  router.sparse = {};
   router.depth = depth;
   router.width = width > 0 ? width : std::max(8, base.width / 2);
   router.image_size = image_size > 0 ? image_size : base.image_size / step * step;
@@ -32,10 +36,11 @@ ModelConfig router_model(const ModelConfig& base, int depth, int width, int imag
 
 double tail_share_of_base(const ModelConfig& router, int64_t experts, const ModelConfig& base) {
   return flops_per_image(resnet_from(router, router.tail.behind, experts)) /
-         flops_per_image(resnet(base, 0));
+         flops_per_image(network_of(base, 0));
 }
 
 ModelConfig router_on_base(const ModelConfig& base, int behind, int width, int64_t experts) {
+  require_resnet(base, "router.prefix");
   ModelConfig router = base;
   router.tail = {behind, width > 0 ? width : base.width};
   if (width > 0) return router;
@@ -83,7 +88,7 @@ void add_likeliest(const ModelCard& router, std::span<const float> logits, int64
 ExpertChoices choices_of_router(Engine& engine, const Model& router, const ImageSet& images,
                                 int64_t count, Precision precision) {
   const ModelCard& card = router.card;
-  Inference inference(engine, resnet(card.model, card.tags), card.model.image_size, precision);
+  Inference inference(engine, network_of(card.model, card.tags), card.model.image_size, precision);
   inference.load(router.weights, "router");
   return choices_of_router(inference, card, images, count);
 }

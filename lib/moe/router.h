@@ -18,15 +18,15 @@ namespace hardmoe {
 /// What a router may cost of the base's FLOPs: the default size keeps to it.
 inline constexpr double router_share = 0.15;
 
-/// Returns a router's network for a base. `width` 0: half of the base's, at least 8. `image_size`
+/// Returns a router's network for a base, a ResNet whatever the base is. `width` 0: half of the base's, at least 8. `image_size`
 /// 0: the largest multiple of 4 at which the router takes at most router_share of the FLOPs of the
-/// base's trunk, from 8 pixels to the base's. Throws Error(usage) as resnet() does.
+/// base's trunk, from 8 pixels to the base's. Throws Error(usage) as network_of() does.
 ModelConfig router_model(const ModelConfig& base, int depth, int width, int image_size,
                          int64_t experts);
 
 /// Returns the network of a router that begins with the base's stages up to layer number `behind`,
 /// and goes on with `width` channels a first stage; 0: as many as take at most router_share of the
-/// FLOPs of the base's trunk. Throws Error(usage) as resnet() does.
+/// FLOPs of the base's trunk. Throws Error(usage) as network_of() does.
 ModelConfig router_on_base(const ModelConfig& base, int behind, int width, int64_t experts);
 
 /// Returns the FLOPs of what a router has behind the base's stages over those of the base's trunk.

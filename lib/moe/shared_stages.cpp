@@ -4,6 +4,8 @@
 #include <set>
 
 #include "engine/network_facts.h"
+#include "nn/architecture.h"
+#include "nn/resnet.h"
 
 namespace hardmoe {
 namespace {
@@ -32,6 +34,7 @@ bool has_the_same(const StateDict& a, const StateDict& b, const std::string& nam
 
 std::optional<int> shared_cut(const Model& base,
                               const std::vector<std::filesystem::path>& experts) {
+  if (!is_resnet(base.card.model)) return std::nullopt;
   const auto names = names_by_cut(base.card.model);
   size_t shared = experts.empty() ? 0 : names.size();  // cuts
   for (const auto& folder : experts) {

@@ -94,7 +94,6 @@ void VitConfig::describe(Fields& f) {
   f.add("heads", heads, "of each attention; 0: the size's");
   f.add("mlp_ratio", mlp_ratio, "channels inside an MLP over those of a token");
   f.add("patch_size", patch_size, "pixels, height and width; must divide image_size");
-  f.add("image_size", image_size, "pixels, height and width");
   f.add_enum("pooling", pooling, {"token", "mean"},
              "the feature: a class token, or all tokens' mean");
   f.add_enum("positions", positions, {"learned", "sincos"}, "what tells tokens their places");
@@ -108,23 +107,24 @@ VitShape vit_shape(const VitConfig& config) {
   shape.width = either(config.width, size.width);
   shape.depth = either(config.depth, size.depth);
   shape.heads = either(config.heads, size.heads);
-  require_range("width", shape.width, 1, 4096);
-  require_range("depth", shape.depth, 1, 100);
-  require_range("heads", shape.heads, 1, 64);
+  require_range("vit.width", shape.width, 1, 4096);
+  require_range("vit.depth", shape.depth, 1, 100);
+  require_range("vit.heads", shape.heads, 1, 64);
   require_range("image_size", config.image_size, 8, 2048);
-  require_range("patch_size", config.patch_size, 1, config.image_size);
+  require_range("vit.patch_size", config.patch_size, 1, config.image_size);
   if (shape.width % shape.heads != 0) {
-    fail_usage("model.heads: {} heads do not divide a width of {}", shape.heads, shape.width);
+    fail_usage("model.vit.heads: {} heads do not divide a width of {}", shape.heads, shape.width);
   }
   if (config.image_size % config.patch_size != 0) {
     fail_usage(
-        "model.patch_size: patches of {} pixels do not divide images of {}; use images of {} or {}",
+        "model.vit.patch_size: patches of {} pixels do not divide images of {}; use images of {} "
+        "or {}",
         config.patch_size, config.image_size,
         config.image_size / config.patch_size * config.patch_size,
         (config.image_size / config.patch_size + 1) * config.patch_size);
   }
   if (!(config.mlp_ratio > 0 && config.mlp_ratio <= 64)) {
-    fail_usage("model.mlp_ratio: expected above 0 and at most 64, found {}", config.mlp_ratio);
+    fail_usage("model.vit.mlp_ratio: expected above 0 and at most 64, found {}", config.mlp_ratio);
   }
   shape.hidden = std::max<int64_t>(
       1, static_cast<int64_t>(config.mlp_ratio * static_cast<double>(shape.width)));
@@ -140,8 +140,7 @@ Network vit(const VitConfig& config, int64_t tags, const std::map<int, VitMlp>& 
     if (number >= 0 && number < build.shape.depth) continue;
     fail("a transformer of {} blocks has no block {}", build.shape.depth, number);
   }
-  set_image_input(config.input, network);
-  network.extent = {config.image_size, config.image_size, 3};
+  set_image_input(config.input, config.image_size, network);
   const bool token = config.pooling == VitPooling::token;
   int value = build.patches(config.patch_size);
   if (token) value = build.append("class_token", "cls_token", value);

@@ -9,8 +9,8 @@
 #include <string>
 
 #include "base/config.h"
+#include "nn/image_input.h"
 #include "nn/network.h"
-#include "nn/resnet.h"
 
 namespace hardmoe {
 
@@ -33,7 +33,7 @@ enum class VitPositions {
   sincos,   ///< a fixed table of sines and cosines, see engine/ops/positions.h
 };
 
-/// The architecture, as model.yaml stores it beside the weights.
+/// The architecture, as model.yaml stores it beside the weights, in ModelConfig.
 struct VitConfig {
   VitSize size = VitSize::tiny;
   int width = 0;         ///< channels of a token; 0: the size's, as depth and heads
@@ -41,7 +41,7 @@ struct VitConfig {
   int heads = 0;         ///< of each attention
   double mlp_ratio = 4;  ///< channels inside an MLP over those of a token
   int patch_size = 4;    ///< pixels, height and width
-  int image_size = 32;   ///< pixels, height and width
+  int image_size = 32;   ///< not a setting: as ModelConfig::image_size
   VitPooling pooling = VitPooling::token;
   VitPositions positions = VitPositions::learned;
   double head_bias = 0;   ///< where the head's biases begin; −10 suits a sigmoid loss

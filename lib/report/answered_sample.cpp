@@ -11,6 +11,7 @@
 #include "moe/mixed_answers.h"
 #include "moe/mixing.h"
 #include "moe/unified_embedding.h"
+#include "nn/architecture.h"
 #include "tasks/opened_networks.h"
 #include "train/image_loss.h"
 #include "train/inference.h"
@@ -69,8 +70,8 @@ class SampleNetworks {
         settings_(local_settings(run, engine)),
         mixture_(open_mixture(run.done("base")->folder, run.done("partition")->folder,
                               run.finished_experts(), "")),
-        width_(feature_size(resnet(mixture_.base.card.model, 0))),
-        inference_(engine, resnet(mixture_.base.card.model, mixture_.base.card.tags),
+        width_(feature_size(network_of(mixture_.base.card.model, 0))),
+        inference_(engine, network_of(mixture_.base.card.model, mixture_.base.card.tags),
                    mixture_.base.card.model.image_size, settings_.precision) {
     const auto n = std::ssize(sample.items);
     sample.base_features = Tensor::uninitialized(DType::f32, {n, width_});

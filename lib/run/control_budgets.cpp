@@ -6,20 +6,23 @@
 #include "base/text.h"
 #include "engine/graph.h"
 #include "engine/network_facts.h"
+#include "nn/architecture.h"
+#include "nn/resnet.h"
 
 namespace hardmoe {
 namespace {
 
-constexpr int widest = 1024;  // that resnet() makes
+constexpr int widest = 1024;  // that network_of() makes
 
 double trunk_flops(ModelConfig model, int width) {
   model.width = width;
-  return flops_per_image(resnet(model, 0));
+  return flops_per_image(network_of(model, 0));
 }
 
 /// Returns the share of a trunk's operations that base and experts have in common, as experts keep
 /// the base's first stages.
 double shared_share(const Config& config) {
+  if (!is_resnet(config.model)) return 0;
   const ExpertConfig& expert = config.expert;
   if (expert.start != ExpertStart::base || !expert.init.empty()) return 0;
   for (int cut = last_cut; cut >= 0; --cut) {
@@ -54,7 +57,8 @@ double experts_epochs(const Config& config) {
 }
 
 double mixture_epochs(const Config& config) {
-  const Network network = resnet(config.model, 1);  // how many tags there will be is not known yet
+  const Network network =
+      network_of(config.model, 1);  // how many tags there will be is not known yet
   const double teacher = config.expert.distill > 0 ? flops_per_image(network) : 0;
   const double of_expert = training_flops_per_image(network, config.expert.freeze) + teacher;
   const double of_base = training_flops_per_image(network, config.base.freeze);
@@ -64,6 +68,7 @@ double mixture_epochs(const Config& config) {
 }
 
 WiderNetwork wider_network(const Config& config) {
+  require_resnet(config.model, "run.controls: wider");
   const double base = trunk_flops(config.model, config.model.width);
   const double wanted = trunks_per_image(config) * base;
   int width = config.model.width;

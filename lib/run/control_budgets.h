@@ -23,7 +23,7 @@ struct WiderNetwork {
   int width = 0;      ///< its forward pass costs most nearly what evaluating the mixture does
   double epochs = 0;  ///< its training costs what the mixture's does
 };
-/// Returns the wider network that is as costly as the mixture. Throws Error(usage) as resnet().
+/// Returns the wider network that is as costly as the mixture. Throws Error(usage) as network_of().
 WiderNetwork wider_network(const Config& config);
 
 /// Returns the epochs of each of two networks of the base's size that cost together what the

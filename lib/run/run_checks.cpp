@@ -11,6 +11,8 @@
 #include "moe/embedding.h"
 #include "moe/mixture_config.h"
 #include "moe/reroute.h"
+#include "nn/architecture.h"
+#include "nn/resnet.h"
 #include "run/launcher.h"
 #include "run/pipeline.h"
 #include "tasks/train_router.h"
@@ -83,7 +85,7 @@ void check_router(const Config& config) {
   }
   check_router_config(settings);
   const ModelConfig model = router_network(settings, config.model, experts);
-  check_freeze(resnet(model, experts), settings, "router");
+  check_freeze(network_of(model, experts), settings, "router");
   check_augment(settings.augment, model.image_size);
   if (!settings.init.empty()) read_earlier_weights(settings.init, model);
 }
@@ -153,7 +155,7 @@ void check_together(const Config& config) {
 /// Checks what would otherwise be found only when the stage's turn comes, perhaps days later.
 void check_sections(const Config& config) {
   check_ingest_config(config.ingest);
-  const Network network = resnet(config.model, 1);
+  const Network network = network_of(config.model, 1);
   check_freeze(network, config.base, "base");
   check_freeze(network, config.expert, "expert");
   check_freeze(linear_decoder(1, 1), config.decoder, "decoder");

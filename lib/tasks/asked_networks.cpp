@@ -8,6 +8,7 @@
 #include "base/threads.h"
 #include "engine/network_facts.h"
 #include "moe/unified_embedding.h"
+#include "nn/architecture.h"
 
 namespace hardmoe {
 namespace {
@@ -43,7 +44,7 @@ void ImageCounts::require_some() const {
 }
 
 int64_t AskedNetworks::embedding_values() const {
-  const int64_t width = feature_size(resnet(card().model, 0));
+  const int64_t width = feature_size(network_of(card().model, 0));
   return is_mixture() ? embedding_width(opened_.mixture->embedding, width) : width;
 }
 

@@ -1,5 +1,6 @@
 #include "tasks/config.h"
 
+#include "nn/resnet.h"
 #include "train/schedule.h"
 
 namespace hardmoe {
@@ -27,6 +28,11 @@ void check_base_config(const BaseConfig& config) {
   check_patience("base", config.patience);
 }
 
+void check_sparse_config(const SparseTrainConfig& config) {
+  check_train_config(config, "sparse");
+  check_patience("sparse", config.patience);
+}
+
 void check_expert_config(const ExpertConfig& config) {
   check_train_config(config, "expert");
   check_patience("expert", config.patience);
@@ -47,6 +53,13 @@ void BaseConfig::describe(Fields& f) {
   f.add("init", init,
         "weights to begin with: a folder of moe-train-base or moe-train-expert, or .safetensors of "
         "torchvision's or timm's ResNets; empty: fresh ones");
+  f.add("patience", patience, patience_help);
+}
+
+void SparseTrainConfig::describe(Fields& f) {
+  TrainConfig::describe(f);
+  f.add_section("layer", layer, "layers of experts, in the place of layers of the model");
+  f.add("init", init, "weights to begin with: a folder of moe-train-sparse; empty: fresh ones");
   f.add("patience", patience, patience_help);
 }
 
@@ -191,6 +204,7 @@ Config::Config() {
   decoder.nesterov = false;
   decoder.schedule = ScheduleKind::linear;
   decoder.warmup = 0;
+  sparse.layer.kind = SparseKind::shazeer;
   finetune.epochs = 1;
   finetune.lr = base.lr / 10;
 }
@@ -201,6 +215,7 @@ void Config::describe(Fields& f) {
   f.add_section("ingest", ingest, "making the dataset");
   f.add_section("model", model, "the CNN");
   f.add_section("base", base, "training the base");
+  f.add_section("sparse", sparse, "training a network with layers of experts (moe-train-sparse)");
   f.add_section("embed", embed, "embedding images");
   f.add_section("partition", partition, "dividing the images");
   f.add_section("expert", expert, "training the experts");

@@ -10,7 +10,7 @@
 #include "moe/evaluation.h"
 #include "moe/mixture_config.h"
 #include "moe/partition_config.h"
-#include "nn/resnet.h"
+#include "nn/model_config.h"
 #include "tasks/controls.h"
 #include "tasks/levers.h"
 #include "train/config.h"
@@ -22,6 +22,14 @@ namespace hardmoe {
 struct BaseConfig : TrainConfig {
   std::string init;  ///< weights to begin with (train/warm_start.h); empty: random ones
   int patience = 0;  ///< see EarlyStop (train/trainer.h), on the split "selection"
+  void describe(Fields& f);
+};
+
+/// The section sparse.
+struct SparseTrainConfig : TrainConfig {
+  SparseConfig layer;  ///< what takes the place of layers of the section model
+  std::string init;    ///< as the base's
+  int patience = 0;    ///< as the base's
   void describe(Fields& f);
 };
 
@@ -61,6 +69,7 @@ struct ExpertConfig : TrainConfig {
 /// Throws Error(usage) naming a setting of the section that is impossible whatever the images; also
 /// as check_train_config does.
 void check_base_config(const BaseConfig& config);
+void check_sparse_config(const SparseTrainConfig& config);
 void check_expert_config(const ExpertConfig& config);
 
 /// The section decoder.
@@ -126,6 +135,7 @@ struct Config {
   IngestConfig ingest;
   ModelConfig model;
   BaseConfig base;
+  SparseTrainConfig sparse;
   EmbedConfig embed;
   PartitionConfig partition;
   ExpertConfig expert;

@@ -10,6 +10,7 @@
 #include "moe/mixture_networks.h"
 #include "moe/routing.h"
 #include "moe/unified_embedding.h"
+#include "nn/architecture.h"
 #include "tasks/results.h"
 #include "tensor/npy.h"
 
@@ -45,7 +46,7 @@ struct Networks {
   /// Returns the FLOPs of embedding an image: of the trunk that embeds it, and of what routes it or
   /// has a share.
   double flops() const {
-    if (!mixture) return flops_per_image(resnet(card().model, 0));
+    if (!mixture) return flops_per_image(network_of(card().model, 0));
     const bool base = mixture->embedding != EmbeddingKind::expert;
     const bool routes = !mixture->router && !external;
     return trunks_cost(*mixture, base || routes ? 2 : 1).flops + router_cost(*mixture).flops;
@@ -73,8 +74,9 @@ Networks open_networks(const EmbedTask& task, const Dataset& dataset, const Conf
   const NetworkFolders& folders = task.networks;
   Networks networks;
   if (!folders.is_mixture()) {
-    networks.model = load_model(folders.model);
+    networks.model = load_changed_model(folders.model, folders.sparse);
     networks.identity["model"] = model_hash(folders.model);
+    add_identity(folders.sparse, networks.identity);
     return networks;
   }
   check_experts_folder(folders.experts);
@@ -163,11 +165,11 @@ std::string embed_images(const EmbedTask& task, Config& config) {
   if (networks.mixture) {
     trunks.emplace(*engine, *networks.mixture, precision, /*heads=*/false);
   } else {
-    trunk.emplace(*engine, resnet(model, 0), model.image_size, precision);
+    trunk.emplace(*engine, network_of(model, 0), model.image_size, precision);
     trunk->load(networks.model->weights, task.networks.model);
   }
   const EmbeddingKind kind = networks.mixture ? networks.mixture->embedding : EmbeddingKind::expert;
-  const int64_t width = embedding_width(kind, feature_size(resnet(model, 0)));
+  const int64_t width = embedding_width(kind, feature_size(network_of(model, 0)));
   Json results = {{"dimensions", width}};
   std::vector<std::string> files;
   const double start = now_seconds();

@@ -24,12 +24,13 @@ struct Evaluated {
 
 Evaluated open_models(const NetworkFolders& folders, Mix mix) {
   Evaluated opened;
-  opened.models.push_back(load_model(folders.model));
+  opened.models.push_back(load_changed_model(folders.model, folders.sparse));
   opened.identity["model"] = model_hash(folders.model);
   for (const auto& folder : folders.others) {
-    opened.models.push_back(load_model(folder));
+    opened.models.push_back(load_changed_model(folder, folders.sparse));
     opened.identity["others"].push_back(model_hash(folder));
   }
+  add_identity(folders.sparse, opened.identity);
   check_models(opened.models, mix);
   if (!folders.others.empty()) opened.identity["mix"] = mix_names[static_cast<size_t>(mix)];
   return opened;

@@ -10,6 +10,7 @@
 #include "moe/mixture.h"
 #include "moe/part_images.h"
 #include "moe/routing.h"
+#include "nn/architecture.h"
 
 namespace hardmoe {
 namespace {
@@ -99,7 +100,8 @@ void add_images_of_others(const PartExpert& expert, const std::optional<Embeddin
 
 void route_selection(const PartExpert& expert, const Model& base, Precision precision,
                      bool use_prices, Engine& engine, ImageTraining& job) {
-  Inference inference(engine, resnet(base.card.model, 0), base.card.model.image_size, precision);
+  Inference inference(engine, network_of(base.card.model, 0), base.card.model.image_size,
+                      precision);
   inference.load(base.weights, expert.task.base);
   const Tensor features = embed(inference, *job.selection, all_items(*job.selection));
   const auto experts = expert.partition.gater.route(matrix_view(features), use_prices);

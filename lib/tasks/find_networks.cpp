@@ -203,7 +203,9 @@ void open_pack(NetworkFolders& networks, std::string& decoder) {
                networks.model);
   }
   const FoundNetworks found = find_networks(networks.model);
+  const SparseOverride sparse = networks.sparse;
   networks = found.networks;
+  networks.sparse = sparse;
   decoder = found.decoder;
 }
 

@@ -8,6 +8,7 @@
 #include "data/loader.h"
 #include "engine/network_facts.h"
 #include "moe/mixture.h"
+#include "nn/architecture.h"
 #include "tasks/networks.h"
 #include "tasks/results.h"
 #include "tasks/training.h"
@@ -138,7 +139,7 @@ std::string finetune(const FinetuneTask& task, Config& config) {
   const Mixture mixture = open_mixture(task.base, task.partition, task.experts, task.decoder);
   check_mixture(task, mixture, dataset, settings.loss);
   const ModelCard& card = mixture.base.card;
-  const Network network = resnet(card.model, card.tags);
+  const Network network = network_of(card.model, card.tags);
   check_freeze(network, settings, "finetune");
   check_augment(settings.augment, card.model.image_size);
   const auto parts = items_by_expert(mixture.partition.assignment, mixture.partition.gater.experts);

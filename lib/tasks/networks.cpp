@@ -25,7 +25,23 @@ bool NetworkFolders::is_mixture() const {
     fail_usage("give --model DIR, or --base, --partition and --experts; see --help");
   }
   if (!missing.empty()) fail_usage("a mixture needs {}, too; see --help", join(missing, " and "));
+  if (sparse.is_set()) {
+    fail_usage(
+        "{}: is of models of moe-train-sparse, and these folders are a mixture's; leave it out",
+        sparse.chosen != 0 ? "--chosen" : "--capacity");
+  }
   return true;
+}
+
+Model load_changed_model(const fs::path& folder, const SparseOverride& by) {
+  Model model = load_model(folder);
+  model.card.model.sparse = changed(model.card.model.sparse, by);
+  return model;
+}
+
+void add_identity(const SparseOverride& by, Json& inputs) {
+  if (by.chosen != 0) inputs["chosen"] = by.chosen;
+  if (by.capacity != 0) inputs["capacity"] = by.capacity;
 }
 
 OtherRouting open_routing(const NetworkFolders& networks, bool use_prices, const Split& split,

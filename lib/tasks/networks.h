@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "moe/routing.h"
+#include "nn/sparse.h"
 
 namespace hardmoe {
 
@@ -17,13 +18,21 @@ struct NetworkFolders {
   std::string base = {}, partition = {}, experts = {};  ///< a mixture's
   std::vector<std::string> features = {};  ///< the external embedding that routes images, if any
   std::string router = {};                 ///< of moe-train-router; empty: the gater routes
+  SparseOverride sparse = {};              ///< what is changed of the models' layers of experts
 
   /// Sets `model` to the first and `others` to the rest; nothing if there are none.
   void set_models(const std::vector<std::string>& models);
 
-  /// Returns whether these are a mixture's. Throws Error(usage) naming options that are missing.
+  /// Returns whether these are a mixture's. Throws Error(usage) naming options that are missing, or
+  /// that a mixture does not take.
   bool is_mixture() const;
 };
+
+/// Reads a model, and changes its layers of experts. Throws as load_model() and changed() do.
+Model load_changed_model(const std::filesystem::path& folder, const SparseOverride& by);
+
+/// Adds what is changed of a model to a stage's inputs; nothing if nothing is.
+void add_identity(const SparseOverride& by, Json& inputs);
 
 /// What routes a mixture's images, if the base does not.
 struct OtherRouting {

@@ -46,7 +46,7 @@ OpenedNetworks open_networks(const FoundNetworks& found) {
   const std::string& tagged = networks.model.empty() ? networks.base : networks.model;
   opened.vocabulary = load_vocabulary(vocabulary_file(tagged));
   if (!networks.is_mixture()) {
-    opened.model = load_model(networks.model);
+    opened.model = load_changed_model(networks.model, networks.sparse);
     return opened;
   }
   opened.mixture = open_mixture(networks.base, networks.partition, networks.experts, found.decoder);

@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "base/version.h"
 #include "engine/network_facts.h"
+#include "nn/architecture.h"
 
 namespace hardmoe {
 namespace {
@@ -37,6 +38,13 @@ std::string files_table(const MixtureCard& card) {
   return table;
 }
 
+/// Returns whose names and layouts the weights have.
+std::string names_of(const ModelConfig& model) {
+  if (!is_resnet(model)) return fmt::format("a {}", name_of(model));
+  return fmt::format("torchvision's ResNet-{} (here of {} channels in the first stage, stem `{}`)",
+                     model.depth, model.width, model.stem == Stem::small ? "small" : "imagenet");
+}
+
 }  // namespace
 
 std::string pack_readme(const MixtureCard& card, const OpenedNetworks& opened) {
@@ -65,8 +73,8 @@ std::string pack_readme(const MixtureCard& card, const OpenedNetworks& opened) {
       "`--experts`{options} of other hardmoe commands take the folders in it.\n\n"
       "## What lies here\n\n"
       "{files}\n"
-      "Networks are `model.safetensors` with the names and layouts of torchvision's ResNet-{depth} "
-      "(here of {width} channels in the first stage, stem `{stem}`), and `model.yaml`, which says "
+      "Networks are `model.safetensors` with the names and layouts of {network}, and `model.yaml`, "
+      "which says "
       "what to build and what an image becomes before it: its middle square, {share:.6g} of the "
       "short side, resized to {size}×{size} pixels (bilinear, antialiased), colours from 0 to 1, "
       "less `input.mean`, over `input.deviation`. Row i of `fc` is line i of `tags.tsv`. "
@@ -83,9 +91,8 @@ std::string pack_readme(const MixtureCard& card, const OpenedNetworks& opened) {
       fmt::arg("version", version), fmt::arg("files", files_table(card)),
       fmt::arg("options", std::string(card.shared_decoder ? ", `--decoder`" : "") +
                               (card.router ? ", `--router`" : "")),
-      fmt::arg("depth", model.depth), fmt::arg("width", model.width),
-      fmt::arg("stem", model.stem == Stem::small ? "small" : "imagenet"),
-      fmt::arg("share", model.input.crop_share), fmt::arg("size", model.image_size));
+      fmt::arg("network", names_of(model)), fmt::arg("share", model.input.crop_share),
+      fmt::arg("size", model.image_size));
 }
 
 }  // namespace hardmoe

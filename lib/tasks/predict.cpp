@@ -203,7 +203,9 @@ class Answering {
 void predict_images(const PredictTask& task, Config& config, std::istream& standard_input,
                     const std::function<void(const std::string&)>& print) {
   check_task(task);
-  const AskedNetworks asked(with_settings(open_networks(find_networks(task.run, task.row)), task));
+  FoundNetworks found = find_networks(task.run, task.row);
+  found.networks.sparse = task.sparse;
+  const AskedNetworks asked(with_settings(open_networks(found), task));
   const auto engine = make_engine(config.device);
   Answering answering(task, asked, *engine, asked.precision(*engine, config.eval.precision));
   NamedImages images(task.images, standard_input);

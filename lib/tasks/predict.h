@@ -21,6 +21,7 @@ struct PredictTask {
   double threshold = 0;               ///< the least probability of a tag
   std::optional<int> top_experts;     ///< how many experts answer; none: as many as were evaluated
   std::optional<double> temperature;  ///< of their weights; none: as evaluated
+  SparseOverride sparse;              ///< what is changed of a model's layers of experts
   PredictionForm form = PredictionForm::table;
   std::string embedding;   ///< file for the rows of the unified embedding; empty: none
   bool write_xmp = false;  ///< put the tags into files beside the images

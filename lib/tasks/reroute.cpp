@@ -12,6 +12,7 @@
 #include "moe/partition_json.h"
 #include "moe/partition_sizes.h"
 #include "moe/reroute.h"
+#include "nn/architecture.h"
 #include "tasks/networks.h"
 #include "tensor/npy.h"
 #include "train/inference_precision.h"
@@ -93,7 +94,7 @@ std::vector<std::string> files_written() {
 HeldOut ask(const Mixture& mixture, const Split& split, const std::vector<int64_t>& items,
             Engine& engine, Precision precision, Stage& stage) {
   const ModelCard& card = mixture.base.card;
-  Inference inference(engine, resnet(card.model, card.tags), card.model.image_size, precision);
+  Inference inference(engine, network_of(card.model, card.tags), card.model.image_size, precision);
   inference.load(mixture.base.weights, "base");
   HeldOut held_out{embed(inference, split, items), {}};
   const fs::path file = stage.folder() / losses_name;
@@ -110,7 +111,7 @@ HeldOut ask(const Mixture& mixture, const Split& split, const std::vector<int64_
 double asking_flops(const Mixture& mixture, int64_t images) {
   const ModelCard& card = mixture.base.card;
   return static_cast<double>(images * (mixture.partition.gater.experts + 1)) *
-         flops_per_image(resnet(card.model, card.tags));
+         flops_per_image(network_of(card.model, card.tags));
 }
 
 std::string shown_again(const PartitionTask& task) {

@@ -7,6 +7,7 @@
 #include "moe/mixing.h"
 #include "moe/mixture_networks.h"
 #include "moe/unified_embedding.h"
+#include "nn/resnet.h"
 #include "tasks/networks.h"
 #include "tasks/results.h"
 #include "tasks/training.h"

@@ -6,6 +6,7 @@
 #include "data/selection.h"
 #include "engine/network_facts.h"
 #include "moe/routing.h"
+#include "nn/architecture.h"
 #include "tasks/expert_images.h"
 #include "tasks/networks.h"
 #include "tasks/results.h"
@@ -220,7 +221,7 @@ std::string train_expert(const TrainExpertTask& task, Config& config) {
   if (part) find_other_images(task, config, *part, *engine, job);
   if (config.expert.start == ExpertStart::scratch) {
     const ModelCard& card = job.start.card;
-    job.start.weights = initial_weights(resnet(card.model, card.tags), seed);
+    job.start.weights = initial_weights(network_of(card.model, card.tags), seed);
   }
   return result_line(train_stage(stage, *engine, job));
 }

@@ -8,6 +8,8 @@
 #include "engine/network_facts.h"
 #include "moe/mixture.h"
 #include "moe/router.h"
+#include "nn/architecture.h"
+#include "nn/resnet.h"
 #include "tasks/networks.h"
 #include "tasks/results.h"
 #include "tasks/training.h"
@@ -60,7 +62,8 @@ void add_agreement(const TrainRouterTask& task, const Dataset& dataset, const Pa
   if (external || !dataset.has_split(name) || dataset.split(name).size() == 0) return;
   const Split& split = dataset.split(name);
   const auto found = choices_of_router(engine, router, split, 1, precision).expert;
-  Inference inference(engine, resnet(base.card.model, 0), base.card.model.image_size, precision);
+  Inference inference(engine, network_of(base.card.model, 0), base.card.model.image_size,
+                      precision);
   inference.load(base.weights, task.base);
   const Tensor features = embed(inference, split, all_items(split));
   const auto expected = partition.gater.route(matrix_view(features));
@@ -89,7 +92,7 @@ std::string train_router(const TrainRouterTask& task, Config& config) {
   ModelCard card{router_network(settings, base.card.model, experts), experts,
                  vocabulary_hash(vocabulary)};
   const bool on_base = settings.prefix > 0;
-  const Network network = resnet(card.model, card.tags);
+  const Network network = network_of(card.model, card.tags);
   ImageTraining job{
       dataset.split("train"), {}, {card, {}}, settings, "router", config.seed, vocabulary};
   job.labels = partition.assignment;
@@ -99,7 +102,7 @@ std::string train_router(const TrainRouterTask& task, Config& config) {
                  {"base", base_fingerprint(task.base)},
                  {"partition", stage_fingerprint(task.partition, "moe-partition")},
                  {"seed", config.seed},
-                 {"model", config_json(fields_of(card.model))},
+                 {"model", model_json(card.model)},
                  {"router", training_inputs(settings)}};
   if (on_base) inputs["tail"] = config_json(fields_of(card.model.tail));
   std::optional<EarlierWeights> earlier;

@@ -9,7 +9,9 @@
 #include "base/text.h"
 #include "base/threads.h"
 #include "engine/network_facts.h"
+#include "nn/architecture.h"
 #include "nn/teacher.h"
+#include "train/balance_specs.h"
 #include "train/checkpoint.h"
 #include "train/inference.h"
 #include "train/selection_loss.h"
@@ -33,6 +35,7 @@ Json training_inputs(TrainConfig config) {
   if (config.sampling == Sampling::natural)
     json.erase("sampling");  // what it was before there was one
   if (config.freeze.empty()) json.erase("freeze");
+  if (config.augment.jitter == 0) json["augment"].erase("jitter");
   return json;
 }
 
@@ -46,7 +49,7 @@ void check_image_training(const Engine& engine, const ImageTraining& job) {
   require_precision(engine, job.config.precision);
   const ModelCard& card = job.start.card;
   check_augment(job.config.augment, card.model.image_size);
-  check_freeze(resnet(card.model, card.tags), job.config, job.section);
+  check_freeze(network_of(card.model, card.tags), job.config, job.section);
 }
 
 namespace {
@@ -69,17 +72,21 @@ struct Lesson {
   std::vector<LossSpec> auxiliary;
 };
 
-Lesson lesson_of(const ImageTraining& job, const Network& network, const TrainConfig& config) {
-  if (!job.teacher) return {network, job.start.weights, config, {}};
+Lesson lesson_of(const ImageTraining& job, const SparseNetwork& student,
+                 const TrainConfig& config) {
+  const Network& network = student.network;
+  const std::vector<LossSpec> balance = balance_specs(student.losses);
+  if (!job.teacher) return {network, job.start.weights, config, balance};
   const Teacher& teacher = *job.teacher;
   const ModelCard& card = teacher.model.card;
-  TaughtNetwork taught = with_teacher(network, resnet(card.model, card.tags));
+  TaughtNetwork taught = with_teacher(network, network_of(card.model, card.tags));
   Lesson lesson{std::move(taught.network),
                 with_teacher(job.start.weights, teacher.model.weights),
                 config,
                 {{config.loss, 0, static_cast<float>(teacher.weight), -1, "distill", taught.teacher,
                   static_cast<float>(teacher.temperature)}}};
   lesson.config.freeze.emplace_back(teacher_parameters);
+  lesson.auxiliary.insert(lesson.auxiliary.end(), balance.begin(), balance.end());
   return lesson;
 }
 
@@ -87,7 +94,8 @@ Lesson lesson_of(const ImageTraining& job, const Network& network, const TrainCo
 
 Json train_model(const Stage& stage, Engine& engine, const ImageTraining& job) {
   const ModelCard& card = job.start.card;
-  const Network network = resnet(card.model, card.tags);
+  const SparseNetwork built = sparse_network_of(card.model, card.tags);
+  const Network& network = built.network;
   const int64_t images =
       job.extra.per_epoch +
       (job.items.empty() ? job.split.size() : static_cast<int64_t>(job.items.size()));
@@ -114,7 +122,7 @@ Json train_model(const Stage& stage, Engine& engine, const ImageTraining& job) {
   log_info("{}: {} parameters, {} images, {} on {}", stage.folder().string(),
            human_count(static_cast<double>(parameter_count(network))), loader.items(),
            name_of(config.precision), engine.describe());
-  const Lesson lesson = lesson_of(job, network, config);
+  const Lesson lesson = lesson_of(job, built, config);
   TrainResult trained = train(engine, lesson.network, lesson.weights, loader, lesson.config,
                               stage.folder(), stage.identity(), lesson.auxiliary, early, job.seed);
   ModelCard trained_card = card;

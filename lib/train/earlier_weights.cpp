@@ -10,6 +10,7 @@
 #include "base/folders.h"
 #include "base/text.h"
 #include "engine/network_facts.h"
+#include "nn/architecture.h"
 #include "train/model_folder.h"
 
 namespace hardmoe {
@@ -82,11 +83,16 @@ StateDict without_prefix(StateDict tensors) {
   return bare;
 }
 
-bool is_head(std::string_view name) { return name == "fc.weight" || name == "fc.bias"; }
+/// Whether a tensor is of the classifier, which timm calls `head` in Vision Transformers.
+bool is_head(std::string_view name, const ModelConfig& model) {
+  if (name == "fc.weight" || name == "fc.bias") return true;
+  const bool transformer = model.architecture == Architecture::vit;
+  return transformer && (name == "head.weight" || name == "head.bias");
+}
 
 /// Returns the first difference between the tensors and the model's trunk; "" if there is none.
 std::string misfit(const StateDict& tensors, const ModelConfig& model) {
-  const auto specs = parameters_of(resnet(model, 0));
+  const auto specs = parameters_of(network_of(model, 0));
   for (const auto& spec : specs) {
     const auto found = tensors.find(spec.name);
     if (found == tensors.end()) {
@@ -99,7 +105,7 @@ std::string misfit(const StateDict& tensors, const ModelConfig& model) {
     }
   }
   for (const auto& [name, tensor] : tensors) {
-    const bool known = is_head(name) || name.ends_with(".num_batches_tracked") ||
+    const bool known = is_head(name, model) || name.ends_with(".num_batches_tracked") ||
                        std::ranges::find(specs, name, &ParameterSpec::name) != specs.end();
     if (known) continue;
     return fmt::format("tensor '{}' has shape {}, expected none of that name", name,
@@ -129,6 +135,9 @@ void require_fit(const StateDict& tensors, const ModelConfig& model, const fs::p
   const std::string fault = misfit(tensors, model);
   if (fault.empty()) return;
   const std::string options = options_for(tensors);
+  if (options.empty() && !is_resnet(model)) {
+    fail_usage("{}: {}; these are not the weights of a {}", file.string(), fault, name_of(model));
+  }
   if (options.empty()) {
     fail_usage(
         "{}: {}; these are not the weights of a ResNet-18, 34 or 50 with torchvision's names",
@@ -248,7 +257,7 @@ EarlierWeights read_earlier_weights(const fs::path& init, const ModelConfig& mod
   require_fit(found, model, found_at.file);
   if (found_at.model.empty()) earlier.warning = check_timm_config(found_at.file, model.input);
   for (const auto& [name, tensor] : found) {
-    if (name.ends_with(".num_batches_tracked") || (is_head(name) && found_at.model.empty()))
+    if (name.ends_with(".num_batches_tracked") || (is_head(name, model) && found_at.model.empty()))
       continue;
     earlier.tensors.emplace(name, usable(name, tensor, found_at.file));
   }

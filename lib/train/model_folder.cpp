@@ -7,29 +7,44 @@
 #include "base/stage.h"
 #include "base/text.h"
 #include "engine/network_facts.h"
+#include "nn/architecture.h"
 #include "train/config.h"
 
 namespace hardmoe {
 namespace {
 
-constexpr FileFormat without_tail{"model", 2};
+constexpr FileFormat without_tail{"model", 2}, of_resnets{"model", 3};
+
+const FileFormat& format_of(const ModelConfig& model) {
+  if (!is_resnet(model)) return model_format;
+  return model.tail.width == 0 ? without_tail : of_resnets;
+}
+
+/// The section `model` of a model.yaml that is written, or read.
+struct WrittenModel {
+  ModelConfig& model;
+  bool all;
+  void describe(Fields& f) { all ? model.describe_all(f) : model.describe_own(f); }
+};
 
 }  // namespace
 
 void ModelCard::describe(Fields& f) {
+  const bool read = format.empty();
+  WrittenModel written{model, read};
   f.add("format", format, "the number of this file's form");
-  f.add_section("model", model, "the CNN");
+  f.add_section("model", written, is_resnet(model) ? "the CNN" : "the network");
   f.add_section("input", model.input, "what becomes of an image before it");
   f.add("tags", tags, "outputs of fc");
   f.add("vocabulary", vocabulary, "SHA-256 of the tags it was trained on");
   f.add_enum("loss", loss, loss_names, "what its scores were trained by");
-  if (format == format_text(without_tail)) return;
+  if (!read && model.tail.width == 0) return;
   f.add_section("tail", model.tail, "last layers of a width of their own");
 }
 
 void save_model(const std::filesystem::path& folder, const Model& model) {
   ModelCard card = model.card;
-  card.format = format_text(card.model.tail.width == 0 ? without_tail : model_format);
+  card.format = format_text(format_of(card.model));
   save_safetensors(folder / "model.safetensors", model.weights, {{"format", "pt"}});
   write_file_atomic(folder / "model.yaml", config_yaml(fields_of(card)));
 }
@@ -59,7 +74,7 @@ Model load_model(const std::filesystem::path& folder) {
   const auto weights_file = folder / "model.safetensors";
   require_as_recorded(weights_file);
   model.weights = load_safetensors(weights_file);
-  for (const auto& spec : parameters_of(resnet(model.card.model, model.card.tags))) {
+  for (const auto& spec : parameters_of(network_of(model.card.model, model.card.tags))) {
     require_tensor(model.weights, spec.name, weights_file.string(), &spec.shape);
   }
   return model;
@@ -97,9 +112,14 @@ std::string model_hash(const std::filesystem::path& folder) {
 std::string base_fingerprint(const std::filesystem::path& folder) {
   const auto record = folder / "stage.json";
   constexpr const char* expert = "moe-train-expert";
-  const bool of_expert =
-      path_exists(record) && read_stage_record(record).value("command", "") == expert;
-  if (!of_expert) return stage_fingerprint(folder, "moe-train-base");
+  const std::string command =
+      path_exists(record) ? read_stage_record(record).value("command", "") : "";
+  if (command == "moe-train-sparse") {
+    fail_usage(
+        "{}: has layers of experts; a hard mixture's base is a dense network, of moe-train-base",
+        folder.string());
+  }
+  if (command != expert) return stage_fingerprint(folder, "moe-train-base");
   const auto number = stage_inputs(folder, expert).value("number", "");
   if (number != "all") {
     fail_usage(

@@ -9,15 +9,15 @@
 #include "base/format_number.h"
 #include "data/dataset.h"
 #include "engine/spec.h"
-#include "nn/resnet.h"
+#include "nn/model_config.h"
 #include "tensor/safetensors.h"
 
 namespace hardmoe {
 
-/// The format of model.yaml. Format 2 has no `tail`, and is still what a model without one is
-/// written in. Format 1 has neither `format` nor `input` (images were normalised by ImageNet's mean
+/// The format of model.yaml. Plain ResNets are still written in format 3, or in format 2, which has
+/// no `tail`, if they have none; format 4 says which kind of network a model is. Format 1 has neither `format` nor `input` (images were normalised by ImageNet's mean
 /// and deviation) nor `loss` (stage.json has it).
-inline constexpr FileFormat model_format{"model", 3};
+inline constexpr FileFormat model_format{"model", 4};
 
 /// The contents of model.yaml.
 struct ModelCard {

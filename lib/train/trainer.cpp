@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "base/error.h"
 #include "base/log.h"
 #include "base/signals.h"
 #include "engine/graph.h"
+#include "nn/sparse.h"
 #include "train/checkpoint.h"
 #include "train/divergence.h"
 #include "train/metrics_log.h"
@@ -71,6 +73,7 @@ class Training {
     while (!ended()) {
       if (!take_step()) continue;
       if (at_.step % job_.config.log_every == 0) report();  // before a signal can end the judgment
+      if (ends_epoch()) log_usage();
       judge();
       const double now = now_seconds();
       at_.seconds = seconds_before_ + now - start_;
@@ -92,6 +95,9 @@ class Training {
   double rate() const {
     return static_cast<double>((at_.step - first_step_) * job_.config.batch) /
            (now_seconds() - start_);
+  }
+  bool ends_epoch() const {
+    return at_.step >= total_ || (at_.step > 0 && at_.step % per_epoch_ == 0);
   }
   bool ended() const {
     return at_.step >= total_ || (job_.early.patience > 0 && at_.best.worse >= job_.early.patience);
@@ -167,10 +173,24 @@ class Training {
     save_checkpoint(checkpoint_file(job_.folder), program_, at_, job_.run);
   }
 
+  /// Logs how evenly the experts of each layer are used.
+  void log_usage() {
+    if (gates_.empty()) return;
+    Json line = {{"step", at_.step}, {"epoch", epoch()}};
+    const StateDict state = program_.weights();
+    for (const GateStatistic& gate : gates_) {
+      const auto shares = state.at(gate.usage).as<float>();
+      const float sum = std::accumulate(shares.begin(), shares.end(), 0.0F);
+      line["usage/" + gate.layer] = std::vector<float>(shares.begin(), shares.end());
+      line["max_over_mean/" + gate.layer] =
+          sum > 0 ? std::ranges::max(shares) * static_cast<float>(shares.size()) / sum : 0.0F;
+    }
+    log_.write(line);
+  }
+
   /// Judges the weights after an epoch, once.
   void judge() {
-    const bool due = at_.step >= total_ || (at_.step > 0 && at_.step % per_epoch_ == 0);
-    if (job_.early.patience == 0 || !due || at_.best.judged_at == at_.step) return;
+    if (job_.early.patience == 0 || !ends_epoch() || at_.best.judged_at == at_.step) return;
     StateDict weights_now = weights();
     double loss = 0;
     try {
@@ -201,6 +221,7 @@ class Training {
   }
 
   Job job_;
+  std::vector<GateStatistic> gates_ = gate_statistics(job_.network);
   Program& program_;
   Position at_;
   int64_t per_epoch_, total_;  // steps

@@ -44,9 +44,11 @@ void check_freeze(const Network& network, const TrainConfig& config, const std::
 /// checkpoints into `folder`, and resumes from the last checkpoint of `run` there (see
 /// save_checkpoint). `auxiliary`: further losses, at other values of the network; log.jsonl then
 /// has the sum of all, each times its weight, as "loss", and each alone as "loss/NAME". `stop`: its
-/// loss is "selection_loss" there. `seed`: CompileOptions::seed. Throws Error(interrupted), after saving, on SIGTERM or SIGINT.
-/// Throws Error naming the step and what to try if loss or weights are no longer finite, or if the
-/// loss ends far above that of equal scores for all tags.
+/// loss is "selection_loss" there. `seed`: CompileOptions::seed. Of a network with layers of experts
+/// log.jsonl also has a line an epoch: "usage/LAYER", the share of the layer's choices that each
+/// expert got lately, and "max_over_mean/LAYER" of these. Throws Error(interrupted), after saving, on
+/// SIGTERM or SIGINT. Throws Error naming the step and what to try if loss or weights are no longer
+/// finite, or if the loss ends far above that of equal scores for all tags.
 TrainResult train(Engine& engine, const Network& network, const StateDict& initial,
                   BatchSource& source, const TrainConfig& config,
                   const std::filesystem::path& folder, const std::string& run = {},

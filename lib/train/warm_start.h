@@ -8,7 +8,7 @@
 
 #include "base/json.h"
 #include "data/dataset.h"
-#include "nn/resnet.h"
+#include "nn/model_config.h"
 #include "tensor/safetensors.h"
 
 namespace hardmoe {

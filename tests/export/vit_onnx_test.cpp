@@ -2,12 +2,9 @@
 // (tests/files/README.md).
 #include <gtest/gtest.h>
 
-#include <cmath>
-#include <cstdlib>
-
-#include "base/files.h"
 #include "engine/network_facts.h"
 #include "export/network_graph.h"
+#include "export/onnx_answers.h"
 #include "export/onnx_model.h"
 #include "nn/vit.h"
 #include "outside.h"
@@ -18,32 +15,6 @@
 
 namespace hardmoe {
 namespace {
-
-/// Colours from 0 to 1, N×3×H×W.
-Tensor planes_of(const Tensor& pixels) {
-  const int64_t side = pixels.size(1), plane = side * side;
-  Tensor images(DType::f32, {pixels.size(0), 3, side, side});
-  for (int64_t i = 0; i < images.elements(); ++i) {
-    const int64_t image = i / plane / 3, colour = i / plane % 3, at = i % plane;
-    images.as<float>()[static_cast<size_t>(i)] =
-        static_cast<float>(
-            pixels.as<uint8_t>()[static_cast<size_t>((image * plane + at) * 3 + colour)]) /
-        255;
-  }
-  return images;
-}
-
-/// The largest difference over the largest value.
-double distance(const Tensor& found, const Tensor& expected) {
-  EXPECT_EQ(found.shape(), expected.shape());
-  double most = 0, largest = 0;
-  for (size_t i = 0; i < expected.as<float>().size(); ++i) {
-    const double value = double{expected.as<float>()[i]};
-    largest = std::max(largest, std::abs(value));
-    most = std::max(most, std::abs(value - double{found.as<float>()[i]}));
-  }
-  return most / largest;
-}
 
 TEST(OnnxVitRuntime, AnswersAsPyTorchDoes) {
   const auto [python, missing] = python_with("numpy, onnx, onnxruntime");
@@ -73,10 +44,7 @@ TEST(OnnxVitRuntime, AnswersAsPyTorchDoes) {
     graph.output(values.logits, {"logits", OnnxElement::f32, {"N", 7}});
     model.save();
   }
-  const std::string line =
-      fmt::format("{} -B '{}/../export/run_onnx.py' '{}' > '{}' 2>&1", python.string(),
-                  test_files().string(), folder.path().string(), (folder / "log").string());
-  ASSERT_EQ(std::system(line.c_str()), 0) << read_file(folder / "log");
+  ASSERT_NO_FATAL_FAILURE(run_onnx(python, folder.path()));
   for (const std::string name : {"token", "mean"}) {
     for (const std::string what : {"features", "logits"}) {
       EXPECT_LT(

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "engine/network_facts.h"
+#include "nn/resnet.h"
 #include "references/closed_form.h"
 #include "temporary_folder.h"
 

@@ -16,14 +16,14 @@ TEST(Vit, RefusesWhatItCannotBuild) {
     expect_error([&] { vit(config, 10); }, words, ExitStatus::usage);
   };
   refused({.patch_size = 5},
-          {"model.patch_size", "5 pixels do not divide images of 32", "30 or 35"});
-  refused({.patch_size = 33}, {"model.patch_size", "1 to 32", "33"});
-  refused({.patch_size = 0}, {"model.patch_size", "0"});
-  refused({.width = 190}, {"model.heads", "3 heads do not divide a width of 190"});
-  refused({.width = -8}, {"model.width", "-8"});
-  refused({.depth = 101}, {"model.depth", "101"});
-  refused({.heads = 65}, {"model.heads", "65"});
-  refused({.mlp_ratio = 0}, {"model.mlp_ratio", "0"});
+          {"model.vit.patch_size", "5 pixels do not divide images of 32", "30 or 35"});
+  refused({.patch_size = 33}, {"model.vit.patch_size", "1 to 32", "33"});
+  refused({.patch_size = 0}, {"model.vit.patch_size", "0"});
+  refused({.width = 190}, {"model.vit.heads", "3 heads do not divide a width of 190"});
+  refused({.width = -8}, {"model.vit.width", "-8"});
+  refused({.depth = 101}, {"model.vit.depth", "101"});
+  refused({.heads = 65}, {"model.vit.heads", "65"});
+  refused({.mlp_ratio = 0}, {"model.vit.mlp_ratio", "0"});
   refused({.image_size = 4}, {"model.image_size", "4"});
 }
 

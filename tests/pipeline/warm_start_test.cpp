@@ -5,6 +5,7 @@
 #include "data/dataset.h"
 #include "engine/engine.h"
 #include "engine/network_facts.h"
+#include "nn/resnet.h"
 #include "pipeline/commands.h"
 #include "references/closed_form.h"
 #include "test_files.h"

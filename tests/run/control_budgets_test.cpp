@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "engine/network_facts.h"
+#include "nn/resnet.h"
 
 namespace hardmoe {
 namespace {

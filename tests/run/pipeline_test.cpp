@@ -8,6 +8,7 @@
 #include "base/files.h"
 #include "engine/network_facts.h"
 #include "expect_error.h"
+#include "nn/resnet.h"
 #include "run/planned.h"
 #include "run/run_checks.h"
 #include "temporary_folder.h"

@@ -26,7 +26,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr ModelConfig small{.depth = 18, .stem = Stem::small, .width = 8, .image_size = 16};
+const ModelConfig small{.depth = 18, .stem = Stem::small, .width = 8, .image_size = 16};
 
 /// An image of noise, another one for each number.
 Tensor noise(int number) {

@@ -13,7 +13,7 @@
 namespace hardmoe {
 namespace {
 
-constexpr ModelConfig small{.depth = 18, .stem = Stem::small, .width = 8, .image_size = 16};
+const ModelConfig small{.depth = 18, .stem = Stem::small, .width = 8, .image_size = 16};
 
 /// A model that has learned nothing, and images of noise: some more than its smallest batch.
 class TaggerTest : public testing::Test {

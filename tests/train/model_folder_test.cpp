@@ -4,6 +4,7 @@
 #include "base/files.h"
 #include "engine/network_facts.h"
 #include "expect_error.h"
+#include "nn/architecture.h"
 #include "temporary_folder.h"
 #include "train/probability.h"
 #include "train/toy_training.h"
@@ -114,6 +115,29 @@ TEST(ModelFolder, MissingAndDamagedFilesAreNamed) {
   write_file_atomic(folder / "model.yaml", "model: {depht: 18}\n");
   expect_error([&] { load_model(folder.path()); }, {"model.yaml, line 1", "'model.depth'"},
                ExitStatus::usage);
+}
+
+TEST(ModelFolder, OtherNetworksHaveAFormatAndSettingsOfTheirOwn) {
+  const TemporaryFolder folder;
+  ModelConfig config{.image_size = 16, .architecture = Architecture::vit};
+  config.vit = {.width = 16, .depth = 2, .heads = 2, .patch_size = 8, .pooling = VitPooling::mean};
+  const Model saved{{config, 5, "hash"}, initial_weights(network_of(config, 5), 7)};
+  save_model(folder.path(), saved);
+  const std::string text = read_file(folder / "model.yaml");
+  EXPECT_NE(text.find("format: \"hardmoe model 4\""), std::string::npos) << text;
+  EXPECT_EQ(text.find("stem"), std::string::npos) << text;
+  const Model loaded = load_model(folder.path());
+  EXPECT_TRUE(is_same_network(loaded.card, saved.card));
+  EXPECT_EQ(loaded.card.model.vit.pooling, VitPooling::mean);
+  expect_same_bytes(loaded.weights, saved.weights);
+  ModelCard sparse = small_model().card;
+  sparse.model.sparse = {.kind = SparseKind::pavlitska, .experts = 3, .stages = {3, 4}};
+  save_model(folder.path(), {sparse, {}});
+  const ModelCard again = load_model_card(folder.path());
+  EXPECT_TRUE(is_same_network(again, sparse));
+  EXPECT_EQ(again.model.sparse.experts, 3);
+  EXPECT_EQ(again.model.sparse.stages, (std::vector<double>{3, 4}));
+  EXPECT_FALSE(is_same_network(again, small_model().card));
 }
 
 TEST(ModelFolder, VocabularyHashIsTheSha256OfItsLines) {

@@ -3,6 +3,7 @@
 
 #include "base/files.h"
 #include "engine/network_facts.h"
+#include "nn/resnet.h"
 #include "small_dataset.h"
 #include "temporary_folder.h"
 #include "train/inference.h"

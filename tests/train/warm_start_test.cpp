@@ -17,7 +17,7 @@ namespace hardmoe {
 namespace {
 namespace fs = std::filesystem;
 
-constexpr ModelConfig small{.depth = 18, .stem = Stem::small, .width = 8, .image_size = 16};
+const ModelConfig small{.depth = 18, .stem = Stem::small, .width = 8, .image_size = 16};
 const Vocabulary abc{{"a", "b", "c"}, {3, 2, 1}};
 
 /// What torch.save'd modules of this network consist of: counters beside every norm, and a head.

@@ -11,6 +11,7 @@
 #include "engine/engine.h"
 #include "engine/network_facts.h"
 #include "export/model_file.h"
+#include "nn/architecture.h"
 #include "tensor/npy.h"
 
 namespace {
@@ -34,7 +35,7 @@ Tensor noise(const Options& options) {
 
 /// Returns the features of the images, K×D.
 Tensor features_of(const Model& base, const Tensor& images) {
-  const Network trunk = resnet(base.card.model, 0);
+  const Network trunk = network_of(base.card.model, 0);
   const auto engine = make_engine("cpu");
   CompileOptions compile;
   compile.batch = images.size(0);
@@ -66,7 +67,7 @@ Tensor as_input(const Tensor& images) {
 
 void run(const Options& options) {
   make_writable_folder(options.out);
-  const Network network = resnet(options.model, options.tags);
+  const Network network = network_of(options.model, options.tags);
   Mixture mixture;
   mixture.base = {{options.model, options.tags, "", {}}, initial_weights(network, 1)};
   const std::filesystem::path expert = options.out / "expert";

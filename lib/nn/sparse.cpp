@@ -1,0 +1,168 @@
+#include "nn/sparse.h"
+
+#include <cmath>
+
+#include "base/error.h"
+
+namespace hardmoe {
+namespace {
+
+constexpr int most_experts = 64;  // engine/ops/experts.h
+
+bool is_whole(double value, double least, double most) {
+  return value >= least && value <= most && value == std::floor(value);
+}
+
+void check_stages(const SparseConfig& config, const std::string& section) {
+  double before = 0;
+  for (const double stage : config.stages) {
+    if (!is_whole(stage, 1, 4) || stage <= before) {
+      fail_usage("{}.stages: expected some of 1, 2, 3 and 4, ascending, found {}", section, stage);
+    }
+    before = stage;
+  }
+  if (config.stages.empty())
+    fail_usage("{}.stages: names no stage; expected some of 1 to 4", section);
+  if (!config.expert_channels.empty() && config.expert_channels.size() != config.stages.size()) {
+    fail_usage("{}.expert_channels: expected a number for each of {} stages, found {}", section,
+               config.stages.size(), config.expert_channels.size());
+  }
+  for (const double channels : config.expert_channels) {
+    if (is_whole(channels, 1, 8192)) continue;
+    fail_usage("{}.expert_channels: expected 1 to 8192, found {}", section, channels);
+  }
+}
+
+void check_losses(const SparseConfig& config, const std::string& section) {
+  const std::pair<const char*, double> weights[] = {
+      {"importance", config.importance}, {"load", config.load}, {"divergence", config.divergence}};
+  for (const auto& [name, weight] : weights) {
+    if (!(weight >= 0 && std::isfinite(weight))) {
+      fail_usage("{}.{}: expected a weight of at least 0, or -1, found {}", section, name, weight);
+    }
+    if (weight > 0 && config.constraint != GateConstraint::none) {
+      fail_usage("{}.{}: a constraint balances without a loss; leave one of the two out", section,
+                 name);
+    }
+  }
+  if (config.load > 0 && !config.noise) {
+    fail_usage(
+        "{}.load: is of the chances that noise gives to an expert, and noise is off; set load to 0",
+        section);
+  }
+}
+
+}  // namespace
+
+void SparseConfig::describe(Fields& f) {
+  f.add_enum("kind", kind, {"none", "shazeer", "pavlitska", "vmoe"},
+             "shazeer, pavlitska: stages of a ResNet become stages of experts that a gate chooses "
+             "for each image; vmoe: MLPs of a vision transformer become experts that a gate "
+             "chooses for each token");
+  f.add("experts", experts, "experts of a layer");
+  f.add("chosen", chosen, "experts that compute an image or a token");
+  f.add("stages", stages, "of a ResNet, that have experts: some of 1 to 4");
+  f.add("expert_channels", expert_channels,
+        "inner channels of an expert, one number for each of stages; empty: as many as make the "
+        "chosen experts as costly as the stage they replace");
+  f.add_enum("gate", gate, {"pooled", "conv"},
+             "what the gate of a stage reads: the average of its input, or that behind a 3x3 "
+             "convolution");
+  f.add("noise", noise, "in training the gate's logits have noise, as the kind's paper has it");
+  f.add("importance", importance,
+        "weight of the loss on the sums of gates; -1: the paper's (shazeer 0.1, pavlitska 0.5, "
+        "vmoe 0.005)");
+  f.add("load", load,
+        "weight of the loss on the expected loads; -1: the paper's (shazeer 0.1, pavlitska 0, "
+        "vmoe 0.005)");
+  f.add("divergence", divergence,
+        "weight of the loss on how far the mean gates are from equal ones; -1: 0");
+  f.add_enum("constraint", constraint, {"none", "relative", "mean"},
+             "of pavlitska: bounds an expert's use by leaving it out for a batch, in place of "
+             "losses and noise");
+  f.add("limit", limit, "of the constraint; -1: the paper's (relative 0.5, mean 0.3)");
+  f.add("last", last, "of vmoe: how many of every second layer have experts, from the end; 0: all");
+  f.add("capacity", capacity,
+        "of vmoe: tokens an expert takes at most, over those of an even share");
+  f.add_enum("priority", priority, {"none", "training", "evaluation", "both"},
+             "of vmoe: when full experts keep the tokens with the greatest gates, not the first");
+}
+
+SparseConfig with_defaults(SparseConfig config) {
+  const bool bound = config.constraint != GateConstraint::none;
+  double importance = 0, load = 0;
+  if (config.kind == SparseKind::shazeer) importance = load = 0.1;
+  if (config.kind == SparseKind::vmoe) importance = load = 0.005;
+  if (config.kind == SparseKind::pavlitska && config.divergence <= 0 && config.load <= 0) {
+    importance = 0.5;
+  }
+  if (bound) config.noise = false;
+  if (config.importance == -1) config.importance = bound ? 0 : importance;
+  if (config.load == -1) config.load = bound || !config.noise ? 0 : load;
+  if (config.divergence == -1) config.divergence = 0;
+  if (config.limit == -1) config.limit = config.constraint == GateConstraint::mean ? 0.3 : 0.5;
+  return config;
+}
+
+void check_sparse(const SparseConfig& config, const std::string& section) {
+  if (config.experts < 2 || config.experts > most_experts) {
+    fail_usage("{}.experts: expected 2 to {}, found {}", section, most_experts, config.experts);
+  }
+  if (config.chosen < 1 || config.chosen > config.experts) {
+    fail_usage("{}.chosen: expected 1 to {}, the number of experts, found {}", section,
+               config.experts, config.chosen);
+  }
+  if (config.constraint != GateConstraint::none && config.kind != SparseKind::pavlitska) {
+    fail_usage("{}.constraint: is of kind pavlitska; set it to none", section);
+  }
+  if (!(config.limit >= 0)) {
+    fail_usage("{}.limit: expected at least 0, or -1, found {}", section, config.limit);
+  }
+  check_losses(config, section);
+  if (config.kind != SparseKind::vmoe) return check_stages(config, section);
+  if (config.last < 0) {
+    fail_usage("{}.last: expected a number of layers, or 0, found {}", section, config.last);
+  }
+  if (!(config.capacity > 0 && std::isfinite(config.capacity))) {
+    fail_usage("{}.capacity: expected more than 0, found {}", section, config.capacity);
+  }
+}
+
+std::vector<GateStatistic> gate_statistics(const Network& network) {
+  constexpr std::string_view suffix = ".gate";
+  std::vector<GateStatistic> gates;
+  for (const Op& op : network.ops) {
+    if (op.type != "route") continue;
+    const bool named = op.name.ends_with(suffix);
+    gates.push_back(
+        {named ? op.name.substr(0, op.name.size() - suffix.size()) : op.name, op.name + ".usage"});
+  }
+  return gates;
+}
+
+SparseConfig changed(SparseConfig config, const SparseOverride& by) {
+  if (!by.is_set()) return config;
+  if (config.kind == SparseKind::none) {
+    fail_usage("{}: is of models of moe-train-sparse, and this one has no layers of experts",
+               by.chosen != 0 ? "--chosen" : "--capacity");
+  }
+  if (by.chosen != 0) {
+    if (by.chosen < 1 || by.chosen > config.experts) {
+      fail_usage("--chosen: expected 1 to {}, the number of experts, found {}", config.experts,
+                 by.chosen);
+    }
+    config.chosen = by.chosen;
+  }
+  if (by.capacity != 0) {
+    if (config.kind != SparseKind::vmoe) {
+      fail_usage("--capacity: is of layers of kind vmoe; those of this model drop nothing");
+    }
+    if (!(by.capacity > 0 && std::isfinite(by.capacity))) {
+      fail_usage("--capacity: expected more than 0, found {}", by.capacity);
+    }
+    config.capacity = by.capacity;
+  }
+  return config;
+}
+
+}  // namespace hardmoe

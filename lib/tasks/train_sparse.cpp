@@ -1,0 +1,38 @@
+#include "tasks/train_sparse.h"
+
+#include "base/error.h"
+#include "nn/architecture.h"
+#include "nn/sparse_resnet.h"
+#include "tasks/train_network.h"
+
+namespace hardmoe {
+
+ModelConfig sparse_model(const Config& config) {
+  const SparseConfig& layer = config.sparse.layer;
+  if (layer.kind == SparseKind::none) {
+    fail_usage(
+        "sparse.layer.kind: none has no layers of experts; name a kind, or train the network with "
+        "moe-train-base");
+  }
+  ModelConfig model = config.model;
+  model.sparse = with_defaults(layer);
+  check_layers(model);
+  if (model.sparse.kind != SparseKind::vmoe && model.sparse.expert_channels.empty()) {
+    // What the chosen experts cost is settled now: a model may be asked with another number of them.
+    for (const double stage : model.sparse.stages) {
+      model.sparse.expert_channels.push_back(
+          matched_channels(model, static_cast<int>(stage), model.sparse.chosen));
+    }
+  }
+  return model;
+}
+
+std::string train_sparse(const TrainSparseTask& task, Config& config) {
+  const SparseTrainConfig& settings = config.sparse;
+  check_sparse_config(settings);
+  return train_network({"moe-train-sparse", "sparse", task.dataset, task.out, task.force,
+                        sparse_model(config), settings, settings.init, settings.patience},
+                       config);
+}
+
+}  // namespace hardmoe

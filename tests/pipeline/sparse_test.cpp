@@ -1,0 +1,185 @@
+// Networks with layers of experts from a dataset to their answers: trained, stopped and gone on with,
+// evaluated, embedded, asked.
+#include <algorithm>
+
+#include "pipeline/commands.h"
+#include "tensor/npy.h"
+
+namespace hardmoe {
+namespace {
+
+class Sparse : public testing::Test {
+ protected:
+  void SetUp() override {
+    write_pictures(folder.path(), 200);
+    std::ofstream(folder / "resnet.yaml")
+        << "model: {depth: 18, stem: small, width: 8, image_size: 16}\n"
+        << training;
+    std::ofstream(folder / "vit.yaml")
+        << "model: {architecture: vit, image_size: 16,\n"
+           "        vit: {width: 32, depth: 4, heads: 2, patch_size: 4}}\n"
+        << training;
+    sh("moe-ingest images.jsonl --val-fraction 0.2 --out data");
+  }
+
+  std::string sh(const std::string& line) const { return output_of(folder.path(), line); }
+
+  Json log_of(const std::string& stage) const {
+    Json lines = Json::array();
+    for (const auto& line : split(read_file(folder / stage / "log.jsonl"), '\n')) {
+      if (!line.empty()) lines.push_back(Json::parse(line));
+    }
+    return lines;
+  }
+
+  static constexpr const char* training =
+      "sparse: {epochs: 6, batch: 32, optimizer: adamw, weight_decay: 0, lr: 0.003, log_every: 1,\n"
+      "         layer: {experts: 4, chosen: 2}, augment: {crop: pad, padding: 2, jitter: 0.1}}\n";
+  TemporaryFolder folder;
+};
+
+struct Case {
+  const char *name, *config, *options;
+};
+
+/// Each kind, and what keeps state from batch to batch.
+constexpr Case cases[] = {
+    {"shazeer", "resnet.yaml", "--kind shazeer"},
+    {"soft", "resnet.yaml", "--kind pavlitska --set sparse.layer.gate=conv"},
+    {"hard", "resnet.yaml", "--kind pavlitska --set sparse.layer.constraint=mean"},
+    {"relative", "resnet.yaml",
+     "--kind pavlitska --set sparse.layer.constraint=relative --set sparse.layer.stages=[3,4]"},
+    {"vmoe", "vit.yaml", "--kind vmoe --set sparse.layer.priority=both"},
+};
+
+TEST_F(Sparse, EveryKindGoesOnToTheSameBytes) {
+  for (const Case& one : cases) {
+    const std::string train =
+        fmt::format("moe-train-sparse data --config {} {} --quiet --out ", one.config, one.options);
+    const std::string whole = one.name, stopped = whole + "-stopped";
+    sh(train + whole);
+    int status = 0;
+    for (int attempt = 0; attempt < 3 && status == 0; ++attempt) {
+      fs::remove_all(folder / stopped);
+      Running running(folder.path(), "exec " + train + stopped);
+      const fs::path log = folder / stopped / "log.jsonl";
+      EXPECT_TRUE(running.reaches([&] {  // in the middle of the second epoch of five steps
+        return fs::exists(log) && log_of(stopped).size() >= 8;
+      })) << one.name;
+      status = running.end(SIGTERM).status;
+    }
+    EXPECT_EQ(status, 75) << one.name;
+    sh(train + stopped);
+    EXPECT_EQ(sha256_of_file(folder / stopped / "model.safetensors"),
+              sha256_of_file(folder / whole / "model.safetensors"))
+        << one.name;
+    EXPECT_EQ(log_of(stopped).size(), log_of(whole).size()) << one.name;
+  }
+}
+
+TEST_F(Sparse, LearnsAndTellsHowExpertsAreUsed) {
+  sh("moe-train-sparse data --config resnet.yaml --epochs 20 --quiet --out sparse");
+  const Json metrics = Json::parse(sh("moe-eval data --model sparse --json"));
+  EXPECT_GT(metrics["truth"]["P@1"], 0.8) << metrics.dump();
+  int epochs = 0;
+  for (const Json& line : log_of("sparse")) {
+    if (!line.contains("usage/layer4")) {
+      EXPECT_TRUE(line.contains("loss/tags") && line.contains("loss/importance/layer4") &&
+                  line.contains("loss/load/layer4"))
+          << line.dump();
+      continue;
+    }
+    ++epochs;
+    const auto shares = line["usage/layer4"].get<std::vector<double>>();
+    ASSERT_EQ(shares.size(), 4U);
+    EXPECT_NEAR(shares[0] + shares[1] + shares[2] + shares[3], 1, 1e-3);
+    EXPECT_GE(line["max_over_mean/layer4"], 1);
+    EXPECT_LT(line["max_over_mean/layer4"], 2);  // the losses see to it
+  }
+  EXPECT_EQ(epochs, 20);
+}
+
+TEST_F(Sparse, AnswersDoNotDependOnOtherImagesAndChangeWithWhatIsAsked) {
+  sh("moe-train-sparse data --config vit.yaml --kind vmoe --quiet --out vmoe");
+  sh("moe-train-sparse data --config resnet.yaml --quiet --out shazeer");
+  for (const std::string model : {"vmoe", "shazeer"}) {
+    const auto rows = [&](const std::string& images, const std::string& options) {
+      sh(fmt::format("moe-predict {} {} --embedding rows.npy {}", model, images, options));
+      return load_npy(folder / "rows.npy");
+    };
+    const Tensor alone = rows("pictures/0003.png", ""), among = rows("pictures", "");
+    const auto width = static_cast<size_t>(alone.size(1));
+    const auto of_all = among.as<float>().subspan(3 * width, width);
+    for (size_t i = 0; i < width; ++i) EXPECT_NEAR(alone.as<float>()[i], of_all[i], 1e-5) << model;
+    const Tensor more = rows("pictures/0003.png", "--chosen 4");
+    EXPECT_FALSE(std::ranges::equal(more.as<float>(), alone.as<float>())) << model;
+    // The cost follows the number of experts, and results of one number are not taken for another's.
+    const auto cost = [&](const std::string& options) {
+      const Json found =
+          Json::parse(sh(fmt::format("moe-eval data --model {} --json {}", model, options)));
+      return found["flops_per_image"].get<double>();
+    };
+    EXPECT_LT(cost("--chosen 1"), cost(""));
+    EXPECT_LT(cost(""), cost("--chosen 3"));
+    sh(fmt::format("moe-eval data --model {0} --quiet --out {0}-eval", model));
+    const Outcome other = run(
+        folder.path(), fmt::format("moe-eval data --model {0} --chosen 1 --out {0}-eval", model));
+    EXPECT_EQ(other.status, 2) << other.err;
+    sh(fmt::format("moe-embed data --model {0} --chosen 1 --quiet --out {0}-embedding", model));
+    EXPECT_EQ(load_npy(folder / (model + "-embedding/val.npy")).size(1), alone.size(1));
+  }
+  const Tensor full = load_npy(folder / "vmoe-embedding/val.npy");
+  sh("moe-embed data --model vmoe --chosen 1 --capacity 0.2 --quiet --out dropped");
+  EXPECT_FALSE(
+      std::ranges::equal(load_npy(folder / "dropped/val.npy").as<float>(), full.as<float>()));
+}
+
+TEST_F(Sparse, SaysWhatItCannotDo) {
+  sh("moe-train-sparse data --config resnet.yaml --epochs 1 --quiet --out sparse");
+  sh("moe-train-base data --config resnet.yaml --epochs 1 --quiet --out base");
+  const auto refused = [&](const std::string& line, const std::vector<std::string>& words) {
+    const Outcome outcome = run(folder.path(), line);
+    EXPECT_EQ(outcome.status, 2) << line << "\n" << outcome.err;
+    for (const auto& word : words) {
+      EXPECT_NE(outcome.err.find(word), std::string::npos) << line << "\n" << outcome.err;
+    }
+  };
+  const std::string train = "moe-train-sparse data --out x --config ";
+  refused(train + "resnet.yaml --kind none", {"sparse.layer.kind", "moe-train-base"});
+  refused(train + "resnet.yaml --kind vmoe", {"sparse.layer.kind", "model.architecture to vit"});
+  refused(train + "vit.yaml", {"sparse.layer.kind", "vmoe"});
+  refused(train + "resnet.yaml --chosen 9", {"sparse.layer.chosen", "1 to 4", "9"});
+  refused(train + "vit.yaml --kind vmoe --set model.vit.patch_size=5",
+          {"model.vit.patch_size", "5 pixels do not divide"});
+  refused(train + "vit.yaml --kind vmoe --set sparse.layer.capacity=0",
+          {"sparse.layer.capacity", "found 0"});
+  refused("moe-eval data --model base --chosen 2", {"--chosen", "moe-train-sparse"});
+  refused("moe-eval data --model sparse --chosen 5", {"--chosen", "1 to 4"});
+  refused("moe-eval data --model sparse --capacity 2", {"--capacity", "vmoe"});
+  sh("moe-embed data --model sparse --quiet --out embedding");
+  sh("moe-partition embedding --num-experts 2 --quiet --out partition");
+  refused("moe-train-expert data --base sparse --partition partition --expert 0 --out y",
+          {"sparse", "layers of experts", "moe-train-base"});
+}
+
+TEST_F(Sparse, AVisionTransformerIsAModelLikeAnyOther) {
+  std::ofstream(folder / "dense.yaml")
+      << "model: {architecture: vit, image_size: 16,\n"
+         "        vit: {width: 32, depth: 2, heads: 2, patch_size: 4}}\n"
+         "base: {epochs: 12, batch: 32, optimizer: adamw, lr: 0.002, augment: {crop: center}}\n"
+         "partition: {experts: 2, pca: 8}\n"
+         "expert: {epochs: 1, batch: 32, optimizer: adamw, lr: 0.001, augment: {crop: center}}\n"
+         "decoder: {epochs: 1, batch: 32}\n"
+         "run: {dataset: data, controls: none}\n";
+  sh("moe-run dense.yaml --out run --quiet");
+  const Json metrics = Json::parse(sh("moe-eval data --model run/base --json"));
+  EXPECT_GT(metrics["truth"]["P@1"], 0.5) << metrics.dump();
+  EXPECT_NE(sh("moe-predict run pictures/0000.png --json").find("expert"), std::string::npos);
+  const Outcome wider =
+      run(folder.path(), "moe-run dense.yaml --set run.controls=[wider] --out wider --quiet");
+  EXPECT_EQ(wider.status, 2);
+  EXPECT_NE(wider.err.find("run.controls: wider"), std::string::npos) << wider.err;
+}
+
+}  // namespace
+}  // namespace hardmoe
