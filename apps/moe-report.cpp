@@ -11,13 +11,16 @@ int main(int argc, char** argv) {
       "at what cost; how training went; what each expert holds, its tags, its precision and its "
       "errors; frequent and rare tags; the embedding in the plane; neighbours across experts; "
       "calibration; times. Of several runs it first says what differs. Of a run that is not "
-      "finished it shows what there is.\n\n"
+      "finished it shows what there is. Of a model of moe-train-sparse it shows how its experts "
+      "are "
+      "used, and what they have become (--dataset).\n\n"
       "Most is read from the run. Base and experts are asked again about at most --asked-images "
       "images "
       "of the evaluated split, for what no stage stores.");
   ReportTask task;
   auto& cli = command.cli();
-  cli.add_option("RUN", task.runs, "Folders written by moe-run (its --out)")
+  cli.add_option("RUN", task.runs,
+                 "Folders written by moe-run, or by moe-train-sparse (their --out)")
       ->required()
       ->type_name("");
   cli.add_option("--out", task.out, "What to write: a page, .html")->required()->type_name("PATH");
@@ -36,6 +39,7 @@ int main(int argc, char** argv) {
   command.device_option();
   command.example("moe-report runs/quickstart --out report.html");
   command.example("moe-report runs/k4 runs/k8 --out compared.html --png slides");
+  command.example("moe-report shazeer vmoe --dataset dataset --out sparse.html");
   return command.run(argc, argv, [&] {
     task.device = command.config().device;
     print(write_report(task));

@@ -3,7 +3,7 @@
 #pragma once
 
 #ifdef __CUDACC__
-#define HARDMOE_BOTH_ENGINES __device__ __forceinline__
+#define HARDMOE_BOTH_ENGINES __host__ __device__ __forceinline__
 #else
 #define HARDMOE_BOTH_ENGINES inline
 #endif

@@ -14,6 +14,7 @@
 #include "engine/engine.h"
 #include "report/picture_files.h"
 #include "report/sections.h"
+#include "report/sparse_model.h"
 
 namespace hardmoe {
 namespace {
@@ -67,18 +68,45 @@ void add_run(const ReportTask& task, const RunView& run, int64_t experts, Engine
   }
 }
 
-std::string title_of(const std::vector<RunView>& runs) {
+/// What the page shows, in the order in which it was named, runs first.
+struct Shown {
+  std::vector<RunView> runs;
+  std::vector<SparseModel> models;
+};
+
+Shown open_shown(const ReportTask& task) {
+  Shown shown;
+  std::vector<std::filesystem::path> runs;
+  for (const auto& folder : task.runs) {
+    if (is_sparse_model(folder)) {
+      shown.models.push_back(open_sparse_model(folder, task.dataset));
+    } else {
+      runs.push_back(folder);
+    }
+  }
+  if (!runs.empty()) shown.runs = open_runs(runs, task.dataset);
+  return shown;
+}
+
+std::string title_of(const Shown& shown) {
+  const std::vector<RunView>& runs = shown.runs;
+  if (runs.empty()) {
+    return shown.models.size() == 1
+               ? "Layers of experts: " + shown.models[0].name
+               : fmt::format("Layers of experts: {} models", shown.models.size());
+  }
   return runs.size() == 1 ? "Mixture of experts: " + runs[0].name
                           : fmt::format("Mixtures of experts: {} runs", runs.size());
 }
 
-std::string subtitle_of(const std::vector<RunView>& runs) {
-  const RunView& run = runs[0];
-  if (runs.size() > 1) {
+std::string subtitle_of(const Shown& shown) {
+  if (shown.runs.size() + shown.models.size() > 1 || shown.runs.empty()) {
     std::vector<std::string> names;
-    for (const RunView& each : runs) names.push_back(each.name);
+    for (const RunView& each : shown.runs) names.push_back(each.name);
+    for (const SparseModel& each : shown.models) names.push_back(each.name);
     return join(names, ", ");
   }
+  const RunView& run = shown.runs[0];
   std::string text = fmt::format("{} experts", run.config.partition.experts);
   if (!run.dataset) return text;
   const Dataset& dataset = *run.dataset;
@@ -101,7 +129,8 @@ std::string write_report(const ReportTask& task) {
   }
   make_writable_folder(task.out.has_parent_path() ? task.out.parent_path() : ".");
   if (!task.pictures.empty()) require_picture_files(task.pictures);
-  const std::vector<RunView> runs = open_runs(task.runs, task.dataset);
+  const Shown shown = open_shown(task);
+  const std::vector<RunView>& runs = shown.runs;
   for (const RunView& run : runs) {
     if (!run.no_dataset.empty()) {
       log_warning("{}: images and tags are left out: {}", run.folder.string(), run.no_dataset);
@@ -113,7 +142,12 @@ std::string write_report(const ReportTask& task) {
   Page page;
   if (runs.size() > 1) add_comparison(runs, page);
   for (const RunView& run : runs) add_run(task, run, experts, *engine, page);
-  write_file_atomic(behind_links(task.out), page.html(title_of(runs), subtitle_of(runs)));
+  for (const SparseModel& model : shown.models) {
+    throw_if_interrupted();
+    page.set_picture_prefix(task.runs.size() > 1 ? file_word(model.name) + "-" : "");
+    add_sparse_model(model, *engine, page);
+  }
+  write_file_atomic(behind_links(task.out), page.html(title_of(shown), subtitle_of(shown)));
   std::string written = task.out.string() + "\n";
   if (task.pictures.empty()) return written;
   for (const auto& file : write_picture_files(task.pictures, page.pictures())) {

@@ -4,6 +4,9 @@
 #include <bit>
 #include <cmath>
 #include <limits>
+#include <utility>
+
+#include "base/random.h"
 
 namespace hardmoe {
 
@@ -32,6 +35,41 @@ std::vector<float> paired_difference(std::span<const float> a, std::span<const f
   std::vector<float> difference(std::min(a.size(), b.size()));
   for (size_t i = 0; i < difference.size(); ++i) difference[i] = a[i] - b[i];
   return difference;
+}
+
+double mutual_information(const Split& split, std::span<const uint16_t> part_of, int64_t parts,
+                          int64_t tags) {
+  std::vector<double> joint(static_cast<size_t>(parts * tags)), of_part(static_cast<size_t>(parts));
+  std::vector<double> of_tag(static_cast<size_t>(tags));
+  double all = 0;
+  for (size_t i = 0; i < part_of.size(); ++i) {
+    const auto own = split.tags(static_cast<int64_t>(i));
+    for (const int32_t tag : own) {
+      const double share = 1 / static_cast<double>(own.size());
+      joint[part_of[i] * static_cast<size_t>(tags) + static_cast<size_t>(tag)] += share;
+      of_part[part_of[i]] += share;
+      of_tag[static_cast<size_t>(tag)] += share;
+      all += share;
+    }
+  }
+  double bits = 0;
+  for (size_t k = 0; k < of_part.size(); ++k) {
+    for (size_t t = 0; t < of_tag.size(); ++t) {
+      const double both = joint[k * of_tag.size() + t];
+      if (both > 0) bits += both / all * std::log2(both * all / (of_part[k] * of_tag[t]));
+    }
+  }
+  return bits;
+}
+
+double chance_information(const Split& split, std::span<const uint16_t> part_of, int64_t parts,
+                          int64_t tags) {
+  std::vector<uint16_t> drawn(part_of.begin(), part_of.end());
+  Random random(1, RandomUse::resample);
+  for (size_t left = drawn.size(); left > 1; --left) {
+    std::swap(drawn[left - 1], drawn[random.below(left)]);
+  }
+  return mutual_information(split, drawn, parts, tags);
 }
 
 TagCounts::TagCounts(const Split& split, std::span<const uint16_t> part_of, int64_t parts,

@@ -48,6 +48,16 @@ class TagCounts {
   std::vector<int32_t> counts_;  ///< K×V
 };
 
+/// What a part tells of an image's tags, in bits: the mutual information Σ p(k,t)·log₂(p(k,t)/(p(k)·p(t)))
+/// over parts and tags, where an image counts 1 in all, shared equally by its tags; images without tags
+/// do not count. 0 if parts tell nothing; at most log₂ of the number of parts.
+double mutual_information(const Split& split, std::span<const uint16_t> part_of, int64_t parts,
+                          int64_t tags);
+/// Returns the same of parts of the same sizes drawn at random: what few images show by chance. A
+/// function of its arguments.
+double chance_information(const Split& split, std::span<const uint16_t> part_of, int64_t parts,
+                          int64_t tags);
+
 /// Images whose greatest probability is in one of ten equal ranges.
 struct CalibrationBin {
   int64_t images = 0;

@@ -134,6 +134,20 @@ TEST_F(Sparse, AnswersDoNotDependOnOtherImagesAndChangeWithWhatIsAsked) {
       std::ranges::equal(load_npy(folder / "dropped/val.npy").as<float>(), full.as<float>()));
 }
 
+TEST_F(Sparse, AReportShowsWhatExpertsHaveBecome) {
+  sh("moe-train-sparse data --config resnet.yaml --epochs 20 --quiet --out shazeer");
+  sh("moe-train-sparse data --config vit.yaml --kind vmoe --epochs 2 --quiet --out vmoe");
+  sh("moe-report shazeer vmoe --dataset data --out page.html");
+  const std::string page = read_file(folder / "page.html");
+  for (const char* part : {"Model shazeer", "Model vmoe", "Bits of the tag", "layer4", "blocks.1",
+                           "blocks.3", "By chance", "P@1"}) {
+    EXPECT_NE(page.find(part), std::string::npos) << part;
+  }
+  EXPECT_NE(sh("moe-report shazeer --out alone.html").find("alone.html"), std::string::npos);
+  const Outcome other = run(folder.path(), "moe-report shazeer --dataset shazeer --out x.html");
+  EXPECT_EQ(other.status, 2) << other.err;
+}
+
 TEST_F(Sparse, SaysWhatItCannotDo) {
   sh("moe-train-sparse data --config resnet.yaml --epochs 1 --quiet --out sparse");
   sh("moe-train-base data --config resnet.yaml --epochs 1 --quiet --out base");

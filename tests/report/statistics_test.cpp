@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <map>
 
 #include "ingest/ingest.h"
 #include "small_dataset.h"
@@ -55,6 +56,46 @@ class TagCountsOfAParts : public testing::Test {
   }
   TemporaryFolder folder;
 };
+
+TEST(Information, IsThatOfItsDefinition) {
+  TemporaryFolder folder;
+  std::string list;
+  for (int i = 0; i < 8; ++i) {
+    const std::string name = fmt::format("{}.png", i);
+    overwrite(folder / name, encode_png(numbered_image(i, 8, 8)));
+    list += json_of(name, {i % 2 == 0 ? "even" : "odd"});
+  }
+  overwrite(folder / "list.jsonl", list);
+  IngestOptions options;
+  options.sources = {(folder / "list.jsonl").string()};
+  options.out = folder / "data";
+  options.val_fraction = 0;
+  options.min_tag_count = 1;
+  ingest(options);
+  const Dataset dataset = Dataset::open(folder / "data");
+  const Split& split = dataset.split("train");
+  const int64_t tags = dataset.vocabulary().size();
+  ASSERT_EQ(tags, 2);
+  std::vector<uint16_t> by_tag, alternating, one(8, 0), all_but_one;
+  std::map<int32_t, int> seen;
+  for (int64_t i = 0; i < 8; ++i) {
+    const int32_t tag = split.tags(i)[0];
+    by_tag.push_back(static_cast<uint16_t>(tag));
+    alternating.push_back(static_cast<uint16_t>(seen[tag]++ % 2));
+    all_but_one.push_back(static_cast<uint16_t>(seen[tag] == 1 && tag == 0 ? 1 - tag : tag));
+  }
+  EXPECT_NEAR(mutual_information(split, by_tag, 2, tags), 1, 1e-12);
+  EXPECT_NEAR(mutual_information(split, alternating, 2, tags), 0, 1e-12);
+  EXPECT_EQ(mutual_information(split, one, 3, tags), 0);
+  // Joint shares 3/8, 1/8, 0, 4/8: H(3/8) − ½·H(1/4) bits.
+  const auto entropy = [](double p) { return -p * std::log2(p) - (1 - p) * std::log2(1 - p); };
+  EXPECT_NEAR(mutual_information(split, all_but_one, 2, tags), entropy(0.375) - entropy(0.25) / 2,
+              1e-12);
+  // Of eight images in two halves what chance shows is one of few values, the same every time.
+  const double chance = chance_information(split, by_tag, 2, tags);
+  EXPECT_LT(chance, 1);
+  EXPECT_EQ(chance, chance_information(split, by_tag, 2, tags));
+}
 
 TEST_F(TagCountsOfAParts, AreOfTheHypergeometricDistribution) {
   const Dataset dataset = Dataset::open(folder / "data");

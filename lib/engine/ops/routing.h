@@ -11,13 +11,8 @@
 
 #include <cstdint>
 
+#include "engine/both_engines.h"
 #include "engine/value_type.h"
-
-#ifdef __CUDACC__
-#define HARDMOE_ANYWHERE __host__ __device__
-#else
-#define HARDMOE_ANYWHERE
-#endif
 
 namespace hardmoe {
 
@@ -28,9 +23,9 @@ struct RoutingLayout {
   int64_t chosen;  ///< k
 
   /// Returns the most routed rows there can be, which are those planned: R·k.
-  HARDMOE_ANYWHERE constexpr int64_t routed_rows() const { return rows * chosen; }
-  HARDMOE_ANYWHERE constexpr int64_t slots() const { return experts + 1; }
-  HARDMOE_ANYWHERE constexpr int64_t sources() const { return slots() + routed_rows(); }
+  HARDMOE_BOTH_ENGINES int64_t routed_rows() const { return rows * chosen; }
+  HARDMOE_BOTH_ENGINES int64_t slots() const { return experts + 1; }
+  HARDMOE_BOTH_ENGINES int64_t sources() const { return slots() + routed_rows(); }
 
   /// Returns the int32 that a routing has for each row; together enough for any R.
   static constexpr int64_t elements_per_row(int64_t experts, int64_t chosen) {

@@ -13,6 +13,7 @@
 #include "moe/part_samples.h"
 #include "report/sections.h"
 #include "report/statistics.h"
+#include "report/tag_map.h"
 
 namespace hardmoe {
 namespace {
@@ -94,40 +95,14 @@ void add_precision(const RunView& run, Page& page) {
   for (const auto& [labels, precision] : found) add_precision_table(precision, labels, page);
 }
 
-/// Adds the map of tags × experts: the tags that stand out most in some expert.
+/// Adds the map of tags × experts.
 void add_tag_map(const RunView& run, const TagCounts& counts, int64_t experts, Page& page) {
-  constexpr size_t most_rows = 36;
-  const size_t each = std::max<size_t>(2, most_rows / static_cast<size_t>(experts));
-  HeatMap map{{"tags-by-expert",
-               "How many times as often as among all training images a tag occurs in each expert's "
-               "part: 1 is as often."},
-              {},
-              {},
-              {}};
-  std::vector<int32_t> tags;
-  for (int64_t k = 0; k < experts; ++k) {
-    map.columns.push_back(std::to_string(k));
-    for (const int32_t tag : counts.most_surprising(k, each)) {
-      if (tags.size() < most_rows && std::ranges::find(tags, tag) == tags.end()) {
-        tags.push_back(tag);
-      }
-    }
-  }
-  if (tags.empty()) return page.text("No tag occurs more often in one part than by chance.");
-  for (const int32_t tag : tags) {
-    map.rows.push_back(run.dataset->vocabulary().tags.at(static_cast<size_t>(tag)));
-    auto& cells = map.cells.emplace_back();
-    for (int64_t k = 0; k < experts; ++k) {
-      const double times = counts.over_representation(k, tag);
-      // Full shade where all images with the tag are this expert's.
-      const double shade =
-          times > 1 ? std::log(times) /
-                          std::log(static_cast<double>(std::max<int64_t>(counts.parts(), 2)))
-                    : 0;
-      cells.push_back({fmt::format("{:.{}f}", times, times < 10 ? 1 : 0), shade});
-    }
-  }
-  page.drawings({draw(map)});
+  const auto map = tag_map({"tags-by-expert",
+                            "How many times as often as among all training images a tag occurs in "
+                            "each expert's part: 1 is as often."},
+                           run.dataset->vocabulary(), counts, experts);
+  if (!map) return page.text("No tag occurs more often in one part than by chance.");
+  page.drawings({draw(*map)});
 }
 
 /// Returns "sky ×2.1, beach ×1.9".
