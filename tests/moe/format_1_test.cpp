@@ -130,10 +130,10 @@ TEST_F(Format1, NewerFormatsAreRefused) {
   EXPECT_TRUE(fs::exists(in("embedding/train.npy")));
 
   fs::remove(in("base/stage.json"));
-  write_file_atomic(in("base/model.yaml"), "format: hardmoe model 4\nquantised: true\n" +
+  write_file_atomic(in("base/model.yaml"), "format: hardmoe model 5\nquantised: true\n" +
                                                read_file(in("base/model.yaml")));
   expect_error([&] { load_model(in("base")); },
-               {in("base/model.yaml"), "'hardmoe model 4'", "'hardmoe model 3'", update});
+               {in("base/model.yaml"), "'hardmoe model 5'", "'hardmoe model 4'", update});
 
   fs::remove(in("decoder/stage.json"));
   write_file_atomic(in("decoder/decoder.yaml"), "format: hardmoe decoder 4\n");

@@ -125,11 +125,12 @@ TEST_F(Sparse, AnswersDoNotDependOnOtherImagesAndChangeWithWhatIsAsked) {
     const Outcome other = run(
         folder.path(), fmt::format("moe-eval data --model {0} --chosen 1 --out {0}-eval", model));
     EXPECT_EQ(other.status, 2) << other.err;
-    sh(fmt::format("moe-embed data --model {0} --chosen 1 --quiet --out {0}-embedding", model));
+    sh(fmt::format("moe-embed data --model {0} --split val --chosen 1 --quiet --out {0}-embedding",
+                   model));
     EXPECT_EQ(load_npy(folder / (model + "-embedding/val.npy")).size(1), alone.size(1));
   }
   const Tensor full = load_npy(folder / "vmoe-embedding/val.npy");
-  sh("moe-embed data --model vmoe --chosen 1 --capacity 0.2 --quiet --out dropped");
+  sh("moe-embed data --model vmoe --split val --chosen 1 --capacity 0.2 --quiet --out dropped");
   EXPECT_FALSE(
       std::ranges::equal(load_npy(folder / "dropped/val.npy").as<float>(), full.as<float>()));
 }

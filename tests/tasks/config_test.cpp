@@ -44,12 +44,19 @@ void change_all(const std::vector<Fields::Field>& fields, int& number) {
     const std::string digits = std::to_string(++number);
     const Json before = field.value();
     bool changed = false;
-    for (const std::string& text :
-         {digits + ".0625", digits, std::string("true"), std::string("false"), std::string("adamw"),
-          std::string("sigmoid"), std::string("bf16"), std::string("step"), std::string("pad"),
-          std::string("imagenet"), std::string("top-tag"), std::string("scratch"),
-          std::string("uniform"), std::string("keep"), std::string("copy"), std::string("dataset"),
-          std::string("nearest"), std::string("arithmetic"), std::string("blend")}) {
+    for (const std::string& text : {digits + ".0625",       digits,
+                                    std::string("true"),    std::string("false"),
+                                    std::string("adamw"),   std::string("sigmoid"),
+                                    std::string("bf16"),    std::string("step"),
+                                    std::string("pad"),     std::string("imagenet"),
+                                    std::string("top-tag"), std::string("scratch"),
+                                    std::string("uniform"), std::string("keep"),
+                                    std::string("copy"),    std::string("dataset"),
+                                    std::string("nearest"), std::string("arithmetic"),
+                                    std::string("blend"),   std::string("vit"),
+                                    std::string("S"),       std::string("mean"),
+                                    std::string("sincos"),  std::string("vmoe"),
+                                    std::string("conv"),    std::string("both")}) {
       changed = changed || (field.parse({text}) && field.value() != before);
     }
     EXPECT_TRUE(changed) << field.name;
