@@ -65,7 +65,7 @@ class VisionTransformer(nn.Module):
             self.cls_token = nn.Parameter(torch.zeros(1, 1, width))
             self.pos_embed = nn.Parameter(torch.zeros(1, side * side + 1, width))
         else:
-            self.pos_embed = sincos(side, width)
+            self.register_buffer("pos_embed", sincos(side, width), persistent=False)
         self.blocks = nn.Sequential(*[Block(width, heads, mlp_ratio * width) for _ in range(depth)])
         self.norm, self.fc = nn.LayerNorm(width, eps=1e-6), nn.Linear(width, tags)
 
