@@ -4,11 +4,8 @@ losses, plainly by the formulas in PyTorch, float64; and the hard constraints ov
 
   python3 make_gate_references.py ../files
 
-Weights are not stored: torch_resnet.py has the closed form that makes them from their names. The noise
-is that of engine/gate_noise.h: Philox4x32-10 of Random123's known answers (make_philox_vectors.py), two
-normal numbers of two words by Box and Muller.
+Weights are not stored: torch_resnet.py has the closed form that makes them from their names.
 """
-import math
 import sys
 
 import numpy as np
@@ -16,44 +13,10 @@ import torch
 from torch import nn
 
 import safetensors_file
+from torch_gates import kept, noise, shazeer_load, squared_variation, top_k, vision_load
 from torch_resnet import fill, softmax_loss, stream
 
 TAGS, FEATURES, ROWS, EXPERTS, CHOSEN, SEED = 7, 24, 40, 6, 2, 5
-NOISE = 13  # RandomUse::noise
-
-
-def philox(counter, key):
-    c, k = list(counter), list(key)
-    for _ in range(10):
-        left, right = c[0] * 0xD2511F53, c[2] * 0xCD9E8D57
-        c = [(right >> 32) ^ c[1] ^ k[0], right & 0xFFFFFFFF,
-             (left >> 32) ^ c[3] ^ k[1], left & 0xFFFFFFFF]
-        k = [(k[0] + 0x9E3779B9) & 0xFFFFFFFF, (k[1] + 0xBB67AE85) & 0xFFFFFFFF]
-    return c
-
-
-def noise(step, op, rows):
-    """ε of an operator, rows×experts. op: the number of its output."""
-    draws = []
-    for block in range((rows * EXPERTS + 3) // 4):
-        words = [(word >> 8) / 2**24 for word in philox((block, NOISE, step, op), (SEED, 0))]
-        for first, second in (words[:2], words[2:]):
-            radius = math.sqrt(-2 * math.log(1 - first))
-            draws += [radius * math.cos(2 * math.pi * second), radius * math.sin(2 * math.pi * second)]
-    return torch.tensor(draws[:rows * EXPERTS], dtype=torch.float64).reshape(rows, EXPERTS)
-
-
-def normal_cdf(x):
-    return 0.5 * (1 + torch.erf(x / math.sqrt(2)))
-
-
-def squared_variation(sums, ddof, epsilon):
-    return torch.var(sums, correction=ddof) / (sums.mean()**2 + epsilon)
-
-
-def top_k(x, softmax):
-    values, experts = torch.topk(x, CHOSEN)
-    return torch.zeros_like(x).scatter(1, experts, torch.softmax(values, 1) if softmax else values)
 
 
 class Shazeer(nn.Module):
@@ -68,13 +31,9 @@ class Shazeer(nn.Module):
     def forward(self, x):
         clean = self.below(x)
         sigma = nn.functional.softplus(self.deviation(x)) + 0.01
-        noisy = clean + noise(1, self.op, len(x)) * sigma
-        gates = top_k(noisy, softmax=True)
-        values, order = torch.sort(noisy, descending=True)
-        chosen = torch.zeros_like(noisy, dtype=torch.bool).scatter(1, order[:, :CHOSEN], True)
-        kth_excluding = torch.where(chosen, values[:, CHOSEN:CHOSEN + 1], values[:, CHOSEN - 1:CHOSEN])
-        p = normal_cdf((clean - kth_excluding) / sigma)
-        return self.fc(gates), (squared_variation(gates.sum(0), 0, 0), squared_variation(p.sum(0), 0, 0))
+        noisy = clean + noise(SEED, 1, self.op, len(x), EXPERTS) * sigma
+        gates, p = top_k(noisy, CHOSEN, softmax=True), shazeer_load(clean, noisy, sigma, CHOSEN)
+        return self.fc(gates), (squared_variation(gates.sum(0)), squared_variation(p.sum(0)))
 
 
 class Pavlitska(nn.Module):
@@ -88,7 +47,8 @@ class Pavlitska(nn.Module):
 
     def forward(self, x):
         sigma = nn.functional.softplus(self.deviation(x) + 0.01)
-        gates = top_k(self.below(x) + noise(1, self.op, len(x)) * sigma, softmax=True)
+        noisy = self.below(x) + noise(SEED, 1, self.op, len(x), EXPERTS) * sigma
+        gates = top_k(noisy, CHOSEN, softmax=True)
         share = gates.sum(0) / len(x)
         return self.fc(gates), (squared_variation(gates.sum(0), 1, 1e-10),
                                 (share * torch.log(share * EXPERTS)).sum())
@@ -104,27 +64,13 @@ class Vision(nn.Module):
 
     def forward(self, x):
         clean = self.below(x)
-        noisy = clean + noise(1, self.op, len(x)) / EXPERTS
-        gates = top_k(torch.softmax(noisy, 1), softmax=False)
-        threshold = torch.topk(noisy, CHOSEN).values[:, -1:]
-        p = 1 - normal_cdf((threshold - clean) * EXPERTS)
-        return self.fc(gates * self.kept(gates)), (
-            squared_variation(torch.softmax(clean, 1).sum(0), 0, 0), squared_variation(p.mean(0), 0, 0))
-
-    def kept(self, gates, factor=0.8):
-        """1 where a choice found room."""
-        room = math.ceil(len(gates) * CHOSEN * factor / EXPERTS)
-        room += -room % 4
-        values, experts = torch.topk(gates.detach(), CHOSEN)
-        served = torch.argsort(-values[:, 0], stable=True)
-        taken, kept = [0] * EXPERTS, torch.zeros_like(gates)
-        for choice in range(CHOSEN):
-            for row in served:
-                expert = experts[row, choice]
-                kept[row, expert] = float(taken[expert] < room)
-                taken[expert] += 1
-        assert 0 < kept.sum() < len(gates) * CHOSEN
-        return kept
+        noisy = clean + noise(SEED, 1, self.op, len(x), EXPERTS) / EXPERTS
+        gates = top_k(torch.softmax(noisy, 1), CHOSEN, softmax=False)
+        found = kept(gates, CHOSEN, factor=0.8, priority=True)
+        assert 0 < found.sum() < len(gates) * CHOSEN
+        p = vision_load(clean, noisy, 1 / EXPERTS, CHOSEN)
+        return self.fc(gates * found), (squared_variation(torch.softmax(clean, 1).sum(0)),
+                                        squared_variation(p.mean(0)))
 
 
 def references(name, net, x):

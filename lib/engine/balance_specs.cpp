@@ -1,4 +1,4 @@
-#include "train/balance_specs.h"
+#include "engine/balance_specs.h"
 
 namespace hardmoe {
 namespace {
