@@ -6,15 +6,15 @@
 namespace hardmoe {
 
 ValueType TokenPool::output(const std::string& name, InputTypes inputs) const {
-  if (inputs[0].rows.kind != RowKind::token || inputs[0].element != Element::working) {
-    fail("operator '{}': pools tokens in working precision, its input is something else", name);
+  if (inputs[0].rows.kind != RowKind::token || inputs[0].element == Element::int32) {
+    fail("operator '{}': pools tokens, its input is something else", name);
   }
   return {{1, 1, inputs[0].extent.channels}, Element::float32, {}};
 }
 
 void TokenPool::plan_forward(NodePlan& plan) const {
   Step step{"token pooling", Pass::forward};
-  step.x = {plan.input(0)};
+  step.x = {plan.working_input(0)};
   step.y = plan.new_output();
   plan.add(step);
 }
