@@ -21,6 +21,7 @@ struct Options {
   int64_t map = 16, channels = 64, batch = 128, tags = 100, experts = 8, chosen = 1, steps = 20;
   int64_t warmup = 20;  ///< an expert's primitives are made when a number of rows is first seen
   std::string precision = "fp32", device = "cpu";
+  bool profile = false;
 };
 
 /// The stage, of experts or alone.
@@ -112,6 +113,7 @@ Batch random_batch(const Options& options, uint64_t stream) {
 struct Measured {
   double seconds;  ///< a step
   int64_t memory_bytes;
+  Json profile;  ///< seconds a step by kind of work
 };
 
 Measured measure(Engine& engine, const Options& options, bool experts) {
@@ -133,7 +135,13 @@ Measured measure(Engine& engine, const Options& options, bool experts) {
   run(options.warmup);
   const double start = now_seconds();
   run(options.steps);
-  return {(now_seconds() - start) / static_cast<double>(options.steps), program->memory_bytes()};
+  const auto steps = static_cast<double>(options.steps);
+  Measured measured = {(now_seconds() - start) / steps, program->memory_bytes(), Json::object()};
+  if (!options.profile) return measured;
+  program->set_profiling(true);
+  run(options.steps);
+  for (const auto& [name, seconds] : program->profile()) measured.profile[name] = seconds / steps;
+  return measured;
 }
 
 }  // namespace
@@ -150,6 +158,8 @@ int main(int argc, char** argv) {
   app.add_option("--device", options.device);
   app.add_option("--steps", options.steps);
   app.add_option("--warmup", options.warmup);
+  app.add_flag("--profile", options.profile,
+               "At the end a line more: seconds a step by kind of work");
   CLI11_PARSE(app, argc, argv);
   try {
     const auto engine = make_engine(options.device);
@@ -165,6 +175,11 @@ int main(int argc, char** argv) {
                        {"memory_bytes", experts.memory_bytes},
                        {"stage_alone_memory_bytes", alone.memory_bytes}};
     fmt::print("{}\n", line.dump());
+    if (options.profile) {
+      fmt::print("{}\n",
+                 Json{{"seconds_a_step_in", experts.profile}, {"of_the_stage_alone", alone.profile}}
+                     .dump());
+    }
     return 0;
   } catch (const std::exception& error) {
     fmt::print(stderr, "bench-experts: {}\n", error.what());
