@@ -68,7 +68,8 @@ def read_cells(path):
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        sys.exit(f"study.py: {path}: {error.strerror}; a study has its cells there, a line each: NAME [COMMAND] KEY=VALUE …")
+        sys.exit(f"study.py: {path}: {error.strerror}; a study has its cells there, a line each: "
+                 "NAME [COMMAND] KEY=VALUE …")
     shared = fingerprint_of(path.with_suffix(".yaml"))
     cells = []
     for number, line in enumerate(text.splitlines(), 1):
@@ -79,7 +80,8 @@ def read_cells(path):
         command = settings.pop(0) if settings and settings[0] in NETWORK_COMMANDS else "moe-run"
         wrong = [word for word in settings if "=" not in word]
         if wrong or not re.fullmatch(r"[\w.-]+", name):
-            sys.exit(f"study.py: {path}:{number}: expected NAME [COMMAND] KEY=VALUE …, found '{(wrong or [name])[0]}'")
+            sys.exit(f"study.py: {path}:{number}: expected NAME [COMMAND] KEY=VALUE …, "
+                     f"found '{(wrong or [name])[0]}'")
         if name in [cell.name for cell in cells]:
             sys.exit(f"study.py: {path}:{number}: a second cell called {name}")
         mixture = next((cell for cell in cells if not cell.is_network()), None)

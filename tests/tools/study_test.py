@@ -47,8 +47,8 @@ class Study(unittest.TestCase):
 
     def study(self, *words, status=0):
         """Returns what study.py prints and says."""
-        done = subprocess.run([sys.executable, "-B", "tools/study.py", "few.yaml", "--bin", BIN, "--out", "runs", *words],
-                              cwd=self.folder, capture_output=True, text=True, check=False)
+        line = [sys.executable, "-B", "tools/study.py", "few.yaml", "--bin", BIN, "--out", "runs", *words]
+        done = subprocess.run(line, cwd=self.folder, capture_output=True, text=True, check=False)
         self.assertEqual(done.returncode, status, done.stderr)
         return done.stdout, done.stderr
 
@@ -78,8 +78,9 @@ class Study(unittest.TestCase):
         trained = (self.folder / "runs/few/dense/seed-2/model/model.safetensors").stat().st_mtime_ns
         self.study()
         self.assertEqual((self.folder / "runs/few/dense/seed-2/model/model.safetensors").stat().st_mtime_ns, trained)
+        folders = ("dense/eval", "dense/seed-2/eval", "mixture/eval/local", "mixture/seed-2/eval/local")
         evaluated = [json.loads((self.folder / "runs/few" / folder / "metrics.json").read_text(encoding="utf-8"))
-                     for folder in ("dense/eval", "dense/seed-2/eval", "mixture/eval/local", "mixture/seed-2/eval/local")]
+                     for folder in folders]
         first, second = (each["truth"]["P@1"] for each in evaluated[:2])
         row = self.row("dense")
         self.assertAlmostEqual(row["P@1"], (first + second) / 2)
@@ -114,7 +115,7 @@ class Study(unittest.TestCase):
         self.assertRegex(rows[5][6], r"^[123]\.\d\d$")
 
     def test_6_other_settings_or_another_command_are_refused(self):
-        for other in (CELLS.replace("model.width=5", "model.width=6"), CELLS.replace("dense    moe-train-base", "dense")):
+        for other in (CELLS.replace("model.width=5", "model.width=6"), CELLS.replace("  moe-train-base model", " model")):
             (self.folder / "few.cells").write_text(other)
             _, said = self.study("--only", "dense", status=1)
             self.assertIn("is of other settings", said)
