@@ -115,7 +115,8 @@ class Study(unittest.TestCase):
         self.assertRegex(rows[5][6], r"^[123]\.\d\d$")
 
     def test_6_other_settings_or_another_command_are_refused(self):
-        for other in (CELLS.replace("model.width=5", "model.width=6"), CELLS.replace("  moe-train-base model", " model")):
+        width, command = CELLS.replace("model.width=5", "model.width=6"), CELLS.replace("moe-train-base model", "model")
+        for other in (width, command):
             (self.folder / "few.cells").write_text(other)
             _, said = self.study("--only", "dense", status=1)
             self.assertIn("is of other settings", said)
