@@ -20,6 +20,8 @@ class AnyRows {
       : spec_(std::move(spec)), layout_(of(typical_rows).convolution->layout()) {}
 
   const onednn::Desc& layout() const { return layout_; }
+  /// Returns what its temporaries and copies of weights take by now.
+  size_t bytes() const { return scratch_.bytes() + copies_.bytes() + own_layout_.bytes(); }
 
   void forward(int64_t rows, const float* weights, const void* x, void* y) {
     use(rows, weights).forward(x, y, scratch())();
@@ -101,6 +103,8 @@ class ExpertConvLayer final : public Layer {
           builder.parameter((expert_name("", e) + ".weight").c_str(), &convolution_.layout()));
     }
   }
+
+  size_t copy_bytes() const override { return convolution_.bytes(); }
 
   Work work(const Step& step, const Arrays& arrays) override {
     switch (step.pass) {
