@@ -74,6 +74,15 @@ struct Shown {
   std::vector<SparseModel> models;
 };
 
+/// Calls models by their whole paths where folders have the same name.
+void name_apart(std::vector<SparseModel>& models) {
+  std::vector<std::string> names;
+  for (const SparseModel& model : models) names.push_back(model.name);
+  for (SparseModel& model : models) {
+    if (std::ranges::count(names, model.name) > 1) model.name = model.folder.string();
+  }
+}
+
 Shown open_shown(const ReportTask& task) {
   Shown shown;
   std::vector<std::filesystem::path> runs;
@@ -85,6 +94,7 @@ Shown open_shown(const ReportTask& task) {
     }
   }
   if (!runs.empty()) shown.runs = open_runs(runs, task.dataset);
+  name_apart(shown.models);
   return shown;
 }
 

@@ -5,6 +5,7 @@
 #include <optional>
 #include <vector>
 
+#include "draw/plot.h"
 #include "report/answered_sample.h"
 #include "report/page.h"
 #include "report/run_view.h"
@@ -53,6 +54,8 @@ void add_calibration(const RunContents& contents, Page& page);
 /// Stages with their times, operations and machines.
 void add_times(const RunContents& contents, Page& page);
 
+/// Drops a curve's last point if it is the mean of fewer than half as many steps as the others are.
+void drop_stub(std::vector<PlotPoint>& points);
 /// Returns "+0.012" or "−0.012".
 std::string signed_text(double value);
 /// Returns a metric of a row of a run's summary, with its standard error over seeds if there are

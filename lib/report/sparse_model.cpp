@@ -54,6 +54,7 @@ void add_learning(const SparseModel& shown, Page& page) {
   std::vector<Picture> pictures;
   if (auto loss = lines_of(log, "loss"); !loss.empty()) {
     std::erase_if(loss, [](const Line& line) { return !line.name.empty(); });
+    for (Line& line : loss) drop_stub(line.points);
     pictures.push_back(
         draw(LineChart{{"learning", "Loss in training, balance losses included, over epochs."},
                        x,

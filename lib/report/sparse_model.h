@@ -17,7 +17,7 @@ namespace hardmoe {
 /// A folder of moe-train-sparse.
 struct SparseModel {
   std::filesystem::path folder;
-  std::string name;  ///< the folder's, for people
+  std::string name;  ///< for people: the folder's, or its whole path where two are called the same
   Model model;
   Json results;  ///< of its training
   std::optional<Dataset> dataset;

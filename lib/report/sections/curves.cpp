@@ -21,14 +21,6 @@ struct TrainingLog {
   double images = 0;  ///< seen in all
 };
 
-/// Drops a last point that is the mean of fewer than half as many steps as the others are.
-void drop_stub(std::vector<PlotPoint>& points) {
-  if (points.size() < 3) return;
-  const size_t last = points.size() - 1;
-  const double usual = points[last - 1].x - points[last - 2].x;
-  if (points[last].x - points[last - 1].x < usual / 2) points.pop_back();
-}
-
 /// Reads log.jsonl of a finished training. A report's point lies at the end of the steps that its
 /// mean loss is of.
 TrainingLog read_log(const RunStage& stage) {
@@ -129,6 +121,13 @@ class Curves {
 };
 
 }  // namespace
+
+void drop_stub(std::vector<PlotPoint>& points) {
+  if (points.size() < 3) return;
+  const size_t last = points.size() - 1;
+  const double usual = points[last - 1].x - points[last - 2].x;
+  if (points[last].x - points[last - 1].x < usual / 2) points.pop_back();
+}
 
 void add_curves(const RunContents& contents, Page& page) {
   const RunView& run = contents.run;
