@@ -126,7 +126,7 @@ class Check:
         self.logs.mkdir(exist_ok=True)
         self.deadline = time.monotonic() + 60 * options.minutes
         self.environment = environment(options.device)
-        self.result = {"parts": [], "rows": [], "kmeans": [], "input": {}}
+        self.result = {"parts": [], "rows": [], "kmeans": [], "experts": [], "input": {}}
 
     def part(self, name, limit, work):
         """Runs one part and keeps what came of it; its own failure is not the others'."""
@@ -283,6 +283,26 @@ class Check:
                                     deadline - time.monotonic(), f"kmeans-{k}-{tolerance}")
                     self.result["kmeans"].append(json.loads(text))
 
+    def experts(self, limit):
+        """A stage of experts beside the stage alone, and beside PyTorch's loop over experts."""
+        deadline = time.monotonic() + limit
+        sizes = {"map": 6, "channels": 8, "batch": 8, "steps": 2, "warmup": 1} if self.options.tiny else {}
+        options = [word for name, value in sizes.items() for word in (f"--{name}", value)]
+        options += ["--device", self.options.device]
+        for chosen in (1, 2):
+            line = {"chosen": chosen}
+            line["hardmoe"] = json.loads(self.run([self.program("bench-experts"), "--chosen", chosen, *options],
+                                                  deadline - time.monotonic(), f"experts-{chosen}"))
+            try:
+                text = self.run([self.options.peer, ROOT / "tools/bench/torch_experts.py", "--chosen", chosen,
+                                 *options], deadline - time.monotonic(), f"experts-{chosen}-pytorch")
+                line["pytorch"] = json.loads(text)
+                line["ratio"] = round(line["hardmoe"]["images_per_second"] /
+                                      line["pytorch"]["images_per_second"], 3)
+            except RuntimeError as error:
+                line["without_pytorch"] = str(error)
+            self.result["experts"].append(line)
+
     def input(self, limit):
         """The loader's rate on 256-px JPEGs, and how many times each network's step that is."""
         images, size, epochs = (64, 32, 2) if self.options.tiny else (4096, 256, 6)
@@ -319,6 +339,7 @@ class Check:
             for row in rows_for(tiny):
                 self.part(row.name(), 120, self.row(row))
             self.part("k-means", 90, self.kmeans)
+            self.part("experts", 90, self.experts)
             self.part("input pipeline", 60, self.input)
         table = self.table()
         (self.out / "table.txt").write_text(table)
@@ -354,6 +375,14 @@ class Check:
             kind = "balanced" if line["tolerance"] > 0 else "plain"
             lines.append(f"  {line['n']} x {line['d']}, K = {line['k']}, {kind}".ljust(44) +
                          f"{line['iteration_s']:10.4f}")
+        if self.result["experts"]:
+            lines += ["", "a stage of 8 experts, over k stages alone (PyTorch's, and how much faster than it)"]
+        for line in self.result["experts"]:
+            peer = line.get("pytorch", {})
+            lines.append(f"  k = {line['chosen']}".ljust(44) +
+                         f"{line['hardmoe']['ratio_to_chosen_stages']:10.2f}"
+                         f"{number(peer.get('ratio_to_chosen_stages'), '.2f'):>10}"
+                         f"{number(line.get('ratio'), '.2f'):>10}")
         if self.result["input"]:
             found = self.result["input"]
             lines += ["", f"input pipeline: {found['images_per_second']:.0f} images/s of {found['pixels']}-px"

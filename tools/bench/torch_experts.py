@@ -65,21 +65,23 @@ class Net(nn.Module):
 
 
 def seconds_of(net, options):
-    net = net.to(memory_format=torch.channels_last)
+    device = torch.device(options.device)
+    net = net.to(device).to(memory_format=torch.channels_last)
     optimizer = torch.optim.SGD(net.parameters(), lr=1e-6, momentum=0.9, nesterov=True)
     batches = [(torch.randn(options.batch, options.channels, options.map, options.map)
-                .to(memory_format=torch.channels_last),
-                torch.randint(0, options.tags, (options.batch,))) for _ in range(4)]
+                .to(device).to(memory_format=torch.channels_last),
+                torch.randint(0, options.tags, (options.batch,)).to(device)) for _ in range(4)]
 
     def run(steps):
         for step in range(steps):
             x, tags = batches[step % 4]
-            with torch.autocast("cpu", torch.bfloat16, enabled=options.precision == "bf16"):
+            with torch.autocast(device.type, torch.bfloat16, enabled=options.precision == "bf16"):
                 logits = net(x)
             loss = F.cross_entropy(logits.float(), tags)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
+        loss.item()  # waits
 
     run(options.warmup)
     start = time.perf_counter()
@@ -93,6 +95,7 @@ def main():
                         ("chosen", 1), ("steps", 20), ("warmup", 20)):
         parser.add_argument(f"--{name}", type=int, default=value)
     parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda[:N] (%(default)s)")
     options = parser.parse_args()
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     torch.manual_seed(1)
