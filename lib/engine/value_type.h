@@ -19,8 +19,8 @@ enum class Element {
 enum class RowKind {
   image,   ///< one row for each image of the batch
   token,   ///< a fixed number of rows for each image; an image's rows are adjacent
-  routed,  ///< rows given to the experts of a sparse mixture, sorted by expert; how many of the
-           ///< planned rows are used may be decided in the step. No operator makes them yet
+  routed,  ///< rows given to the experts of a layer, sorted by expert (engine/ops/routing.h); how
+           ///< many of the planned rows are used is decided in the step
 };
 
 struct Rows {
@@ -31,8 +31,9 @@ struct Rows {
 };
 
 /// The type of a value. Its buffer holds all planned rows. Rules for the unused rows of a routed
-/// value: the operator that routes sets them to zero; the operators after it compute them like all
-/// others; the operator that combines the experts' rows ignores them, so their gradient is zero.
+/// value: the operator that dispatches sets them to zero, as do those of experts, which compute only
+/// the rows that were given to one; other operators compute them like all others; the operator that
+/// combines the experts' rows ignores them, so their gradient is zero.
 struct ValueType {
   Extent extent;  ///< of one row
   Element element = Element::working;
