@@ -20,8 +20,8 @@ fi
 
 "$source/tools/bundle.sh" --build "$build" "$work/bundle.tar.gz"
 size=$(stat -c %s "$work/bundle.tar.gz")
-if ((size > 80000000)); then
-  echo "the archive is $size bytes, more than 80 MB"
+if ((size > 100000000)); then
+  echo "the archive is $size bytes, more than 100 MB"
   exit 1
 fi
 tar -C "$root" -xf "$work/bundle.tar.gz"
