@@ -43,7 +43,7 @@ class CombineLayer final : public Layer {
     }
     return [=, this, dy = arrays.activations(step.dy), d_rows = arrays.activations(step.dx[0]),
             d_gates = arrays.activations(step.dx[1])] {
-      if (d_rows) clear_unused(d_rows, layout_, routing, row_);
+      clear_unused(d_rows, layout_, routing, row_);
       differentiate(routing, y, gates, dy, d_rows, d_gates);
     };
   }

@@ -163,7 +163,7 @@ class ExpertNormLayer final : public Layer {
         }
         frozen_norm_backward(args);
       }
-      if (all.dx) clear_unused(all.dx, layout_, routed, row_elements());
+      clear_unused(all.dx, layout_, routed, row_elements());
     };
   }
 

@@ -20,7 +20,7 @@ class RouteLayer final : public Layer {
     return [this, gates = arrays.floats(step.x[0]), usage = arrays.weights(usage_),
             routing = reinterpret_cast<int32_t*>(arrays.at(step.y))] {
       count(gates, routing);
-      place(gates, routing);
+      give_slots(gates, routing);
       if (training_) note_usage(routing, usage);
     };
   }
@@ -45,7 +45,7 @@ class RouteLayer final : public Layer {
     for (int64_t e = 0; e < layout_.experts; ++e) offsets[e + 1] += offsets[e];
   }
 
-  void place(const float* gates, int32_t* routing) {
+  void give_slots(const float* gates, int32_t* routing) {
     int32_t* slots = routing + layout_.slots();
     int32_t* sources = routing + layout_.sources();
     std::fill_n(slots, 2 * layout_.routed_rows(), -1);

@@ -36,9 +36,11 @@ inline Activations from_element(Activations array, int64_t first) {
   return {static_cast<std::byte*>(array.data) + first * size, array.precision};
 }
 
-/// Sets the routed rows that are not used to zero; `row` is their number of elements.
+/// Sets the routed rows that are not used to zero, of an array that may be empty; `row` is their number
+/// of elements.
 inline void clear_unused(Activations array, const RoutingLayout& layout, const Routing& routing,
                          int64_t row) {
+  if (!array) return;
   const int64_t size = array.precision == Precision::bf16 ? 2 : 4;
   const int64_t first = routing.used() * row, end = layout.routed_rows() * row;
   std::memset(from_element(array, first).data, 0, static_cast<size_t>((end - first) * size));

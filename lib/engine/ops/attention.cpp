@@ -28,7 +28,8 @@ ValueType Attention::output(const std::string& name, InputTypes inputs) const {
 /// Q·Kᵀ and the product with V.
 double Attention::flops(InputTypes inputs) const {
   const double tokens = inputs[0].rows.per_image;
-  return 4 * tokens * tokens * static_cast<double>(inputs[0].extent.channels / 3);
+  const int64_t channels = inputs[0].extent.channels / 3;
+  return 4 * tokens * tokens * static_cast<double>(channels);
 }
 
 /// May keep a number for each token and head, from which the backward pass finds the weights again.
