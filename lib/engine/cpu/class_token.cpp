@@ -35,9 +35,6 @@ class ClassTokenLayer final : public Layer {
     const size_t element = array.precision == Precision::bf16 ? sizeof(BFloat16) : sizeof(float);
     return element * static_cast<size_t>(elements);
   }
-  static std::byte* at(Activations array, int64_t element) {
-    return static_cast<std::byte*>(array.data) + bytes(array, element);
-  }
   /// Calls body(image) for all, in parallel.
   template <class Body>
   void for_images(const Body& body) const {
@@ -49,19 +46,17 @@ class ClassTokenLayer final : public Layer {
   void prepend(Activations x, const float* token, Activations y) const {
     for_images([&](int64_t image) {
       const int64_t first = image * (elements_ + channels_);
-      if (y.precision == Precision::bf16) {
-        to_bf16(token, channels_, static_cast<BFloat16*>(y.data) + first);
-      } else {
-        std::memcpy(at(y, first), token, bytes(y, channels_));
-      }
-      std::memcpy(at(y, first + channels_), at(x, image * elements_), bytes(x, elements_));
+      from_float(token, channels_, from_element(y, first));
+      std::memcpy(from_element(y, first + channels_).data, from_element(x, image * elements_).data,
+                  bytes(x, elements_));
     });
   }
   /// The gradient of all tokens but the first.
   void take_rest(Activations dy, Activations dx) const {
     for_images([&](int64_t image) {
       const int64_t first = image * (elements_ + channels_);
-      std::memcpy(at(dx, image * elements_), at(dy, first + channels_), bytes(dx, elements_));
+      std::memcpy(from_element(dx, image * elements_).data,
+                  from_element(dy, first + channels_).data, bytes(dx, elements_));
     });
   }
 

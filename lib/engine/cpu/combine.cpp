@@ -59,14 +59,6 @@ class CombineLayer final : public Layer {
     return room.data();
   }
 
-  static void write(const float* values, int64_t n, Activations to) {
-    if (to.precision == Precision::bf16) {
-      to_bf16(values, n, static_cast<BFloat16*>(to.data));
-    } else {
-      std::copy_n(values, n, static_cast<float*>(to.data));
-    }
-  }
-
   /// Calls visit(expert, routed row) for a row's choices. Experts' numbers ascend, and a routed row is
   /// of the expert within whose range it lies.
   template <class Visit>
@@ -88,7 +80,7 @@ class CombineLayer final : public Layer {
           const float gate = gates[row * layout_.experts + expert];
           add_scaled(read(y, slot, room), gate, row_, sum.data());
         });
-        write(sum.data(), row_, from_element(out, row * row_));
+        from_float(sum.data(), row_, from_element(out, row * row_));
       }
     });
   }
@@ -108,10 +100,11 @@ class CombineLayer final : public Layer {
           if (!d_rows) return;
           std::fill(scaled.begin(), scaled.end(), 0.0F);
           add_scaled(slope, gates[row * layout_.experts + expert], row_, scaled.data());
-          write(scaled.data(), row_, from_element(d_rows, slot * row_));
+          from_float(scaled.data(), row_, from_element(d_rows, slot * row_));
         });
         if (!d_gates) continue;
-        write(gate_slopes.data(), layout_.experts, from_element(d_gates, row * layout_.experts));
+        from_float(gate_slopes.data(), layout_.experts,
+                   from_element(d_gates, row * layout_.experts));
       }
     });
   }

@@ -53,17 +53,9 @@ class DispatchLayer final : public Layer {
           to_float(from_element(dy, slots[choice] * row_), row_, term.data());
           add_to(sum.data(), term.data(), row_);
         }
-        convert_row(sum.data(), from_element(dx, row * row_));
+        from_float(sum.data(), row_, from_element(dx, row * row_));
       }
     });
-  }
-
-  void convert_row(const float* values, Activations to) const {
-    if (to.precision == Precision::bf16) {
-      to_bf16(values, row_, static_cast<BFloat16*>(to.data));
-    } else {
-      std::copy_n(values, row_, static_cast<float*>(to.data));
-    }
   }
 
   RoutingLayout layout_;

@@ -2,9 +2,9 @@
 
 #include <vector>
 
-#include "base/threads.h"
 #include "engine/cpu/layer.h"
 #include "engine/cpu/routing.h"
+#include "engine/cpu/rows.h"
 #include "engine/ops/experts.h"
 #include "tensor/tensor.h"
 
@@ -69,7 +69,7 @@ class ExpertLinearLayer final : public Layer {
         products_.forward(routed.rows(e), from_element(x, routed.first(e) * in_).data,
                           working_weights(e), made.data);
         if (!biases_.empty()) {
-          add_rows(arrays_->weights(biases_[index(e)]), routed.rows(e), made);
+          add_row(made, arrays_->weights(biases_[index(e)]), routed.rows(e), out_, made);
         }
       }
       clear_unused(y, layout_, routed, out_);
@@ -89,7 +89,7 @@ class ExpertLinearLayer final : public Layer {
                                      slope.data, gradient);
         }
         if (!biases_.empty()) {
-          sum_rows(slope, routed.rows(e), arrays_->gradient(biases_[index(e)]));
+          sum_rows(slope, routed.rows(e), out_, out_, arrays_->gradient(biases_[index(e)]));
         }
       }
     };
@@ -105,35 +105,6 @@ class ExpertLinearLayer final : public Layer {
       }
       clear_unused(dx, layout_, routed, in_);
     };
-  }
-
-  /// y += bias, for each row.
-  void add_rows(const float* bias, int64_t rows, Activations y) const {
-    parallel_for(rows, 16, [&](int64_t begin, int64_t end) {
-      std::vector<float> room(static_cast<size_t>(out_));
-      for (int64_t row = begin; row < end; ++row) {
-        const Activations at = from_element(y, row * out_);
-        to_float(at, out_, room.data());
-        add_to(room.data(), bias, out_);
-        if (at.precision == Precision::bf16) {
-          to_bf16(room.data(), out_, static_cast<BFloat16*>(at.data));
-        } else {
-          std::copy_n(room.data(), out_, static_cast<float*>(at.data));
-        }
-      }
-    });
-  }
-
-  /// The sum of all rows, in double.
-  void sum_rows(Activations dy, int64_t rows, float* sums) const {
-    std::vector<double> total(static_cast<size_t>(out_), 0.0);
-    std::vector<float> room(static_cast<size_t>(out_));
-    for (int64_t row = 0; row < rows; ++row) {
-      to_float(from_element(dy, row * out_), out_, room.data());
-      for (size_t o = 0; o < room.size(); ++o) total[o] += static_cast<double>(room[o]);
-    }
-    std::transform(total.begin(), total.end(), sums,
-                   [](double sum) { return static_cast<float>(sum); });
   }
 
   RoutingLayout layout_;

@@ -30,22 +30,14 @@ class FloatChunk {
   }
   /// Copies the range's elements of `array` to result(), as float32, and returns that.
   float* copy(Activations array) {
-    to_float({array.precision == Precision::bf16
-                  ? static_cast<void*>(static_cast<BFloat16*>(array.data) + first_)
-                  : static_cast<float*>(array.data) + first_,
-              array.precision},
-             size_, result_);
+    to_float(from_element(array, first_), size_, result_);
     return result_;
   }
   /// Returns a buffer of `capacity` floats, for results.
   float* result() { return result_; }
   /// Writes size() values to the range's elements of `array`, rounded if that is bf16.
   void write(const float* values, Activations array) const {
-    if (array.precision == Precision::bf16) {
-      to_bf16(values, size_, static_cast<BFloat16*>(array.data) + first_);
-    } else {
-      std::copy_n(values, size_, static_cast<float*>(array.data) + first_);
-    }
+    from_float(values, size_, from_element(array, first_));
   }
 
  private:

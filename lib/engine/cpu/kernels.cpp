@@ -227,6 +227,14 @@ void to_float(Activations in, int64_t n, float* out) {
   }
 }
 
+void from_float(const float* in, int64_t n, Activations out) {
+  if (out.precision == Precision::bf16) {
+    to_bf16(in, n, static_cast<BFloat16*>(out.data));
+  } else {
+    std::copy_n(in, n, static_cast<float*>(out.data));
+  }
+}
+
 void add_in_place(Activations a, Activations b, int64_t n) {
   parallel_for(n, grain, [&](int64_t begin, int64_t end) {
     if (a.precision == Precision::bf16) {

@@ -3,6 +3,7 @@
 // are float or double. Activations are rows×C, row-major (rows = N·H·W).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -134,5 +135,13 @@ void add_to(float* sum, const float* term, int64_t n);
 
 /// float of an activation array, n elements.
 void to_float(Activations in, int64_t n, float* out);
+/// The way back, rounded if `out` is bf16. One thread's share, as to_float().
+void from_float(const float* in, int64_t n, Activations out);
+
+/// Returns the array from element `first` on.
+inline Activations from_element(Activations array, int64_t first) {
+  const int64_t size = array.precision == Precision::bf16 ? 2 : 4;
+  return {static_cast<std::byte*>(array.data) + first * size, array.precision};
+}
 
 }  // namespace hardmoe::cpu

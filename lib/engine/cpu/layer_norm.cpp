@@ -95,26 +95,15 @@ class LayerNormLayer final : public Layer {
   }
 
  private:
-  static Activations row_of(Activations array, int64_t first) {
-    if (array.precision == Precision::bf16) {
-      return {static_cast<BFloat16*>(array.data) + first, array.precision};
-    }
-    return {static_cast<float*>(array.data) + first, array.precision};
-  }
   /// The position's channels as float32, where they lie or converted into `room`.
   const float* read(Activations array, int64_t position, float* room) const {
-    const Activations row = row_of(array, position * channels_);
+    const Activations row = from_element(array, position * channels_);
     if (row.precision == Precision::fp32) return static_cast<const float*>(row.data);
     to_float(row, channels_, room);
     return room;
   }
   void write(const float* values, Activations array, int64_t position) const {
-    const Activations row = row_of(array, position * channels_);
-    if (row.precision == Precision::bf16) {
-      to_bf16(values, channels_, static_cast<BFloat16*>(row.data));
-    } else {
-      std::copy_n(values, channels_, static_cast<float*>(row.data));
-    }
+    from_float(values, channels_, from_element(array, position * channels_));
   }
   /// Calls body(first position, last, the share's number) on all threads.
   template <class Body>

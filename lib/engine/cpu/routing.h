@@ -1,4 +1,4 @@
-// A routing (engine/ops/routing.h) as the CPU's layers read it, and rows of arrays of any precision.
+// A routing (engine/ops/routing.h) as the CPU's layers read it, and the rows that it leaves unused.
 #pragma once
 
 #include <algorithm>
@@ -29,12 +29,6 @@ class Routing {
   const int32_t* data_;
   RoutingLayout layout_;
 };
-
-/// Returns the array from element `first` on.
-inline Activations from_element(Activations array, int64_t first) {
-  const int64_t size = array.precision == Precision::bf16 ? 2 : 4;
-  return {static_cast<std::byte*>(array.data) + first * size, array.precision};
-}
 
 /// Sets the routed rows that are not used to zero, of an array that may be empty; `row` is their number
 /// of elements.

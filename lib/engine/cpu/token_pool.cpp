@@ -37,7 +37,7 @@ class TokenPoolLayer final : public Layer {
  private:
   void take_first(Activations x, float* y) const {
     for (int64_t image = 0; image < images_; ++image) {
-      to_float(at(x, image * tokens_ * channels_), channels_, y + image * channels_);
+      to_float(from_element(x, image * tokens_ * channels_), channels_, y + image * channels_);
     }
   }
   /// The other tokens get none.
@@ -45,17 +45,11 @@ class TokenPoolLayer final : public Layer {
     const size_t element = dx.precision == Precision::bf16 ? sizeof(BFloat16) : sizeof(float);
     std::memset(dx.data, 0, element * static_cast<size_t>(images_ * tokens_ * channels_));
     for (int64_t image = 0; image < images_; ++image) {
-      std::memcpy(at(dx, image * tokens_ * channels_).data, at(dy, image * channels_).data,
+      std::memcpy(from_element(dx, image * tokens_ * channels_).data,
+                  from_element(dy, image * channels_).data,
                   element * static_cast<size_t>(channels_));
     }
   }
-  static Activations at(Activations array, int64_t element) {
-    if (array.precision == Precision::bf16) {
-      return {static_cast<BFloat16*>(array.data) + element, array.precision};
-    }
-    return {static_cast<float*>(array.data) + element, array.precision};
-  }
-
   bool first_;
   int64_t images_, tokens_, channels_;
 };
