@@ -43,24 +43,17 @@ class ExpertLayer final : public Layer {
     shape.routing = static_cast<const int32_t*>(arrays.at(routing));
     return shape;
   }
-  /// Calls address(parameter) for each expert's.
-  template <class T, class Address>
-  static ExpertPointers<T> pointers(const std::vector<int>& parameters, const Address& address) {
-    ExpertPointers<T> result = {};
-    for (size_t e = 0; e < parameters.size(); ++e) result.of[e] = address(parameters[e]);
-    return result;
-  }
   ExpertPointers<const void> working_weights(const Arrays& arrays) const {
-    return pointers<const void>(weights_,
-                                [&](int number) { return arrays.working_weights(number); });
+    return expert_pointers<const void>(weights_,
+                                       [&](int number) { return arrays.working_weights(number); });
   }
   ExpertPointers<float> gradients(const std::vector<int>& parameters, const Arrays& arrays) const {
-    return pointers<float>(parameters, [&](int number) { return arrays.gradient(number); });
+    return expert_pointers<float>(parameters, [&](int number) { return arrays.gradient(number); });
   }
 
   Work forward(const Step& step, const Arrays& arrays) const {
     const auto bias =
-        pointers<const float>(biases_, [&](int number) { return arrays.weights(number); });
+        expert_pointers<const float>(biases_, [&](int number) { return arrays.weights(number); });
     return [bias, with_bias = !biases_.empty(), shape = shape(step.x[1], arrays),
             weights = working_weights(arrays), x = arrays.activations(step.x[0]),
             y = arrays.activations(step.y), stream = arrays.stream()] {

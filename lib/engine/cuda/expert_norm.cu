@@ -238,17 +238,6 @@ __global__ void __launch_bounds__(tile_threads)
   });
 }
 
-template <class T>
-__global__ void __launch_bounds__(element_threads)
-    clear_unused_kernel(Routing routing, int64_t row, T* array) {
-  const int64_t n = routing.layout.routed_rows() * row;
-  const float zero[1] = {};
-  for (int64_t i = routing.used() * row + int64_t{blockIdx.x} * element_threads + threadIdx.x;
-       i < n; i += int64_t{gridDim.x} * element_threads) {
-    store(array + i, zero);
-  }
-}
-
 class ExpertNormLayer final : public Layer {
  public:
   ExpertNormLayer(const ExpertNorm& op, LayerBuilder& builder)
@@ -281,34 +270,24 @@ class ExpertNormLayer final : public Layer {
   }
   static constexpr size_t shared_bytes = tile_threads * sizeof(float) * 2 * width;
 
-  template <class T, class Address>
-  static ExpertPointers<T> pointers(const std::vector<int>& parameters, const Address& address) {
-    ExpertPointers<T> result = {};
-    for (size_t e = 0; e < parameters.size(); ++e) result.of[e] = address(parameters[e]);
-    return result;
-  }
-
   NormArgs args(BufferId routing, const Arrays& arrays) const {
     const auto weights = [&](int number) { return arrays.weights(number); };
     NormArgs args = {};
     args.routing = {static_cast<const int32_t*>(arrays.at(routing)), layout_};
     args.positions = positions_;
     args.channels = channels_;
-    args.gamma = pointers<const float>(weights_, weights);
-    args.beta = pointers<const float>(biases_, weights);
-    args.running_mean = pointers<float>(running_means_, weights);
-    args.running_var = pointers<float>(running_vars_, weights);
+    args.gamma = expert_pointers<const float>(weights_, weights);
+    args.beta = expert_pointers<const float>(biases_, weights);
+    args.running_mean = expert_pointers<float>(running_means_, weights);
+    args.running_var = expert_pointers<float>(running_vars_, weights);
     args.state = arrays.state(state_);
     args.batch_statistics = batch_statistics_;
     args.relu = relu_;
     return args;
   }
 
-  static void clear_unused(const NormArgs& args, Activations array, Stream stream) {
-    with_type(array, [&]<class T>(T* data) {
-      launch("unused rows", clear_unused_kernel<T>, striding_grid(1), element_threads, 0, stream,
-             args.routing, args.positions * args.channels, data);
-    });
+  void clear(const NormArgs& args, Activations array, Stream stream) const {
+    clear_unused(args.routing.data, layout_, array, positions_ * channels_, stream);
   }
 
   Work forward(const Step& step, const Arrays& arrays) const {
@@ -319,7 +298,7 @@ class ExpertNormLayer final : public Layer {
         launch("experts' norm", forward_kernel<T>, grid(), tile_threads, shared_bytes, stream, args,
                tiles_, in, static_cast<const T*>(residual.data), static_cast<T*>(y.data));
       });
-      clear_unused(args, y, stream);
+      clear(args, y, stream);
     };
   }
 
@@ -331,8 +310,8 @@ class ExpertNormLayer final : public Layer {
     const bool keep_g = step.dx.empty() || step.dx[0] != step.dy || step.dy2 >= 0;
     const auto gradient = [&](int number) { return arrays.gradient(number); };
     return [=, this, args = args(step.x[0], arrays), dy = arrays.activations(step.dy),
-            d_gamma = pointers<float>(weights_, gradient),
-            d_beta = pointers<float>(biases_, gradient), stream = arrays.stream()] {
+            d_gamma = expert_pointers<float>(weights_, gradient),
+            d_beta = expert_pointers<float>(biases_, gradient), stream = arrays.stream()] {
       with_type(dy, [&]<class T>(T* slope) {
         const BackwardArgs<T> pass = {static_cast<const T*>(x.data),
                                       static_cast<const T*>(y.data),
@@ -345,7 +324,7 @@ class ExpertNormLayer final : public Layer {
         launch("experts' norm backward", statistics ? backward_kernel<T> : frozen_kernel<T>, grid(),
                tile_threads, shared_bytes, stream, args, tiles_, pass);
       });
-      if (dx) clear_unused(args, dx, stream);
+      if (dx) clear(args, dx, stream);
     };
   }
 

@@ -252,13 +252,6 @@ __global__ void __launch_bounds__(threads)
   }
 }
 
-void clear_unused(const ExpertShape& shape, Activations array, const Extent& row, Stream stream) {
-  with_type(array, [&]<class T>(T* data) {
-    launch("unused rows", clear_unused_kernel<T>, striding_grid(1), threads, 0, stream,
-           Routing{shape.routing, shape.layout}, row.elements(), data);
-  });
-}
-
 /// As many blocks as all experts' tiles of places can be.
 unsigned most_tiles(const ExpertShape& shape, const Extent& map) {
   const int64_t places = shape.layout.routed_rows() * map.positions();
@@ -269,6 +262,14 @@ unsigned tiles_of(int64_t channels) { return static_cast<unsigned>(divide_up(cha
 
 }  // namespace
 
+void clear_unused(const int32_t* routing, const RoutingLayout& layout, Activations array,
+                  int64_t row, Stream stream) {
+  with_type(array, [&]<class T>(T* data) {
+    launch("unused rows", clear_unused_kernel<T>, striding_grid(1), threads, 0, stream,
+           Routing{routing, layout}, row, data);
+  });
+}
+
 void expert_forward(const ExpertShape& shape, Activations x,
                     const ExpertPointers<const void>& weights,
                     const ExpertPointers<const float>* bias, Activations y, Stream stream) {
@@ -278,7 +279,7 @@ void expert_forward(const ExpertShape& shape, Activations x,
     launch("experts' products", forward_kernel<T>, grid, threads, tile_bytes, stream, shape, in,
            weights, bias == nullptr ? none : *bias, static_cast<T*>(y.data));
   });
-  clear_unused(shape, y, shape.out, stream);
+  clear_unused(shape.routing, shape.layout, y, shape.out.elements(), stream);
 }
 
 void expert_backward_data(const ExpertShape& shape, Activations dy,
@@ -289,7 +290,7 @@ void expert_backward_data(const ExpertShape& shape, Activations dy,
     launch("experts' input gradients", backward_data_kernel<T>, grid, threads, tile_bytes, stream,
            shape, slope, weights, static_cast<T*>(dx.data));
   });
-  clear_unused(shape, dx, shape.in, stream);
+  clear_unused(shape.routing, shape.layout, dx, shape.in.elements(), stream);
 }
 
 void expert_backward_weights(const ExpertShape& shape, Activations x, Activations dy,

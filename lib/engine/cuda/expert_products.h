@@ -4,6 +4,8 @@
 // Products are float32's on ordinary cores.
 #pragma once
 
+#include <vector>
+
 #include "engine/cuda/kernels.h"
 #include "engine/ops/experts.h"
 #include "engine/ops/operator.h"
@@ -16,6 +18,18 @@ template <class T>
 struct ExpertPointers {
   T* of[most_experts];
 };
+
+/// Returns address(parameter) of each expert's.
+template <class T, class Address>
+ExpertPointers<T> expert_pointers(const std::vector<int>& parameters, const Address& address) {
+  ExpertPointers<T> result = {};
+  for (size_t e = 0; e < parameters.size(); ++e) result.of[e] = address(parameters[e]);
+  return result;
+}
+
+/// Sets the routed rows that no expert got to zero; `row` is their number of elements as held.
+void clear_unused(const int32_t* routing, const RoutingLayout& layout, Activations array,
+                  int64_t row, Stream stream);
 
 /// The shape of a layer. Activations are rows×H×W×channels, weights O×taps×I, channels as held.
 struct ExpertShape {
