@@ -1,10 +1,10 @@
 #include "engine/ops/expert_norm.h"
 
 #include <algorithm>
-#include <cmath>
 #include <vector>
 
 #include "engine/cpu/layer.h"
+#include "engine/cpu/norm_state.h"
 #include "engine/cpu/routing.h"
 #include "engine/ops/experts.h"
 
@@ -21,7 +21,7 @@ class ExpertNormLayer final : public Layer {
         channels_(builder.output().extent.channels),
         positions_(builder.output().extent.positions()),
         workspace_(norm_workspace(channels_)),
-        state_(static_cast<size_t>(op.experts * 5 * channels_)) {
+        states_(static_cast<size_t>(op.experts), NormState(channels_)) {
     for (int64_t e = 0; e < op.experts; ++e) {
       const auto parameter = [&](const char* suffix) {
         return builder.parameter((expert_name("", e) + suffix).c_str());
@@ -46,16 +46,7 @@ class ExpertNormLayer final : public Layer {
   struct Parameters {
     int weight, bias, running_mean, running_var;
   };
-  /// What an expert's forward pass leaves for its backward pass, by channel.
-  struct State {
-    float *mean, *variance, *inverse, *scale, *shift;
-  };
-
-  State state(int64_t expert) {
-    float* first = state_.data() + expert * 5 * channels_;
-    return {first, first + channels_, first + 2 * channels_, first + 3 * channels_,
-            first + 4 * channels_};
-  }
+  NormState& state(int64_t expert) { return states_[static_cast<size_t>(expert)]; }
   Routing routing(BufferId buffer, const Arrays& arrays) const {
     return {reinterpret_cast<const int32_t*>(arrays.at(buffer)), layout_};
   }
@@ -73,39 +64,16 @@ class ExpertNormLayer final : public Layer {
       for (int64_t e = 0; e < layout_.experts; ++e) {
         const int64_t rows = routed.rows(e) * positions_;
         if (rows == 0) continue;
-        find_coefficients(e, rows_of(x, routed, e), rows, arrays);
-        norm_apply(rows_of(x, routed, e), rows_of(residual, routed, e), state(e).scale,
-                   state(e).shift, relu_, rows, channels_, rows_of(y, routed, e));
+        const Parameters& p = parameters_[static_cast<size_t>(e)];
+        state(e).find(rows_of(x, routed, e), rows,
+                      {arrays.weights(p.weight), arrays.weights(p.bias),
+                       arrays.weights(p.running_mean), arrays.weights(p.running_var)},
+                      batch_statistics_, workspace_);
+        norm_apply(rows_of(x, routed, e), rows_of(residual, routed, e), state(e).scale(),
+                   state(e).shift(), relu_, rows, channels_, rows_of(y, routed, e));
       }
       clear_unused(y, layout_, routed, row_elements());
     };
-  }
-
-  /// scale and shift of norm_apply, from the rows' statistics or the running ones.
-  void find_coefficients(int64_t expert, Activations x, int64_t rows, const Arrays& arrays) {
-    const State s = state(expert);
-    const Parameters& p = parameters_[static_cast<size_t>(expert)];
-    float* running_mean = arrays.weights(p.running_mean);
-    float* running_var = arrays.weights(p.running_var);
-    const float *mean = running_mean, *variance = running_var;
-    if (batch_statistics_) {
-      norm_statistics(x, rows, channels_, s.mean, s.variance, workspace_);
-      mean = s.mean;
-      variance = s.variance;
-      const float unbias =
-          static_cast<float>(rows) / static_cast<float>(std::max<int64_t>(rows - 1, 1));
-      for (int64_t c = 0; c < channels_; ++c) {
-        running_mean[c] += batch_norm_momentum * (mean[c] - running_mean[c]);
-        running_var[c] += batch_norm_momentum * (variance[c] * unbias - running_var[c]);
-      }
-    }
-    const float* gamma = arrays.weights(p.weight);
-    const float* beta = arrays.weights(p.bias);
-    for (int64_t c = 0; c < channels_; ++c) {
-      s.inverse[c] = 1 / std::sqrt(variance[c] + batch_norm_epsilon);
-      s.scale[c] = gamma[c] * s.inverse[c];
-      s.shift[c] = beta[c] - mean[c] * s.scale[c];
-    }
   }
 
   Work backward(const Step& step, const Arrays& arrays) {
@@ -131,11 +99,7 @@ class ExpertNormLayer final : public Layer {
           continue;
         }
         args.gamma = arrays.weights(p.weight);
-        const State s = state(e);
-        args.mean = s.mean;
-        args.inverse_deviation = s.inverse;
-        args.scale = s.scale;
-        args.shift = s.shift;
+        state(e).give(args);
         for (Activations* array : {&args.x, &args.y, &args.dy, &args.dy2, &args.dx}) {
           *array = rows_of(*array, routed, e);
         }
@@ -157,7 +121,7 @@ class ExpertNormLayer final : public Layer {
         FrozenNormBackward args = all;
         args.rows = routed.rows(e) * positions_;
         if (args.rows == 0) continue;
-        args.scale = state(e).scale;
+        args.scale = state(e).scale();
         for (Activations* array : {&args.y, &args.dy, &args.dy2, &args.dx}) {
           *array = rows_of(*array, routed, e);
         }
@@ -172,7 +136,7 @@ class ExpertNormLayer final : public Layer {
   int64_t channels_, positions_;
   std::vector<Parameters> parameters_;  ///< by expert
   std::vector<double> workspace_;
-  std::vector<float> state_;
+  std::vector<NormState> states_;  ///< by expert
 };
 
 }  // namespace
