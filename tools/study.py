@@ -13,6 +13,10 @@ other settings than the cell's are refused.
 Where a line has moe-train-base or moe-train-sparse between name and settings, the cell is one network: trained
 by that command and evaluated for each of run.seeds seeds, as moe-run would have it, and compared, image by image,
 with the mixture of the first cell before it that is moe-run's. The table of such a study has a row for each cell.
+
+  study.py configs/studies/NAME.yaml --name OTHER --set run.dataset=DATASET
+
+is the same study of other data: a study OTHER, of the settings in NAME.yaml, NAME.cells and --set.
 """
 import argparse
 import hashlib
@@ -52,25 +56,26 @@ class Cell:
         made_by = (result.get("command", "moe-run"), result["settings"], result["shared_settings"])
         if made_by != (self.command, self.settings, self.shared):
             sys.exit(f"study.py: {self.result()}: is of other settings ({' '.join(result['settings'])}, or another "
-                     f"{self.study}.yaml); give the cell another name, or delete the file")
+                     f"configuration of the study {self.study}); give the cell another name, or delete the file")
         return result
 
 
-def fingerprint_of(path):
-    """A hash of what the configuration says, whatever its comments."""
+def fingerprint_of(path, also=()):
+    """A hash of what the configuration says, whatever its comments, and of the lines `also`."""
     lines = (line.split(" #")[0].rstrip() for line in path.read_text(encoding="utf-8").splitlines())
-    said = "\n".join(line for line in lines if line and not line.startswith("#"))
+    said = "\n".join([line for line in lines if line and not line.startswith("#")] + list(also))
     return hashlib.sha256(said.encode()).hexdigest()
 
 
-def read_cells(path):
-    """The cells listed in the file; '#' begins a comment."""
+def read_cells(path, options):
+    """The cells listed in the file; '#' begins a comment. Of another study than the file's, --set counts too."""
+    study = options.name or path.stem
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         sys.exit(f"study.py: {path}: {error.strerror}; a study has its cells there, a line each: "
                  "NAME [COMMAND] KEY=VALUE …")
-    shared = fingerprint_of(path.with_suffix(".yaml"))
+    shared = fingerprint_of(path.with_suffix(".yaml"), options.set if options.name else ())
     cells = []
     for number, line in enumerate(text.splitlines(), 1):
         words = line.split("#")[0].split()
@@ -85,7 +90,7 @@ def read_cells(path):
         if name in [cell.name for cell in cells]:
             sys.exit(f"study.py: {path}:{number}: a second cell called {name}")
         mixture = next((cell for cell in cells if not cell.is_network()), None)
-        cells.append(Cell(path.stem, name, command, settings, shared, mixture))
+        cells.append(Cell(study, name, command, settings, shared, mixture))
     return cells
 
 
@@ -219,7 +224,7 @@ def run_cell(cell, options):
                             text=True, check=False).stdout.strip()
     result = {"study": cell.study, "cell": cell.name, "command": cell.command, "settings": cell.settings,
               "shared_settings": cell.shared, "machine": machine(),
-              "commit": commit, "seconds_of_last_call": round(seconds, 1), **results}
+              "set": options.set if options.name else [], "commit": commit, "seconds_of_last_call": round(seconds, 1), **results}
     cell.result().parent.mkdir(parents=True, exist_ok=True)
     unfinished = cell.result().with_suffix(".part")
     unfinished.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
@@ -308,6 +313,7 @@ def main():
     parser.add_argument("config", help="configs/studies/NAME.yaml")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE",
                         help="for every cell: run.dataset=DATASET, run.parallel=2; not kept with the results")
+    parser.add_argument("--name", default="", help="keep runs and results as those of another study, with --set")
     parser.add_argument("--only", default="", metavar="REGEX", help="cells whose names match")
     parser.add_argument("--minutes", type=float, metavar="N", help="begin no cell after so long")
     parser.add_argument("--out", default="runs/studies", help="where the runs go (%(default)s)")
@@ -316,7 +322,7 @@ def main():
     parser.add_argument("--table", action="store_true", help="only print the results, as Markdown")
     options = parser.parse_args()
     config = pathlib.Path(options.config)
-    cells = [cell for cell in read_cells(config.with_suffix(".cells")) if re.search(options.only, cell.name)]
+    cells = [cell for cell in read_cells(config.with_suffix(".cells"), options) if re.search(options.only, cell.name)]
     if options.list:
         for cell in cells:
             print(f"{cell.name}\t{'done' if cell.read_result() else 'to do'}\t{' '.join(cell.settings)}")

@@ -5,9 +5,11 @@
 #                                                  them with the rest as the split selection
 #   tools/study_data.sh worlds TINY_IMAGENET       the folder tiny-imagenet-200, its photos' classes as tags,
 #                                                  together with Debian's dataset-fashion-mnist
+#   tools/study_data.sh tiny-imagenet TINY_IMAGENET   the same photos alone, half of those to train on
+#   tools/study_data.sh cifar-100 CIFAR_100        a folder with train/CLASS/NAME.png and test/CLASS/NAME.png
 set -euo pipefail
 if [[ $# -ne 2 || ! -d $2 ]]; then
-  sed -n '2,7s/^# //p' "$0"
+  sed -n '2,9s/^# //p' "$0"
   [[ ${1:-} == --help || ${1:-} == -h ]] && exit 0
   exit 2
 fi
@@ -27,9 +29,7 @@ small_networks() {
     --selection-fraction 0.1 "${tags[@]}" --out "$data/tinytags-selection"
 }
 
-worlds() {
-  local clothes=/usr/share/datasets/fashion-mnist
-  [[ -d $clothes ]] || { echo "study_data.sh: no $clothes: sudo apt-get install dataset-fashion-mnist" >&2; exit 2; }
+list_photos() { # photos-train.tsv, photos-val.tsv of Tiny ImageNet
   mkdir -p $data
   { # a photo's tag is its class, train/CLASS/images/NAME.JPEG
     printf 'image\ttags\n'
@@ -39,12 +39,30 @@ worlds() {
     printf 'image\ttags\n'
     awk -v folder="$source/val/images" '{ print folder "/" $1 "\t" $2 }' "$source/val/val_annotations.txt"
   } > $data/photos-val.tsv
+}
+
+worlds() {
+  local clothes=/usr/share/datasets/fashion-mnist
+  [[ -d $clothes ]] || { echo "study_data.sh: no $clothes: sudo apt-get install dataset-fashion-mnist" >&2; exit 2; }
+  list_photos
   build/bin/moe-ingest $data/photos-train.tsv $clothes --val-source $data/photos-val.tsv --val-source $clothes \
     --label-names datasets/fashion-mnist/labels.txt --allow-outside --resize 32 --out $data/worlds
+}
+
+tiny_imagenet() {
+  list_photos
+  build/bin/moe-ingest $data/photos-train.tsv --val-source $data/photos-val.tsv --allow-outside --sample 0.5 \
+    --resize 32 --out $data/tiny-imagenet-half
+}
+
+cifar_100() {
+  build/bin/moe-ingest "$source/train" --val-source "$source/test" --out $data/cifar-100
 }
 
 case $study in
   small-networks) small_networks ;;
   worlds) worlds ;;
-  *) echo "study_data.sh: no study '$study': expected small-networks or worlds" >&2; exit 2 ;;
+  tiny-imagenet) tiny_imagenet ;;
+  cifar-100) cifar_100 ;;
+  *) echo "study_data.sh: no data '$study': expected small-networks, worlds, tiny-imagenet or cifar-100" >&2; exit 2 ;;
 esac

@@ -52,8 +52,8 @@ class Study(unittest.TestCase):
         self.assertEqual(done.returncode, status, done.stderr)
         return done.stdout, done.stderr
 
-    def result(self, cell):
-        path = self.folder / "tools" / "bench" / "results" / "studies" / "few" / f"{cell}.json"
+    def result(self, cell, study="few"):
+        path = self.folder / "tools" / "bench" / "results" / "studies" / study / f"{cell}.json"
         return json.loads(path.read_text(encoding="utf-8"))
 
     def row(self, cell):
@@ -114,7 +114,16 @@ class Study(unittest.TestCase):
         self.assertEqual(rows[4][6], "–")
         self.assertRegex(rows[5][6], r"^[123]\.\d\d$")
 
-    def test_6_other_settings_or_another_command_are_refused(self):
+    def test_6_another_study_by_the_same_cells(self):
+        named = ("--name", "fewer", "--only", "alone", "--set", "run.seeds=1")
+        self.study(*named)
+        self.assertEqual(self.result("alone", "fewer")["table"][0]["seeds"], 1)
+        self.assertEqual(self.result("alone", "fewer")["set"], ["run.seeds=1"])
+        self.assertEqual(self.result("alone")["table"][0]["seeds"], 2)
+        _, said = self.study(*named, "--set", "run.dataset=data", status=1)
+        self.assertIn("is of other settings", said)
+
+    def test_7_other_settings_or_another_command_are_refused(self):
         width, command = CELLS.replace("model.width=5", "model.width=6"), CELLS.replace("moe-train-base model", "model")
         for other in (width, command):
             (self.folder / "few.cells").write_text(other)
@@ -124,7 +133,7 @@ class Study(unittest.TestCase):
         _, said = self.study(status=1)
         self.assertIn("expected NAME [COMMAND] KEY=VALUE …, found 'moe-eval'", said)
 
-    def test_7_a_command_that_fails_is_named(self):
+    def test_8_a_command_that_fails_is_named(self):
         (self.folder / "few.cells").write_text("wrong moe-train-sparse sparse.layer.kind=vmoe\n")
         _, said = self.study(status=1)
         self.assertIn("wrong: moe-train-sparse ended with status 2", said)
