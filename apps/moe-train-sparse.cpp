@@ -32,7 +32,7 @@ int main(int argc, char** argv) {
   command.reads({"model", "sparse"});
   command.example(
       "moe-train-sparse dataset --out sparse --width 16 --image-size 48 --layer-experts 8 --chosen "
-      "1");
+      "2");
   command.example(
       "moe-train-sparse dataset --out sparse --kind pavlitska --set sparse.layer.stages=[3,4] "
       "--set "

@@ -111,8 +111,10 @@ struct LoadRow {
   HARDMOE_BOTH_ENGINES float distance(int i) const {
     return (clean[i] - noisy[is_against_next(i) ? next : kth]) / sigma_at(i);
   }
+  /// Whether all experts are chosen and each one's threshold leaves itself out: then none has one.
+  HARDMOE_BOTH_ENGINES bool always() const { return excluding && next < 0; }
   HARDMOE_BOTH_ENGINES float probability(int i) const {
-    return next < 0 ? 1 : 0.5F * erfcf(-0.707106781F * distance(i));
+    return always() ? 1 : 0.5F * erfcf(-0.707106781F * distance(i));
   }
   /// Writes the gradients of Σ slopes_i·P_i. Each of the three may be empty: not wanted.
   template <class Numbers>
@@ -120,9 +122,9 @@ struct LoadRow {
                                           const Numbers& d_noisy, const Numbers& d_sigma) const {
     float of_kth = 0, of_next = 0;
     for (int i = 0; i < experts; ++i) {
-      const float z = next < 0 ? 0 : distance(i);
+      const float z = always() ? 0 : distance(i);
       const float slope =
-          next < 0 ? 0 : slopes[i] * (0.39894228F * expf(-0.5F * z * z)) / sigma_at(i);
+          always() ? 0 : slopes[i] * (0.39894228F * expf(-0.5F * z * z)) / sigma_at(i);
       if (is_against_next(i)) {
         of_next -= slope;
       } else {

@@ -90,7 +90,10 @@ double flops_per_image(const Network& network) {
   return flops;
 }
 
-double training_flops_per_image(const Network& network, const std::vector<std::string>& frozen) {
+double training_flops_per_image(Network network, const std::vector<std::string>& frozen) {
+  for (Op& op : network.ops) {  // a capacity's group is a whole batch, here a large one
+    if (op.type == Capacity::type) op.attributes["group"] = 1e6;
+  }
   const auto types = value_types(network);
   std::vector<bool> trained(types.size(), false);  // by value, as Graph::trained_values
   double flops = 0;

@@ -34,7 +34,7 @@ double flops_per_image(const Network& network);
 /// every operator's forward pass and, as much again each, the gradients of its weights, unless they
 /// are `frozen` (CompileOptions), and of its input, if something below is trained: twice where both
 /// factors are inputs, in attention. Every operator is taken to lie below a loss or to be frozen.
-double training_flops_per_image(const Network& network, const std::vector<std::string>& frozen);
+double training_flops_per_image(Network network, const std::vector<std::string>& frozen);
 
 /// Returns initial weights, float32, as the operators define them (engine/ops/): a function of the
 /// network and the seed.

@@ -25,8 +25,9 @@ enum class RowKind {
 
 struct Rows {
   RowKind kind = RowKind::image;
-  /// Rows planned for each image of the batch; a fraction where a routed value has a capacity.
-  double per_image = 1;
+  double per_image = 1;  ///< rows planned for each image of the batch
+  /// The share of them that experts' capacity has room for at most (engine/ops/capacity.h).
+  double room = 1;
   bool operator==(const Rows&) const = default;
 };
 

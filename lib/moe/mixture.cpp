@@ -94,16 +94,6 @@ void require_decoder(const fs::path& decoder, const Json& mixture, DecoderMatch 
       decoder.string(), how);
 }
 
-/// Returns the greatest share of choices for which a V-MoE's experts have room in one image's answer.
-double share_with_room(const ModelConfig& model) {
-  const SparseConfig& sparse = model.sparse;
-  if (sparse.kind != SparseKind::vmoe) return 1;
-  const int64_t tokens = vit_shape(transformer_of(model)).tokens;
-  const int64_t room = capacity_of(tokens, sparse.chosen, sparse.capacity, sparse.experts);
-  return std::min(1.0, static_cast<double>(sparse.experts * room) /
-                           static_cast<double>(sparse.chosen * tokens));
-}
-
 }  // namespace
 
 bool is_external_embedding(const Json& partition_inputs) {
@@ -229,16 +219,8 @@ std::string fingerprint_of_items(const std::vector<int64_t>& items) {
 }
 
 Cost model_cost(const ModelCard& card) {
-  const ModelConfig& model = card.model;
-  const Network network = network_of(model, card.tags);
-  const Cost cost = {parameter_count(network), flops_per_image(network)};
-  const double share = share_with_room(model);
-  if (share == 1) return cost;
-  ModelConfig other = model;  // experts' operations go with the number of those chosen
-  const int chosen = model.sparse.chosen;
-  other.sparse.chosen = chosen > 1 ? chosen - 1 : chosen + 1;
-  const double each = std::abs(cost.flops - flops_per_image(network_of(other, card.tags)));
-  return {cost.parameters, cost.flops - (1 - share) * chosen * each};
+  const Network network = network_of(card.model, card.tags);
+  return {parameter_count(network), flops_per_image(network)};
 }
 
 Cost trunks_cost(const Mixture& mixture, int64_t count) {

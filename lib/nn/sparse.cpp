@@ -7,8 +7,6 @@
 namespace hardmoe {
 namespace {
 
-constexpr int most_experts = 64;  // engine/ops/experts.h
-
 bool is_whole(double value, double least, double most) {
   return value >= least && value <= most && value == std::floor(value);
 }
@@ -31,6 +29,11 @@ void check_stages(const SparseConfig& config, const std::string& section) {
     if (is_whole(channels, 1, 8192)) continue;
     fail_usage("{}.expert_channels: expected 1 to 8192, found {}", section, channels);
   }
+}
+
+void check_capacity(double capacity, const std::string& setting) {
+  if (capacity > 0 && capacity <= 1e6) return;
+  fail_usage("{}: expected more than 0 and at most 1e6, found {}", setting, capacity);
 }
 
 void check_losses(const SparseConfig& config, const std::string& section) {
@@ -69,21 +72,28 @@ void SparseConfig::describe(Fields& f) {
              "what the gate of a stage reads: the average of its input, or that behind a 3x3 "
              "convolution");
   f.add("noise", noise, "in training the gate's logits have noise, as the kind's paper has it");
-  f.add("importance", importance,
-        "weight of the loss on the sums of gates; -1: the paper's (shazeer 0.1, pavlitska 0.5, "
-        "vmoe 0.005)");
+  f.add(
+      "importance", importance,
+      "weight of the loss on the sums of gates; -1: the paper's (shazeer 0.1, pavlitska 0.5, or 0 "
+      "beside another loss, vmoe 0.005; with a constraint 0)");
   f.add("load", load,
         "weight of the loss on the expected loads; -1: the paper's (shazeer 0.1, pavlitska 0, "
-        "vmoe 0.005)");
+        "vmoe 0.005; without noise 0)");
   f.add("divergence", divergence,
         "weight of the loss on how far the mean gates are from equal ones; -1: 0");
   f.add_enum("constraint", constraint, {"none", "relative", "mean"},
              "of pavlitska: bounds an expert's use by leaving it out for a batch, in place of "
              "losses and noise");
-  f.add("limit", limit, "of the constraint; -1: the paper's (relative 0.5, mean 0.3)");
+  f.add("limit", limit,
+        "of the constraint: mean: how far above 1/experts an expert's running share may be; "
+        "relative: "
+        "the sum over batches of how far it was above the mean, relative to that; -1: the paper's "
+        "(relative 0.5, mean 0.3)");
   f.add("last", last, "of vmoe: how many of every second layer have experts, from the end; 0: all");
   f.add("capacity", capacity,
-        "of vmoe: tokens an expert takes at most, over those of an even share");
+        "of vmoe: tokens an expert takes at most, over those of an even share; their number is "
+        "rounded "
+        "up to a multiple of 4");
   f.add_enum("priority", priority, {"none", "training", "evaluation", "both"},
              "of vmoe: when full experts keep the tokens with the greatest gates, not the first");
 }
@@ -118,14 +128,19 @@ void check_sparse(const SparseConfig& config, const std::string& section) {
   if (!(config.limit >= 0)) {
     fail_usage("{}.limit: expected at least 0, or -1, found {}", section, config.limit);
   }
+  const double most = 1 - 1.0 / config.experts;
+  if (config.constraint == GateConstraint::mean && config.limit >= most) {
+    fail_usage(
+        "{}.limit: an expert's share of {} experts is never {} above an even one; expected below "
+        "{}",
+        section, config.experts, config.limit, most);
+  }
   check_losses(config, section);
   if (config.kind != SparseKind::vmoe) return check_stages(config, section);
   if (config.last < 0) {
     fail_usage("{}.last: expected a number of layers, or 0, found {}", section, config.last);
   }
-  if (!(config.capacity > 0 && std::isfinite(config.capacity))) {
-    fail_usage("{}.capacity: expected more than 0, found {}", section, config.capacity);
-  }
+  check_capacity(config.capacity, section + ".capacity");
 }
 
 std::vector<GateStatistic> gate_statistics(const Network& network) {
@@ -140,6 +155,11 @@ std::vector<GateStatistic> gate_statistics(const Network& network) {
   return gates;
 }
 
+bool is_gate_state(std::string_view tensor) {
+  return tensor.ends_with(".gate.usage") || tensor.ends_with(".gate.top_k.running") ||
+         tensor.ends_with(".gate.top_k.steps");
+}
+
 SparseConfig changed(SparseConfig config, const SparseOverride& by) {
   if (!by.is_set()) return config;
   if (config.kind == SparseKind::none) {
@@ -151,13 +171,22 @@ SparseConfig changed(SparseConfig config, const SparseOverride& by) {
     fail_usage("--chosen: expected 1 to {}, the number of experts, found {}", config.experts,
                config.chosen);
   }
-  if (!by.capacity) return config;
+  if (!by.capacity && !by.priority) return config;
   if (config.kind != SparseKind::vmoe) {
-    fail_usage("--capacity: is of layers of kind vmoe; those of this model drop nothing");
+    fail_usage("{}: is of layers of kind vmoe; those of this model drop nothing",
+               by.capacity ? "--capacity" : "--priority");
   }
-  if (!(*by.capacity > 0 && std::isfinite(*by.capacity))) {
-    fail_usage("--capacity: expected more than 0, found {}", *by.capacity);
+  if (by.priority) {
+    const bool trained =
+        config.priority == RoutingPriority::training || config.priority == RoutingPriority::both;
+    if (*by.priority) {
+      config.priority = trained ? RoutingPriority::both : RoutingPriority::evaluation;
+    } else {
+      config.priority = trained ? RoutingPriority::training : RoutingPriority::none;
+    }
   }
+  if (!by.capacity) return config;
+  check_capacity(*by.capacity, "--capacity");
   config.capacity = *by.capacity;
   return config;
 }

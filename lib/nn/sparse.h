@@ -13,12 +13,17 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/config.h"
 #include "nn/network.h"
 
 namespace hardmoe {
+
+/// The most experts of one layer: a GPU's kernels take the addresses of their parameters as arguments,
+/// which have 4 KB in all.
+inline constexpr int most_experts = 64;
 
 enum class SparseKind { none, shazeer, pavlitska, vmoe };
 
@@ -68,7 +73,7 @@ struct SparseConfig {
 SparseConfig with_defaults(SparseConfig config);
 
 /// Throws Error(usage), which begins with the setting's key below `section`, for a setting that is
-/// out of range or without effect beside another. `config`: of with_defaults().
+/// out of range or contradicts another. Those of other kinds are not looked at. `config`: of with_defaults().
 void check_sparse(const SparseConfig& config, const std::string& section);
 
 /// A loss that training adds for a layer, at values of its network (engine/spec.h has the formulas).
@@ -100,17 +105,24 @@ struct GateStatistic {
 /// Returns those of all layers of experts that a network has.
 std::vector<GateStatistic> gate_statistics(const Network& network);
 
+/// Returns whether a tensor of a network tells how its training went, and so is none that another
+/// training begins with: the usage of experts, and what a constraint has added up.
+bool is_gate_state(std::string_view tensor);
+
 /// What is changed of a trained model's layers when it is asked.
 struct SparseOverride {
   std::optional<int> chosen = {};
   std::optional<double> capacity = {};
+  std::optional<bool> priority = {};  ///< whether Batch Priority Routing is used
   /// Returns the first option that is given; "" if none is.
-  const char* option() const { return chosen ? "--chosen" : capacity ? "--capacity" : ""; }
-  bool is_set() const { return chosen || capacity; }
+  const char* option() const {
+    return chosen ? "--chosen" : capacity ? "--capacity" : priority ? "--priority" : "";
+  }
+  bool is_set() const { return chosen || capacity || priority; }
 };
 
-/// Returns the settings so changed. Throws Error(usage) that names --chosen or --capacity, if it is
-/// out of range or the layers have no such thing.
+/// Returns the settings so changed. Throws Error(usage) that names --chosen, --capacity or --priority,
+/// if it is out of range or the layers have no such thing.
 SparseConfig changed(SparseConfig config, const SparseOverride& by);
 
 /// A network with its balance losses.

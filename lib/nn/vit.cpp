@@ -8,8 +8,9 @@
 namespace hardmoe {
 namespace {
 
-constexpr double deviation = 0.02;     // of initial weights, as timm's
-constexpr double norm_epsilon = 1e-6;  // timm's
+constexpr double deviation = vit_initial_deviation;
+constexpr double norm_epsilon = 1e-6;        // timm's
+constexpr int64_t most_head_channels = 128;  // engine/ops/attention.h
 
 struct Size {
   int width, depth, heads;
@@ -114,6 +115,14 @@ VitShape vit_shape(const VitConfig& config) {
   require_range("vit.patch_size", config.patch_size, 1, config.image_size);
   if (shape.width % shape.heads != 0) {
     fail_usage("model.vit.heads: {} heads do not divide a width of {}", shape.heads, shape.width);
+  }
+  if (shape.width / shape.heads > most_head_channels) {
+    fail_usage(
+        "model.vit.heads: {} heads of a width of {} have {} channels each; expected at most {}",
+        shape.heads, shape.width, shape.width / shape.heads, most_head_channels);
+  }
+  if (config.positions == VitPositions::sincos && shape.width % 4 != 0) {
+    fail_usage("model.vit.width: sin-cos positions take a multiple of 4, found {}", shape.width);
   }
   if (config.image_size % config.patch_size != 0) {
     fail_usage(

@@ -14,6 +14,9 @@
 
 namespace hardmoe {
 
+/// The deviation of initial weights, timm's; biases begin at 0.
+inline constexpr double vit_initial_deviation = 0.02;
+
 /// Widths, depths and heads that have a name (Touvron et al. 2021 for Ti, S).
 enum class VitSize {
   tiny,   ///< Ti: 192 channels, 12 blocks, 3 heads
@@ -60,7 +63,8 @@ struct VitShape {
 };
 
 /// Returns the numbers. Throws Error(usage) that names the setting: for a patch size that does not
-/// divide the image size, a width that the heads do not divide, and for numbers outside their ranges.
+/// divide the image size, a width that the heads or sin-cos positions do not divide, and for numbers
+/// outside their ranges.
 VitShape vit_shape(const VitConfig& config);
 
 /// Appends what takes the place of an MLP to the network: `value` holds the block's normed tokens,

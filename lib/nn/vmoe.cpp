@@ -34,7 +34,8 @@ class ExpertMlps {
     return append("expert_linear", name, {value, routing},
                   {{"channels", static_cast<double>(channels)},
                    {"experts", sparse_.experts},
-                   {"same_start", 1}});
+                   {"same_start", 1},
+                   {"deviation", vit_initial_deviation}});
   }
 
   /// Returns the gates, of which all but those of experts that take the token are 0.
@@ -99,7 +100,12 @@ VitConfig transformer_of(const ModelConfig& config) {
 
 std::vector<int> sparse_blocks(int depth, int last) {
   const int count = depth / 2;
-  if (last > count || count == 0) {
+  if (count == 0) {
+    fail_usage(
+        "model.vit.depth: layers of experts take every second block; expected at least 2, found {}",
+        depth);
+  }
+  if (last > count) {
     fail_usage("sparse.layer.last: expected 0 to {}, half of {} blocks, found {}", count, depth,
                last);
   }

@@ -108,14 +108,19 @@ void add_experts_of(const std::vector<ChosenExperts>& layers, const Split& split
       "Bits of the tag: the mutual information of an image's tag and the expert that it goes to "
       "most. By chance: that of parts of the same sizes drawn at random, which is what so few "
       "images show of experts that know nothing of tags.");
+  constexpr int64_t shown = 24;
   std::vector<Picture> maps;
   for (const ChosenExperts& layer : layers) {
     const TagCounts counts(split, layer.most_of, layer.experts, tags);
     const auto map =
         tag_map({"tags-by-expert-" + file_word(layer.layer),
-                 layer.layer + ": how many times as often as among all images a tag occurs in "
-                               "those that go to an expert; 1 is as often."},
-                vocabulary, counts, std::min<int64_t>(layer.experts, 24));
+                 layer.layer +
+                     ": how many times as often as among all images a tag occurs in "
+                     "those that go to an expert; 1 is as often." +
+                     (layer.experts > shown
+                          ? fmt::format(" The first {} of {} experts.", shown, layer.experts)
+                          : "")},
+                vocabulary, counts, std::min(layer.experts, shown));
     if (map) maps.push_back(draw(*map));
   }
   if (maps.empty()) return page.text("No tag occurs more often with one expert than by chance.");

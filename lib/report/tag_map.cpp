@@ -10,8 +10,9 @@ namespace hardmoe {
 
 std::optional<HeatMap> tag_map(ChartTitle title, const Vocabulary& vocabulary,
                                const TagCounts& counts, int64_t parts) {
-  constexpr size_t most_rows = 36;
-  const size_t each = std::max<size_t>(2, most_rows / static_cast<size_t>(parts));
+  constexpr size_t rows_wanted = 36;
+  const size_t each = std::max<size_t>(2, rows_wanted / static_cast<size_t>(parts));
+  const size_t most_rows = std::max(rows_wanted, each * static_cast<size_t>(parts));
   HeatMap map{std::move(title), {}, {}, {}};
   std::vector<int32_t> tags;
   for (int64_t k = 0; k < parts; ++k) {

@@ -143,9 +143,8 @@ void embed_by_mixture(const Networks& networks, const Split& split, bool use_pri
 }  // namespace
 
 std::string embed_images(const EmbedTask& task, Config& config) {
-  const Precision precision = inference_precision(
-      config.embed.precision,
-      task.networks.is_mixture() ? config.expert.precision : config.base.precision);
+  const Precision precision =
+      inference_precision(config.embed.precision, training_precision(task.networks, config));
   const bool use_prices = config.eval.use_prices;
   const auto engine = make_engine(config.device);
   require_precision(*engine, precision);

@@ -100,9 +100,8 @@ void require_vocabularies(const Evaluated& evaluated, const NetworkFolders& fold
 }  // namespace
 
 std::string evaluate(const EvaluateTask& task, Config& config) {
-  const Precision precision = inference_precision(
-      config.eval.precision,
-      task.networks.is_mixture() ? config.expert.precision : config.base.precision);
+  const Precision precision =
+      inference_precision(config.eval.precision, training_precision(task.networks, config));
   const auto engine = make_engine(config.device);
   const Dataset dataset = Dataset::open(task.dataset);
   const Split& split = dataset.split(config.eval.split);

@@ -230,8 +230,8 @@ FoundNetworks find_networks(const fs::path& folder, const std::string& row) {
   }
   fail_usage(
       "{}: holds no networks: neither a run (base, partition, experts), nor a model (model.yaml), "
-      "nor a packed mixture ({}); give the --out of moe-run, moe-train-base, moe-train-expert or "
-      "moe-pack",
+      "nor a packed mixture ({}); give the --out of moe-run, moe-train-base, moe-train-sparse, "
+      "moe-train-expert or moe-pack",
       folder.string(), mixture_card_name);
 }
 

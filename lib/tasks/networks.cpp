@@ -35,13 +35,26 @@ bool NetworkFolders::is_mixture() const {
 
 Model load_changed_model(const fs::path& folder, const SparseOverride& by) {
   Model model = load_model(folder);
-  model.card.model.sparse = changed(model.card.model.sparse, by);
+  try {
+    model.card.model.sparse = changed(model.card.model.sparse, by);
+  } catch (const Error& error) {
+    fail_usage("{}: {}", folder.string(), error.what());
+  }
   return model;
+}
+
+Precision training_precision(const NetworkFolders& networks, const Config& config) {
+  if (networks.is_mixture()) return config.expert.precision;
+  const fs::path folder = networks.model;
+  const bool sparse = path_exists(folder / "model.yaml") &&
+                      load_model_card(folder).model.sparse.kind != SparseKind::none;
+  return sparse ? config.sparse.precision : config.base.precision;
 }
 
 void add_identity(const SparseOverride& by, Json& inputs) {
   if (by.chosen) inputs["chosen"] = *by.chosen;
   if (by.capacity) inputs["capacity"] = *by.capacity;
+  if (by.priority) inputs["priority"] = *by.priority;
 }
 
 OtherRouting open_routing(const NetworkFolders& networks, bool use_prices, const Split& split,

@@ -8,6 +8,7 @@
 
 #include "moe/routing.h"
 #include "nn/sparse.h"
+#include "tasks/config.h"
 
 namespace hardmoe {
 
@@ -30,6 +31,11 @@ struct NetworkFolders {
 
 /// Reads a model, and changes its layers of experts. Throws as load_model() and changed() do.
 Model load_changed_model(const std::filesystem::path& folder, const SparseOverride& by);
+
+/// Returns the precision in which the configuration trains such networks: expert.precision of a mixture,
+/// sparse.precision of a model with layers of experts, base.precision of any other. Throws as
+/// NetworkFolders::is_mixture() does.
+Precision training_precision(const NetworkFolders& networks, const Config& config);
 
 /// Adds what is changed of a model to a stage's inputs; nothing if nothing is.
 void add_identity(const SparseOverride& by, Json& inputs);

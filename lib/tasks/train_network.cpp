@@ -20,6 +20,7 @@ std::string train_network(const NetworkTask& task, Config& config) {
   const ModelCard card{task.model, dataset.vocabulary().size(),
                        vocabulary_hash(dataset.vocabulary())};
   const Network network = network_of(card.model, card.tags);
+  value_types(network);  // throws for what cannot be computed
   ImageTraining job{dataset.split("train"), {},          {card, {}},          task.settings,
                     task.section,           config.seed, dataset.vocabulary()};
   check_image_training(*engine, job);

@@ -1,6 +1,7 @@
 #include "tasks/train_sparse.h"
 
 #include "base/error.h"
+#include "base/log.h"
 #include "nn/architecture.h"
 #include "nn/sparse_resnet.h"
 #include "tasks/train_network.h"
@@ -30,6 +31,11 @@ ModelConfig sparse_model(const Config& config) {
 std::string train_sparse(const TrainSparseTask& task, Config& config) {
   const SparseTrainConfig& settings = config.sparse;
   check_sparse_config(settings);
+  if (settings.layer.chosen == 1 && settings.layer.kind != SparseKind::vmoe) {
+    log_warning(
+        "sparse.layer.chosen: the gate of a single expert is always 1, so that the gate learns "
+        "nothing of the tags; choose 2 or more (moe-eval --chosen 1 asks a trained model for one)");
+  }
   return train_network({"moe-train-sparse", "sparse", task.dataset, task.out, task.force,
                         sparse_model(config), settings, settings.init, settings.patience},
                        config);

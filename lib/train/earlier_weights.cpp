@@ -28,7 +28,7 @@ struct WeightsLocation {
 WeightsLocation find_weights(const fs::path& init) {
   const PathKind kind = path_kind(init);
   if (kind == PathKind::nothing) {
-    fail_usage("{}: no such file or folder; base.init names weights to begin with", init.string());
+    fail_usage("{}: no such file or folder, expected weights to begin with", init.string());
   }
   if (kind == PathKind::file) {
     const fs::path folder = init.has_parent_path() ? init.parent_path() : fs::path(".");
@@ -36,17 +36,18 @@ WeightsLocation find_weights(const fs::path& init) {
     return {init, ours ? folder : fs::path()};
   }
   if (kind != PathKind::folder) {
-    fail_usage("{}: is neither a file nor a folder; base.init names weights to begin with",
-               init.string());
+    fail_usage("{}: is neither a file nor a folder, expected weights to begin with", init.string());
   }
   const bool ours = is_file(init / card_name);
   if (ours || is_file(init / weights_name)) return {init / weights_name, ours ? init : fs::path()};
   if (is_file(init / "pytorch_model.bin"))
     return {init / "pytorch_model.bin", {}};  // refused later
-  fail_usage("{}: holds no {}; {}", init.string(), weights_name,
-             is_file(init / "base" / card_name)
-                 ? fmt::format("a model is in {}", (init / "base").string())
-                 : "expected a folder of moe-train-base or moe-train-expert, or one of timm's");
+  fail_usage(
+      "{}: holds no {}; {}", init.string(), weights_name,
+      is_file(init / "base" / card_name)
+          ? fmt::format("a model is in {}", (init / "base").string())
+          : "expected a folder of moe-train-base, moe-train-sparse or moe-train-expert, or one "
+            "of timm's");
 }
 
 /// Refuses torchvision's downloads, which torch.save writes as a zip archive or a pickle.
@@ -135,7 +136,7 @@ void require_fit(const StateDict& tensors, const ModelConfig& model, const fs::p
   const std::string fault = misfit(tensors, model);
   if (fault.empty()) return;
   const std::string options = options_for(tensors);
-  if (options.empty() && !is_resnet(model)) {
+  if (!is_resnet(model)) {
     fail_usage("{}: {}; these are not the weights of a {}", file.string(), fault, name_of(model));
   }
   if (options.empty()) {

@@ -3,9 +3,10 @@
 namespace hardmoe {
 
 void add_inference_precision(Fields& f, InferencePrecision& precision) {
-  f.add_enum("precision", precision, {"training", "fp32", "tf32", "bf16"},
-             "arithmetic of convolutions; training: a model's is base.precision, a mixture's "
-             "expert.precision");
+  f.add_enum(
+      "precision", precision, {"training", "fp32", "tf32", "bf16"},
+      "arithmetic of convolutions; training: a model's is base.precision, or sparse.precision if "
+      "it has layers of experts, a mixture's expert.precision");
 }
 
 Precision inference_precision(InferencePrecision asked, Precision training) {

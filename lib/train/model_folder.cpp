@@ -64,11 +64,12 @@ ModelCard load_model_card(const std::filesystem::path& folder) {
 Model load_model(const std::filesystem::path& folder) {
   const auto card_file = folder / "model.yaml";
   const auto base = folder / "base";
-  require_file(card_file,
-               path_exists(base / "model.yaml")
-                   ? fmt::format("a model is in {}", base.string())
-                   : "expected a folder written by moe-train-base or moe-train-expert",
-               ExitStatus::usage);
+  require_file(
+      card_file,
+      path_exists(base / "model.yaml")
+          ? fmt::format("a model is in {}", base.string())
+          : "expected a folder written by moe-train-base, moe-train-sparse or moe-train-expert",
+      ExitStatus::usage);
   Model model;
   model.card = load_model_card(folder);
   const auto weights_file = folder / "model.safetensors";

@@ -179,11 +179,13 @@ class Training {
     Json line = {{"step", at_.step}, {"epoch", epoch()}};
     const StateDict state = program_.weights();
     for (const GateStatistic& gate : gates_) {
-      const auto shares = state.at(gate.usage).as<float>();
-      const float sum = std::accumulate(shares.begin(), shares.end(), 0.0F);
-      line["usage/" + gate.layer] = std::vector<float>(shares.begin(), shares.end());
+      const auto sums = state.at(gate.usage).as<float>();
+      const float sum = std::accumulate(sums.begin(), sums.end(), 0.0F);
+      std::vector<float> shares(sums.begin(), sums.end());
+      for (float& share : shares) share = sum > 0 ? share / sum : 0;
+      line["usage/" + gate.layer] = shares;
       line["max_over_mean/" + gate.layer] =
-          sum > 0 ? std::ranges::max(shares) * static_cast<float>(shares.size()) / sum : 0.0F;
+          std::ranges::max(shares) * static_cast<float>(shares.size());
     }
     log_.write(line);
   }

@@ -4,6 +4,7 @@
 #include <unordered_map>
 
 #include "base/text.h"
+#include "nn/sparse.h"
 #include "train/model_folder.h"
 
 namespace hardmoe {
@@ -12,7 +13,7 @@ std::string begin_with(const EarlierWeights& earlier, const Vocabulary& vocabula
                        StateDict& weights) {
   int64_t trunk = 0;
   for (const auto& [name, tensor] : earlier.tensors) {
-    if (name.starts_with("fc.")) continue;
+    if (name.starts_with("fc.") || is_gate_state(name)) continue;
     weights.insert_or_assign(name, tensor.clone());
     ++trunk;
   }

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
 #include <cstring>
 
@@ -169,9 +170,32 @@ TEST(Network, ValuesSayWhatARowIs) {
             (ValueType{{1, 1, 10}, Element::float32, {RowKind::token, 24}}));
   EXPECT_EQ(types[static_cast<size_t>(hidden)].planned_rows(5), 120);
   EXPECT_EQ(flops_per_image(network), 2.0 * 24 * 3 * 10);
-  // A capacity of 1.25 of a token's two experts out of 8, say, of 5 images.
-  const ValueType routed{{1, 1, 3}, Element::working, {RowKind::routed, 24 * 2 * 1.25 / 8}};
-  EXPECT_EQ(routed.planned_rows(5), 38);
+}
+
+// 24 tokens, each given to 2 of 8 experts that have room for capacity times 6 of them, in multiples of
+// 4 for an image: 8·4 of 48 at 0.5, all at 1.05.
+TEST(Network, WhatExpertsComputeEndsAtTheirCapacity) {
+  for (const auto& [capacity, answering, training] :
+       {std::array{0.5, 2.0 / 3, 0.5}, std::array{1.05, 1.0, 1.0}}) {
+    Network network;
+    network.extent = {6, 4, 3};
+    int tokens = network.append({"tokens", "", {0}, {}});
+    tokens = network.append({"linear", "in", {tokens}, {{"channels", 3}}});
+    int gates = network.append({"linear", "fc", {tokens}, {{"channels", 8}}});
+    gates = network.append({"top_k", "top", {gates}, {{"k", 2}}});
+    gates = network.append({"capacity", "room", {gates}, {{"k", 2}, {"factor", capacity}}});
+    const int routing = network.append({"route", "gate", {gates}, {{"chosen", 2}}});
+    int value = network.append({"dispatch", "", {tokens, routing}, {{"experts", 8}}});
+    value =
+        network.append({"expert_linear", "e", {value, routing}, {{"channels", 5}, {"experts", 8}}});
+    network.feature = network.append({"combine", "", {value, gates, routing}, {}});
+    const double in = 2.0 * 24 * 3 * 3, gate = 2.0 * 24 * 3 * 8;
+    const double expert = 2.0 * 48 * 3 * 5, combine = 2.0 * 48 * 5;
+    EXPECT_DOUBLE_EQ(flops_per_image(network), in + gate + answering * (expert + combine));
+    // Nothing below the first weights is trained; products of two values have two gradients.
+    EXPECT_DOUBLE_EQ(training_flops_per_image(network, {}),
+                     2 * in + 3 * gate + training * 3 * (expert + combine));
+  }
 }
 
 struct Moments {

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "expect_error.h"
@@ -76,6 +77,12 @@ TEST(Sparse, ImpossibleSettingsAreNamed) {
   refused({.kind = SparseKind::pavlitska, .importance = 0.5, .constraint = GateConstraint::mean},
           {"sparse.layer.importance", "constraint"});
   refused({.kind = SparseKind::vmoe, .capacity = 0}, {"sparse.layer.capacity", "found 0"});
+  refused({.kind = SparseKind::vmoe, .capacity = 1e9}, {"sparse.layer.capacity", "at most 1e6"});
+  refused({.kind = SparseKind::pavlitska,
+           .experts = 4,
+           .constraint = GateConstraint::mean,
+           .limit = 0.75},
+          {"sparse.layer.limit", "below 0.75"});
   refused({.kind = SparseKind::vmoe, .last = -1}, {"sparse.layer.last", "-1"});
 }
 
@@ -103,6 +110,18 @@ TEST(Sparse, WhatIsAskedOfATrainedModelMayDiffer) {
   refused(shazeer, {.chosen = 0}, {"--chosen", "found 0"});
   refused(shazeer, {.capacity = 1}, {"--capacity", "vmoe"});
   refused(vmoe, {.capacity = 0}, {"--capacity", "found 0"});
+  refused(vmoe, {.capacity = 1e7}, {"--capacity", "at most 1e6"});
+  refused(shazeer, {.priority = true}, {"--priority", "vmoe"});
+  using enum RoutingPriority;
+  for (const auto& [trained, with, without] :
+       {std::array{none, evaluation, none}, std::array{training, both, training},
+        std::array{evaluation, evaluation, none}, std::array{both, both, training}}) {
+    EXPECT_EQ(changed({.kind = SparseKind::vmoe, .priority = trained}, {.priority = true}).priority,
+              with);
+    EXPECT_EQ(
+        changed({.kind = SparseKind::vmoe, .priority = trained}, {.priority = false}).priority,
+        without);
+  }
   refused({}, {.chosen = 1}, {"--chosen", "moe-train-sparse"});
 }
 
@@ -190,7 +209,8 @@ TEST(VMoe, HasExpertsInEverySecondBlockOrTheLast) {
   EXPECT_EQ(sparse_blocks(5, 1), std::vector<int>{3});
   expect_error([] { sparse_blocks(12, 7); }, {"sparse.layer.last", "0 to 6", "7"},
                ExitStatus::usage);
-  expect_error([] { sparse_blocks(1, 0); }, {"sparse.layer.last", "1 blocks"}, ExitStatus::usage);
+  expect_error([] { sparse_blocks(1, 0); }, {"model.vit.depth", "at least 2", "found 1"},
+               ExitStatus::usage);
   ModelConfig model = model_of(SparseKind::vmoe);
   model.sparse.last = 2;
   model.sparse.priority = RoutingPriority::evaluation;
@@ -201,6 +221,9 @@ TEST(VMoe, HasExpertsInEverySecondBlockOrTheLast) {
   EXPECT_EQ(find(built.network, "blocks.5.mlp.gate.capacity")->attributes.at("priority"), 2);
   EXPECT_EQ(losses_of(built), (Names{"importance/blocks.3.mlp", "load/blocks.3.mlp",
                                      "importance/blocks.5.mlp", "load/blocks.5.mlp"}));
+  for (const char* linear : {"blocks.5.mlp.experts.fc1", "blocks.1.mlp.fc1"}) {  // begin alike
+    EXPECT_EQ(find(built.network, linear)->attributes.at("deviation"), 0.02) << linear;
+  }
   EXPECT_EQ(built.losses[1].deviation, 1.0 / 8);
   EXPECT_FALSE(built.losses[1].excluding);
   EXPECT_EQ(gate_statistics(built.network)[1].layer, "blocks.5.mlp");

@@ -29,13 +29,7 @@ class CapacityLayer final : public Layer {
   Work work(const Step& step, const Arrays& arrays) override {
     float* y = arrays.floats(step.y);
     if (step.pass == Pass::backward) {
-      return [this, y, dy = arrays.activations(step.dy)] {
-        with_gate_numbers(dy, [&](const auto& gradient) {
-          for_gate_rows(planned_, [&](int64_t row) {
-            differentiate_gates(y + row * experts_, experts_, false, gradient.from(row * experts_));
-          });
-        });
-      };
+      return gate_gradient(y, arrays.activations(step.dy), planned_, experts_, false);
     }
     return [this, x = arrays.floats(step.x[0]), y, &running = arrays.running()] {
       const int64_t rows = running.batch->size * an_image_;

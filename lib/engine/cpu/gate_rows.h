@@ -9,6 +9,8 @@
 #include "base/threads.h"
 #include "engine/cpu/kernels.h"
 #include "engine/cpu/vector.h"
+#include "engine/gate_choice.h"
+#include "engine/work.h"
 
 namespace hardmoe::cpu {
 
@@ -41,6 +43,18 @@ void for_gate_rows(int64_t n, const Body& body) {
   parallel_for(n, grain, [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) body(row);
   });
+}
+
+/// Returns what turns gradients of gates y (rows×experts) into those of what they were made from, in
+/// place. `softmax`: as of differentiate_gates() (engine/gate_choice.h).
+inline Work gate_gradient(const float* y, Activations dy, int64_t rows, int experts, bool softmax) {
+  return [=] {
+    with_gate_numbers(dy, [&](const auto& gradient) {
+      for_gate_rows(rows, [&](int64_t row) {
+        differentiate_gates(y + row * experts, experts, softmax, gradient.from(row * experts));
+      });
+    });
+  };
 }
 
 /// Adds rows×experts up over rows, in a fixed order.

@@ -26,7 +26,7 @@ class NormState {
   }
 
   /// Finds scale and shift for norm_apply(): by the statistics of x (rows×C), which then also move the
-  /// running ones on, or by the running ones.
+  /// running ones on, or by the running ones. One row says nothing of a variance, and leaves that.
   void find(Activations x, int64_t rows, const NormParameters& p, bool batch_statistics,
             std::vector<double>& workspace) {
     const float *mean = p.running_mean, *variance = p.running_var;
@@ -34,11 +34,11 @@ class NormState {
       norm_statistics(x, rows, channels_, mean_.data(), variance_.data(), workspace);
       mean = mean_.data();
       variance = variance_.data();
-      const float unbias =
-          static_cast<float>(rows) / static_cast<float>(std::max<int64_t>(rows - 1, 1));
+      const float unbias = static_cast<float>(rows) / static_cast<float>(rows - 1);
       for (int64_t c = 0; c < channels_; ++c) {
         p.running_mean[c] += batch_norm_momentum * (mean[c] - p.running_mean[c]);
-        p.running_var[c] += batch_norm_momentum * (variance[c] * unbias - p.running_var[c]);
+        if (rows > 1)
+          p.running_var[c] += batch_norm_momentum * (variance[c] * unbias - p.running_var[c]);
       }
     }
     for (size_t c = 0; c < scale_.size(); ++c) {

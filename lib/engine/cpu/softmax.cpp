@@ -21,13 +21,7 @@ class SoftmaxLayer final : public Layer {
         });
       };
     }
-    return [this, y, dy = arrays.activations(step.dy)] {
-      with_gate_numbers(dy, [&](const auto& gradient) {
-        for_gate_rows(rows_, [&](int64_t row) {
-          differentiate_gates(y + row * experts_, experts_, true, gradient.from(row * experts_));
-        });
-      });
-    };
+    return gate_gradient(y, arrays.activations(step.dy), rows_, experts_, true);
   }
 
  private:

@@ -25,14 +25,7 @@ class TopKLayer final : public Layer {
   Work work(const Step& step, const Arrays& arrays) override {
     float* y = arrays.floats(step.y);
     if (step.pass == Pass::backward) {
-      return [this, y, dy = arrays.activations(step.dy)] {
-        with_gate_numbers(dy, [&](const auto& gradient) {
-          for_gate_rows(rows_, [&](int64_t row) {
-            differentiate_gates(y + row * experts_, experts_, op_.softmax,
-                                gradient.from(row * experts_));
-          });
-        });
-      };
+      return gate_gradient(y, arrays.activations(step.dy), rows_, experts_, op_.softmax);
     }
     const float* x = arrays.floats(step.x[0]);
     if (!sums_) return [=, this] { choose(x, nullptr, y); };

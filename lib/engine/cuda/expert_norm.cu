@@ -85,7 +85,7 @@ __global__ void __launch_bounds__(tile_threads)
     sum_over_lanes(tiles, place.lane, sums);
     if (place.inside && place.lane == 0) {
       const double count = static_cast<double>(share.rows);
-      const double unbias = count / (share.rows > 1 ? count - 1 : 1);
+      const double unbias = count / (count - 1);
       for (int i = 0; i < width; ++i) {
         const int64_t c = place.channel + i;
         const double shifted = static_cast<double>(sums[i]) / count;
@@ -95,8 +95,10 @@ __global__ void __launch_bounds__(tile_threads)
         float* running_mean = args.running_mean.of[share.expert] + c;
         float* running_var = args.running_var.of[share.expert] + c;
         *running_mean += batch_norm_momentum * (mean - *running_mean);
-        *running_var +=
-            batch_norm_momentum * (static_cast<float>(variance * unbias) - *running_var);
+        if (share.rows > 1) {
+          *running_var +=
+              batch_norm_momentum * (static_cast<float>(variance * unbias) - *running_var);
+        }
         put_coefficients(args, share.expert, c, mean, static_cast<float>(variance));
       }
     }

@@ -265,7 +265,8 @@ unsigned tiles_of(int64_t channels) { return static_cast<unsigned>(divide_up(cha
 void clear_unused(const int32_t* routing, const RoutingLayout& layout, Activations array,
                   int64_t row, Stream stream) {
   with_type(array, [&]<class T>(T* data) {
-    launch("unused rows", clear_unused_kernel<T>, striding_grid(1), threads, 0, stream,
+    launch("unused rows", clear_unused_kernel<T>,
+           striding_grid(divide_up(layout.routed_rows() * row, threads)), threads, 0, stream,
            Routing{routing, layout}, row, data);
   });
 }

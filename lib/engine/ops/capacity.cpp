@@ -1,5 +1,6 @@
 #include "engine/ops/capacity.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/error.h"
@@ -29,8 +30,14 @@ ValueType Capacity::output(const std::string& name, InputTypes inputs) const {
     fail("operator '{}': a capacity factor of {} leaves experts {}, expected more than 0", name,
          factor, factor > 0 ? "too much room to count" : "no room for a row");
   }
-  require_choices(name, k, inputs[0].extent.channels);
-  return require_gate(name, inputs[0]);
+  ValueType result = require_gate(name, inputs[0]);
+  const int64_t experts = result.extent.channels;
+  require_choices(name, k, experts);
+  const double rows = static_cast<double>(group) * result.rows.per_image;
+  const int64_t room =
+      experts * capacity_of(static_cast<int64_t>(rows), k, factor, static_cast<int>(experts));
+  result.rows.room = std::min(1.0, static_cast<double>(room) / (rows * k));
+  return result;
 }
 
 void Capacity::plan_forward(NodePlan& plan) const {

@@ -19,11 +19,13 @@ ValueType Combine::output(const std::string& name, InputTypes inputs) const {
       result.rows.per_image != static_cast<double>(chosen) * gates.rows.per_image) {
     fail("operator '{}': the routing is not that of its {} experts' rows", name, experts);
   }
-  result.rows = gates.rows;
+  result.rows = {gates.rows.kind, gates.rows.per_image};
   return result;
 }
 
-double Combine::flops(InputTypes inputs) const { return 2 * inputs[0].elements_per_image(); }
+double Combine::flops(InputTypes inputs) const {
+  return 2 * inputs[0].elements_per_image() * inputs[0].rows.room;
+}
 
 void Combine::plan_forward(NodePlan& plan) const {
   Step step{"combine", Pass::forward};

@@ -10,6 +10,7 @@ namespace hardmoe {
 struct Combine {
   static constexpr const char* type = "combine";
   static constexpr size_t reads = 3;
+  static constexpr bool multiplies_inputs = true;  ///< both factors of its products are inputs
   static constexpr bool keeps_channels = true;
 
   static Combine from(Attributes&) { return {}; }

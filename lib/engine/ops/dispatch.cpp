@@ -10,14 +10,16 @@ ValueType Dispatch::output(const std::string& name, InputTypes inputs) const {
   const ValueType& routing = inputs[1];
   ValueType result = inputs[0];
   if (result.element == Element::int32 || routing.element != Element::int32 ||
-      result.rows != routing.rows || result.rows.kind == RowKind::routed) {
+      result.rows.kind != routing.rows.kind || result.rows.per_image != routing.rows.per_image ||
+      result.rows.kind == RowKind::routed) {
     fail("operator '{}': dispatches rows by a routing of the same rows", name);
   }
   const int64_t chosen = chosen_of(routing, experts);
   if (RoutingLayout::elements_per_row(experts, chosen) != routing.extent.channels || chosen < 1) {
     fail("operator '{}': the routing is not for {} experts", name, experts);
   }
-  result.rows = {RowKind::routed, static_cast<double>(chosen) * result.rows.per_image};
+  result.rows = {RowKind::routed, static_cast<double>(chosen) * result.rows.per_image,
+                 routing.rows.room};
   return result;
 }
 

@@ -33,7 +33,7 @@ std::vector<ParameterSpec> ExpertConv::parameters(const std::string& name,
 double ExpertConv::flops(InputTypes inputs) const {
   const Extent& in = inputs[0].extent;
   const Extent out = window.output("", in, channels);
-  return 2.0 * inputs[0].rows.per_image *
+  return 2.0 * inputs[0].rows.per_image * inputs[0].rows.room *
          static_cast<double>(out.elements() * in.channels * window.kernel * window.kernel);
 }
 

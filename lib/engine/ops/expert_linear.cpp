@@ -16,26 +16,31 @@ ValueType ExpertLinear::output(const std::string& name, InputTypes inputs) const
   return {{1, 1, channels}, Element::working, inputs[0].rows};
 }
 
-/// Uniform within 1/√fan_in, as torch.nn.Linear.
+/// Uniform within 1/√fan_in, as torch.nn.Linear, where the attributes say nothing else.
 std::vector<ParameterSpec> ExpertLinear::parameters(const std::string& name,
                                                     InputTypes inputs) const {
   const int64_t in = inputs[0].extent.channels;
-  const InitialValues start = {InitialValues::Kind::uniform, 1 / std::sqrt(static_cast<float>(in))};
+  using Kind = InitialValues::Kind;
+  const InitialValues uniform = {Kind::uniform, 1 / std::sqrt(static_cast<float>(in))};
+  const InitialValues weights = deviation ? InitialValues{Kind::normal, *deviation} : uniform;
+  const InitialValues biases = deviation ? InitialValues{} : uniform;
   std::vector<ParameterSpec> specs;
-  const auto append = [&](int64_t expert, const char* suffix, const Shape& shape) {
+  const auto append = [&](int64_t expert, const char* suffix, const Shape& shape,
+                          const InitialValues& start) {
     ParameterSpec spec{expert_name(name, expert) + suffix, shape, start};
     if (same_start && expert > 0) spec.begins_as = expert_name(name, 0) + suffix;
     specs.push_back(std::move(spec));
   };
   for (int64_t expert = 0; expert < experts; ++expert) {
-    append(expert, ".weight", {channels, in});
-    if (bias) append(expert, ".bias", {channels});
+    append(expert, ".weight", {channels, in}, weights);
+    if (bias) append(expert, ".bias", {channels}, biases);
   }
   return specs;
 }
 
 double ExpertLinear::flops(InputTypes inputs) const {
-  return 2.0 * inputs[0].rows.per_image * static_cast<double>(channels * inputs[0].extent.channels);
+  return 2.0 * inputs[0].rows.per_image * inputs[0].rows.room *
+         static_cast<double>(channels * inputs[0].extent.channels);
 }
 
 void ExpertLinear::plan_forward(NodePlan& plan) const {

@@ -1,9 +1,12 @@
 // A linear layer of each expert on its own rows: y = W_e·x + b_e for expert e's routed rows, in working
 // precision; an expert computes only the rows it was given. Reads routed rows and their routing
 // (engine/ops/routing.h). Attributes: channels (O), experts, bias (if missing, 1; 0: without),
-// same_start (1: all experts begin with the same weights, as in V-MoE). Parameters: of expert e,
+// same_start (1: all experts begin with the same weights, as in V-MoE), deviation (initial weights are
+// normal, biases 0; if missing, both are uniform). Parameters: of expert e,
 // NAME.e.weight (O×I) and NAME.e.bias.
 #pragma once
+
+#include <optional>
 
 #include "engine/ops/operator.h"
 
@@ -18,10 +21,12 @@ struct ExpertLinear {
   int64_t experts = 1;
   bool bias = true;
   bool same_start = false;
+  std::optional<float> deviation = {};
 
   static ExpertLinear from(Attributes& attributes) {
     return {attributes.size("channels"), attributes.size("experts"),
-            attributes.number("bias", 1) != 0, attributes.number("same_start", 0) != 0};
+            attributes.number("bias", 1) != 0, attributes.number("same_start", 0) != 0,
+            attributes.optional("deviation")};
   }
   ValueType output(const std::string& name, InputTypes inputs) const;
   std::vector<ParameterSpec> parameters(const std::string& name, InputTypes inputs) const;

@@ -4,12 +4,9 @@
 #include <string>
 
 #include "engine/ops/operator.h"
+#include "nn/sparse.h"
 
 namespace hardmoe {
-
-/// The most experts of one layer: a GPU's kernels take the addresses of their parameters as arguments, which have
-/// 4 KB in all.
-inline constexpr int64_t most_experts = 64;
 
 /// Throws Error naming the operator unless its first input are routed rows and its second their
 /// routing, for that many experts.

@@ -16,7 +16,7 @@ ValueType require_gate(const std::string& name, const ValueType& type) {
   return type;
 }
 
-void require_choices(const std::string& name, int k, int64_t experts) {
+void require_choices(const std::string& name, int64_t k, int64_t experts) {
   if (k < 1 || k > experts) {
     fail("operator '{}': k is {}, expected 1 to {}, the number of experts", name, k, experts);
   }

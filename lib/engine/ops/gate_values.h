@@ -15,6 +15,6 @@ bool is_gate(const ValueType& type);
 ValueType require_gate(const std::string& name, const ValueType& type);
 
 /// Throws Error naming the operator unless 1 ≤ k ≤ experts.
-void require_choices(const std::string& name, int k, int64_t experts);
+void require_choices(const std::string& name, int64_t k, int64_t experts);
 
 }  // namespace hardmoe

@@ -1,31 +1,21 @@
 #include "engine/ops/route.h"
 
-#include "base/error.h"
+#include "engine/ops/gate_values.h"
 #include "engine/ops/routing.h"
 #include "engine/plan.h"
 
 namespace hardmoe {
 
 ValueType Route::output(const std::string& name, InputTypes inputs) const {
-  const ValueType& gates = inputs[0];
-  if (gates.element != Element::float32 || gates.extent.positions() != 1 ||
-      gates.rows.kind == RowKind::routed) {
-    fail("operator '{}': routes by gates, a float32 for each expert of an image or a token", name);
-  }
+  const ValueType gates = require_gate(name, inputs[0]);
   const int64_t experts = gates.extent.channels;
-  if (chosen < 1 || chosen > experts) {
-    fail_usage("operator '{}': chooses {} of {} experts; expected 1 to {}", name, chosen, experts,
-               experts);
-  }
+  require_choices(name, chosen, experts);
   return {{1, 1, RoutingLayout::elements_per_row(experts, chosen)}, Element::int32, gates.rows};
 }
 
 std::vector<ParameterSpec> Route::parameters(const std::string& name, InputTypes inputs) const {
   const int64_t experts = inputs[0].extent.channels;
-  return {{name + ".usage",
-           {experts},
-           {InitialValues::Kind::constant, 1 / static_cast<float>(experts)},
-           /*learned=*/false}};
+  return {{name + ".usage", {experts}, {}, /*learned=*/false}};
 }
 
 void Route::plan_forward(NodePlan& plan) const {

@@ -1,6 +1,7 @@
 // Gives rows to experts: from gates (rows×E, zero for experts that were not chosen) to a routing
 // (engine/ops/routing.h). Attribute: chosen, the most experts that a row has, k. In training it keeps
-// the running share of rows that each expert got, NAME.usage (E values, at first 1/E).
+// the running share of rows that each expert got, NAME.usage (E values): a sum that begins at 0 and weighs
+// a step the less the longer ago it is, so that its values are shares once they are divided by theirs.
 #pragma once
 
 #include "engine/ops/operator.h"
