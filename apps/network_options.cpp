@@ -85,10 +85,10 @@ void add_sparse_options(Command& command, SparseOverride& sparse) {
                   "Tokens an expert takes at most, over those of an even share, rounded up to a "
                   "multiple of 4; of a model of kind vmoe (default: as it was trained)")
       ->type_name("NUMBER");
-  command.cli().add_flag(
-      "--priority,!--no-priority", sparse.priority,
-      "Full experts keep the tokens with the greatest gates, or the first ones; of a model "
-      "of kind vmoe (default: as it was trained)");
+  command.cli().add_flag_function(
+      "--priority,!--no-priority", [&](int64_t times) { sparse.priority = times > 0; },
+      "Full experts keep the tokens with the greatest gates, or the first ones; of a model of kind "
+      "vmoe (default: as it was trained)");
 }
 
 void add_network_options(Command& command, NetworkFolders& networks) {

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "nn/most_experts.h"
 
 namespace hardmoe {
 namespace {

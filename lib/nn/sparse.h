@@ -21,10 +21,6 @@
 
 namespace hardmoe {
 
-/// The most experts of one layer: a GPU's kernels take the addresses of their parameters as arguments,
-/// which have 4 KB in all.
-inline constexpr int most_experts = 64;
-
 enum class SparseKind { none, shazeer, pavlitska, vmoe };
 
 /// What a gate on the whole image reads.

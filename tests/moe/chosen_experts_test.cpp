@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "base/random.h"
 #include "data/dataset.h"
@@ -19,7 +20,7 @@ namespace {
 
 constexpr size_t experts = 3;
 
-/// A model whose gates tell images apart, and choose two experts.
+/// A model whose gates choose two experts.
 Model model_of(SparseKind kind) {
   Model model;
   ModelConfig& config = model.card.model;
@@ -33,11 +34,6 @@ Model model_of(SparseKind kind) {
   }
   model.card.tags = 3;
   model.weights = initial_weights(network_of(config, model.card.tags), 1);
-  Random random(2, RandomUse::init);
-  for (auto& [name, tensor] : model.weights) {
-    if (!name.ends_with(".gate.fc.weight")) continue;
-    for (float& value : tensor.as<float>()) value = 4 * random.normal();
-  }
   return model;
 }
 
@@ -82,6 +78,21 @@ std::vector<double> gates_of(std::span<const float> row, std::span<const float> 
   return gates;
 }
 
+/// Weights of a gate that tell rows (N×D) apart: none is along the rows' mean.
+void set_gate(std::span<const float> rows, std::span<float> weights) {
+  const size_t depth = weights.size() / experts;
+  std::vector<double> mean(depth);
+  for (size_t i = 0; i < rows.size(); ++i) mean[i % depth] += double{rows[i]};
+  const double square = std::inner_product(mean.begin(), mean.end(), mean.begin(), 0.0);
+  Random random(2, RandomUse::test);
+  for (size_t e = 0; e < experts; ++e) {
+    const auto row = weights.subspan(e * depth, depth);
+    for (float& value : row) value = 20 * random.normal();
+    const double along = std::inner_product(row.begin(), row.end(), mean.begin(), 0.0) / square;
+    for (size_t d = 0; d < depth; ++d) row[d] -= static_cast<float>(along * mean[d]);
+  }
+}
+
 void expect_gates_of(SparseKind kind, const std::string& layer) {
   const TemporaryFolder folder;
   write_numbered_tar(folder / "images.tar", 40, 8, 8);
@@ -92,15 +103,16 @@ void expect_gates_of(SparseKind kind, const std::string& layer) {
   const Dataset dataset = Dataset::open(folder / "data");
   const Split& split = dataset.split("train");
   const auto engine = make_engine("cpu");
-  const Model model = model_of(kind);
+  Model model = model_of(kind);
+  const auto read = read_by(layer + ".gate", model, split, *engine);
+  const auto weights = model.weights.at(layer + ".gate.fc.weight").as<float>();
+  set_gate(read, weights);
 
   const auto layers = chosen_experts(*engine, model, split, Precision::fp32);
   ASSERT_EQ(layers.size(), 1U);
   EXPECT_EQ(layers[0].layer, layer);
   EXPECT_EQ(layers[0].experts, int64_t{experts});
   ASSERT_EQ(std::ssize(layers[0].most_of), split.size());
-  const auto read = read_by(layer + ".gate", model, split, *engine);
-  const auto weights = model.weights.at(layer + ".gate.fc.weight").as<float>();
   const size_t depth = weights.size() / experts;
   std::vector<double> sums(experts, 0.0);
   std::vector<int> images(experts, 0);

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "engine/ops/operator.h"
-#include "nn/sparse.h"
+#include "nn/most_experts.h"
 
 namespace hardmoe {
 
