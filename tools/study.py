@@ -266,7 +266,8 @@ def print_networks(cells):
     for cell in cells:
         table = (cell.read_result() or {"table": []})["table"]
         found = [row for row in table if cell.is_network() or row["key"] == "local"]
-        rows += [row | {"name": cell.name} for row in found if row["labels"] == "truth"] or found[:1]
+        found = [row for row in found if row["labels"] == "truth"] or found[:1]
+        rows += [row | {"name": cell.name} for row in found]
     print("| | P@1 | P@5 | R@10 | mixture's lead in P@1 | in R@10 | most used expert over mean | FLOPs an image | "
           "training FLOPs | parameters |")
     print("|---" * 10 + "|")

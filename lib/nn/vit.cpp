@@ -8,7 +8,6 @@
 namespace hardmoe {
 namespace {
 
-constexpr double deviation = vit_initial_deviation;
 constexpr double norm_epsilon = 1e-6;        // timm's
 constexpr int64_t most_head_channels = 128;  // engine/ops/attention.h
 
@@ -32,9 +31,10 @@ struct Builder {
   }
 
   int linear(int value, const std::string& name, int64_t channels) {
-    return append(
-        "linear", name, value,
-        {{"channels", static_cast<double>(channels)}, {"working", 1}, {"deviation", deviation}});
+    return append("linear", name, value,
+                  {{"channels", static_cast<double>(channels)},
+                   {"working", 1},
+                   {"deviation", vit_initial_deviation}});
   }
 
   int norm(int value, const std::string& name) {
@@ -164,7 +164,7 @@ Network vit(const VitConfig& config, int64_t tags, const std::map<int, VitMlp>& 
   if (tags > 0) {
     network.logits = build.append("linear", "fc", network.feature,
                                   {{"channels", static_cast<double>(tags)},
-                                   {"deviation", deviation},
+                                   {"deviation", vit_initial_deviation},
                                    {"initial_bias", config.head_bias}});
   }
   return network;
