@@ -37,5 +37,9 @@ int main(int argc, char** argv) {
       "moe-train-sparse dataset --out sparse --kind pavlitska --set sparse.layer.stages=[3,4] "
       "--set "
       "sparse.layer.constraint=mean");
+  command.example(
+      "moe-train-sparse dataset --out vmoe --kind vmoe --image-size 32 --lr 0.003 --set "
+      "model.architecture=vit --set model.vit.width=64 --set model.vit.depth=4 --set "
+      "model.vit.heads=2 --set sparse.optimizer=adamw");
   return command.run(argc, argv, [&] { print(train_sparse(task, command.config())); });
 }

@@ -32,7 +32,7 @@ function(hardmoe_foreign_images)
   endif()
   file(GLOB codecs CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/lib/image/foreign/codecs/*.cpp)
   add_library(hardmoe_foreign_images MODULE ${codecs})
-  set_target_properties(hardmoe_foreign_images PROPERTIES UNITY_BUILD OFF PREFIX "" OUTPUT_NAME foreign_images
+  set_target_properties(hardmoe_foreign_images PROPERTIES PREFIX "" OUTPUT_NAME foreign_images
                         CXX_VISIBILITY_PRESET hidden
                         LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib/hardmoe/modules)
   target_include_directories(hardmoe_foreign_images SYSTEM PRIVATE

@@ -67,6 +67,11 @@ def fingerprint_of(path, also=()):
     return hashlib.sha256(said.encode()).hexdigest()
 
 
+def added_settings(options):
+    """Those of --set that make another study of the same cells, whatever their order."""
+    return sorted(word for word in options.set if options.name and not word.startswith("run.parallel="))
+
+
 def read_cells(path, options):
     """The cells listed in the file; '#' begins a comment. Of another study than the file's, --set counts too."""
     study = options.name or path.stem
@@ -75,7 +80,7 @@ def read_cells(path, options):
     except OSError as error:
         sys.exit(f"study.py: {path}: {error.strerror}; a study has its cells there, a line each: "
                  "NAME [COMMAND] KEY=VALUE …")
-    shared = fingerprint_of(path.with_suffix(".yaml"), options.set if options.name else ())
+    shared = fingerprint_of(path.with_suffix(".yaml"), added_settings(options))
     cells = []
     for number, line in enumerate(text.splitlines(), 1):
         words = line.split("#")[0].split()
@@ -224,7 +229,8 @@ def run_cell(cell, options):
                             text=True, check=False).stdout.strip()
     result = {"study": cell.study, "cell": cell.name, "command": cell.command, "settings": cell.settings,
               "shared_settings": cell.shared, "machine": machine(),
-              "set": options.set if options.name else [], "commit": commit, "seconds_of_last_call": round(seconds, 1), **results}
+              "set": added_settings(options), "commit": commit, "seconds_of_last_call": round(seconds, 1),
+              **results}
     cell.result().parent.mkdir(parents=True, exist_ok=True)
     unfinished = cell.result().with_suffix(".part")
     unfinished.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
@@ -313,7 +319,8 @@ def main():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config", help="configs/studies/NAME.yaml")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE",
-                        help="for every cell: run.dataset=DATASET, run.parallel=2; not kept with the results")
+                        help="for every cell: run.dataset=DATASET, run.parallel=2; not kept with the results, but "
+                             "for --name")
     parser.add_argument("--name", default="", help="keep runs and results as those of another study, with --set")
     parser.add_argument("--only", default="", metavar="REGEX", help="cells whose names match")
     parser.add_argument("--minutes", type=float, metavar="N", help="begin no cell after so long")
@@ -323,7 +330,8 @@ def main():
     parser.add_argument("--table", action="store_true", help="only print the results, as Markdown")
     options = parser.parse_args()
     config = pathlib.Path(options.config)
-    cells = [cell for cell in read_cells(config.with_suffix(".cells"), options) if re.search(options.only, cell.name)]
+    cells = read_cells(config.with_suffix(".cells"), options)
+    cells = [cell for cell in cells if re.search(options.only, cell.name)]
     if options.list:
         for cell in cells:
             print(f"{cell.name}\t{'done' if cell.read_result() else 'to do'}\t{' '.join(cell.settings)}")

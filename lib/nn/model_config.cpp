@@ -15,7 +15,7 @@ void add_resnet(ModelConfig& config, Fields& f) {
   f.add("depth", config.depth, "the ResNet's: 18, 34 or 50");
   f.add_enum("stem", config.stem, {"imagenet", "small"},
              "first layers; small for images of 32 to 64 pixels");
-  f.add("width", config.width, "channels of the first stage; 64 is the standard ResNet");
+  f.add("width", config.width, "channels of a ResNet's first stage; 64 is the standard one");
 }
 
 void add_image_size(ModelConfig& config, Fields& f) {

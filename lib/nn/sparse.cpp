@@ -15,8 +15,12 @@ bool is_whole(double value, double least, double most) {
 void check_stages(const SparseConfig& config, const std::string& section) {
   double before = 0;
   for (const double stage : config.stages) {
-    if (!is_whole(stage, 1, 4) || stage <= before) {
-      fail_usage("{}.stages: expected some of 1, 2, 3 and 4, ascending, found {}", section, stage);
+    if (!is_whole(stage, 1, 4)) {
+      fail_usage("{}.stages: expected some of 1, 2, 3 and 4, found {}", section, stage);
+    }
+    if (stage <= before) {
+      fail_usage("{}.stages: expected ascending numbers, found {} behind {}", section, stage,
+                 before);
     }
     before = stage;
   }

@@ -139,7 +139,8 @@ void RouterConfig::describe(Fields& f) {
         "keep them, too (expert.freeze), they are computed once; 0: it is a network of its own");
   f.add("depth", depth, "the ResNet's: 18, 34 or 50; with a prefix the base's");
   f.add("width", width,
-        "channels of the first stage; 0: half of the base's, at least 8; with a prefix the most "
+        "channels of a ResNet's first stage; 0: half of the base's, at least 8; with a prefix the "
+        "most "
         "with which what is behind it takes 15% of the base's FLOPs");
   f.add("image_size", image_size,
         "pixels, height and width; 0: the most with which it takes 15% of the base's FLOPs");

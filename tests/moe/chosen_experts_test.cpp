@@ -37,6 +37,15 @@ Model model_of(SparseKind kind) {
   return model;
 }
 
+Dataset dataset_of(int images, const TemporaryFolder& folder) {
+  write_numbered_tar(folder / "images.tar", images, 8, 8);
+  IngestOptions options;
+  options.sources = {folder / "images.tar"};
+  options.out = folder / "data";
+  ingest(options);
+  return Dataset::open(folder / "data");
+}
+
 /// What the gate named so reads, N×D.
 std::vector<float> read_by(const std::string& gate, const Model& model, const Split& split,
                            Engine& engine) {
@@ -95,12 +104,7 @@ void set_gate(std::span<const float> rows, std::span<float> weights) {
 
 void expect_gates_of(SparseKind kind, const std::string& layer) {
   const TemporaryFolder folder;
-  write_numbered_tar(folder / "images.tar", 40, 8, 8);
-  IngestOptions options;
-  options.sources = {folder / "images.tar"};
-  options.out = folder / "data";
-  ingest(options);
-  const Dataset dataset = Dataset::open(folder / "data");
+  const Dataset dataset = dataset_of(40, folder);
   const Split& split = dataset.split("train");
   const auto engine = make_engine("cpu");
   Model model = model_of(kind);
@@ -137,12 +141,7 @@ TEST(ChosenExperts, OfTokensToo) { expect_gates_of(SparseKind::vmoe, "blocks.1.m
 
 TEST(ChosenExperts, OfAModelWithoutExpertsAreNone) {
   const TemporaryFolder folder;
-  write_numbered_tar(folder / "images.tar", 4, 8, 8);
-  IngestOptions options;
-  options.sources = {folder / "images.tar"};
-  options.out = folder / "data";
-  ingest(options);
-  const Dataset dataset = Dataset::open(folder / "data");
+  const Dataset dataset = dataset_of(4, folder);
   const auto engine = make_engine("cpu");
   EXPECT_TRUE(
       chosen_experts(*engine, model_of(SparseKind::none), dataset.split("train"), Precision::fp32)

@@ -65,7 +65,7 @@ TEST(Sparse, ImpossibleSettingsAreNamed) {
   refused({.experts = 4, .chosen = 5}, {"sparse.layer.chosen", "1 to 4", "found 5"});
   refused({.chosen = 0}, {"sparse.layer.chosen", "found 0"});
   refused({.stages = {}}, {"sparse.layer.stages", "no stage"});
-  refused({.stages = {4, 3}}, {"sparse.layer.stages", "ascending"});
+  refused({.stages = {4, 3}}, {"sparse.layer.stages", "ascending", "3 behind 4"});
   refused({.stages = {2.5}}, {"sparse.layer.stages", "2.5"});
   refused({.stages = {5}}, {"sparse.layer.stages", "5"});
   refused({.expert_channels = {8, 8}}, {"sparse.layer.expert_channels", "1 stages", "2"});

@@ -120,6 +120,7 @@ class Study(unittest.TestCase):
         self.assertEqual(self.result("alone", "fewer")["table"][0]["seeds"], 1)
         self.assertEqual(self.result("alone", "fewer")["set"], ["run.seeds=1"])
         self.assertEqual(self.result("alone")["table"][0]["seeds"], 2)
+        self.study(*named, "--set", "run.parallel=2")  # the same
         _, said = self.study(*named, "--set", "run.dataset=data", status=1)
         self.assertIn("is of other settings", said)
 

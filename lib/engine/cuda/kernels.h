@@ -72,7 +72,8 @@ struct NormState {
 };
 
 /// Mean and biased variance of x over rows, the norm's state, and the running statistics moved on
-/// as PyTorch does (unbiased variance, momentum of engine/ops/batch_norm.h).
+/// as PyTorch does (unbiased variance, momentum of engine/ops/batch_norm.h); one row leaves the
+/// running variance as it is.
 struct NormStatistics {
   Activations x;
   int64_t rows = 0;

@@ -63,7 +63,7 @@ struct FinishArgs {
   NormState state;
   float epsilon;
   float momentum;
-  float unbias;  ///< rows/(rows − 1)
+  float unbias;  ///< rows/(rows − 1); of one row not used
 };
 
 __device__ __forceinline__ void finish_channel(const FinishArgs& args, int64_t c, double average,
@@ -71,7 +71,8 @@ __device__ __forceinline__ void finish_channel(const FinishArgs& args, int64_t c
   const float mean = static_cast<float>(average);
   const float variance = static_cast<float>(square_deviation > 0 ? square_deviation : 0.0);
   args.running_mean[c] += args.momentum * (mean - args.running_mean[c]);
-  args.running_var[c] += args.momentum * (variance * args.unbias - args.running_var[c]);
+  if (args.rows > 1)
+    args.running_var[c] += args.momentum * (variance * args.unbias - args.running_var[c]);
   const float inverse = 1 / sqrtf(variance + args.epsilon);
   const float scale = args.gamma[c] * inverse;
   args.state.mean[c] = mean;
@@ -117,12 +118,11 @@ __global__ void __launch_bounds__(tile_threads)
 }
 
 FinishArgs finish_args(const NormStatistics& args) {
-  const int64_t others = args.rows > 1 ? args.rows - 1 : 1;
   return {args.rows,           args.channels,
           args.gamma,          args.beta,
           args.running_mean,   args.running_var,
           args.state,          batch_norm_epsilon,
-          batch_norm_momentum, static_cast<float>(args.rows) / static_cast<float>(others)};
+          batch_norm_momentum, static_cast<float>(args.rows) / static_cast<float>(args.rows - 1)};
 }
 
 // ---- apply ----

@@ -1,6 +1,7 @@
 // Batch normalisation (Ioffe & Szegedy 2015): normalises each channel over all positions of all
 // images of the batch, y = [relu](norm(x) [+ residual]). ReLU and the residual, which is the second
-// input, are there only after fusion (engine/graph.h). ε and momentum are PyTorch's defaults. If
+// input, are there only after fusion (engine/graph.h). ε and momentum are PyTorch's defaults. A batch
+// of a single position, which PyTorch refuses, keeps the running variance. If
 // neither weight nor bias is trained, it normalises by the running statistics in training too, and
 // does not change them (torchvision's FrozenBatchNorm2d).
 #pragma once

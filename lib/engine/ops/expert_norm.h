@@ -3,7 +3,7 @@
 // (engine/ops/routing.h), and after fusion a residual. Attribute: experts. Parameters: of expert e,
 // NAME.e.weight, .bias, .running_mean, .running_var (C each). In training an expert that got no row
 // keeps its running statistics, and gradients of zero; one that got a single position normalises it to
-// its bias, and its running variance moves toward zero.
+// its bias and keeps its running variance, of which one position says nothing.
 #pragma once
 
 #include "engine/ops/operator.h"

@@ -68,11 +68,11 @@ HostState host_state(Precision precision, const Floats& values, int64_t rows, in
   HostActivations x(precision, values);
   auto workspace = cpu::norm_workspace(channels);
   cpu::norm_statistics(x.view(), rows, channels, s.mean.data(), s.variance.data(), workspace);
-  const float unbias =
-      static_cast<float>(rows) / static_cast<float>(std::max<int64_t>(rows - 1, 1));
+  const float unbias = static_cast<float>(rows) / static_cast<float>(rows - 1);
   for (size_t c = 0; c < columns; ++c) {
     s.running_mean[c] += batch_norm_momentum * (s.mean[c] - s.running_mean[c]);
-    s.running_var[c] += batch_norm_momentum * (s.variance[c] * unbias - s.running_var[c]);
+    if (rows > 1)
+      s.running_var[c] += batch_norm_momentum * (s.variance[c] * unbias - s.running_var[c]);
     s.inverse[c] = 1 / std::sqrt(s.variance[c] + batch_norm_epsilon);
     s.scale[c] = gamma[c] * s.inverse[c];
     s.shift[c] = beta[c] - s.mean[c] * s.scale[c];
