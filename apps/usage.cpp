@@ -32,7 +32,7 @@ std::string usage_message(const CLI::App& app, const CLI::ParseError& error,
   std::vector<std::string> known;
   for (const auto* option : app.get_options()) {
     if (option->get_group().empty()) continue;  // hidden
-    for (const auto& name : option->get_lnames()) known.push_back("--" + name);
+    for (const auto& name : option->get_lnames()) known.push_back(name);
   }
   for (const auto& word : left) {
     if (!word.starts_with("--")) continue;
@@ -40,10 +40,10 @@ std::string usage_message(const CLI::App& app, const CLI::ParseError& error,
     for (const auto& [name, instead] : renamed) {
       if (name == option) return fmt::format("{} is no option any more: {}", name, instead);
     }
-    const auto nearest = nearest_name(option, known);
+    const auto nearest = nearest_name(option.substr(2), known);
     return nearest.empty()
                ? fmt::format("unknown option {}; see --help", option)
-               : fmt::format("unknown option {}; did you mean {}? See --help", option, nearest);
+               : fmt::format("unknown option {}; did you mean --{}? See --help", option, nearest);
   }
   return fmt::format("{}; see --help", number_fault(error.what()));
 }

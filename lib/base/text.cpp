@@ -140,13 +140,24 @@ size_t edit_distance(std::string_view a, std::string_view b) {
   }
   return row.back();
 }
+
+/// Whether the name is made of several words, and begins or ends with this one.
+bool has_word(std::string_view name, std::string_view word) {
+  if (word.empty() || name.size() < word.size() + 2) return false;
+  const auto separates = [](char c) { return c == '-' || c == '_'; };
+  return (name.ends_with(word) && separates(name[name.size() - word.size() - 1])) ||
+         (name.starts_with(word) && separates(name[word.size()]));
+}
+
 }  // namespace
 
 std::string nearest_name(std::string_view word, const std::vector<std::string>& candidates) {
   std::string best;
   size_t best_distance = word.size() / 3 + 2;  // one edit, and one more for every three letters
   for (const auto& candidate : candidates) {
-    const size_t distance = edit_distance(word, candidate);
+    constexpr size_t of_words = 2;
+    const size_t distance =
+        std::min(edit_distance(word, candidate), has_word(candidate, word) ? of_words : SIZE_MAX);
     if (distance < best_distance) {
       best_distance = distance;
       best = candidate;

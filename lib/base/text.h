@@ -34,7 +34,8 @@ bool is_utf16(std::string_view text);
 /// not base64.
 std::optional<std::string> base64_decoded(std::string_view text);
 
-/// Returns the candidate with the smallest edit distance to `word`; "" if none is near enough.
+/// Returns the candidate with the smallest edit distance to `word`, where one of several words that
+/// begins or ends with it counts as 2 edits away; "" if none is near enough.
 std::string nearest_name(std::string_view word, const std::vector<std::string>& candidates);
 
 /// Returns the pieces between separators; "" has one empty piece.

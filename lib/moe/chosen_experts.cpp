@@ -23,10 +23,6 @@ Network until_gates(const Network& whole, const Op& route) {
 
 }  // namespace
 
-double ChosenExperts::max_over_mean() const {
-  return std::ranges::max(gates) * static_cast<double>(experts);
-}
-
 std::vector<ChosenExperts> chosen_experts(Engine& engine, const Model& model,
                                           const ImageSet& images, Precision precision) {
   const Network whole = network_of(model.card.model, model.card.tags);
@@ -36,22 +32,21 @@ std::vector<ChosenExperts> chosen_experts(Engine& engine, const Model& model,
     if (op.type != "route") continue;
     Inference inference(engine, until_gates(whole, op), model.card.model.image_size, precision);
     inference.load(model.weights, "model");
-    ChosenExperts layer{
-        statistics.at(layers.size()).layer, feature_size(inference.network()), {}, {}};
-    const auto experts = static_cast<size_t>(layer.experts);
-    layer.gates.assign(experts, 0.0);
+    const auto experts = static_cast<size_t>(feature_size(inference.network()));
+    ChosenExperts layer{{statistics.at(layers.size()).layer, std::vector<double>(experts, 0.0)},
+                        {}};
     double all = 0;
     inference.run(images, all_items(images), [&](int64_t, int64_t rows, auto gates, auto) {
       for (size_t row = 0; row < static_cast<size_t>(rows); ++row) {
         const auto own = gates.subspan(row * experts, experts);
         layer.most_of.push_back(static_cast<uint16_t>(std::ranges::max_element(own) - own.begin()));
         for (size_t e = 0; e < experts; ++e) {
-          layer.gates[e] += static_cast<double>(own[e]);
+          layer.use.gates[e] += static_cast<double>(own[e]);
           all += static_cast<double>(own[e]);
         }
       }
     });
-    for (double& share : layer.gates) share = all > 0 ? share / all : 0;
+    for (double& share : layer.use.gates) share = all > 0 ? share / all : 0;
     layers.push_back(std::move(layer));
   }
   return layers;

@@ -32,10 +32,20 @@ struct LabelMetrics {
   std::vector<RankingMetrics> by_expert;  ///< K: of the images routed to each; empty for one model
 };
 
+/// How a layer of experts (nn/sparse.h) was used.
+struct LayerUse {
+  std::string layer;          ///< "layer4"
+  std::vector<double> gates;  ///< E: the experts' shares of all images' gates, without noise
+
+  /// Returns the greatest share over the mean one, 1/E.
+  double max_over_mean() const;
+};
+
 /// The results of an evaluation.
 struct Evaluation {
   std::vector<LabelMetrics> labels;
   std::vector<int64_t> expert_images;  ///< K: images routed to each expert first
+  std::vector<LayerUse> layers;        ///< of a model that has such; where they were asked for
   double temperature = 0;              ///< T that was used; 0 if one expert answers
   int64_t models = 1;                  ///< that were averaged
   std::optional<double> base_share;    ///< in the answer, or in what the decoder reads

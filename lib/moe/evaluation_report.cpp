@@ -1,4 +1,6 @@
 // An evaluation as JSON and as a table.
+#include <algorithm>
+
 #include "base/text.h"
 #include "moe/evaluation.h"
 #include "moe/tally.h"
@@ -23,7 +25,22 @@ std::string mixing_text(const Evaluation& evaluation) {
   return join(parts, ", ") + "\n";
 }
 
+/// Says for people how a model's layers of experts were used.
+std::string use_text(const Evaluation& evaluation) {
+  std::string text;
+  for (const LayerUse& use : evaluation.layers) {
+    text +=
+        fmt::format("{}: the busiest of {} experts has {:.2f} times an even share of the gates\n",
+                    use.layer, use.gates.size(), use.max_over_mean());
+  }
+  return text;
+}
+
 }  // namespace
+
+double LayerUse::max_over_mean() const {
+  return std::ranges::max(gates) * static_cast<double>(gates.size());
+}
 
 Json evaluation_json(const Evaluation& evaluation) {
   Json json = {{"parameters", evaluation.cost.parameters},
@@ -37,6 +54,10 @@ Json evaluation_json(const Evaluation& evaluation) {
                                   {"embedding", evaluation.embedding},
                                   {"fitted_on", evaluation.fitted_on}}) {
     if (!text.empty()) json[key] = text;
+  }
+  for (const LayerUse& use : evaluation.layers) {
+    json["layers"].push_back(
+        {{"layer", use.layer}, {"gates", use.gates}, {"max_over_mean", use.max_over_mean()}});
   }
   for (const auto& metrics : evaluation.labels) {
     json[metrics.labels] = metrics_json(metrics.all);
@@ -59,6 +80,10 @@ Evaluation parse_evaluation(const Json& json, const std::string& where) {
   evaluation.mix = json.value("mix", "");
   evaluation.embedding = json.value("embedding", "");
   evaluation.fitted_on = json.value("fitted_on", "");
+  for (const auto& use : json.value("layers", Json::array())) {
+    evaluation.layers.push_back({json_get<std::string>(use, "layer", where),
+                                 json_get<std::vector<double>>(use, "gates", where)});
+  }
   for (const char* labels : {"tags", "truth"}) {
     if (!json.contains(labels)) continue;
     LabelMetrics parsed{labels, parse_metrics(json[labels], evaluated_ks, where), {}};
@@ -81,7 +106,7 @@ std::string evaluation_text(const Evaluation& evaluation) {
     rows.push_back(metrics_row("all", metrics.all));
     text += format_table(rows);
   }
-  return text + mixing_text(evaluation) +
+  return text + mixing_text(evaluation) + use_text(evaluation) +
          fmt::format("{} parameters, {} FLOPs an image{}\n",
                      human_count(static_cast<double>(evaluation.cost.parameters)),
                      human_count(evaluation.cost.flops),

@@ -119,6 +119,25 @@ SparseConfig with_defaults(SparseConfig config) {
   return config;
 }
 
+std::vector<std::string> drop_unused(SparseConfig& config) {
+  const SparseConfig plain;
+  std::vector<std::string> dropped;
+  const auto drop_unless = [&](bool used, const char* name, auto member) {
+    if (used || config.*member == plain.*member) return;
+    config.*member = plain.*member;
+    dropped.emplace_back(name);
+  };
+  const bool tokens = config.kind == SparseKind::vmoe;
+  drop_unless(!tokens, "stages", &SparseConfig::stages);
+  drop_unless(!tokens, "expert_channels", &SparseConfig::expert_channels);
+  drop_unless(!tokens, "gate", &SparseConfig::gate);
+  drop_unless(config.constraint != GateConstraint::none, "limit", &SparseConfig::limit);
+  drop_unless(tokens, "last", &SparseConfig::last);
+  drop_unless(tokens, "capacity", &SparseConfig::capacity);
+  drop_unless(tokens, "priority", &SparseConfig::priority);
+  return dropped;
+}
+
 void check_sparse(const SparseConfig& config, const std::string& section) {
   if (config.experts < 2 || config.experts > most_experts) {
     fail_usage("{}.experts: expected 2 to {}, found {}", section, most_experts, config.experts);
@@ -154,8 +173,9 @@ std::vector<GateStatistic> gate_statistics(const Network& network) {
   for (const Op& op : network.ops) {
     if (op.type != "route") continue;
     const bool named = op.name.ends_with(suffix);
-    gates.push_back(
-        {named ? op.name.substr(0, op.name.size() - suffix.size()) : op.name, op.name + ".usage"});
+    const Op& from = network.ops[static_cast<size_t>(op.inputs.at(0)) - 1];
+    gates.push_back({named ? op.name.substr(0, op.name.size() - suffix.size()) : op.name,
+                     op.name + ".usage", from.type == "capacity"});
   }
   return gates;
 }

@@ -68,6 +68,10 @@ struct SparseConfig {
 /// a constraint there is no noise.
 SparseConfig with_defaults(SparseConfig config);
 
+/// Puts the default in the place of each setting that has no effect beside the others: those of
+/// another kind, and a limit without a constraint. Returns the names of those that had another value.
+std::vector<std::string> drop_unused(SparseConfig& config);
+
 /// Throws Error(usage), which begins with the setting's key below `section`, for a setting that is
 /// out of range or contradicts another. Those of other kinds are not looked at. `config`: of with_defaults().
 void check_sparse(const SparseConfig& config, const std::string& section);
@@ -94,8 +98,9 @@ struct GateLoss {
 
 /// The running statistic that says how a layer's experts are used.
 struct GateStatistic {
-  std::string layer;  ///< "layer4"
-  std::string usage;  ///< its name among the weights: the share of choices that each expert got
+  std::string layer;   ///< "layer4"
+  std::string usage;   ///< its name among the weights: the share of choices that each expert got
+  bool drops = false;  ///< whether the layer has a capacity, beyond which choices are dropped
 };
 
 /// Returns those of all layers of experts that a network has.

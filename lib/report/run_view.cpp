@@ -6,6 +6,7 @@
 #include "base/config.h"
 #include "base/error.h"
 #include "base/folders.h"
+#include "base/recorded.h"
 #include "base/stage.h"
 #include "run/summary.h"
 
@@ -88,7 +89,12 @@ Pipeline planned(const Config& config, const fs::path& folder, const fs::path& f
 }
 
 RunView open_run(const fs::path& folder, const fs::path& dataset) {
-  const fs::path file = folder / "config.yaml";
+  const fs::path file = folder / "config.yaml", record = folder / "stage.json";
+  if (is_file(record)) {
+    const Json stage = read_stage_record(record);
+    fail_usage("{}: was written by {}; a report is of what moe-run or moe-train-sparse wrote",
+               folder.string(), json_get<std::string>(stage, "command", record.string()));
+  }
   if (!is_folder(folder) || !is_file(file)) {
     fail_usage(
         "{}: is no run, as it has no config.yaml; give the folder that moe-run wrote (its --out)",

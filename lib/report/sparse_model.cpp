@@ -91,36 +91,46 @@ void add_quality(const SparseModel& shown, const Split& split, Engine& engine, P
              rows);
 }
 
+/// Returns how many images go to each expert most, as a table's cell.
+std::string images_by_expert(const ChosenExperts& layer) {
+  std::vector<int64_t> images(layer.use.gates.size(), 0);
+  for (const uint16_t expert : layer.most_of) ++images[expert];
+  return fmt::format("{}", fmt::join(images, " · "));
+}
+
 void add_experts_of(const std::vector<ChosenExperts>& layers, const Split& split,
                     const Vocabulary& vocabulary, Page& page) {
   page.heading(3, "What experts have become");
-  std::vector<std::vector<std::string>> rows = {
-      {"layer", "experts", "greatest share over mean", "bits of the tag", "by chance"}};
+  std::vector<std::vector<std::string>> rows = {{"layer", "experts", "greatest share over mean",
+                                                 "images by expert", "bits of the tag",
+                                                 "by chance"}};
   const int64_t tags = vocabulary.size();
   for (const ChosenExperts& layer : layers) {
+    const int64_t experts = std::ssize(layer.use.gates);
     rows.push_back(
-        {layer.layer, std::to_string(layer.experts), fmt::format("{:.2f}", layer.max_over_mean()),
-         fmt::format("{:.3f}", mutual_information(split, layer.most_of, layer.experts, tags)),
-         fmt::format("{:.3f}", chance_information(split, layer.most_of, layer.experts, tags))});
+        {layer.use.layer, std::to_string(experts), fmt::format("{:.2f}", layer.use.max_over_mean()),
+         images_by_expert(layer),
+         fmt::format("{:.3f}", mutual_information(split, layer.most_of, experts, tags)),
+         fmt::format("{:.3f}", chance_information(split, layer.most_of, experts, tags))});
   }
   page.table(fmt::format("Layers of experts on {}", split.name()), rows);
   page.note(
-      "Bits of the tag: the mutual information of an image's tag and the expert that it goes to "
+      "Images by expert: how many go to each one most, from expert 0 on. Bits of the tag: the "
+      "mutual information of an image's tag and the expert that it goes to "
       "most. By chance: that of parts of the same sizes drawn at random, which is what so few "
       "images show of experts that know nothing of tags.");
   constexpr int64_t shown = 24;
   std::vector<Picture> maps;
   for (const ChosenExperts& layer : layers) {
-    const TagCounts counts(split, layer.most_of, layer.experts, tags);
-    const auto map =
-        tag_map({"tags-by-expert-" + file_word(layer.layer),
-                 layer.layer +
-                     ": how many times as often as among all images a tag occurs in "
-                     "those that go to an expert; 1 is as often." +
-                     (layer.experts > shown
-                          ? fmt::format(" The first {} of {} experts.", shown, layer.experts)
-                          : "")},
-                vocabulary, counts, std::min(layer.experts, shown));
+    const int64_t experts = std::ssize(layer.use.gates);
+    const TagCounts counts(split, layer.most_of, experts, tags);
+    const auto map = tag_map(
+        {"tags-by-expert-" + file_word(layer.use.layer),
+         layer.use.layer +
+             ": how many times as often as among all images a tag occurs in "
+             "those that go to an expert; 1 is as often." +
+             (experts > shown ? fmt::format(" The first {} of {} experts.", shown, experts) : "")},
+        vocabulary, counts, std::min(experts, shown));
     if (map) maps.push_back(draw(*map));
   }
   if (maps.empty()) return page.text("No tag occurs more often with one expert than by chance.");

@@ -1,11 +1,13 @@
 #include "tasks/evaluate.h"
 
 #include <optional>
+#include <utility>
 
 #include "base/log.h"
 #include "base/recorded.h"
 #include "base/stage.h"
 #include "data/selection.h"
+#include "moe/chosen_experts.h"
 #include "moe/evaluation.h"
 #include "moe/evaluation_gaps.h"
 #include "tasks/results.h"
@@ -139,8 +141,13 @@ std::string evaluate(const EvaluateTask& task, Config& config) {
     if (evaluated.models.size() > 1) {
       return evaluate_models(*engine, evaluated.models, split, config.mixture.mix, precision);
     }
-    return evaluate_model(*engine, evaluated.models[0], loss_of(task.networks.model), split,
-                          precision);
+    const Model& model = evaluated.models[0];
+    Evaluation alone =
+        evaluate_model(*engine, model, loss_of(task.networks.model), split, precision);
+    for (ChosenExperts& layer : chosen_experts(*engine, model, split, precision)) {
+      alone.layers.push_back(std::move(layer.use));
+    }
+    return alone;
   };
   const Evaluation evaluation = measured();
   for (const auto& gap : evaluation_gaps(evaluation, config.eval.split)) log_warning("{}", gap);

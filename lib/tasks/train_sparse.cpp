@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "nn/architecture.h"
 #include "nn/sparse_resnet.h"
 #include "tasks/train_network.h"
@@ -16,7 +17,14 @@ ModelConfig sparse_model(const Config& config) {
         "moe-train-base");
   }
   ModelConfig model = config.model;
-  model.sparse = with_defaults(layer);
+  SparseConfig used = layer;
+  const std::vector<std::string> unused = drop_unused(used);
+  if (!unused.empty()) {
+    log_warning(
+        "sparse.layer: left out, as layers of this kind and constraint have no such thing: {}",
+        join(unused, ", "));
+  }
+  model.sparse = with_defaults(used);
   check_layers(model);
   if (model.sparse.kind != SparseKind::vmoe && model.sparse.expert_channels.empty()) {
     // What the chosen experts cost is settled now: a model may be asked with another number of them.

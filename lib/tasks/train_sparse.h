@@ -14,8 +14,8 @@ struct TrainSparseTask {
   bool force = false;   ///< see Stage::Options::force
 };
 
-/// Returns the model that is trained: the configuration's, with sparse.layer in it. Throws
-/// Error(usage) if the two do not go together.
+/// Returns the model that is trained: the configuration's, with sparse.layer in it, less what has no
+/// effect there, of which it warns. Throws Error(usage) if the two do not go together.
 ModelConfig sparse_model(const Config& config);
 
 /// Trains the network unless it is done; returns and throws as train_base().

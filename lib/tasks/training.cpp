@@ -45,11 +45,28 @@ std::vector<std::string> model_stage_files() {
   return files;
 }
 
+namespace {
+
+/// Warns if the rate is to step after the training's end.
+void warn_of_late_steps(const TrainConfig& config, const std::string& section) {
+  if (config.schedule != ScheduleKind::step) return;
+  for (const double epoch : config.step_epochs) {
+    if (epoch < config.epochs) continue;
+    log_warning(
+        "{0}.step_epochs: {1} is not before the end, {0}.epochs {2}: the rate takes no step "
+        "there",
+        section, epoch, config.epochs);
+  }
+}
+
+}  // namespace
+
 void check_image_training(const Engine& engine, const ImageTraining& job) {
   require_precision(engine, job.config.precision);
   const ModelCard& card = job.start.card;
   check_augment(job.config.augment, card.model.image_size);
   check_freeze(network_of(card.model, card.tags), job.config, job.section);
+  warn_of_late_steps(job.config, job.section);
 }
 
 namespace {

@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "engine/network_facts.h"
 #include "nn/architecture.h"
+#include "nn/sparse.h"
 #include "train/model_folder.h"
 
 namespace hardmoe {
@@ -135,6 +136,12 @@ std::string options_for(const StateDict& tensors) {
 void require_fit(const StateDict& tensors, const ModelConfig& model, const fs::path& file) {
   const std::string fault = misfit(tensors, model);
   if (fault.empty()) return;
+  const auto gate =
+      std::ranges::find_if(tensors, [](const auto& tensor) { return is_gate_state(tensor.first); });
+  if (gate != tensors.end() && model.sparse.kind == SparseKind::none) {
+    fail_usage("{}: has layers of experts (tensor '{}'), expected the weights of a {}",
+               file.string(), gate->first, name_of(model));
+  }
   const std::string options = options_for(tensors);
   if (!is_resnet(model)) {
     fail_usage("{}: {}; these are not the weights of a {}", file.string(), fault, name_of(model));

@@ -64,6 +64,7 @@ ModelCard load_model_card(const std::filesystem::path& folder) {
 Model load_model(const std::filesystem::path& folder) {
   const auto card_file = folder / "model.yaml";
   const auto base = folder / "base";
+  recorded(card_file);  // throws if its training is not finished
   require_file(
       card_file,
       path_exists(base / "model.yaml")

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/signals.h"
 #include "engine/graph.h"
+#include "engine/ops/route.h"
 #include "nn/sparse.h"
 #include "train/checkpoint.h"
 #include "train/divergence.h"
@@ -186,6 +187,9 @@ class Training {
       line["usage/" + gate.layer] = shares;
       line["max_over_mean/" + gate.layer] =
           std::ranges::max(shares) * static_cast<float>(shares.size());
+      if (!gate.drops) continue;
+      const double weight = 1 - std::pow(1.0 - double{Route::usage_momentum}, at_.step);
+      line["dropped/" + gate.layer] = std::max(0.0, 1 - double{sum} / weight);
     }
     log_.write(line);
   }

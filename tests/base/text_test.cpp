@@ -122,6 +122,15 @@ TEST(NearestName, FindsTyposOnly) {
   EXPECT_EQ(nearest_name("anything", {}), "");
 }
 
+TEST(NearestName, FindsWordsOfNames) {
+  const std::vector<std::string> known = {"epochs", "layer-experts", "expert-channels", "out"};
+  EXPECT_EQ(nearest_name("experts", known), "layer-experts");
+  EXPECT_EQ(nearest_name("channels", known), "expert-channels");
+  EXPECT_EQ(nearest_name("expert", known), "expert-channels");
+  EXPECT_EQ(nearest_name("epoch", known), "epochs");
+  EXPECT_EQ(nearest_name("perts", known), "");
+}
+
 TEST(Split, KeepsEmptyParts) {
   EXPECT_EQ(split("a,,b,", ','), (std::vector<std::string>{"a", "", "b", ""}));
   EXPECT_EQ(split("", ','), std::vector<std::string>{""});

@@ -114,8 +114,8 @@ void expect_gates_of(SparseKind kind, const std::string& layer) {
 
   const auto layers = chosen_experts(*engine, model, split, Precision::fp32);
   ASSERT_EQ(layers.size(), 1U);
-  EXPECT_EQ(layers[0].layer, layer);
-  EXPECT_EQ(layers[0].experts, int64_t{experts});
+  EXPECT_EQ(layers[0].use.layer, layer);
+  EXPECT_EQ(layers[0].use.gates.size(), experts);
   ASSERT_EQ(std::ssize(layers[0].most_of), split.size());
   const size_t depth = weights.size() / experts;
   std::vector<double> sums(experts, 0.0);
@@ -129,8 +129,9 @@ void expect_gates_of(SparseKind kind, const std::string& layer) {
   }
   EXPECT_LT(std::ranges::max(images), split.size());  // else this would show little
   const double all = sums[0] + sums[1] + sums[2];
-  for (size_t e = 0; e < experts; ++e) EXPECT_NEAR(layers[0].gates[e], sums[e] / all, 1e-5) << e;
-  EXPECT_NEAR(layers[0].max_over_mean(), 3 * std::ranges::max(sums) / all, 1e-4);
+  for (size_t e = 0; e < experts; ++e)
+    EXPECT_NEAR(layers[0].use.gates[e], sums[e] / all, 1e-5) << e;
+  EXPECT_NEAR(layers[0].use.max_over_mean(), 3 * std::ranges::max(sums) / all, 1e-4);
 }
 
 TEST(ChosenExperts, OfAStageAreThoseOfTheGreatestGates) {

@@ -55,6 +55,32 @@ TEST(Sparse, LeftOutWeightsAreThePapers) {
   EXPECT_EQ(defaults({.kind = SparseKind::shazeer, .noise = false}).load, 0);
 }
 
+TEST(Sparse, SettingsOfOtherKindsAreDropped) {
+  using Names = std::vector<std::string>;
+  SparseConfig stage{.kind = SparseKind::shazeer, .stages = {3, 4}, .limit = 0.2, .capacity = 2};
+  EXPECT_EQ(drop_unused(stage), (Names{"limit", "capacity"}));
+  EXPECT_EQ(stage.limit, SparseConfig().limit);
+  EXPECT_EQ(stage.capacity, SparseConfig().capacity);
+  EXPECT_EQ(stage.stages, (std::vector<double>{3, 4}));
+  EXPECT_EQ(drop_unused(stage), Names());
+  SparseConfig bound{.kind = SparseKind::pavlitska,
+                     .constraint = GateConstraint::mean,
+                     .limit = 0.2,
+                     .last = 1,
+                     .priority = RoutingPriority::both};
+  EXPECT_EQ(drop_unused(bound), (Names{"last", "priority"}));
+  EXPECT_EQ(bound.limit, 0.2);
+  SparseConfig tokens{.kind = SparseKind::vmoe,
+                      .stages = {3},
+                      .expert_channels = {56},
+                      .gate = GateInput::conv,
+                      .last = 2,
+                      .capacity = 2};
+  EXPECT_EQ(drop_unused(tokens), (Names{"stages", "expert_channels", "gate"}));
+  EXPECT_EQ(tokens.last, 2);
+  EXPECT_EQ(tokens.capacity, 2);
+}
+
 TEST(Sparse, ImpossibleSettingsAreNamed) {
   const auto refused = [](SparseConfig config, const std::vector<std::string>& words) {
     if (config.kind == SparseKind::none) config.kind = SparseKind::shazeer;

@@ -69,6 +69,10 @@ TEST_F(Sparse, EveryKindGoesOnToTheSameBytes) {
       status = running.end(SIGTERM).status;
     }
     EXPECT_EQ(status, 75) << one.name;
+    const Outcome early = run(folder.path(), "moe-eval data --model " + stopped);
+    EXPECT_NE(early.status, 0) << one.name;
+    EXPECT_NE(early.err.find("not finished; run the same `moe-train-sparse`"), std::string::npos)
+        << early.err;
     sh(train + stopped);
     EXPECT_EQ(sha256_of_file(folder / stopped / "model.safetensors"),
               sha256_of_file(folder / whole / "model.safetensors"))
@@ -106,6 +110,30 @@ TEST_F(Sparse, LearnsAndTellsHowExpertsAreUsed) {
   };
   EXPECT_LT(last_use("sparse"), 1.5);
   EXPECT_GT(last_use("free"), 1.5);
+  // What an evaluation tells is of its own images, without noise.
+  const Json use = metrics["layers"];
+  ASSERT_EQ(use.size(), 1U);
+  EXPECT_EQ(use[0]["layer"], "layer4");
+  const auto gates = use[0]["gates"].get<std::vector<double>>();
+  EXPECT_NEAR(gates[0] + gates[1] + gates[2] + gates[3], 1, 1e-6);
+  EXPECT_NEAR(use[0]["max_over_mean"], 4 * std::ranges::max(gates), 1e-6);
+  EXPECT_NE(sh("moe-eval data --model sparse").find("layer4: the busiest of 4 experts has "),
+            std::string::npos);
+}
+
+TEST_F(Sparse, TellsWhatACapacityDrops) {
+  const auto dropped = [&](const std::string& capacity) {
+    sh(
+        fmt::format("moe-train-sparse data --config vit.yaml --kind vmoe --quiet --out c{0} "
+                    "--set sparse.layer.capacity={0}",
+                    capacity));
+    double last = -1;
+    for (const Json& line : log_of("c" + capacity)) last = line.value("dropped/blocks.3.mlp", last);
+    return last;
+  };
+  EXPECT_NEAR(dropped("4"), 0, 1e-5);  // an expert of four has room for all
+  EXPECT_GE(dropped("0.5"), 0.499);    // there is room for half of the choices
+  EXPECT_LT(dropped("0.5"), 1);
 }
 
 TEST_F(Sparse, AnswersDoNotDependOnOtherImagesAndChangeWithWhatIsAsked) {
@@ -197,6 +225,22 @@ TEST_F(Sparse, SaysWhatItCannotDo) {
       folder.path(), "moe-train-sparse data --config resnet.yaml --epochs 1 --chosen 1 --out lone");
   EXPECT_EQ(lone.status, 0) << lone.err;
   EXPECT_NE(lone.err.find("warning: sparse.layer.chosen"), std::string::npos) << lone.err;
+  const Outcome unused = run(folder.path(),
+                             "moe-train-sparse data --config resnet.yaml --epochs 2 --out late "
+                             "--set sparse.layer.limit=0.2 --set sparse.layer.capacity=2 --set "
+                             "sparse.schedule=step --set sparse.step_epochs=[1,2]");
+  EXPECT_EQ(unused.status, 0) << unused.err;
+  for (const char* part :
+       {"no such thing: limit, capacity", "sparse.step_epochs: 2 is not before"}) {
+    EXPECT_NE(unused.err.find(part), std::string::npos) << unused.err;
+  }
+  // They do not count as settings either.
+  sh("moe-train-sparse data --config resnet.yaml --epochs 2 --out late --quiet "
+     "--set sparse.layer.limit=0.3 --set sparse.schedule=step --set sparse.step_epochs=[1,2]");
+  refused("moe-train-sparse data --config resnet.yaml --experts 3 --out x", {"--layer-experts"});
+  refused("moe-train-base data --config resnet.yaml --init sparse --out x",
+          {"sparse", "has layers of experts", "ResNet-18 of width 8"});
+  refused("moe-report base --out x.html", {"base", "was written by moe-train-base"});
   refused("moe-eval data --model sparse --priority", {"sparse", "--priority", "vmoe"});
   refused("moe-eval data --model base --chosen 2", {"base", "--chosen", "moe-train-sparse"});
   refused("moe-eval data --model sparse --chosen 5", {"--chosen", "1 to 4"});

@@ -38,7 +38,7 @@ class Gate(nn.Module):
         if not self.training:
             return
         counts = (gates != 0).sum(0)
-        self.usage += 0.01 * (counts / counts.sum() - self.usage)
+        self.usage += 0.01 * (counts / (len(gates) * CHOSEN) - self.usage)
         best = torch.topk(values.detach(), CHOSEN + 1).values
         self.nearest = min(self.nearest, (best[:, CHOSEN - 1] - best[:, CHOSEN]).min().item())
 

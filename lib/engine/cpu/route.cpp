@@ -58,9 +58,9 @@ class RouteLayer final : public Layer {
   }
 
   void note_usage(const int32_t* offsets, float* usage) const {
-    const auto total = static_cast<float>(std::max(offsets[layout_.experts], 1));
+    const auto choices = static_cast<float>(layout_.routed_rows());
     for (int64_t e = 0; e < layout_.experts; ++e) {
-      const float share = static_cast<float>(offsets[e + 1] - offsets[e]) / total;
+      const float share = static_cast<float>(offsets[e + 1] - offsets[e]) / choices;
       usage[e] += Route::usage_momentum * (share - usage[e]);
     }
   }

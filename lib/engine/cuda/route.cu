@@ -71,13 +71,11 @@ __global__ void __launch_bounds__(threads) count_kernel(RouteArgs args) {
 __global__ void offsets_kernel(RouteArgs args) {
   int32_t* offsets = args.routing;
   const int64_t experts = args.layout.experts;
-  int32_t total = 0;
-  for (int64_t e = 0; e < experts; ++e) total += offsets[e + 1];
-  const float all = static_cast<float>(total > 0 ? total : 1);
+  const float choices = static_cast<float>(args.layout.routed_rows());
   offsets[0] = 0;
   for (int64_t e = 0; e < experts; ++e) {
     if (args.usage != nullptr) {
-      const float share = static_cast<float>(offsets[e + 1]) / all;
+      const float share = static_cast<float>(offsets[e + 1]) / choices;
       args.usage[e] += Route::usage_momentum * (share - args.usage[e]);
     }
     offsets[e + 1] += offsets[e];

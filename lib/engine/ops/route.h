@@ -1,7 +1,8 @@
 // Gives rows to experts: from gates (rows×E, zero for experts that were not chosen) to a routing
 // (engine/ops/routing.h). Attribute: chosen, the most experts that a row has, k. In training it keeps
-// the running share of rows that each expert got, NAME.usage (E values): a sum that begins at 0 and weighs
-// a step the less the longer ago it is, so that its values are shares once they are divided by theirs.
+// the running share of the k·rows choices that each expert got, NAME.usage (E values): a sum that begins
+// at 0 and weighs a step the less the longer ago it is. Divided by their own sum its values are the
+// experts' shares; divided by 1 − 0.99ⁿ after n steps their sum is the share of choices that were kept.
 #pragma once
 
 #include "engine/ops/operator.h"
@@ -12,7 +13,7 @@ struct Route {
   static constexpr const char* type = "route";
   static constexpr size_t reads = 1;
   static constexpr bool keeps_channels = false;
-  /// usage = 0.99 usage + 0.01 the batch's share.
+  /// usage = 0.99 usage + 0.01 the batch's share. In training a batch is as large as planned.
   static constexpr float usage_momentum = 0.01F;
 
   int64_t chosen = 1;  ///< k
