@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "engine/cpu/head.h"
 #include "engine/cpu/layer.h"
 #include "engine/cpu/working_weights.h"
 #include "tensor/tensor.h"
@@ -78,9 +79,44 @@ class LinearLayer final : public Layer {
   Tensor copies_;
 };
 
+/// A head in inference.
+class HeadLayer final : public Layer {
+ public:
+  HeadLayer(const Linear& op, LayerBuilder& builder)
+      : plain_(onednn::plain_weight({op.channels, builder.input().extent.channels})),
+        rows_(builder.rows()),
+        head_(builder.input().extent.channels, op.channels),
+        weight_(builder.parameter(".weight", &plain_, &plain_)),
+        copy_(DType::u8, {static_cast<int64_t>(head_.copy_bytes())}) {
+    if (op.bias) bias_ = builder.parameter(".bias");
+  }
+
+  size_t copy_bytes() const override { return copy_.bytes(); }
+  void place(const Arrays& arrays) override { head_.place(arrays.weights(weight_), copy_.data()); }
+  void refresh() override { head_.refresh(); }
+  Work work(const Step& step, const Arrays& arrays) override {
+    return head_.forward(arrays.floats(step.x[0]), bias_ < 0 ? nullptr : arrays.weights(bias_),
+                         rows_, arrays.floats(step.y));
+  }
+
+ private:
+  onednn::Desc plain_;
+  int64_t rows_;
+  Head head_;
+  int weight_, bias_ = -1;  ///< -1: none
+  Tensor copy_;
+};
+
+/// Whether the layer gives scores in inference, from one vector a row.
+bool is_head(const Linear& op, const LayerBuilder& builder) {
+  return !builder.training() && !op.working && builder.precision() == Precision::fp32 &&
+         builder.input().extent.positions() == 1;
+}
+
 }  // namespace
 
 std::unique_ptr<Layer> make_layer(const Linear& op, LayerBuilder& builder) {
+  if (is_head(op, builder)) return std::make_unique<HeadLayer>(op, builder);
   return std::make_unique<LinearLayer>(op, builder);
 }
 
