@@ -5,11 +5,12 @@ set -euo pipefail
 
 usage() {
   cat <<'TEXT'
-usage: tools/setup.sh [--cuda] [--quickstart] [--bench] [--dev] [--fuzz] [--package]
+usage: tools/setup.sh [--cuda] [--quickstart] [--bench] [--peers] [--dev] [--fuzz] [--package]
   (always)      compiler and libraries to build and test the commands
   --cuda        for the GPU engine: cudnn-frontend's headers; says what else of CUDA is missing
   --quickstart  the clip art collection of tools/quickstart.sh
   --bench       PyTorch and photographs, for the side-by-side runs of tools/bench
+  --peers       other programs from PyPI that tools/bench runs beside ours, in .cache/peers (6 GB)
   --dev         clang-format, clang-tidy, and programs by which tests read pictures, pages and scripts
   --fuzz        clang with libFuzzer, and its OpenMP
   --package     what makes, inspects and tries the Debian packages
@@ -26,6 +27,7 @@ packages=(
   libdnnl-dev ocl-icd-opencl-dev # Debian's oneDNN package asks CMake for OpenCL, and only recommends it
 )
 cuda=no
+peers=no
 for option in "$@"; do
   case $option in
     --cuda)
@@ -38,6 +40,10 @@ for option in "$@"; do
     --dev)
       packages+=(clang-format clang-tidy librsvg2-bin mandoc groff-base fish zsh python3-jsonschema python3-yaml)
       ;;
+    --peers)
+      peers=yes
+      packages+=(python3-venv)
+      ;;
     --fuzz) packages+=(clang libclang-rt-dev libomp-dev) ;;
     --package) packages+=(dpkg-dev file lintian debootstrap) ;;
     --help | -h) usage; exit 0 ;;
@@ -45,7 +51,18 @@ for option in "$@"; do
   esac
 done
 
+install_peers() {
+  local folder
+  folder=$(cd -P "$(dirname "$0")/.." && pwd)/.cache/peers
+  if cmp -s "$(dirname "$0")/bench/peers.txt" "$folder/installed.txt"; then return; fi
+  echo "setup.sh: installing tools/bench/peers.txt into .cache/peers" >&2
+  python3 -m venv "$folder"
+  "$folder/bin/pip" install -q -r "$(dirname "$0")/bench/peers.txt"
+  cp "$(dirname "$0")/bench/peers.txt" "$folder/installed.txt"
+}
+
 finish() {
+  if [[ $peers == yes ]]; then install_peers; fi
   if [[ $cuda == yes ]]; then
     rm -f "${log:-}"
     exec "$(dirname "$0")/setup_cuda.sh"

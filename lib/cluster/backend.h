@@ -14,6 +14,7 @@
 
 namespace hardmoe {
 
+struct CentroidTree;
 struct Pca;
 
 /// A block of rows (N×D float32), loaded for one backend: a GPU's holds a copy in device memory as
@@ -36,6 +37,8 @@ class Points {
 struct PricedCentroids {
   MatrixView centroids;           ///< K×D
   std::span<const float> prices;  ///< K
+  /// Not null: a pass may compare each point with the centroids of the nearest groups alone.
+  const CentroidTree* tree = nullptr;
 };
 
 /// Sums over the points that passes have assigned so far. A centroid's part is the set of points
@@ -45,6 +48,7 @@ struct PassTotals {
   std::vector<int64_t> sizes;  ///< K: the number of points in each part
   double inertia = 0;          ///< Σ ‖z − c‖², where c is the point's centroid
   int64_t moved = 0;           ///< points that were in another part before the pass
+  double agreement = 1;        ///< of the rule's tree (CentroidTree::agreement)
 
   PassTotals(int64_t clusters, int64_t depth)
       : sums(static_cast<size_t>(clusters * depth)), sizes(static_cast<size_t>(clusters)) {}
@@ -100,13 +104,16 @@ class ClusterBackend {
   /// Loads a block of rows; see Points.
   virtual std::unique_ptr<Points> load(MatrixView rows) = 0;
 
+  /// Returns whether passes heed PricedCentroids::tree.
+  virtual bool searches_near() const { return false; }
   /// Begins a pass. The rule and `cache` (null: none) must outlive the pass.
   virtual std::unique_ptr<Pass> begin_pass(const PricedCentroids& rule,
                                            PassCache* cache = nullptr) = 0;
   /// Returns a cache for that many points and centroids that takes at most `bytes`, and subtracts
-  /// what it takes from `bytes`; returns null if that is too little to be useful.
+  /// what it takes from `bytes`; returns null if that is too little to be useful. `settled`: whether
+  /// the centroids of the first pass are near the last ones.
   virtual std::unique_ptr<PassCache> make_pass_cache(int64_t /*rows*/, int64_t /*clusters*/,
-                                                     int64_t& /*bytes*/) const {
+                                                     bool /*settled*/, int64_t& /*bytes*/) const {
     return nullptr;
   }
   /// Returns the mean difference between best and second-best score, measured on about 4,096 evenly

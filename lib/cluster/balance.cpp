@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <optional>
 #include <vector>
 
+#include "cluster/centroid_tree.h"
 #include "cluster/price_search.h"
 
 namespace hardmoe {
@@ -135,10 +137,15 @@ PriceFit fit_prices(PointStream& points, MatrixView centroids, const PriceParams
   }
   PriceSearch search(parts, goal);
   std::vector<float> best(prices.begin(), prices.end());
+  std::optional<CentroidTree> tree;
+  if (params.near && points.backend().searches_near()) {
+    tree = centroid_tree({centroids, prices}, points.probes(), points.backend());
+    if (!tree->is_worthwhile()) tree.reset();
+  }
   int64_t least_excess = INT64_MAX;
   bool progress = true;  // whether the last pass made progress
   for (int idle = 0; fit.passes < params.passes && !fit.within && idle < patience; ++fit.passes) {
-    const PricedCentroids rule{centroids, prices};
+    const PricedCentroids rule{centroids, prices, tree ? &*tree : nullptr};
     const float gap = points.backend().mean_gap(points.probes(), rule);
     if (!(gap > 0) || !std::isfinite(gap)) break;  // one centroid, or only equal points
     const auto boundary =

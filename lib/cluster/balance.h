@@ -25,6 +25,8 @@ struct PriceParams {
   /// point in 200 beyond one tolerance.
   bool rough = false;
   PriceReach reach = {};  ///< PriceFit::reach of an earlier fit to similar points; empty: none
+  /// Compare points with near centroids alone (cluster/centroid_tree.h), where the backend can.
+  bool near = false;
   /// K: corrections added to the number of points each centroid wins, for a sample's known bias;
   /// empty: none.
   std::span<const int64_t> corrections = {};

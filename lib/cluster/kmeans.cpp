@@ -10,6 +10,7 @@
 #include "base/random.h"
 #include "base/signals.h"
 #include "cluster/balance.h"
+#include "cluster/centroid_tree.h"
 #include "cluster/price_sample.h"
 
 namespace hardmoe {
@@ -86,14 +87,13 @@ int64_t price_points(int64_t rows, const KMeansParams& params) {
   return std::min(rows, std::max(params.price_sample, 16 * params.clusters));
 }
 
-/// Returns whether further iterations would change little: no point moved or, in a balanced fit,
-/// where prices always move some points, inertia fell by less than 0.2 %.
-bool settled(const std::vector<KMeansIteration>& iterations, bool balanced) {
+/// Returns whether further iterations would change little: no point moved or, in a fit that began near
+/// its end or has prices, which always move some points, inertia fell by less than `progress`.
+bool settled(const std::vector<KMeansIteration>& iterations, bool from_near, double progress) {
   if (iterations.empty() || iterations.back().reseeded != 0) return false;
   if (iterations.back().moved == 0) return true;
-  constexpr double progress = 0.002;
   const size_t count = iterations.size();
-  return balanced && count > 1 &&
+  return from_near && count > 1 &&
          iterations[count - 1].inertia > (1 - progress) * iterations[count - 2].inertia;
 }
 
@@ -142,9 +142,23 @@ void keep_best(const KMeansIteration& now, int64_t points, KMeansState& state) {
 
 }  // namespace
 
-PassTotals assign_all(PointStream& points, const PricedCentroids& rule,
-                      std::span<uint16_t> assignment, PassCache* cache) {
+bool searches_near(const KMeansParams& params) {
+  constexpr int64_t most_exact = 4096;
+  return params.search == KMeansSearch::near ||
+         (params.search == KMeansSearch::automatic && params.clusters > most_exact);
+}
+
+PassTotals assign_all(PointStream& points, PricedCentroids rule, std::span<uint16_t> assignment,
+                      PassCache* cache, bool near) {
   PassTotals totals(rule.centroids.rows, rule.centroids.cols);
+  CentroidTree tree;
+  if (near && points.backend().searches_near()) {
+    tree = centroid_tree(rule, points.probes(), points.backend());
+    if (tree.is_worthwhile()) {
+      rule.tree = &tree;
+      totals.agreement = tree.agreement;
+    }
+  }
   const auto pass = points.backend().begin_pass(rule, cache);
   points.for_each([&](const Points& block, int64_t first) {
     const auto rows = static_cast<size_t>(block.view().rows);
@@ -168,27 +182,30 @@ KMeansFit fit_centroids(PointStream& points, const KMeansParams& params,
   KMeansFit fit;
   KMeansState& state = fit.state;
   fit.assignment.assign(static_cast<size_t>(points.rows()), UINT16_MAX);
-  fit.cache = points.make_pass_cache(params.clusters);
+  const bool near = searches_near(params);
+  const bool from_near = sample || (params.start == nullptr && starts_from_tree(params));
+  if (!near) fit.cache = points.make_pass_cache(params.clusters, from_near || resume != nullptr);
   if (resume != nullptr) {
     state = *resume;
     assign_all(points, {matrix_view(state.last_centroids), state.last_prices}, fit.assignment,
-               fit.cache.get());
+               fit.cache.get(), near);
   } else {
     state = starting_state(points, params, sample ? &sample->points() : nullptr);
   }
   PointStream& priced = sample ? sample->points() : points;
   while (static_cast<int>(state.iterations.size()) < params.iterations &&
-         !settled(state.iterations, balanced)) {
+         !settled(state.iterations, balanced || from_near, params.progress)) {
     if (balanced) {
       fit_prices(priced, matrix_view(state.centroids),
                  {.tolerance = rough_tolerance(params.tolerance, priced.rows(), params.clusters),
-                  .rough = true},
+                  .rough = true,
+                  .near = near},
                  state.prices);
     }
     state.last_centroids = state.centroids.clone();
     state.last_prices = state.prices;
     const PassTotals totals = assign_all(points, {matrix_view(state.centroids), state.prices},
-                                         fit.assignment, fit.cache.get());
+                                         fit.assignment, fit.cache.get(), near);
     move_to_means(totals, params.fixed, state.centroids);
     const auto [least, most] = std::minmax_element(totals.sizes.begin(), totals.sizes.end());
     KMeansIteration report{
@@ -227,8 +244,11 @@ int64_t kmeans_bytes(int64_t rows, int64_t cols, int64_t block_rows, const KMean
   // sums in float64 (total and one block's).
   const int64_t tables = clusters * cols * (6 * 4 + 2 * 8) + clusters * 64;
   const int64_t block = block_rows * (16 + cols * 8 / 512);  // parts, order, pending sums
-  const int64_t start_points = std::max(params.start_sample, 8 * clusters);
-  const int64_t start = std::min(rows, start_points) * (cols + 16) * 4;
+  const bool tree = starts_from_tree(params);
+  const int64_t start_points =
+      tree ? tree_points(cols, params) : std::max(params.start_sample, 8 * clusters);
+  // A tree copies its groups' points one after the other, and keeps bounds for them.
+  const int64_t start = std::min(rows, start_points) * (cols + (tree ? cols / 4 : 0) + 16) * 4;
   int64_t prices = 0;
   if (params.tolerance > 0) {
     prices = boundary_bytes(rows) + cols * 4 *

@@ -1,8 +1,9 @@
 // Lloyd's k-means (Lloyd 1982) with a k-means++ start (Arthur & Vassilvitskii 2007), optionally
 // with prices that keep the parts equal (balance.h). Exact: every iteration finds the best centroid
-// of every point. A plain fit ends when no point moves; a balanced one when inertia falls by less
-// than 0.2 % in an iteration. Points are streamed, so there may be more than memory holds. Not for
-// more than 65,535 clusters.
+// of every point; but beyond 4,096 clusters the best of those in a few near groups. A plain fit ends
+// when no point moves; one that begins near its end (balanced, or from a tree) when inertia falls by
+// less than 0.2 % in an iteration. Points are streamed, so there may be more than memory holds. Not
+// for more than 65,535 clusters.
 #pragma once
 
 #include <cstdint>
@@ -16,9 +17,17 @@ namespace hardmoe {
 
 /// How starting centroids are chosen.
 enum class KMeansStart {
-  automatic,  ///< plus_plus up to 4,096 clusters, random beyond
+  automatic,  ///< plus_plus up to 31 clusters, tree beyond
   plus_plus,  ///< greedy k-means++ on a sample
   random,     ///< distinct points drawn at random
+  tree,       ///< two levels of k-means on a sample (cluster/tree_start.h)
+};
+
+/// How a point's centroid is found.
+enum class KMeansSearch {
+  automatic,  ///< exact up to 4,096 clusters, near beyond
+  exact,      ///< the nearest of all
+  near,       ///< the nearest of those in a few near groups (cluster/centroid_tree.h)
 };
 
 /// Settings of a fit.
@@ -31,7 +40,13 @@ struct KMeansParams {
   /// are more points than that, a balanced fit first runs on these alone.
   int64_t price_sample = 65536;
   int64_t start_sample = 16384;  ///< points k-means++ draws from, or 8 a cluster if that is more
+  int64_t tree_sample = 100;     ///< points a cluster that KMeansStart::tree looks at, or 65,536 if
+                                 ///< that is more; no more than fit into 768 MiB
+  /// A fit that begins near its end (balanced, or from a tree) ends when inertia falls by less than
+  /// this in an iteration.
+  double progress = 0.002;
   KMeansStart start_rule = KMeansStart::automatic;
+  KMeansSearch search = KMeansSearch::automatic;
   const Tensor* start = nullptr;  ///< starting centroids, K×D float32; null: chosen by start_rule
   int64_t fixed = 0;              ///< the last this many of `start` do not move
 };
@@ -76,6 +91,8 @@ struct KMeansResult {
   std::vector<int64_t> sizes;        ///< K, or one a part: points in each, by `assignment`
   double inertia = 0;                ///< Σ ‖z − c‖², by `assignment`
   bool balanced = true;              ///< sizes are within the tolerance; true for plain k-means
+  /// The share of about 4,096 points that have the nearest of all centroids; 1 for an exact search.
+  double agreement = 1;
   std::vector<KMeansIteration> iterations;
 };
 
@@ -107,13 +124,22 @@ KMeansResult kmeans(MatrixView points, const KMeansParams& params,
 /// Returns the most bytes the fit needs besides the stream's buffers, for blocks of `block_rows`.
 int64_t kmeans_bytes(int64_t rows, int64_t cols, int64_t block_rows, const KMeansParams& params);
 
+/// Returns whether params.start_rule is, or means, a tree.
+bool starts_from_tree(const KMeansParams& params);
+
+/// Returns how many points of so many values a tree looks at, where there are as many.
+int64_t tree_points(int64_t cols, const KMeansParams& params);
+
 /// Returns K points to start from, K×D float32, chosen by params.start_rule. Each step of k-means++
 /// takes the best of 2 + ln K draws; it repeats a point only if fewer than K of its sample differ.
 Tensor starting_centroids(const PointStream& points, const KMeansParams& params);
 
+/// Returns whether the fit compares points with near centroids alone.
+bool searches_near(const KMeansParams& params);
+
 /// Runs one pass: assigns each point under `rule`, in place, and returns the totals. `cache`: kept
-/// by earlier passes, or null.
-PassTotals assign_all(PointStream& points, const PricedCentroids& rule,
-                      std::span<uint16_t> assignment, PassCache* cache = nullptr);
+/// by earlier passes, or null. `near`: see KMeansSearch.
+PassTotals assign_all(PointStream& points, PricedCentroids rule, std::span<uint16_t> assignment,
+                      PassCache* cache = nullptr, bool near = false);
 
 }  // namespace hardmoe

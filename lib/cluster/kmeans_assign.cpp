@@ -28,14 +28,18 @@ void fit_final_prices(PointStream& points, const KMeansFit& fit, const KMeansPar
                         .part_of = part_of,
                         .parts = parts,
                         .rough = true,
+                        .near = searches_near(params),
                         .corrections = corrections},
                        prices)
                 .reach;
   }
-  fit_prices(
-      points, centroids,
-      {.tolerance = tolerance, .part_of = part_of, .parts = parts, .reach = std::move(reach)},
-      prices);
+  fit_prices(points, centroids,
+             {.tolerance = tolerance,
+              .part_of = part_of,
+              .parts = parts,
+              .reach = std::move(reach),
+              .near = searches_near(params)},
+             prices);
 }
 
 /// Returns the parts' sizes, summed from their centroids' sizes.
@@ -58,9 +62,10 @@ KMeansResult assign_parts(PointStream& points, KMeansFit fit, const KMeansParams
   KMeansResult result;
   int64_t excess = 0;
   const auto assign_by = [&](const Tensor& centroids, std::vector<float> prices) {
-    const PassTotals totals =
-        assign_all(points, {matrix_view(centroids), prices}, fit.assignment, fit.cache.get());
+    const PassTotals totals = assign_all(points, {matrix_view(centroids), prices}, fit.assignment,
+                                         fit.cache.get(), searches_near(params));
     result.inertia = totals.inertia;
+    result.agreement = totals.agreement;
     result.sizes = part_sizes(totals, part_of, parts);
     result.centroids = centroids;
     result.prices = std::move(prices);

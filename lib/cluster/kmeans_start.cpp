@@ -8,6 +8,7 @@
 #include "cluster/kernels.h"
 #include "cluster/kmeans.h"
 #include "cluster/nearest.h"
+#include "cluster/tree_start.h"
 
 namespace hardmoe {
 namespace {
@@ -95,13 +96,26 @@ Tensor plus_plus(const Tensor& sample, const KMeansParams& params) {
 
 }  // namespace
 
+bool starts_from_tree(const KMeansParams& params) {
+  constexpr int64_t most_plus_plus = 31;
+  return params.start_rule == KMeansStart::tree ||
+         (params.start_rule == KMeansStart::automatic && params.clusters > most_plus_plus);
+}
+
+int64_t tree_points(int64_t cols, const KMeansParams& params) {
+  constexpr int64_t most_bytes = int64_t{768} << 20;
+  const int64_t most = std::max(most_bytes / (cols * int64_t{sizeof(float)}), params.clusters);
+  constexpr int64_t least = 65536;
+  return std::clamp(std::max(least, params.tree_sample * params.clusters), params.clusters, most);
+}
+
 Tensor starting_centroids(const PointStream& points, const KMeansParams& params) {
-  constexpr int64_t most_clusters = 4096;  // k-means++ reads the sample K times
-  const bool plus =
-      params.start_rule == KMeansStart::plus_plus ||
-      (params.start_rule == KMeansStart::automatic && params.clusters <= most_clusters);
   const Random random(params.seed, RandomUse::kmeans, 1);
-  if (!plus) return points.sample(params.clusters, random);
+  if (params.start_rule == KMeansStart::random) return points.sample(params.clusters, random);
+  if (starts_from_tree(params)) {
+    const Tensor sample = points.sample(tree_points(points.cols(), params), random);
+    return tree_start(matrix_view(sample), params);
+  }
   constexpr int64_t sample_a_cluster = 8;
   return plus_plus(
       points.sample(std::max(params.start_sample, sample_a_cluster * params.clusters), random),

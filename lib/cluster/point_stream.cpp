@@ -30,10 +30,10 @@ PointStream::PointStream(const RowSource& source, ClusterBackend& backend, const
   kept_.resize(static_cast<size_t>((rows() + block_rows_ - 1) / block_rows_));
 }
 
-std::unique_ptr<PassCache> PointStream::make_pass_cache(int64_t clusters) {
+std::unique_ptr<PassCache> PointStream::make_pass_cache(int64_t clusters, bool settled) {
   int64_t share = keep_bytes_ / 2;
   keep_bytes_ -= share;
-  auto cache = backend_.make_pass_cache(rows(), clusters, share);
+  auto cache = backend_.make_pass_cache(rows(), clusters, settled, share);
   keep_bytes_ += share;  // what the cache does not take
   return cache;
 }
@@ -101,7 +101,7 @@ void PointStream::read(int64_t first, int64_t count, float* out) const {
 
 Tensor PointStream::rows_at(std::span<const int64_t> chosen) const {
   const auto count = static_cast<int64_t>(chosen.size());
-  Tensor points(DType::f32, {count, cols_});
+  Tensor points = Tensor::uninitialized(DType::f32, {count, cols_});
   float* out = points.as<float>().data();
   const int64_t batch = pca_ != nullptr ? std::min(block_rows_, count) : count;
   Tensor rows;

@@ -36,7 +36,7 @@ class PointStream {
 
   /// Returns a cache for passes over these points (ClusterBackend::make_pass_cache), taken from
   /// half of the budget that is left; or null.
-  std::unique_ptr<PassCache> make_pass_cache(int64_t clusters);
+  std::unique_ptr<PassCache> make_pass_cache(int64_t clusters, bool settled);
 
   /// Drops all kept blocks and gives the whole budget back, so that another stream may use as much.
   void release();

@@ -49,6 +49,7 @@ struct Partition {
   std::vector<int64_t> sizes;  ///< K: images of each expert, counted in the assignment
   double imbalance = 0;        ///< the largest part over N/K: 1 is perfect
   bool balanced = true;        ///< sizes are within the tolerance (always for plain k-means)
+  double agreement = 1;        ///< see KMeansResult::agreement
   double inertia = 0;      ///< Σ ‖z − c‖²; c: the centroid, or for controls the part's mean
   int64_t dimensions = 0;  ///< of z: those that PCA kept
   double explained_variance = 1;  ///< share of the variance that PCA keeps

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/config.h"
+#include "cluster/kmeans.h"
 #include "moe/reroute_config.h"
 
 namespace hardmoe {
@@ -23,6 +24,7 @@ struct PartitionConfig {
   bool whiten = true;       ///< scale each kept dimension to unit variance
   double tolerance = 0.05;  ///< parts within (1 ± tolerance)·N/experts; 0: plain k-means
   int iterations = 25;
+  KMeansSearch search = KMeansSearch::automatic;  ///< how an image's centroid is found
   int fine = 0;  ///< centroids of k-means, which are then grouped into experts; 0: one an expert
   /// Memory the fit may use, such as "1G"; "": half of the machine's. Does not change the result.
   std::string memory_limit = {};

@@ -107,6 +107,7 @@ Json partition_json(const Partition& partition) {
                {"seed", partition.seed},
                {"max_iterations", partition.config.iterations},
                {"iterations", iterations}};
+  if (partition.agreement < 1) json["agreement"] = partition.agreement;
   if (partition.rerouting) json["reroute"] = rerouting_json(*partition.rerouting);
   return json;
 }
@@ -134,6 +135,10 @@ std::string describe(const Partition& partition) {
       fmt::format("{}imbalance {:.4f} (largest part / mean)\ninertia an image {:.6g} ({})\n",
                   format_table(rows), partition.imbalance, partition.inertia / images,
                   meaning_of_inertia(partition.gater));
+  if (partition.agreement < 1) {
+    text += fmt::format("{:.2f}% of the images have the nearest of all centroids (search: near)\n",
+                        100 * partition.agreement);
+  }
   if (partition.gater.pca && partition.gater.pca->rotates()) {
     text += fmt::format(
         "PCA keeps {} of {} dimensions, {:.1f}% of the variance{}\n", partition.dimensions,
@@ -184,6 +189,9 @@ Partition load_partition(const std::filesystem::path& folder) {
   partition.explained_variance = json_get<double>(record, "explained_variance", where);
   if (record.contains("equal_rows")) {  // this and the next are absent from older files
     partition.equal_rows = json_get<std::vector<int64_t>>(record, "equal_rows", where);
+  }
+  if (record.contains("agreement")) {
+    partition.agreement = json_get<double>(record, "agreement", where);
   }
   if (record.contains("reroute")) {
     partition.rerouting = parse_rerouting(json_get<Json>(record, "reroute", where), where);

@@ -26,7 +26,8 @@ KMeansParams kmeans_params(const PartitionConfig& config, uint64_t seed, bool cr
   return {.clusters = two_level ? config.fine : config.experts,
           .iterations = config.iterations,
           .seed = seed,
-          .tolerance = tolerance};
+          .tolerance = tolerance,
+          .search = config.search};
 }
 
 /// Returns each fine centroid's expert: nearby centroids together, equally many for each expert.
@@ -212,6 +213,7 @@ void partition_by_kmeans(const RowSource& features, PointStream& points, int64_t
   partition.gater.expert_of = std::move(found.expert_of);
   partition.assignment = std::move(result.assignment);
   partition.inertia = result.inertia;
+  partition.agreement = result.agreement;
   partition.iterations = std::move(result.iterations);
   partition.gater.centroids = std::move(result.centroids);
   partition.gater.prices = std::move(result.prices);

@@ -10,29 +10,13 @@
 #include "base/threads.h"
 #include "cluster/balance.h"
 #include "cluster/nearest.h"
+#include "cluster/uneven_clusters.h"
 #include "expect_error.h"
 #include "tensor/safetensors.h"
 #include "test_files.h"
 
 namespace hardmoe {
 namespace {
-
-/// `groups` Gaussian clusters of very uneven sizes: the j-th gets a share ~ 1/(j+1).
-Tensor uneven_clusters(int64_t rows, int64_t depth, int64_t groups) {
-  Random random(11, RandomUse::test);
-  std::vector<float> centres(static_cast<size_t>(groups * depth));
-  for (float& value : centres) value = random.normal();
-  Tensor points(DType::f32, {rows, depth});
-  for (int64_t i = 0; i < rows; ++i) {
-    const double share = std::pow(static_cast<double>(groups), random.uniform_double()) - 1;
-    const auto group = static_cast<int64_t>(share);
-    for (int64_t d = 0; d < depth; ++d) {
-      points.as<float>()[static_cast<size_t>(i * depth + d)] =
-          centres[static_cast<size_t>(group * depth + d)] + 1.5F * random.normal();
-    }
-  }
-  return points;
-}
 
 double imbalance(const KMeansResult& result) {
   const auto largest = *std::max_element(result.sizes.begin(), result.sizes.end());

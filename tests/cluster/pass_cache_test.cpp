@@ -67,7 +67,7 @@ TEST(Drift, BoundsStayBelowTheScores) {
   constexpr int64_t points = 60, clusters = 50, depth = 12, group_count = 4;
   const Tensor rows = random_rows(points, depth, 3);
   for (const float price_size : {0.0F, 5.0F}) {
-    CpuPassCache cache(points, group_count);
+    CpuPassCache cache(points, group_count, false);
     cache.centroids = random_rows(clusters, depth, 4);
     Random random(5, RandomUse::test);
     for (int64_t c = 0; c < clusters; ++c) cache.prices.push_back(price_size * random.normal());

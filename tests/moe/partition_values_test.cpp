@@ -112,7 +112,7 @@ TEST(EqualEmbeddings, OfSeveralValuesHaveAnExpertEach) {
 }
 
 TEST(EqualEmbeddings, AreMoreThanAFineCentroidMayHaveAndPartOfAnExpert) {
-  const WithCopies made = with_copies(6000, 16, {500, 400, 300}, 4);
+  const WithCopies made = with_copies(6000, 16, {500, 400, 300}, 5);
   const MatrixView rows = matrix_view(made.features);
   const PartitionConfig config{.experts = 6, .pca = 10, .fine = 128};
   const Partition partition = partition_images(rows, {}, config, 3);

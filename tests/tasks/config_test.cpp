@@ -56,7 +56,8 @@ void change_all(const std::vector<Fields::Field>& fields, int& number) {
                                     std::string("blend"),   std::string("vit"),
                                     std::string("S"),       std::string("mean"),
                                     std::string("sincos"),  std::string("vmoe"),
-                                    std::string("conv"),    std::string("both")}) {
+                                    std::string("conv"),    std::string("both"),
+                                    std::string("near")}) {
       changed = changed || (field.parse({text}) && field.value() != before);
     }
     EXPECT_TRUE(changed) << field.name;

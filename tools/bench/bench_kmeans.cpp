@@ -1,4 +1,4 @@
-// K-means on .npy embeddings as faiss_kmeans.py times it, and the floor beneath it. Prints one JSON
+// K-means on .npy embeddings as kmeans_peer.py times it, and the floor beneath it. Prints one JSON
 // line: seconds of the fit, of one of its iterations (the median) and of the final assignment,
 // inertia a point, sizes, memory; on the CPU also the machine's own rates, each from loops that
 // stay in the cache, and the seconds that the products and one read of the data would take at
@@ -8,6 +8,8 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <iostream>
+#include <map>
+#include <string>
 
 #include "base/json.h"
 #include "base/log.h"
@@ -134,6 +136,7 @@ void run(const std::vector<std::filesystem::path>& paths, const KMeansParams& pa
                {"train_s", fitted - start},
                {"assign_s", end - fitted},
                {"inertia", result.inertia / count},
+               {"agreement", result.agreement},
                {"min", *least},
                {"max", *most},
                {"rss_mb", usage.ru_maxrss / 1024},
@@ -160,6 +163,19 @@ int main(int argc, char** argv) {
   std::string memory = "512M", device = "cpu";
   app.add_option("embedding", paths, ".npy files, or a folder of them")->required();
   app.add_option("--clusters", params.clusters, "K");
+  const std::map<std::string, KMeansStart> starts = {{"automatic", KMeansStart::automatic},
+                                                     {"plus-plus", KMeansStart::plus_plus},
+                                                     {"random", KMeansStart::random},
+                                                     {"tree", KMeansStart::tree}};
+  app.add_option("--start", params.start_rule, "automatic, plus-plus, random or tree")
+      ->transform(CLI::Transformer(starts));
+  const std::map<std::string, KMeansSearch> searches = {{"automatic", KMeansSearch::automatic},
+                                                        {"exact", KMeansSearch::exact},
+                                                        {"near", KMeansSearch::near}};
+  app.add_option("--search", params.search, "automatic, exact or near")
+      ->transform(CLI::Transformer(searches));
+  app.add_option("--progress", params.progress, "Relative fall of inertia below which it ends");
+  app.add_option("--tree-sample", params.tree_sample, "Points a cluster that the tree looks at");
   app.add_option("--iterations", params.iterations, "Iterations over all points");
   app.add_option("--tolerance", params.tolerance, "Parts within (1 ± this)·N/K; 0: plain");
   app.add_option("--seed", params.seed, "Seed");

@@ -6,6 +6,7 @@
 
 #include "base/threads.h"
 #include "cluster/cpu/backend.h"
+#include "cluster/cpu/near_screen.h"
 #include "cluster/cpu/pass_cache.h"
 #include "cluster/cpu/prefetch.h"
 #include "cluster/cpu/screen.h"
@@ -111,6 +112,8 @@ class CpuPass final : public Pass {
     const auto levels = integer_levels();
     if (levels.empty()) {
       table_.emplace(rule.centroids, rule.prices);
+    } else if (rule.tree != nullptr) {
+      near_.emplace(rule_, levels[0]);
     } else if (cache == nullptr) {
       screen_.emplace(rule.centroids, rule.prices, levels[0]);
     } else {
@@ -134,7 +137,9 @@ class CpuPass final : public Pass {
                   .before = assigned,
                   .parts = std::vector<uint16_t>(count),
                   .distances = std::vector<float>(count, -1)};
-      if (screen_) {
+      if (near_) {
+        near_->assign(rows, slice.parts, slice.distances);
+      } else if (screen_) {
         screen_parts(slice);
       } else {
         hardmoe::assign(rows, *table_, slice.parts);
@@ -151,16 +156,16 @@ class CpuPass final : public Pass {
   }
 
  private:
-  /// Prepares a pass with a cache. The first pass measures the points, the second makes the groups
-  /// and stores bounds, and later passes use them.
+  /// Prepares a pass with a cache. The first pass measures the points; the second, or of a settled
+  /// cache the first, makes the groups and stores bounds; and later passes use them.
   void prepare(const IntegerLevel& level) {
     CpuPassCache& cache = *cache_;
     const MatrixView centroids = rule_.centroids;
     first_ = cache.middle.empty();
-    if (!first_ && cache.groups.order.empty()) {
-      cache.groups = near_groups(centroids, level.columns, cache.most_groups);
-    } else if (!first_) {
+    if (!cache.groups.order.empty()) {
       drift_.emplace(cache, rule_);
+    } else if (!first_ || cache.settled) {
+      cache.groups = near_groups(centroids, level.columns, cache.most_groups);
     }
     Screen::Options options{.middle = cache.middle};
     if (!cache.groups.order.empty()) options.groups = &cache.groups;
@@ -247,7 +252,7 @@ class CpuPass final : public Pass {
                            ? candidates[0]
                            : screen_->choose(slice.points.row(query.row), candidates);
       if (slice.parts[i] != query.own) slice.distances[i] = -1;
-      if (cache_ == nullptr || first_) continue;
+      if (cache_ == nullptr || cache_->groups.order.empty()) continue;
       float* others = work.found.others.data() + n * groups;
       for (size_t g = 0; drift_ && g < groups; ++g) {
         if ((query.groups >> g & 1U) == 0) {
@@ -267,7 +272,8 @@ class CpuPass final : public Pass {
   bool first_ = false;   ///< whether this is the cache's first pass
   float least_price_ = 0;
   std::optional<Drift> drift_;
-  std::optional<Screen> screen_;        ///< where integer products are supported
+  std::optional<NearScreen> near_;      ///< for a rule with a tree, where integers are supported
+  std::optional<Screen> screen_;        ///< for others there
   std::optional<CentroidTable> table_;  ///< elsewhere
 };
 
@@ -284,17 +290,19 @@ int64_t ClusterCpu::block_rows(int64_t cols) const {
 
 std::unique_ptr<Points> ClusterCpu::load(MatrixView rows) { return std::make_unique<Points>(rows); }
 
+bool ClusterCpu::searches_near() const { return !integer_levels().empty(); }
+
 std::unique_ptr<Pass> ClusterCpu::begin_pass(const PricedCentroids& rule, PassCache* cache) {
   return std::make_unique<CpuPass>(rule, static_cast<CpuPassCache*>(cache));
 }
 
-std::unique_ptr<PassCache> ClusterCpu::make_pass_cache(int64_t rows, int64_t clusters,
+std::unique_ptr<PassCache> ClusterCpu::make_pass_cache(int64_t rows, int64_t clusters, bool settled,
                                                        int64_t& bytes) const {
   for (int64_t groups = CpuPassCache::useful_groups(clusters); groups > 1; groups /= 2) {
     const int64_t needed = CpuPassCache::bytes(rows, groups);
     if (needed > bytes) continue;
     bytes -= needed;
-    return std::make_unique<CpuPassCache>(rows, groups);
+    return std::make_unique<CpuPassCache>(rows, groups, settled);
   }
   return nullptr;
 }

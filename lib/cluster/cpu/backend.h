@@ -12,8 +12,9 @@ class ClusterCpu final : public ClusterBackend {
   std::string describe() const override;
   int64_t block_rows(int64_t cols) const override;
   std::unique_ptr<Points> load(MatrixView rows) override;
+  bool searches_near() const override;
   std::unique_ptr<Pass> begin_pass(const PricedCentroids& rule, PassCache* cache) override;
-  std::unique_ptr<PassCache> make_pass_cache(int64_t rows, int64_t clusters,
+  std::unique_ptr<PassCache> make_pass_cache(int64_t rows, int64_t clusters, bool settled,
                                              int64_t& bytes) const override;
   float mean_gap(const Points& points, const PricedCentroids& rule) override;
   void add_boundary(const Points& points, const PricedCentroids& rule, const PriceReach& reach,

@@ -7,6 +7,7 @@
 #include "base/simd.h"
 #include "base/threads.h"
 #include "cluster/cpu/backend.h"
+#include "cluster/cpu/near_screen.h"
 #include "cluster/cpu/screen.h"
 #include "cluster/nearest.h"
 
@@ -55,12 +56,14 @@ class CpuBoundary final : public Boundary {
   /// The rule's centroids must outlive all calls of add().
   CpuBoundary(const PricedCentroids& rule, const PriceReach& reach)
       : lowest_(ClusterBackend::lowest_prices(rule, reach)),
-        rule_{rule.centroids, lowest_},
+        rule_{rule.centroids, lowest_, rule.tree},
         settled_(lowest_.size()) {
     for (size_t c = 0; c < lowest_.size(); ++c) slack_.push_back(reach.down[c] + reach.up[c]);
     const auto levels = integer_levels();
     if (levels.empty()) {
       table_.emplace(rule_.centroids);
+    } else if (rule_.tree != nullptr) {
+      near_.emplace(rule_, levels[0], slack_);
     } else {
       screen_.emplace(rule_.centroids, rule_.prices, levels[0], Screen::Options{.slack = slack_});
     }
@@ -79,7 +82,9 @@ class CpuBoundary final : public Boundary {
         found.score.clear();
         const MatrixView rows =
             points.slice(points.rows * s / count, points.rows * (s + 1) / count);
-        if (screen_) {
+        if (near_) {
+          near_candidates(rows, found);
+        } else if (screen_) {
           screen_candidates(rows, found);
         } else {
           score_candidates(rows, found);
@@ -150,31 +155,60 @@ class CpuBoundary final : public Boundary {
       size_t from = 0;
       for (int64_t i = row; i < last_row; ++i) {
         const auto to = static_cast<size_t>(found.last[static_cast<size_t>(i - row)]);
-        float limit = INFINITY;
+        const auto candidates = std::span(found.centroid).subspan(from, to - from);
         distances.clear();
-        for (size_t j = from; to - from > 1 && j < to; ++j) {
-          const uint16_t c = found.centroid[j];
-          distances.push_back(squared_distance(points.row(i), rule_.centroids.row(c), points.cols));
-          limit = std::min(limit, distances.back() + lowest_[c] + slack_[c]);
+        for (size_t j = 0; candidates.size() > 1 && j < candidates.size(); ++j) {
+          distances.push_back(
+              squared_distance(points.row(i), rule_.centroids.row(candidates[j]), points.cols));
         }
-        const size_t before = segment.cluster.size();
-        for (size_t j = 0; j < distances.size(); ++j) {
-          const uint16_t c = found.centroid[from + j];
-          if (distances[j] + lowest_[c] > limit) continue;
-          segment.cluster.push_back(c);
-          segment.score.push_back(distances[j]);
-        }
-        const size_t count = segment.cluster.size() - before;
-        if (count > 1) {
-          segment.last.push_back(static_cast<int32_t>(segment.cluster.size()));
-        } else {
-          ++segment.settled[count == 1 ? segment.cluster.back() : found.centroid[from]];
-          segment.cluster.resize(before);
-          segment.score.resize(before);
-        }
+        add_point(candidates, distances, segment);
         from = to;
       }
     }
+  }
+
+  /// The same among near centroids.
+  void near_candidates(MatrixView points, Segment& segment) const {
+    NearCandidates found;
+    for (int64_t row = 0; row < points.rows; row += NearScreen::block_rows()) {
+      near_->candidates(points.slice(row, std::min(points.rows, row + NearScreen::block_rows())),
+                        found);
+      size_t from = 0;
+      for (const int32_t last : found.last) {
+        const size_t count = static_cast<size_t>(last) - from;
+        add_point(std::span(found.centroid).subspan(from, count),
+                  std::span(found.distance).subspan(from, count), segment);
+        from += count;
+      }
+    }
+  }
+
+  /// Adds a point with its candidates, of which some may yet be ruled out. `distances`: theirs; not
+  /// read of a single one.
+  void add_point(std::span<const uint16_t> candidates, std::span<const float> distances,
+                 Segment& segment) const {
+    if (candidates.size() == 1) {
+      ++segment.settled[candidates[0]];
+      return;
+    }
+    float limit = INFINITY;
+    for (size_t j = 0; j < candidates.size(); ++j) {
+      const uint16_t c = candidates[j];
+      limit = std::min(limit, distances[j] + lowest_[c] + slack_[c]);
+    }
+    const size_t before = segment.cluster.size();
+    for (size_t j = 0; j < candidates.size(); ++j) {
+      if (distances[j] + lowest_[candidates[j]] > limit) continue;
+      segment.cluster.push_back(candidates[j]);
+      segment.score.push_back(distances[j]);
+    }
+    if (segment.cluster.size() - before > 1) {
+      segment.last.push_back(static_cast<int32_t>(segment.cluster.size()));
+      return;
+    }
+    ++segment.settled[segment.cluster.back()];
+    segment.cluster.resize(before);
+    segment.score.resize(before);
   }
 
   static void add_winners(const Segment& segment, std::span<const float> prices,
@@ -195,7 +229,8 @@ class CpuBoundary final : public Boundary {
 
   std::vector<float> lowest_, slack_;   ///< K: the lowest prices; down + up
   PricedCentroids rule_;                ///< the centroids with the lowest prices
-  std::optional<Screen> screen_;        ///< where integer products are supported
+  std::optional<NearScreen> near_;      ///< for a rule with a tree, where integers are supported
+  std::optional<Screen> screen_;        ///< for others there
   std::optional<CentroidTable> table_;  ///< elsewhere
   std::vector<int64_t> settled_;        ///< K: points that only this centroid can win
   std::vector<Segment> segments_;

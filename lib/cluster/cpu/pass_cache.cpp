@@ -37,9 +37,10 @@ void square_roots(const float* bounds, int64_t count, float least_price, float* 
 
 }  // namespace
 
-CpuPassCache::CpuPassCache(int64_t points, int64_t most)
+CpuPassCache::CpuPassCache(int64_t points, int64_t most, bool near_last)
     : most_groups(most),
       measures(static_cast<size_t>(points)),
+      settled(near_last),
       roots(static_cast<size_t>(points * most)) {}
 
 int64_t CpuPassCache::bytes(int64_t points, int64_t groups) {

@@ -22,7 +22,7 @@ namespace hardmoe::cpu {
 /// The CPU's PassCache.
 struct CpuPassCache final : PassCache {
   /// Makes a cache for so many points, with bounds for at most `most_groups` groups of centroids.
-  CpuPassCache(int64_t points, int64_t most_groups);
+  CpuPassCache(int64_t points, int64_t most_groups, bool settled);
   /// Returns the bytes such a cache takes.
   static int64_t bytes(int64_t points, int64_t most_groups);
   /// Returns how many groups are useful for that many centroids; 0 if a cache is of no use.
@@ -31,7 +31,9 @@ struct CpuPassCache final : PassCache {
   int64_t most_groups;
   std::vector<Measure> measures;  ///< N; relative to `middle`, the same in all passes
   std::vector<float> middle;      ///< D; empty before the first pass
-  /// The groups of the second pass's centroids: those of the first pass still move far.
+  bool settled;                   ///< see ClusterBackend::make_pass_cache()
+  /// The groups of the second pass's centroids, as those of the first pass may still move far; of a
+  /// settled cache of the first one's.
   CentroidGroups groups;
   std::vector<float> roots;  ///< N × most_groups: √(b − q); the point's own centroid is left out
   Tensor centroids;          ///< K×D: the previous pass's, to which `roots` refer
