@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "base/threads.h"
 #include "base/version.h"
+#include "brief_waits.h"
 
 namespace hardmoe {
 namespace {
@@ -193,6 +194,7 @@ void Command::read_config() {
 }
 
 int Command::run(int argc, char** argv, const std::function<void()>& body) {
+  wait_briefly(argv);
   const std::string name = cli_.get_name();
   open_standard_streams();
   set_log_format(log_format_in(argc, argv));

@@ -105,5 +105,19 @@ TEST(Options, TheirKeysExist) {
   EXPECT_GE(keys, 50);
 }
 
+/// GNU's OpenMP tells what it read from the environment.
+TEST(Waiting, IsBriefUnlessTheEnvironmentSaysHow) {
+  const TemporaryFolder folder;
+  const auto told = [&](const std::string& environment) {
+    return run(folder.path(), "exec env " + environment + " OMP_DISPLAY_ENV=verbose moe-device")
+        .err;
+  };
+  const std::string brief = "GOMP_SPINCOUNT = '60000'";
+  EXPECT_NE(told("-u OMP_WAIT_POLICY").find(brief), std::string::npos);
+  EXPECT_EQ(told("OMP_WAIT_POLICY=active").find(brief), std::string::npos);
+  EXPECT_NE(told("-u OMP_WAIT_POLICY GOMP_SPINCOUNT=7").find("GOMP_SPINCOUNT = '7'"),
+            std::string::npos);
+}
+
 }  // namespace
 }  // namespace hardmoe

@@ -4,7 +4,7 @@
      tools/bench/partition.py X.npy [--clusters K …] [--rounds N] [--sides SIDE …] [--out FILE]
      tools/bench/partition.py /tmp/x.npy --clusters 64 1000 10000
 
-   Sides: plain (ours, as it comes), exact and near (its search), one (one iteration), balanced (to 5 %), and
+   Sides: plain (ours, as it comes), exact and near (its search), one and near-one (one iteration), balanced (to 5 %), and
    the peers of kmeans_peer.py. X.npy is made where it is not there (--make 1000000x256).
 """
 import argparse
@@ -16,6 +16,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 OURS = {"plain": [], "exact": ["--search", "exact"], "near": ["--search", "near"], "one": ["--iterations", "1"],
+        "near-one": ["--search", "near", "--iterations", "1"],
         "balanced": ["--tolerance", "0.05"]}
 PEERS = ["superkmeans", "superkmeans-tree", "faiss", "sklearn", "constrained"]
 FIELDS = ["train_s", "assign_s", "inertia", "agreement", "iterations", "min", "max", "rss_mb"]
