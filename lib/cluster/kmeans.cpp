@@ -240,9 +240,10 @@ KMeansResult kmeans(MatrixView points, const KMeansParams& params,
 int64_t kmeans_bytes(int64_t rows, int64_t cols, int64_t block_rows, const KMeansParams& params) {
   const int64_t clusters = params.clusters;
   const int64_t assignment = 2 * rows;
-  // Six copies of the centroids (current, last, best, result, prepared, cached), and two of their
-  // sums in float64 (total and one block's).
-  const int64_t tables = clusters * cols * (6 * 4 + 2 * 8) + clusters * 64;
+  // Six copies of the centroids (current, last, best, result, prepared, cached), two more in a tree's
+  // order, and two of their sums in float64 (total and one block's).
+  const int64_t copies = searches_near(params) ? 8 : 6;
+  const int64_t tables = clusters * cols * (copies * 4 + 2 * 8) + clusters * 64;
   const int64_t block = block_rows * (16 + cols * 8 / 512);  // parts, order, pending sums
   const bool tree = starts_from_tree(params);
   const int64_t start_points =

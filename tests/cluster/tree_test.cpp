@@ -2,9 +2,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
+#include "base/random.h"
 #include "base/threads.h"
+#include "cluster/balance.h"
 #include "cluster/centroid_tree.h"
 #include "cluster/cpu/near_screen.h"
 #include "cluster/kmeans.h"
@@ -110,6 +113,48 @@ TEST(NearScreen, FindsTheBestOfTheComparedGroups) {
   }
 }
 
+/// Every compared centroid within the slack is there, with its distance.
+TEST(NearScreen, FindsAllWithinTheSlack) {
+  const Tensor centroids = uneven_clusters(300, depth, 20), points = uneven_clusters(900, depth, 7);
+  const MatrixView rows = matrix_view(points), table = matrix_view(centroids);
+  Random random(6, RandomUse::test);
+  std::vector<float> prices, slack;
+  for (int64_t c = 0; c < table.rows; ++c) {
+    prices.push_back(2 * random.normal());
+    slack.push_back(std::abs(random.normal()));
+  }
+  CentroidTree tree = tree_of(centroids, points);
+  tree.compared = tree.groups();  // all of them, so that no choice of groups is in between
+  const PricedCentroids rule{table, prices, &tree};
+  for (const auto& level : cpu::integer_levels()) {
+    const cpu::NearScreen screen(rule, level, slack);
+    cpu::NearCandidates found;
+    screen.candidates(rows, found);
+    ASSERT_EQ(std::ssize(found.last), rows.rows);
+    size_t at = 0;
+    for (int64_t i = 0; i < rows.rows; ++i) {
+      std::vector<double> scores;
+      double limit = INFINITY;
+      for (size_t c = 0; c < prices.size(); ++c) {
+        const float* centroid = table.row(static_cast<int64_t>(c));
+        scores.push_back(squared_distance(rows.row(i), centroid) + double{prices[c]});
+        limit = std::min(limit, scores.back() + double{slack[c]});
+      }
+      const auto end = static_cast<size_t>(found.last[static_cast<size_t>(i)]);
+      const auto own = std::span(found.centroid).subspan(at, end - at);
+      EXPECT_TRUE(std::ranges::is_sorted(own));
+      for (size_t c = 0; c < scores.size(); ++c) {
+        if (scores[c] > limit - 1e-3) continue;
+        EXPECT_TRUE(std::ranges::binary_search(own, static_cast<uint16_t>(c))) << i << ", " << c;
+      }
+      for (; at < end; ++at) {
+        EXPECT_NEAR(found.distance[at],
+                    squared_distance(rows.row(i), table.row(found.centroid[at])), 1e-3);
+      }
+    }
+  }
+}
+
 TEST(TreeStart, IsNearerToTheEndThanDrawnPoints) {
   const Tensor points = uneven_clusters(20000, depth, 60);
   const auto inertia = [&](KMeansStart rule) {
@@ -152,6 +197,21 @@ TEST(KMeans, ANearSearchIsNearlyAsGoodAndTheSameWhateverTheThreads) {
     EXPECT_EQ(again.inertia, near.inertia);
   }
   set_compute_threads(before);
+}
+
+TEST(KMeans, ABalancedNearSearchReachesTheTolerance) {
+  const Tensor points = uneven_clusters(30000, depth, 60);
+  for (const int64_t sample : {int64_t{1} << 20, int64_t{8000}}) {
+    const KMeansResult found = kmeans(matrix_view(points), {.clusters = 500,
+                                                            .iterations = 4,
+                                                            .tolerance = 0.1,
+                                                            .price_sample = sample,
+                                                            .search = KMeansSearch::near});
+    EXPECT_TRUE(found.balanced);
+    EXPECT_GE(found.agreement, 0.998);
+    EXPECT_LT(found.agreement, 1);  // not all centroids were compared
+    EXPECT_TRUE(sizes_within(found.sizes, 0.1));
+  }
 }
 
 TEST(KMeans, ANearSearchGoesOnToTheSameResult) {
