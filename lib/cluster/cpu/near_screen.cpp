@@ -35,7 +35,7 @@ struct NearScreen::Work {
 
 NearScreen::NearScreen(const PricedCentroids& rule, const IntegerLevel& level,
                        std::span<const float> slack)
-    : rule_(rule), tree_(*rule.tree), centers_(matrix_view(tree_.centers)) {
+    : tree_(*rule.tree), centers_(matrix_view(tree_.centers)) {
   const int64_t depth = rule.centroids.cols;
   ordered_.reserve(static_cast<size_t>(rule.centroids.rows * depth));
   for (const uint16_t c : tree_.order) {

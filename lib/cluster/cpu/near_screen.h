@@ -23,7 +23,7 @@ struct NearCandidates {
 /// Centroids and prices prepared for it.
 class NearScreen {
  public:
-  /// The rule, whose tree is not null, must outlive the screen. `slack`: K, for candidates(); empty:
+  /// The tree of the rule, which is not null, must outlive the screen. `slack`: K, for candidates(); empty:
   /// zeros.
   NearScreen(const PricedCentroids& rule, const IntegerLevel& level,
              std::span<const float> slack = {});
@@ -48,7 +48,6 @@ class NearScreen {
   template <class Body>
   void compare(MatrixView points, size_t group, Work& work, const Body& body) const;
 
-  const PricedCentroids& rule_;
   const CentroidTree& tree_;
   CentroidTable centers_;
   std::vector<float> ordered_;         ///< K×D: the centroids in the tree's order
