@@ -23,8 +23,8 @@ struct NearCandidates {
 /// Centroids and prices prepared for it.
 class NearScreen {
  public:
-  /// The tree of the rule, which is not null, must outlive the screen. `slack`: K, for candidates(); empty:
-  /// zeros.
+  /// The rule's tree, which is not null, must outlive the screen. `slack`: K, for candidates();
+  /// empty: zeros.
   NearScreen(const PricedCentroids& rule, const IntegerLevel& level,
              std::span<const float> slack = {});
 
