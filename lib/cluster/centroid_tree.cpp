@@ -56,21 +56,14 @@ std::vector<int64_t> nearer_groups(const CentroidTree& tree, MatrixView probes,
                                    std::span<const uint16_t> best) {
   const std::vector<int64_t> group_of = group_of_each(tree);
   const CentroidTable centers(matrix_view(tree.centers));
-  const int64_t step = centers.block_rows();
-  const auto groups = static_cast<size_t>(tree.groups());
+  const int64_t groups = tree.groups();
   std::vector<int64_t> nearer(best.size());
-  parallel_for(probes.rows, step, [&](int64_t begin, int64_t end) {
-    std::vector<float> scores(static_cast<size_t>(step * centers.stride()));
-    for (int64_t first = begin; first < end; first += step) {
-      const int64_t last = std::min(end, first + step);
-      centers.score(probes.slice(first, last), scores.data());
-      for (int64_t row = first; row < last; ++row) {
-        const std::span own(scores.data() + (row - first) * centers.stride(), groups);
-        const auto at = static_cast<size_t>(row);
-        const float score = own[static_cast<size_t>(group_of[best[at]])];
-        nearer[at] = std::ranges::count_if(own, [&](float other) { return other < score; });
-      }
-    }
+  parallel_for(probes.rows, centers.block_rows(), [&](int64_t begin, int64_t end) {
+    for_each_scores(probes, centers, begin, end, [&](int64_t row, const float* scores) {
+      const auto at = static_cast<size_t>(row);
+      const float own = scores[group_of[best[at]]];
+      nearer[at] = std::count_if(scores, scores + groups, [&](float s) { return s < own; });
+    });
   });
   return nearer;
 }

@@ -34,26 +34,19 @@ int64_t draw(const std::vector<float>& weights, Random& random) {
 int64_t take_best(MatrixView rows, std::span<const float> norms, MatrixView candidates,
                   std::vector<float>& nearest) {
   const CentroidTable table(candidates);
-  const int64_t block = table.block_rows();
   const auto count = static_cast<size_t>(candidates.rows);
   std::vector<std::vector<float>> updated(count, nearest);
-  parallel_for(rows.rows, block, [&](int64_t begin, int64_t end) {
-    std::vector<float> scores(static_cast<size_t>(block * table.stride()));
-    for (int64_t first = begin; first < end; first += block) {
-      const int64_t last = std::min(end, first + block);
-      table.score(rows.slice(first, last), scores.data());
-      for (int64_t i = first; i < last; ++i) {
-        const auto row = static_cast<size_t>(i);
-        const float* score = scores.data() + (i - first) * table.stride();
-        for (size_t j = 0; j < count; ++j) {
-          // A distance below the score's rounding means a copy of the candidate; it must not be
-          // drawn again.
-          const float distance = norms[row] + score[j];
-          const float known = distance > 1e-6F * norms[row] ? distance : 0;
-          updated[j][row] = std::min(updated[j][row], known);
-        }
+  parallel_for(rows.rows, table.block_rows(), [&](int64_t begin, int64_t end) {
+    for_each_scores(rows, table, begin, end, [&](int64_t i, const float* scores) {
+      const auto row = static_cast<size_t>(i);
+      for (size_t j = 0; j < count; ++j) {
+        // A distance below the score's rounding means a copy of the candidate; it must not be
+        // drawn again.
+        const float distance = norms[row] + scores[j];
+        const float known = distance > 1e-6F * norms[row] ? distance : 0;
+        updated[j][row] = std::min(updated[j][row], known);
       }
-    }
+    });
   });
   std::vector<double> potential;
   for (const auto& distances : updated) {

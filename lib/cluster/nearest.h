@@ -36,6 +36,22 @@ class CentroidTable {
   std::vector<float> bias_;  ///< ‖c‖² + p_c
 };
 
+/// Calls body(row, scores) for the points in [begin, end), in order and on this thread. `scores`:
+/// stride() values, as CentroidTable::score computes them, valid during the call.
+template <class Body>
+void for_each_scores(MatrixView points, const CentroidTable& table, int64_t begin, int64_t end,
+                     const Body& body) {
+  const int64_t step = table.block_rows();
+  std::vector<float> scores(static_cast<size_t>(step * table.stride()));
+  for (int64_t first = begin; first < end; first += step) {
+    const int64_t last = first + step < end ? first + step : end;
+    table.score(points.slice(first, last), scores.data());
+    for (int64_t row = first; row < last; ++row) {
+      body(row, scores.data() + (row - first) * table.stride());
+    }
+  }
+}
+
 /// Writes assignment[i] = the nearest centroid of point i, in parallel over points.
 void assign(MatrixView points, const CentroidTable& table, std::span<uint16_t> assignment);
 

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/log.h"
+#include "base/text.h"
 #include "cluster/equal_points.h"
 
 namespace hardmoe {
@@ -50,24 +51,36 @@ void warn_if_unequal(const Partition& partition) {
       by_tag ? "all images of a tag go to one expert" : "many images have nearly equal embeddings");
 }
 
+namespace {
+
+/// Returns the names as a list, of which the first few stand for many.
+std::string list_of(const std::vector<std::string>& names) {
+  constexpr size_t most = 20;
+  if (names.size() <= most) return join(names, ", ");
+  return join({names.begin(), names.begin() + most}, ", ") +
+         fmt::format(" and {} others (partition.json has all sizes)", names.size() - most);
+}
+
+}  // namespace
+
 void warn_of_small(const Partition& partition) {
   const auto mean = static_cast<int64_t>(partition.assignment.size() / partition.sizes.size());
-  std::string empty, small;
+  std::vector<std::string> empty, small;
   for (size_t k = 0; k < partition.sizes.size(); ++k) {
     const int64_t size = partition.sizes[k];
-    std::string& list = size == 0 ? empty : small;
-    if (2 * size < mean || size == 0) {
-      list += fmt::format("{}{}", list.empty() ? "" : ", ", k);
-      if (size > 0) list += fmt::format(" ({})", size);
+    if (size == 0) {
+      empty.push_back(std::to_string(k));
+    } else if (2 * size < mean) {
+      small.push_back(fmt::format("{} ({})", k, size));
     }
   }
   if (!empty.empty()) {
     log_warning(
         "experts without any image, which cannot be trained: {}; ask for fewer with --num-experts",
-        empty);
+        list_of(empty));
   }
   if (!small.empty()) {
-    log_warning("experts with less than half of the mean of {} images: {}", mean, small);
+    log_warning("experts with less than half of the mean of {} images: {}", mean, list_of(small));
   }
 }
 

@@ -11,6 +11,7 @@
 #include "expect_error.h"
 #include "moe/embedding.h"
 #include "moe/partition.h"
+#include "moe/partition_sizes.h"
 #include "temporary_folder.h"
 #include "tensor/npy.h"
 
@@ -346,6 +347,28 @@ TEST(SmallPartitions, AreEqualAsFarAsWholeNumbersAllow) {
       EXPECT_TRUE(sizes_within(partition.sizes, 0.05)) << images << " " << experts << " " << seed;
     }
   }
+}
+
+/// A warning names few of many experts, and how many the others are.
+TEST(SmallParts, AreNamedByTheFirstOfThem) {
+  Partition partition;
+  partition.sizes.assign(100, 1);
+  partition.sizes[0] = 1901;
+  partition.assignment.resize(2000);
+  testing::internal::CaptureStderr();
+  warn_of_small(partition);
+  const std::string told = testing::internal::GetCapturedStderr();
+  for (const char* part : {"mean of 20 images: 1 (1), 2 (1)", "20 (1) and 79 others"}) {
+    EXPECT_NE(told.find(part), std::string::npos) << told;
+  }
+  EXPECT_EQ(told.find("21 (1)"), std::string::npos) << told;
+  partition.sizes.resize(3);
+  partition.sizes[2] = 0;
+  testing::internal::CaptureStderr();
+  warn_of_small(partition);
+  const std::string few = testing::internal::GetCapturedStderr();
+  EXPECT_NE(few.find("without any image, which cannot be trained: 2;"), std::string::npos) << few;
+  EXPECT_EQ(few.find("others"), std::string::npos) << few;
 }
 
 }  // namespace

@@ -53,6 +53,10 @@ def main():
     parser.add_argument("--out", help="where the medians are appended")
     parser.add_argument("--machine", default="", help="told in each line of --out")
     options = parser.parse_args()
+    if not pathlib.Path(options.python).exists() and any(side in PEERS for side in options.sides):
+        sys.exit(f"partition.py: {options.python} is not there; run tools/setup.sh --peers, or name one by --python")
+    if not (ROOT / "build/CMakeCache.txt").exists():
+        subprocess.run([ROOT / "tools/configure.sh"], check=True, stdout=sys.stderr)
     subprocess.run(["cmake", "--build", ROOT / "build", "--target", "bench-kmeans"], check=True,
                    stdout=sys.stderr)
     if not pathlib.Path(options.file).exists():

@@ -24,7 +24,6 @@ struct Best {
 
 /// What a thread needs for a block.
 struct NearScreen::Work {
-  std::vector<float> scores;
   std::vector<uint16_t> chosen;  ///< rows × compared groups, the nearest first
   std::vector<int32_t> next;     ///< by group: where its rows end in `rows`
   std::vector<int32_t> rows;     ///< those that chose each group, group by group
@@ -93,25 +92,18 @@ void NearScreen::assign_block(MatrixView points, std::span<uint16_t> parts,
 void NearScreen::choose_groups(MatrixView points, Work& work) const {
   const auto groups = static_cast<size_t>(tree_.groups()),
              compared = static_cast<size_t>(tree_.compared);
-  const int64_t step = centers_.block_rows();
-  work.scores.resize(static_cast<size_t>(step * centers_.stride()));
   work.chosen.resize(static_cast<size_t>(points.rows) * compared);
   work.next.assign(groups + 1, 0);
   std::vector<uint16_t> number(groups);
-  for (int64_t first = 0; first < points.rows; first += step) {
-    const int64_t last = std::min(points.rows, first + step);
-    centers_.score(points.slice(first, last), work.scores.data());
-    for (int64_t row = first; row < last; ++row) {
-      const float* scores = work.scores.data() + (row - first) * centers_.stride();
-      std::iota(number.begin(), number.end(), uint16_t{0});
-      std::partial_sort(number.begin(), number.begin() + tree_.compared, number.end(),
-                        [&](uint16_t a, uint16_t b) {
-                          return scores[a] < scores[b] || (scores[a] == scores[b] && a < b);
-                        });
-      std::copy_n(number.begin(), compared, work.chosen.begin() + row * tree_.compared);
-      for (size_t i = 0; i < compared; ++i) ++work.next[number[i] + size_t{1}];
-    }
-  }
+  for_each_scores(points, centers_, 0, points.rows, [&](int64_t row, const float* scores) {
+    std::iota(number.begin(), number.end(), uint16_t{0});
+    std::partial_sort(number.begin(), number.begin() + tree_.compared, number.end(),
+                      [&](uint16_t a, uint16_t b) {
+                        return scores[a] < scores[b] || (scores[a] == scores[b] && a < b);
+                      });
+    std::copy_n(number.begin(), compared, work.chosen.begin() + row * tree_.compared);
+    for (size_t i = 0; i < compared; ++i) ++work.next[number[i] + size_t{1}];
+  });
   std::partial_sum(work.next.begin(), work.next.end(), work.next.begin());
   work.rows.resize(work.chosen.size());
   for (size_t i = 0; i < work.chosen.size(); ++i) {

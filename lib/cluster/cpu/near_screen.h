@@ -1,7 +1,6 @@
 // The nearest centroid of each point among those of a few near groups (cluster/centroid_tree.h).
 #pragma once
 
-#include <memory>
 #include <span>
 #include <vector>
 

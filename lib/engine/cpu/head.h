@@ -27,8 +27,8 @@ class Head {
   void multiply(const float* x, const float* bias, int64_t rows, int64_t panel, float* y) const;
 
   int64_t depth_, channels_;
-  int64_t width_,
-      panels_;  ///< columns of a panel of the copy, which has `depth` rows; their number
+  int64_t width_;  ///< columns of a panel of the copy, which has `depth` rows
+  int64_t panels_;
   const float* weights_ = nullptr;
   float* copy_ = nullptr;
 };
