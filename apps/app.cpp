@@ -6,12 +6,15 @@
 #include <cctype>
 #include <cstdio>
 
+#include "base/emergency.h"
 #include "base/log.h"
+#include "base/mapping_faults.h"
 #include "base/signals.h"
 #include "base/text.h"
 #include "base/threads.h"
 #include "base/version.h"
 #include "brief_waits.h"
+#include "stack.h"
 
 namespace hardmoe {
 namespace {
@@ -209,6 +212,10 @@ int Command::run(int argc, char** argv, const std::function<void()>& body) {
   }
   try {
     install_signal_handlers();
+    set_emergency_name(name.c_str());
+    install_mapping_fault_handler();
+    install_crash_handlers();
+    require_stack();
     if (quiet_) set_log_level(LogLevel::warning);
     if (cli_.count("--threads") > 0) set_compute_threads(threads_);
     if (cli_.count("--write-manuals") > 0) {

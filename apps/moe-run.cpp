@@ -1,5 +1,6 @@
 // moe-run: one YAML file → the whole method, on this machine.
 #include "app.h"
+#include "run/child_process.h"
 #include "run/run.h"
 
 int main(int argc, char** argv) {
@@ -25,6 +26,8 @@ int main(int argc, char** argv) {
   cli.add_flag("--status", task.status, "Print which stages of OUT are done, and stop")
       ->excludes(dry_run);
   command.setting("--parallel", "run.parallel");
+  command.flag("--keep-going", "run.keep_going");
+  command.setting("--retries", "run.retries");
   command.setting("--seed", "seed");
   command.setting("--gpus", "run.gpus");
   command.device_option();
@@ -38,6 +41,7 @@ int main(int argc, char** argv) {
   command.example("moe-run --print-config");
   return command.run(argc, argv, [&] {
     task.out = out;
+    task.again = shell_line({argv, argv + argc});
     task.programs = std::filesystem::read_symlink("/proc/self/exe").parent_path();
     run_pipeline(task, command.config(), print);
   });

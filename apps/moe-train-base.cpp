@@ -20,6 +20,7 @@ int main(int argc, char** argv) {
   command.setting("--epochs", "base.epochs");
   command.setting("--batch", "base.batch");
   command.setting("--lr", "base.lr");
+  command.setting("--val-every", "base.val_every");
   command.setting("--precision", "base.precision");
   command.flag("--deterministic", "base.deterministic");
   command.setting("--seed", "seed");

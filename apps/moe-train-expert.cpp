@@ -28,6 +28,7 @@ int main(int argc, char** argv) {
   command.setting("--epochs", "expert.epochs");
   command.setting("--batch", "expert.batch");
   command.setting("--lr", "expert.lr");
+  command.setting("--val-every", "expert.val_every");
   command.setting("--precision", "expert.precision");
   command.flag("--deterministic", "expert.deterministic");
   command.setting("--start", "expert.start");

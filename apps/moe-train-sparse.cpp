@@ -24,6 +24,7 @@ int main(int argc, char** argv) {
   command.setting("--epochs", "sparse.epochs");
   command.setting("--batch", "sparse.batch");
   command.setting("--lr", "sparse.lr");
+  command.setting("--val-every", "sparse.val_every");
   command.setting("--precision", "sparse.precision");
   command.flag("--deterministic", "sparse.deterministic");
   command.setting("--seed", "seed");

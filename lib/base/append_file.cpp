@@ -26,6 +26,8 @@ AppendFile::AppendFile(std::filesystem::path file, int64_t keep)
   file_.truncate(static_cast<size_t>(keep));
 }
 
+AppendFile::AppendFile(OpenFile file) : file_(std::move(file)) {}
+
 AppendFile& AppendFile::operator=(AppendFile&& other) noexcept {
   std::swap(buffer_, other.buffer_);
   std::swap(size_, other.size_);
@@ -45,13 +47,6 @@ void AppendFile::write(const void* bytes, size_t count) {
   buffer_.append(static_cast<const char*>(bytes), count);
   size_ += static_cast<int64_t>(count);
   if (buffer_.size() >= buffer_bytes) flush();
-}
-
-void AppendFile::overwrite(int64_t at, const void* bytes, size_t count) {
-  flush();
-  crc32c_ = 0;
-  summed_ = 0;
-  file_.write_at(static_cast<size_t>(at), bytes, count);
 }
 
 void AppendFile::flush() {

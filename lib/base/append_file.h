@@ -18,6 +18,8 @@ class AppendFile {
   AppendFile() = default;
   /// Opens or creates the file and cuts it to its first `keep` bytes. Throws Error if it has fewer.
   AppendFile(std::filesystem::path file, int64_t keep);
+  /// Appends to an empty file that is open for reading and writing.
+  explicit AppendFile(OpenFile file);
   AppendFile(AppendFile&& other) noexcept { *this = std::move(other); }
   AppendFile& operator=(AppendFile&& other) noexcept;
 
@@ -29,7 +31,6 @@ class AppendFile {
   void write(std::string_view bytes) { write(bytes.data(), bytes.size()); }
   /// Returns `count` bytes written before, from offset `at` on.
   std::string read(int64_t at, size_t count);
-  void overwrite(int64_t at, const void* bytes, size_t count);
   /// Returns the CRC-32C of everything written so far.
   uint32_t crc32c();
   /// Passes everything written so far to the system, so that other processes can read it.

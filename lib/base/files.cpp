@@ -13,7 +13,9 @@
 #include "base/error.h"
 #include "base/file_system.h"
 #include "base/folders.h"
+#include "base/mapping_faults.h"
 #include "base/signals.h"
+#include "base/unfinished_file.h"
 
 namespace hardmoe {
 namespace fs = std::filesystem;
@@ -74,18 +76,9 @@ void copy_file_atomic(const fs::path& from, const fs::path& to) {
   output.commit();
 }
 
-fs::path unfinished_name(const fs::path& file) {
-  fs::path name = file;
-  name += fmt::format(".{}.tmp", ::getpid());
-  return name;
-}
-
 AtomicFile::AtomicFile(fs::path file) : file_(std::move(file)), temporary_(unfinished_name(file_)) {
   require_place_of_file(file_);
-  const int descriptor = uninterrupted(
-      [&] { return file_system().open(temporary_, O_WRONLY | O_CREAT | O_TRUNC, 0644); });
-  if (descriptor < 0) fail_writing(file_);
-  output_ = OpenFile::of(descriptor, file_);
+  output_ = open_unfinished(file_);
 }
 
 AtomicFile::~AtomicFile() {
@@ -125,6 +118,14 @@ void AtomicFile::commit(After after) {
 }
 
 TemporaryFile::TemporaryFile(const fs::path& begin) {
+  const fs::path folder = begin.has_parent_path() ? begin.parent_path() : fs::path(".");
+  const int unnamed =
+      uninterrupted([&] { return file_system().open(folder, O_RDWR | O_TMPFILE, 0600); });
+  if (unnamed >= 0) {
+    file_ = OpenFile::of(unnamed, begin);
+    return;
+  }
+  // Not every file system makes files without names: then one loses its own at once.
   constexpr int tries = 100;
   for (int i = 0;; ++i) {
     const fs::path name = temporary_name(begin);
@@ -196,6 +197,15 @@ void InputFile::prefetch(size_t offset, size_t count) const {
   file_system().prefetch(input_.descriptor(), static_cast<int64_t>(offset), count);
 }
 
+namespace {
+
+void unmap(void* begin, size_t size) {
+  forget_mapping(begin);
+  ::munmap(begin, size);
+}
+
+}  // namespace
+
 MappedPiece::MappedPiece(const InputFile& file, size_t offset, size_t count) {
   const OpenFile& input = file.input_;
   if (offset + count > static_cast<size_t>(input.status().st_size)) {
@@ -209,10 +219,11 @@ MappedPiece::MappedPiece(const InputFile& file, size_t offset, size_t count) {
   pages_ = static_cast<std::byte*>(mapped);
   size_ = before + count;
   data_ = pages_ + before;
+  note_mapping(pages_, size_, input.path());
 }
 
 MappedPiece::~MappedPiece() {
-  if (pages_ != nullptr) ::munmap(pages_, size_);
+  if (pages_ != nullptr) unmap(pages_, size_);
 }
 
 MappedPiece::MappedPiece(MappedPiece&& other) noexcept
@@ -231,10 +242,11 @@ MappedFile::MappedFile(const fs::path& file) {
   void* mapped = file_system().map(input.descriptor(), size_, 0, Pages::when_touched);
   if (mapped == nullptr) fail("mapping {}: {}", file.string(), std::strerror(errno));
   data_ = static_cast<const std::byte*>(mapped);
+  note_mapping(data_, size_, file);
 }
 
 MappedFile::~MappedFile() {
-  if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
+  if (data_ != nullptr) unmap(const_cast<std::byte*>(data_), size_);
 }
 
 MappedFile::MappedFile(MappedFile&& other) noexcept
@@ -244,17 +256,6 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   std::swap(data_, other.data_);
   std::swap(size_, other.size_);
   return *this;
-}
-
-FileLock::FileLock(const fs::path& file, std::string_view what) {
-  const int descriptor =
-      uninterrupted([&] { return file_system().open(file, O_RDWR | O_CREAT, 0644); });
-  if (descriptor < 0) fail("locking {}: {}", file.string(), std::strerror(errno));
-  file_ = OpenFile::of(descriptor, file);
-  if (uninterrupted([&] { return file_system().lock(descriptor); }) == 0) return;
-  if (errno != EWOULDBLOCK) fail("locking {}: {}", file.string(), std::strerror(errno));
-  fail("{} is being written by another process (lock {}); wait for it or stop it", what,
-       file.string());
 }
 
 Sha256::Sha256() : context_(EVP_MD_CTX_new()) {

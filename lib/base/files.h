@@ -29,12 +29,9 @@ void write_file_atomic(const std::filesystem::path& file, std::string_view bytes
 /// Copies a file in the manner of write_file_atomic().
 void copy_file_atomic(const std::filesystem::path& from, const std::filesystem::path& to);
 
-/// Returns NAME.PID.tmp, the name of a file until it is complete. A file of that name that no
-/// process is writing was left by a killed one.
-std::filesystem::path unfinished_name(const std::filesystem::path& file);
-
 /// A file written piece by piece that appears under its name only at commit(), in the manner of
-/// write_file_atomic(); without commit() it is removed.
+/// write_file_atomic(); without commit() it is removed. What a killed process left of such a file is
+/// removed, too (base/unfinished_file.h).
 class AtomicFile {
  public:
   explicit AtomicFile(std::filesystem::path file);
@@ -130,15 +127,6 @@ class MappedFile {
  private:
   const std::byte* data_ = nullptr;
   size_t size_ = 0;
-};
-
-/// Holds a lock on `file` while alive. Throws Error, naming `what`, if another process holds it.
-class FileLock {
- public:
-  FileLock(const std::filesystem::path& file, std::string_view what);
-
- private:
-  OpenFile file_;
 };
 
 /// Computes a SHA-256, in hexadecimal as `sha256sum` prints it.

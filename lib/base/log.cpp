@@ -1,6 +1,7 @@
 #include "base/log.h"
 
 #include <fmt/chrono.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,7 +13,10 @@
 #include <mutex>
 #include <string>
 
+#include "base/display_width.h"
 #include "base/json_line.h"
+#include "base/printable.h"
+#include "base/tell.h"
 
 namespace hardmoe {
 namespace {
@@ -23,12 +27,26 @@ std::mutex warnings_mutex;
 std::vector<std::string> warnings;
 
 constexpr const char* clear_line = "\r\033[K";
-constexpr double bar_seconds = 0.1, json_seconds = 10;  // at least, between two of them
+// At least, between two of them.
+constexpr double bar_seconds = 0.1, json_seconds = 10, listener_seconds = 0.2;
 
 /// Returns whether standard error is a terminal on which a line can be written over.
 bool on_terminal() {
   const char* kind = std::getenv("TERM");
   return isatty(STDERR_FILENO) != 0 && (kind == nullptr || std::string_view(kind) != "dumb");
+}
+
+/// Returns as much of the text as has at most so many columns, whole characters.
+std::string_view beginning_of(std::string_view text, size_t columns) {
+  if (text.size() <= columns) return text;
+  size_t end = 0;
+  for (size_t at = 1; at <= text.size(); ++at) {
+    const bool between = at == text.size() || (static_cast<unsigned char>(text[at]) & 0xC0) != 0x80;
+    if (!between) continue;
+    if (display_width(text.substr(0, at)) > columns) break;
+    end = at;
+  }
+  return text.substr(0, end);
 }
 
 /// Writes in one call, so that lines of several threads stay whole. Unlike fmt::print it does not
@@ -55,6 +73,8 @@ void set_log_level(LogLevel level) { current_level = level; }
 
 void set_log_format(LogFormat format) { current_format = format; }
 
+bool log_is_json() { return current_format.load() == LogFormat::json; }
+
 void log_line(LogLevel level, std::string_view text) {
   const bool warns = level == LogLevel::warning;
   if (warns) {
@@ -66,12 +86,19 @@ void log_line(LogLevel level, std::string_view text) {
     return write_object(message_object(warns ? "warning" : "info", text));
   }
   write_error(fmt::format("{}{}{}\n", bar_is_drawn.exchange(false) ? clear_line : "",
-                          warns ? "warning: " : "", text));
+                          warns ? "warning: " : "", printable_lines(text)));
+}
+
+void log_progress_object(Json object) {
+  Json stamped = {{"time", time_of_day()}, {"level", "info"}};
+  stamped.update(object);
+  write_object(stamped);
 }
 
 void log_failure(std::string_view program, std::string_view text) {
+  tell_listener({{"level", "error"}, {"message", text}});
   if (current_format.load() == LogFormat::text) {
-    return write_error(fmt::format("{}: {}\n", program, text));
+    return write_error(fmt::format("{}: {}\n", program, printable_lines(text)));
   }
   Json object = message_object("error", text);
   object["command"] = program;
@@ -81,6 +108,25 @@ void log_failure(std::string_view program, std::string_view text) {
 std::vector<std::string> warnings_so_far() {
   const std::lock_guard lock(warnings_mutex);
   return warnings;
+}
+
+ProgressForm progress_form() {
+  if (current_level.load() != LogLevel::info) return ProgressForm::none;
+  if (current_format.load() == LogFormat::json) return ProgressForm::json;
+  return on_terminal() ? ProgressForm::bar : ProgressForm::lines;
+}
+
+void show_progress_line(std::string_view text) {
+  struct winsize size = {};
+  const bool known = ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1;
+  if (known) text = beginning_of(text, size.ws_col - 1U);
+  write_error(fmt::format("{}{}", clear_line, text));
+  std::fflush(stderr);
+  bar_is_drawn = true;
+}
+
+void clear_progress_line() {
+  if (bar_is_drawn.exchange(false)) std::fputs(clear_line, stderr);
 }
 
 double now_seconds() {
@@ -94,51 +140,57 @@ bool SparseTimes::due(double seconds) {
   return true;
 }
 
-Progress::Progress(std::string_view what, long long total, long long start)
-    : what_(what), total_(total), start_(start), start_seconds_(now_seconds()) {
-  if (current_level.load() != LogLevel::info) return;
-  form_ = current_format.load() == LogFormat::json ? Form::json
-          : on_terminal()                          ? Form::bar
-                                                   : Form::lines;
+bool ProgressTimes::due(ProgressForm form, double seconds, bool last) {
+  if (form == ProgressForm::none) return false;
+  if (form == ProgressForm::lines) return times_.due(seconds);
+  const double least = form == ProgressForm::bar ? bar_seconds : json_seconds;
+  if (seconds - told_ < least && !last) return false;
+  told_ = seconds;
+  return true;
 }
+
+Progress::Progress(std::string_view what, long long total, long long start)
+    : what_(what),
+      total_(total),
+      start_(start),
+      start_seconds_(now_seconds()),
+      form_(progress_form()) {}
 
 Progress::~Progress() {
-  if (form_ == Form::bar && bar_is_drawn.exchange(false)) std::fputs(clear_line, stderr);
-}
-
-bool Progress::due(long long position, double elapsed) {
-  if (form_ == Form::none) return false;
-  if (form_ == Form::lines) return times_.due(elapsed);
-  const double least = form_ == Form::bar ? bar_seconds : json_seconds;
-  if (elapsed - last_told_ < least && position < total_) return false;
-  last_told_ = elapsed;
-  return true;
+  if (form_ == ProgressForm::bar) clear_progress_line();
 }
 
 void Progress::update(long long position, std::string_view note,
                       std::initializer_list<ProgressValue> values) {
   const double elapsed = now_seconds() - start_seconds_;
-  if (!due(position, elapsed)) return;
+  const bool last = position >= total_;
+  const bool shown = times_.due(form_, elapsed, last);
+  const bool sent = has_listener() && (last || elapsed - last_sent_ >= listener_seconds);
+  if (!shown && !sent) return;
   const double rate = elapsed > 0 ? static_cast<double>(position - start_) / elapsed : 0;
   const double left = rate > 0 ? static_cast<double>(total_ - position) / rate : 0;
+  Json object = {{"message", what_},
+                 {"done", position},
+                 {"total", total_},
+                 {"rate", rate},
+                 {"seconds_left", left}};
+  for (const auto& [name, value] : values) {
+    if (std::isfinite(value)) object[name] = value;
+  }
+  if (sent) {
+    tell_listener(object);
+    last_sent_ = elapsed;
+  }
+  if (!shown) return;
+  if (form_ == ProgressForm::json) return log_progress_object(std::move(object));
   const std::string numbers =
       fmt::format("{}/{}  {:.0f}/s  {:.0f} s left  {}", position, total_, rate, left, note);
-  if (form_ == Form::lines) return log_line(LogLevel::info, fmt::format("{} {}", what_, numbers));
-  if (form_ == Form::json) {
-    Json object = message_object("info", what_);
-    object.update({{"done", position}, {"total", total_}, {"rate", rate}, {"seconds_left", left}});
-    for (const auto& [name, value] : values) {
-      if (std::isfinite(value)) object[name] = value;
-    }
-    return write_object(object);
-  }
+  if (form_ == ProgressForm::lines) return log_info("{} {}", what_, numbers);
   const double share = total_ > 0 ? static_cast<double>(position) / static_cast<double>(total_) : 1;
   constexpr int width = 24;
   const int filled = static_cast<int>(share * width);
-  write_error(fmt::format("{}{} [{:#<{}}{:.<{}}] {}", clear_line, what_, "", filled, "",
-                          width - filled, numbers));
-  std::fflush(stderr);
-  bar_is_drawn = true;
+  show_progress_line(
+      fmt::format("{} [{:#<{}}{:.<{}}] {}", what_, "", filled, "", width - filled, numbers));
 }
 
 }  // namespace hardmoe

@@ -1,6 +1,7 @@
 #include "base/recorded.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 
 #include "base/crc32c.h"
@@ -8,9 +9,74 @@
 #include "base/files.h"
 #include "base/folders.h"
 #include "base/json.h"
+#include "base/text.h"
 
 namespace hardmoe {
 namespace fs = std::filesystem;
+namespace {
+
+/// A field of stage.json that has the same type whatever command wrote it.
+struct StageField {
+  const char* name;
+  bool (Json::*is_valid)() const noexcept;
+  const char* type;
+};
+constexpr std::array stage_fields = {
+    StageField{"command", &Json::is_string, "text"},
+    StageField{"version", &Json::is_string, "text"},
+    StageField{"machine", &Json::is_string, "text"},
+    StageField{"done", &Json::is_boolean, "boolean"},
+    StageField{"seconds", &Json::is_number, "number"},
+    StageField{"inputs", &Json::is_object, "object"},
+    StageField{"results", &Json::is_object, "object"},
+    StageField{"outputs", &Json::is_object, "object"},
+    StageField{"crc32c", &Json::is_object, "object"},
+    StageField{"kept", &Json::is_object, "object"},
+    StageField{"clearing", &Json::is_array, "list"},
+    StageField{"warnings", &Json::is_array, "list"},
+};
+
+[[noreturn]] void fail_damaged(const std::string& where, const std::string& found,
+                               const std::string& expected) {
+  fail(
+      "{}: {} is no {}; put a whole copy back, or remove its folder and run the command that wrote "
+      "it again",
+      where, found, expected);
+}
+
+/// Throws Error unless the values of a list, or of an object's fields, are texts.
+void require_texts(const Json& record, const char* name, const std::string& where) {
+  const auto found = record.find(name);
+  if (found == record.end() || std::ranges::all_of(*found, &Json::is_string)) return;
+  fail_damaged(where, fmt::format("a value in field '{}'", name), "text");
+}
+
+/// Throws Error if a name in the field leads out of the folder: names are of files in it, such as
+/// "model.yaml" or "experts/0/model.yaml".
+void require_names_inside(const Json& record, const char* field, const std::string& where) {
+  const auto found = record.find(field);
+  if (found == record.end()) return;
+  for (const auto& [path, ignored] : found->items()) {
+    for (const std::string& name : split(path, '/')) require_plain_name(name, where);
+  }
+}
+
+/// Throws Error unless the record's fields, as far as it has them, are of their types.
+void check_stage_record(const Json& record, const std::string& where) {
+  if (!record.is_object()) fail_damaged(where, "what it holds", "object");
+  for (const auto& [name, is_valid, type] : stage_fields) {
+    const auto found = record.find(name);
+    if (found == record.end() || ((*found).*is_valid)()) continue;
+    fail_damaged(where, fmt::format("field '{}'", name), type);
+  }
+  for (const char* name : {"outputs", "crc32c", "kept", "clearing", "warnings"}) {
+    require_texts(record, name, where);
+  }
+  for (const char* name : {"outputs", "crc32c"}) require_names_inside(record, name, where);
+}
+
+}  // namespace
+
 Checksums checksums_of_file(const fs::path& file) {
   constexpr size_t piece = size_t{1} << 18;  // still in the cache when the second checksum reads it
   const MappedFile mapped(file);
@@ -45,8 +111,12 @@ void require_crc32c(const fs::path& file, uint32_t found, const std::string& exp
 }
 
 Json read_stage_record(const fs::path& file) {
+  const std::string where = file.string();
   Json record = read_json(file);
-  require_json_format(stage_format, record, file.string());
+  require_json_format(stage_format, record, where);
+  // A command that reports nothing may have written so.
+  if (record.contains("results") && record["results"].is_null()) record["results"] = Json::object();
+  check_stage_record(record, where);
   return record;
 }
 
@@ -67,7 +137,7 @@ std::optional<RecordedFile> recorded(const fs::path& file, UnfinishedStage unfin
   const Json crcs = record.value("crc32c", Json::object());
   return RecordedFile{
       file, json_get<std::string>(outputs, name.c_str(), where),
-      parse_crc32c(crcs.is_object() ? crcs.value(name, Json()) : Json(), where),
+      parse_crc32c(crcs.value(name, Json()), where),
       fmt::format("remove {} and run `{}` again", file.parent_path().string(), command)};
 }
 

@@ -29,7 +29,9 @@ struct RecordedFile {
   std::string remedy;              ///< advice in errors, after "put a whole copy back, or "
 };
 
-/// Reads a stage.json. Throws Error naming the file if its format is newer than this version.
+/// Reads a stage.json. Throws Error naming the file if its format is newer than this version, if a
+/// field that every stage has, as far as it is there, is of another type (see base/stage.h), or if
+/// an output's name leads out of the folder. What is in `inputs` and `results` is not checked.
 Json read_stage_record(const std::filesystem::path& file);
 /// The format of stage.json.
 inline constexpr FileFormat stage_format{"stage", 1};

@@ -10,6 +10,7 @@
 #include "base/machine.h"
 #include "base/recorded.h"
 #include "base/text.h"
+#include "base/unfinished_file.h"
 #include "base/version.h"
 
 namespace hardmoe {
@@ -17,10 +18,9 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr const char* record_name = "stage.json";
-constexpr const char* lock_name = ".lock";
 constexpr const char* log_name = "log.txt";  // where a launcher keeps the command's messages
 
-bool is_kept(const std::string& name) { return name == lock_name || name == log_name; }
+bool is_kept(const std::string& name) { return name == stage_lock_name || name == log_name; }
 
 Json finished_record(const fs::path& folder, const std::string& command) {
   const fs::path file = folder / record_name;
@@ -36,15 +36,6 @@ Json finished_record(const fs::path& folder, const std::string& command) {
     fail("{}: not finished; run the same `{}` again to resume it", folder.string(), command);
   }
   return record;
-}
-
-/// Returns NAME for AtomicFile's NAME.PID.tmp, any other name unchanged.
-std::string without_temporary(const std::string& name) {
-  const auto words = split(name, '.');
-  if (words.size() < 3 || words.back() != "tmp") return name;
-  const std::string& pid = words[words.size() - 2];
-  const bool number = !pid.empty() && pid.find_first_not_of("0123456789") == std::string::npos;
-  return number ? name.substr(0, name.size() - pid.size() - 5) : name;
 }
 
 /// Returns the pattern that matches only this name.
@@ -91,18 +82,30 @@ std::string first_unknown(const fs::path& folder, const std::vector<std::string>
   for (const FolderEntry& entry : list_tree(folder)) {
     fs::path path = entry.path().lexically_relative(folder);
     if (is_kept(path.string()) || path == record_name) continue;
-    path.replace_filename(without_temporary(path.filename().string()));
+    path.replace_filename(finished_name(path.filename().string()));
     if (!is_written(writes, path, entry.kind() == PathKind::folder)) return path.string();
   }
   return "";
 }
 
-/// Removes NAME.PID.tmp, which AtomicFile leaves when its process is killed. We hold the lock, so
-/// no process is still writing such a file.
-void remove_temporaries(const fs::path& folder) {
-  for (const auto& path : contents_of(folder)) {
-    const std::string name = path.filename().string();
-    if (without_temporary(name) != name) remove_file(path, After::not_synced);
+/// Removes NAME.PID.tmp, which AtomicFile leaves when its process is killed, of what the stage writes.
+/// We hold the lock, so no process is still writing such a file.
+void remove_temporaries(const fs::path& folder, const std::vector<std::string>& writes) {
+  for (const FolderEntry& entry : list_tree(folder)) {
+    const std::string name = entry.name(), finished = finished_name(name);
+    if (finished == name || entry.kind() != PathKind::file) continue;
+    fs::path path = entry.path().lexically_relative(folder);
+    const bool at_top = !path.has_parent_path();
+    path.replace_filename(finished);
+    if (at_top || is_written(writes, path, false)) remove_file(entry.path(), After::not_synced);
+  }
+}
+
+/// Removes the checkpoints of a finished stage, which a process that was killed may have left.
+void remove_checkpoints_of(const Stage::Options& options) {
+  if (std::ranges::find(options.writes, checkpoint_files) == options.writes.end()) return;
+  for (const fs::path& path : contents_of(options.folder)) {
+    if (matches(checkpoint_files, path.filename())) try_remove(path);
   }
 }
 
@@ -153,19 +156,19 @@ void refuse_own_inputs(const Stage::Options& options) {
 FileLock lock_folder(const Stage::Options& options) {
   refuse_own_inputs(options);
   make_writable_folder(options.folder);
-  return FileLock(options.folder / lock_name, options.folder.string());
+  return FileLock(options.folder / stage_lock_name, options.folder.string());
 }
 
 }  // namespace
 
 Stage::Stage(Options options)
     : options_(std::move(options)),
-      was_locked_(path_exists(options_.folder / lock_name)),
+      was_locked_(path_exists(options_.folder / stage_lock_name)),
       lock_(lock_folder(options_)),
       start_seconds_(now_seconds()) {
   const fs::path file = options_.folder / record_name;
   const bool has_record = path_exists(file);
-  if (has_record || was_locked_) remove_temporaries(options_.folder);
+  if (has_record || was_locked_) remove_temporaries(options_.folder, options_.writes);
   if (has_record) {
     continue_from(read_stage_record(file));
   } else {
@@ -189,6 +192,7 @@ void Stage::continue_from(const Json& record) {
   done_ = json_get<bool>(record, "done", where);
   if (done_) {
     require_outputs(options_.folder, record);
+    remove_checkpoints_of(options_);
     results_ = json_get<Json>(record, "results", where);
     repeat_warnings(record);
   } else {
@@ -201,7 +205,7 @@ void Stage::begin_without_record() {
   const auto contents = contents_of(options_.folder);
   if (contents.empty()) return write_unfinished();
   if (options_.force && was_locked_) return begin_anew(Json::object());
-  if (!was_locked_) try_remove(options_.folder / lock_name);
+  if (!was_locked_) try_remove(options_.folder / stage_lock_name);
   fail_usage("{}: holds '{}' and no {}; choose an empty folder for --out{}",
              options_.folder.string(), contents[0].filename().string(), record_name,
              was_locked_ ? ", or --force to remove what another run left there" : "");

@@ -14,10 +14,18 @@
 #include <string>
 #include <vector>
 
+#include "base/file_lock.h"
 #include "base/files.h"
 #include "base/json.h"
 
 namespace hardmoe {
+
+/// The file in a stage's folder that the process that writes it has locked.
+inline constexpr const char* stage_lock_name = ".lock";
+
+/// What a stage that is interrupted goes on from, of those whose `writes` name it; a finished one needs
+/// none.
+inline constexpr const char* checkpoint_files = "checkpoint*.safetensors";
 
 /// A folder locked for one command's work.
 class Stage {

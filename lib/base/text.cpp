@@ -9,6 +9,7 @@
 
 #include "base/display_width.h"
 #include "base/error.h"
+#include "base/printable.h"
 
 namespace hardmoe {
 
@@ -209,7 +210,11 @@ size_t display_width(std::string_view utf8) {
   return width;
 }
 
-std::string format_table(const std::vector<std::vector<std::string>>& rows) {
+std::string format_table(const std::vector<std::vector<std::string>>& texts) {
+  auto rows = texts;
+  for (auto& row : rows) {
+    for (std::string& cell : row) cell = printable(cell);
+  }
   std::vector<size_t> widths;
   for (const auto& row : rows) {
     widths.resize(std::max(widths.size(), row.size()));

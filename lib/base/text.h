@@ -50,7 +50,7 @@ std::string join(const std::vector<std::string>& texts, std::string_view separat
 std::string indented_list(const std::vector<std::string>& entries);
 
 /// Returns rows as an aligned text table. The first row is the heading; the first column is aligned
-/// left, the others right.
+/// left, the others right. What is not printable is replaced (base/printable.h).
 std::string format_table(const std::vector<std::vector<std::string>>& rows);
 
 /// Returns a count for people: 1234567 → "1.23M"; 950 → "950". Not for files.

@@ -6,12 +6,12 @@
 #include <functional>
 #include <limits>
 #include <mutex>
-#include <thread>
 #include <unordered_map>
 #include <unordered_set>
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/workers.h"
 #include "data/image_cache.h"
 #include "image/view_maker.h"
 
@@ -121,7 +121,7 @@ struct Loader::State {
   std::atomic<bool> dropped{false};   ///< what is being prepared is no longer wanted
   std::atomic<bool> stopping{false};
   const std::unique_ptr<Times[]> times;
-  std::vector<std::thread> workers;
+  Workers workers;  // last: they use all of the above
 
   State(const Split& s, std::vector<int64_t> list, const LoaderOptions& o, const ExtraImages& extra)
       : split(s),
@@ -141,16 +141,14 @@ struct Loader::State {
       buffers[static_cast<size_t>(i)].batch.input =
           Tensor(DType::u8, {options.batch, options.image_size, options.image_size, 3});
     }
-    for (int i = 0; i < options.threads; ++i) {
-      workers.emplace_back([this, i] { serve(times[static_cast<size_t>(i)]); });
-    }
+    workers.start(options.threads, [this](int i) { serve(times[static_cast<size_t>(i)]); });
   }
 
   ~State() {
     stopping = true;
     drop();
     wake();
-    for (auto& worker : workers) worker.join();
+    workers.join();
   }
 
   /// Returns how many images can be shown, in whatever epoch.

@@ -7,8 +7,9 @@
 #include <cstdint>
 #include <exception>
 #include <mutex>
-#include <thread>
 #include <vector>
+
+#include "base/workers.h"
 
 namespace hardmoe {
 
@@ -43,8 +44,8 @@ void work_in_order(int64_t count, int workers, int64_t window, const Make& make,
       if (i == done) made.notify_one();
     }
   };
-  std::vector<std::thread> threads;
-  for (int64_t i = 0; i < std::min<int64_t>(workers, count); ++i) threads.emplace_back(work);
+  Workers threads;
+  threads.start(static_cast<int>(std::min<int64_t>(workers, count)), [&](int) { work(); });
   std::exception_ptr failure;
   try {
     while (done < count) {
@@ -66,7 +67,7 @@ void work_in_order(int64_t count, int workers, int64_t window, const Make& make,
     stop = true;
   }
   taken.notify_all();
-  for (auto& thread : threads) thread.join();
+  threads.join();
   if (failure) std::rethrow_exception(failure);
 }
 

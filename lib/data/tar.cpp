@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/folders.h"
+#include "base/unfinished_file.h"
 
 namespace hardmoe {
 namespace {
@@ -349,10 +350,17 @@ bool begins_as_tar(std::string_view bytes) {
 }
 
 TarWriter::TarWriter(const std::filesystem::path& file)
-    : file_(file), output_(unfinished_name(file), 0), keep_unfinished_(false) {}
+    : file_(file),
+      unfinished_(unfinished_name(file)),
+      output_(open_unfinished(file)),
+      keep_unfinished_(false) {}
 
 TarWriter::TarWriter(const std::filesystem::path& file, int64_t keep)
-    : file_(file), output_(file.string() + ".part", keep), size_(keep), keep_unfinished_(true) {
+    : file_(file),
+      unfinished_(file.string() + ".part"),
+      output_(unfinished_, keep),
+      size_(keep),
+      keep_unfinished_(true) {
   constexpr int64_t piece = int64_t{1} << 20;
   for (int64_t at = 0; at < keep; at += piece) {
     const auto bytes = output_.read(at, static_cast<size_t>(std::min(piece, keep - at)));
@@ -361,7 +369,7 @@ TarWriter::TarWriter(const std::filesystem::path& file, int64_t keep)
 }
 
 TarWriter::~TarWriter() {
-  if (!finished_ && !keep_unfinished_ && !file_.empty()) try_remove(output_.path());
+  if (!finished_ && !keep_unfinished_ && !file_.empty()) try_remove(unfinished_);
 }
 
 void TarWriter::put(std::string_view bytes) {
@@ -407,7 +415,7 @@ std::string TarWriter::finish() {
   put(std::string((record_bytes - over) % record_bytes, '\0'));
   if (file_.empty()) return hash_.hex();
   output_.sync();
-  rename_file(output_.path(), file_);
+  rename_file(unfinished_, file_);
   finished_ = true;
   return hash_.hex();
 }

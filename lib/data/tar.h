@@ -85,6 +85,7 @@ class TarWriter {
   void put_member(std::string_view name, std::string_view prefix, char type,
                   std::string_view bytes);
   std::filesystem::path file_;
+  std::filesystem::path unfinished_;  ///< its name until it is complete
   AppendFile output_;
   Sha256 hash_;
   int64_t size_ = 0;

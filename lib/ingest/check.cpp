@@ -1,6 +1,7 @@
 // Checks after reading that make an ingest fail: too many unreadable items, and sources without any
 // usable item.
 #include "base/error.h"
+#include "base/printable.h"
 #include "base/text.h"
 #include "ingest/read.h"
 
@@ -48,8 +49,7 @@ void IngestReader::check_unreadable() {
 
 /// Returns the first item of a source none of whose items has both tags and an image, or -1.
 int64_t IngestReader::first_unusable(const PlannedSource& source) {
-  const std::string status =
-      work_.status.read(static_cast<int64_t>(source.first), static_cast<size_t>(source.items));
+  const std::string status = work_.statuses(static_cast<int64_t>(source.first), source.items);
   int64_t first = -1;
   for (size_t i = 0; i < status.size(); ++i) {
     const auto rejection = static_cast<Rejection>(status[i]);
@@ -73,8 +73,8 @@ void IngestReader::check_sources() {
       continue;
     }
     const SourceItem item = examine(*open(planned), planned.split, first, options_, rules_).item;
-    const auto reason = static_cast<Rejection>(
-        work_.status.read(static_cast<int64_t>(planned.first) + first, 1)[0]);
+    const auto reason =
+        static_cast<Rejection>(work_.statuses(static_cast<int64_t>(planned.first) + first, 1)[0]);
     faults.push_back(printable(fmt::format(
         "no item of {} can be used: {} ({}) has {}{}{}",
         planned.spec.path == "-" ? "standard input" : planned.spec.path.string(), item.key,

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/folders.h"
+#include "base/printable.h"
 #include "base/signals.h"
 #include "base/text.h"
 #include "ingest/ingest.h"

@@ -43,7 +43,7 @@ class Index {
         tags_(array_of<uint32_t>(tag_file_)),
         keys_(text_of(key_file_)),
         counts_(work.counts) {
-    const std::string status = work.status.read(0, static_cast<size_t>(work.status.size()));
+    const std::string status = work.statuses(0, work.items());
     status_.assign(status.begin(), status.end());
     read_names();
     const MappedFile united(work.folder() / "united.bin");

@@ -1,5 +1,7 @@
 #include "ingest/ingest.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/files.h"
 #include "base/folders.h"
@@ -98,6 +100,18 @@ void refuse_other_inputs(const fs::path& out, const std::string& inputs) {
              out.string(), indented_list(differences));
 }
 
+/// Returns whether items were rejected that --retry-failed would read again.
+bool has_failures(const Json& results) {
+  for (const auto& [split, entry] : results.at("splits").items()) {
+    for (const auto& [name, count] : entry.at("rejected").items()) {
+      const auto known = std::ranges::find(rejection_names, name);
+      const auto reason = static_cast<Rejection>(known - rejection_names.begin());
+      if (known != rejection_names.end() && is_unreadable(reason) && count != 0) return true;
+    }
+  }
+  return false;
+}
+
 void warn_of_formats(const Json& counts, const fs::path& out) {
   const std::string name(name_of(Rejection::other_format));
   int64_t images = 0;
@@ -151,6 +165,10 @@ IngestResult ingest(const IngestOptions& options) {
       SourceReport before;
       before.passed_over = passed_over_from(stage.results().value("passed_over", Json::object()));
       before.refuse_passed_over();
+    }
+    if (!has_failures(stage.results())) {               // else it is kept, see below
+      remove_tree(IngestWork::folder_in(options.out));  // which a killed process may have left
+      return {true, stage.results()};
     }
     if (!options.retry_failed || !IngestWork::exists(options.out)) return {true, stage.results()};
     stage.reopen();

@@ -10,6 +10,7 @@
 #include "base/files.h"
 #include "base/folders.h"
 #include "base/log.h"
+#include "base/printable.h"
 #include "base/text.h"
 #include "ingest/sources/image_store.h"
 #include "ingest/sources/kinds.h"

@@ -8,6 +8,7 @@
 #include "base/folders.h"
 #include "base/json_line.h"
 #include "base/log.h"
+#include "base/printable.h"
 #include "base/signals.h"
 #include "base/text.h"
 #include "base/threads.h"
@@ -182,13 +183,22 @@ void IngestReader::read() {
       }
     }
     if (work_.position.attempt > 0) read_again();
+    consistent_ = false;  // while shards are closed: a later attempt closes them again
     for (const SplitNumber split : all_splits) work_.writer(split).finish();
     work_.position.all_read = true;
   } catch (...) {
-    if (consistent_) work_.checkpoint();
+    if (consistent_) try_checkpoint();
     throw;
   }
   work_.checkpoint();
+}
+
+/// Saves what was read after a failure, which is what is told, whether or not this fails, too.
+void IngestReader::try_checkpoint() {
+  try {
+    work_.checkpoint();
+  } catch (const Error&) {  // the next attempt goes on from the checkpoint before
+  }
 }
 
 void IngestReader::read_source(size_t number, Progress& progress) {
@@ -270,7 +280,7 @@ void IngestReader::take_item(Examined& examined, const PlannedSource& source, ui
   ++work_.counts.read[split];
   if (left_out) {
     ++work_.counts.rejected[split][static_cast<size_t>(found.rejection)];
-    set_status(item, found.rejection);
+    work_.set_status(item, found.rejection);
     return;
   }
   if (split != val && found.rejection == Rejection::none && examined.tags.empty() &&
@@ -285,7 +295,7 @@ void IngestReader::take_item(Examined& examined, const PlannedSource& source, ui
       found.detail = detail;
     }
   }
-  set_status(item, found.rejection);
+  work_.set_status(item, found.rejection);
   if (found.rejection != Rejection::none) {
     reject(found, source, split, item);
     return;
@@ -377,15 +387,6 @@ void IngestReader::reject(const SourceItem& item, const PlannedSource& source, S
   if (work_.counts.first_unreadable.size() < 3) {
     work_.counts.first_unreadable.push_back(
         printable(fmt::format("{} ({}): {}", item.key, item.file, item.detail)));
-  }
-}
-
-void IngestReader::set_status(uint64_t item, Rejection rejection) {
-  const auto at = static_cast<int64_t>(item);
-  if (at < work_.status.size()) {
-    work_.status.overwrite(at, &rejection, 1);
-  } else {
-    work_.status.write(&rejection, 1);
   }
 }
 

@@ -63,7 +63,6 @@ class IngestReader {
                const std::string& key, uint64_t item);
   void reject(const SourceItem& item, const PlannedSource& source, SplitNumber split,
               uint64_t number);
-  void set_status(uint64_t item, Rejection rejection);
   void check_unreadable();
   int64_t first_unusable(const PlannedSource& source);
   std::string unique_key(const std::string& key);
@@ -71,6 +70,7 @@ class IngestReader {
   void register_tars(const Source& source);
   void close_tars(const Source& source);
   bool in_place() const;
+  void try_checkpoint();
   void checkpoint_now_and_then();
 
   const IngestOptions& options_;

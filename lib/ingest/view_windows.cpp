@@ -4,10 +4,10 @@
 #include <atomic>
 #include <cstring>
 #include <deque>
-#include <thread>
 
 #include "base/error.h"
 #include "base/signals.h"
+#include "base/workers.h"
 #include "image/foreign/foreign.h"
 #include "image/view_maker.h"
 
@@ -79,10 +79,12 @@ class Filler {
       }
     };
     const size_t count = std::min(images.size(), static_cast<size_t>(std::max(threads, 1)));
-    std::vector<std::thread> workers;
-    for (size_t t = 1; t < count; ++t) workers.emplace_back(work);
+    Workers others;
+    if (count > 1)
+      others.start(
+          static_cast<int>(count) - 1, [&](int) { work(); }, 0);
     work();
-    for (std::thread& worker : workers) worker.join();
+    others.join();
     const size_t first = used_;
     for (size_t i = 0; i < images.size(); ++i) {
       NamedImage& image = images[i];

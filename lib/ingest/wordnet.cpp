@@ -68,14 +68,14 @@ WordNet::Synset WordNet::synset(int64_t offset) const {
   Synset result;
   const auto words = static_cast<size_t>(std::max<int64_t>(parse(fields[3], 16), 0));
   size_t field = 4;
-  if (words == 0 || fields.size() < field + 2 * words + 1) damaged();
+  if (words == 0 || words > (fields.size() - field - 1) / 2) damaged();
   for (size_t i = 0; i < words; ++i, field += 2) {
     std::string word = fields[field];
     std::replace(word.begin(), word.end(), '_', ' ');
     result.words.push_back(std::move(word));
   }
   const auto pointers = static_cast<size_t>(std::max<int64_t>(parse(fields[field++], 10), 0));
-  if (fields.size() < field + 4 * pointers) damaged();
+  if (pointers > (fields.size() - field) / 4) damaged();
   for (size_t i = 0; i < pointers; ++i, field += 4) {
     if (fields[field] == "@" || fields[field] == "@i") {
       result.hypernyms.push_back(parse(fields[field + 1], 10));

@@ -1,6 +1,7 @@
 #include "ingest/work.h"
 
 #include <algorithm>
+#include <cstring>
 #include <set>
 
 #include "base/error.h"
@@ -133,7 +134,9 @@ IngestWork::IngestWork(fs::path out, int64_t shard_bytes, std::string run)
   keys = open("keys", folder_ / "keys.txt");
   names = open("names", folder_ / "names.txt");
   united = open("united", folder_ / "united.bin");
-  status = open("status", folder_ / "status.bin");
+  status_ = open("status", folder_ / "status.bin");
+  changed_ = open("changed", folder_ / "changed.bin");
+  read_changes();
   rejected = open("rejected", rejected_list());
   shards = ShardList(folder_ / "shards.jsonl", lengths.value("shards", int64_t{0}),
                      [&](AppendFile& file) { require_whole("shards", file); });
@@ -142,6 +145,33 @@ IngestWork::IngestWork(fs::path out, int64_t shard_bytes, std::string run)
     if (split < open_shards.size()) writers_[split]->resume(open_shards[split]);
   }
   remove_strays();
+}
+
+void IngestWork::set_status(uint64_t item, Rejection status) {
+  if (static_cast<int64_t>(item) >= status_.size()) return status_.write(&status, 1);
+  // What a checkpoint has counted stays as it is, or the checkpoint would be of another file.
+  const ChangedStatus change = {item, static_cast<uint64_t>(status)};
+  changed_.write(&change, sizeof change);
+  changes_[item] = static_cast<char>(status);
+}
+
+std::string IngestWork::statuses(int64_t first, int64_t count) {
+  std::string found = status_.read(first, static_cast<size_t>(count));
+  const auto begin = static_cast<uint64_t>(first);
+  for (auto change = changes_.lower_bound(begin);
+       change != changes_.end() && change->first < begin + found.size(); ++change) {
+    found[change->first - begin] = change->second;
+  }
+  return found;
+}
+
+void IngestWork::read_changes() {
+  const std::string bytes = changed_.read(0, static_cast<size_t>(changed_.size()));
+  for (size_t at = 0; at + sizeof(ChangedStatus) <= bytes.size(); at += sizeof(ChangedStatus)) {
+    ChangedStatus change;
+    std::memcpy(&change, bytes.data() + at, sizeof change);
+    changes_[change.item] = static_cast<char>(change.status);
+  }
 }
 
 /// Removes what a killed process left unfinished, and shards that no checkpoint knows.
@@ -178,7 +208,8 @@ void IngestWork::checkpoint() {
   sync("keys", keys);
   sync("names", names);
   sync("united", united);
-  sync("status", status);
+  sync("status", status_);
+  sync("changed", changed_);
   sync("rejected", rejected);
   sync("shards", shards.file());
   Json open_shards = Json::array();

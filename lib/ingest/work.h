@@ -5,7 +5,8 @@
 // - rows.bin: a Row for each image; tags.bin: its tags and truth as u32 numbers
 // - keys.txt: a line for each row; names.txt: a tag a line, numbered by the line, from 0
 // - united.bin: tags of dropped duplicates, for the rows that stay
-// - status.bin: a byte for each item read (Rejection)
+// - status.bin: a byte for each item read (Rejection); changed.bin: items that --retry-failed gave
+//   another one, a ChangedStatus each, the last one counts
 // - rejected-N.jsonl, retry-N.jsonl: rejected items, and those that the N-th --retry-failed reads
 //   again
 // - shards.jsonl: shards by number, one line when begun and one when closed
@@ -17,6 +18,7 @@
 #include <array>
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -54,6 +56,11 @@ struct UnitedTag {
 };
 /// The bit of UnitedTag::tag that marks a truth tag.
 inline constexpr uint32_t truth_bit = uint32_t{1} << 31;
+
+/// An item that was read again.
+struct ChangedStatus {
+  uint64_t item, status;
+};
 
 /// Counts kept while reading; part of state.json.
 struct IngestCounts {
@@ -93,9 +100,16 @@ class IngestWork {
   IngestPosition position;
   IngestCounts counts;
   ShardList shards;
-  AppendFile rows, tags, keys, names, united, status, rejected;
+  AppendFile rows, tags, keys, names, united, rejected;
 
   bool failed = false;  ///< see has_failed()
+
+  /// Sets what became of an item: the next one, or one that is read again.
+  void set_status(uint64_t item, Rejection status);
+  /// Returns what became of `count` items from `first` on, a byte each.
+  std::string statuses(int64_t first, int64_t count);
+  /// Returns the number of items whose status is set.
+  int64_t items() const { return status_.size(); }
 
   ShardWriter& writer(SplitNumber split) { return *writers_[split]; }
 
@@ -114,8 +128,11 @@ class IngestWork {
   std::filesystem::path rejected_list() const;
 
  private:
+  void read_changes();
   void remove_strays() const;
   std::filesystem::path out_, folder_;
+  AppendFile status_, changed_;
+  std::map<uint64_t, char> changes_;  ///< what changed_ says
   std::string run_;
   std::array<std::unique_ptr<ShardWriter>, all_splits.size()> writers_;
 };

@@ -36,6 +36,22 @@ std::string use_text(const Evaluation& evaluation) {
   return text;
 }
 
+LayerUse parse_use(const Json& json, const std::string& where) {
+  LayerUse use{json_get<std::string>(json, "layer", where),
+               json_get<std::vector<double>>(json, "gates", where)};
+  if (use.gates.empty()) fail_json_field(where, "gates", "is empty, expected a share an expert");
+  return use;
+}
+
+LabelMetrics parse_labels(const Json& json, const char* labels, const std::string& where) {
+  LabelMetrics parsed{labels, parse_metrics(json, evaluated_ks, where), {}};
+  if (!json.contains("experts")) return parsed;
+  for (const Json& part : json_get<std::vector<Json>>(json, "experts", where)) {
+    parsed.by_expert.push_back(parse_metrics(part, evaluated_ks, where));
+  }
+  return parsed;
+}
+
 }  // namespace
 
 double LayerUse::max_over_mean() const {
@@ -72,25 +88,28 @@ Evaluation parse_evaluation(const Json& json, const std::string& where) {
   Evaluation evaluation;
   evaluation.cost = {json_get<int64_t>(json, "parameters", where),
                      json_get<double>(json, "flops_per_image", where)};
-  evaluation.external_embedding = json.value("routed_by", "") == "features";
-  evaluation.router = json.value("routed_by", "") == "router";
-  evaluation.temperature = json.value("temperature", 0.0);
-  evaluation.models = json.value("models", int64_t{1});
-  if (json.contains("base_share")) evaluation.base_share = json.value("base_share", 0.0);
-  evaluation.mix = json.value("mix", "");
-  evaluation.embedding = json.value("embedding", "");
-  evaluation.fitted_on = json.value("fitted_on", "");
-  for (const auto& use : json.value("layers", Json::array())) {
-    evaluation.layers.push_back({json_get<std::string>(use, "layer", where),
-                                 json_get<std::vector<double>>(use, "gates", where)});
+  Json all = {
+      {"routed_by", ""}, {"temperature", 0.0},     {"models", 1}, {"mix", ""}, {"embedding", ""},
+      {"fitted_on", ""}, {"layers", Json::array()}};
+  all.update(json);  // which leaves out what is not so
+  const auto routed_by = json_get<std::string>(all, "routed_by", where);
+  evaluation.external_embedding = routed_by == "features";
+  evaluation.router = routed_by == "router";
+  evaluation.temperature = json_get<double>(all, "temperature", where);
+  evaluation.models = json_get<int64_t>(all, "models", where);
+  if (json.contains("base_share")) {
+    evaluation.base_share = json_get<double>(json, "base_share", where);
+  }
+  evaluation.mix = json_get<std::string>(all, "mix", where);
+  evaluation.embedding = json_get<std::string>(all, "embedding", where);
+  evaluation.fitted_on = json_get<std::string>(all, "fitted_on", where);
+  for (const Json& use : json_get<std::vector<Json>>(all, "layers", where)) {
+    evaluation.layers.push_back(parse_use(use, where));
   }
   for (const char* labels : {"tags", "truth"}) {
-    if (!json.contains(labels)) continue;
-    LabelMetrics parsed{labels, parse_metrics(json[labels], evaluated_ks, where), {}};
-    for (const auto& part : json[labels].value("experts", Json::array())) {
-      parsed.by_expert.push_back(parse_metrics(part, evaluated_ks, where));
+    if (json.contains(labels)) {
+      evaluation.labels.push_back(parse_labels(json.at(labels), labels, where));
     }
-    evaluation.labels.push_back(std::move(parsed));
   }
   return evaluation;
 }

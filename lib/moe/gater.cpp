@@ -17,6 +17,8 @@
 namespace hardmoe {
 namespace {
 
+constexpr int64_t most_numbered = 65535;  ///< experts, or centroids: their numbers are uint16
+
 uint16_t drawn_expert(const Gater& gater, int64_t image) {
   Random random(gater.seed, RandomUse::partition, static_cast<uint64_t>(image) + 1);
   return static_cast<uint16_t>(random.below(static_cast<uint64_t>(gater.experts)));
@@ -97,11 +99,21 @@ Integer metadata_number(const Metadata& metadata, const std::string& key,
   return value;
 }
 
+const Tensor& require_type(const StateDict& tensors, const std::string& name,
+                           const std::string& where, const Shape& shape, DType type) {
+  const Tensor& tensor = require_tensor(tensors, name, where, &shape);
+  if (tensor.dtype() != type) {
+    fail("{}: tensor '{}' is {}, expected {}", where, name, name_of(tensor.dtype()), name_of(type));
+  }
+  return tensor;
+}
+
 const Tensor& require_float(const StateDict& tensors, const std::string& name,
                             const std::string& where, const Shape& shape) {
-  const Tensor& tensor = require_tensor(tensors, name, where, &shape);
-  if (tensor.dtype() != DType::f32) {
-    fail("{}: tensor '{}' is {}, expected float32", where, name, name_of(tensor.dtype()));
+  const Tensor& tensor = require_type(tensors, name, where, shape, DType::f32);
+  if (!all_finite(tensor.as<float>().data(), tensor.elements())) {
+    fail("{}: tensor '{}' holds NaN or infinity, expected finite numbers; make the partition again",
+         where, name);
   }
   return tensor;
 }
@@ -123,12 +135,22 @@ void add_halvings(const Gater& gater, StateDict& tensors) {
       Tensor::from(centroids, {2 * count, static_cast<int64_t>(centroids.size()) / (2 * count)});
 }
 
+/// Returns how many experts were halved after the fit.
+int64_t count_halvings(const StateDict& tensors, const std::string& where) {
+  if (!tensors.contains("splits.experts")) return 0;
+  const Shape& shape = require_tensor(tensors, "splits.experts", where).shape();
+  if (shape.size() == 2 && shape[1] == 2) return shape[0];
+  fail("{}: tensor 'splits.experts' has shape {}, expected halvings × 2 (parent, child)", where,
+       to_string(shape));
+}
+
 void load_halvings(const StateDict& tensors, const std::string& where, int64_t dimensions,
                    Gater& gater) {
-  if (!tensors.contains("splits.experts")) return;
-  const int64_t count = require_tensor(tensors, "splits.experts", where).shape().at(0);
+  const int64_t count = count_halvings(tensors, where);
+  if (count == 0) return;
   const Shape pairs = {count, 2};
-  const auto experts = require_tensor(tensors, "splits.experts", where, &pairs).as<int32_t>();
+  const auto experts =
+      require_type(tensors, "splits.experts", where, pairs, DType::i32).as<int32_t>();
   const auto prices = require_float(tensors, "splits.prices", where, pairs).as<float>();
   const auto centroids =
       require_float(tensors, "splits.centroids", where, {2 * count, dimensions}).as<float>();
@@ -151,7 +173,8 @@ std::vector<uint16_t> load_expert_of(const StateDict& tensors, const std::string
                                      int64_t centroids, int64_t experts) {
   const Shape shape = {centroids};
   std::vector<uint16_t> expert_of;
-  for (const int32_t expert : require_tensor(tensors, "expert_of", where, &shape).as<int32_t>()) {
+  for (const int32_t expert :
+       require_type(tensors, "expert_of", where, shape, DType::i32).as<int32_t>()) {
     if (expert < 0 || expert >= experts) {
       fail("{}: tensor 'expert_of' names expert {} of {}", where, expert, experts);
     }
@@ -160,12 +183,19 @@ std::vector<uint16_t> load_expert_of(const StateDict& tensors, const std::string
   return expert_of;
 }
 
-/// Throws Error unless every expert has a centroid or is a half: otherwise no image could reach it.
+/// Throws Error unless every expert has a centroid, or was made by halving one that was there:
+/// otherwise no image could reach it, or fewer experts than there are would be ranked.
 void check_reachable(const Gater& gater, const std::string& where) {
   std::vector<bool> found(static_cast<size_t>(gater.experts));
   if (gater.expert_of.empty()) std::fill_n(found.begin(), gater.centroids.size(0), true);
   for (const uint16_t expert : gater.expert_of) found[expert] = true;
-  for (const ExpertHalving& halving : gater.halvings) found[halving.child] = true;
+  for (const ExpertHalving& halving : gater.halvings) {
+    if (!found[halving.parent] || found[halving.child]) {
+      fail("{}: tensor 'splits.experts' makes expert {} of {}, expected a new one of one there is",
+           where, halving.child, halving.parent);
+    }
+    found[halving.child] = true;
+  }
   if (const auto none = std::find(found.begin(), found.end(), false); none != found.end()) {
     fail("{}: gives expert {} no centroid", where, none - found.begin());
   }
@@ -336,8 +366,11 @@ Gater load_gater(const std::filesystem::path& file) {
   gater.inputs = metadata_number<int64_t>(metadata, "inputs", where);
   gater.seed = metadata_number<uint64_t>(metadata, "seed", where);
   gater.kind = parse_partition_method(metadata["kind"], where);
-  if (gater.experts < 1 || gater.experts > 65535) {
-    fail("{}: metadata 'experts' is {}, expected 1 to 65535", where, gater.experts);
+  if (gater.experts < 1 || gater.experts > most_numbered) {
+    fail("{}: metadata 'experts' is {}, expected 1 to {}", where, gater.experts, most_numbered);
+  }
+  if (gater.inputs < 1) {
+    fail("{}: metadata 'inputs' is {}, expected 1 or more", where, gater.inputs);
   }
   if (gater.kind == PartitionMethod::random) {
     const auto prices = require_float(tensors, "prices", where, {gater.experts}).as<float>();
@@ -346,14 +379,12 @@ Gater load_gater(const std::filesystem::path& file) {
   }
 
   const Tensor& centroids = require_tensor(tensors, "centroids", where);
-  if (centroids.shape().size() != 2) {
-    fail("{}: tensor 'centroids' has shape {}, expected centroids × dimensions", where,
-         to_string(centroids.shape()));
+  const Shape& shape = centroids.shape();
+  if (shape.size() != 2 || shape[0] < 1 || shape[0] > most_numbered || shape[1] < 1) {
+    fail("{}: tensor 'centroids' has shape {}, expected 1 to {} centroids × dimensions", where,
+         to_string(shape), most_numbered);
   }
-  int64_t count = gater.experts;
-  if (tensors.contains("splits.experts")) {
-    count -= require_tensor(tensors, "splits.experts", where).shape().at(0);
-  }
+  int64_t count = gater.experts - count_halvings(tensors, where);
   if (tensors.contains("expert_of")) {
     count = centroids.size(0);
     gater.expert_of = load_expert_of(tensors, where, count, gater.experts);

@@ -5,6 +5,7 @@
 #include "base/folders.h"
 #include "base/format_number.h"
 #include "base/recorded.h"
+#include "base/stage.h"
 #include "base/text.h"
 #include "moe/partition.h"
 #include "moe/partition_json.h"
@@ -160,7 +161,7 @@ std::vector<std::string> save_partition(const std::filesystem::path& folder,
 }
 
 std::vector<std::string> partition_files() {
-  return {assignment_name, gater_name, record_name, "checkpoint*.safetensors"};
+  return {assignment_name, gater_name, record_name, checkpoint_files};
 }
 
 Partition load_partition(const std::filesystem::path& folder) {

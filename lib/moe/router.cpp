@@ -60,14 +60,20 @@ Vocabulary experts_as_tags(const std::vector<int64_t>& sizes) {
 Model open_router(const std::filesystem::path& folder, const std::filesystem::path& partition,
                   const std::filesystem::path& base) {
   const Json inputs = stage_inputs(folder, "moe-train-router");
-  if (inputs.value("partition", "") != stage_fingerprint(partition, "moe-partition")) {
+  if (inputs.value("partition", Json()) != stage_fingerprint(partition, "moe-partition")) {
     fail_usage("{}: this router was trained for another partition than {}; train one for it",
                folder.string(), partition.string());
   }
   Model router = load_model(folder);
-  if (router.card.model.tail.width > 0 && inputs.value("base", "") != base_fingerprint(base)) {
+  if (router.card.model.tail.width > 0 && inputs.value("base", Json()) != base_fingerprint(base)) {
     fail_usage("{}: this router begins with the stages of another base than {}; train one on that",
                folder.string(), base.string());
+  }
+  const auto record = partition / "partition.json";
+  const auto experts = json_get<int64_t>(read_json(record), "experts", record.string());
+  if (router.card.tags != experts) {
+    fail("{}: chooses among {} experts, but {} has {}; train a router for it", folder.string(),
+         router.card.tags, partition.string(), experts);
   }
   return router;
 }

@@ -29,7 +29,7 @@ bool is_on_path(const std::string& name) {
 
 /// A folder for what is not finished, which vanishes with this object.
 struct WorkFolder {
-  explicit WorkFolder(const fs::path& beside) : path(make_temporary_folder(beside)) {}
+  WorkFolder() : path(make_temporary_folder(fs::temp_directory_path() / "moe-report")) {}
   ~WorkFolder() { try_remove(path); }
   WorkFolder(const WorkFolder&) = delete;
   WorkFolder& operator=(const WorkFolder&) = delete;
@@ -49,7 +49,7 @@ void convert(const PagePicture& picture, const fs::path& work, const fs::path& f
   if (!WIFEXITED(status) || WEXITSTATUS(status) != 0 || !is_file(png)) {
     fail("{}: {} could not draw it: {}", file.string(), program, last_message(log));
   }
-  rename_file(png, file);
+  copy_file_atomic(png, file);
 }
 
 }  // namespace
@@ -64,7 +64,7 @@ void require_picture_files(const fs::path& folder) {
 
 std::vector<fs::path> write_picture_files(const fs::path& folder,
                                           const std::vector<PagePicture>& pictures) {
-  const WorkFolder work(folder / ".pictures");
+  const WorkFolder work;
   std::vector<fs::path> files;
   for (const PagePicture& picture : pictures) {
     throw_if_interrupted();

@@ -3,95 +3,229 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <map>
-#include <optional>
 #include <thread>
 
 #include "base/error.h"
-#include "base/files.h"
+#include "base/folders.h"
 #include "base/log.h"
 #include "base/signals.h"
 #include "run/log_warnings.h"
+#include "run/stage_messages.h"
+#include "run/stage_progress.h"
 
 namespace hardmoe {
 namespace {
 
-constexpr double look_seconds = 0.1;  // between looks for warnings in the logs
+constexpr double look_seconds = 0.1;  // between looks at what the stages say
+
+/// A stage in a process of its own.
+class Child {
+ public:
+  Child(const RunStage& stage, size_t number)
+      : number_(number),
+        log_(stage.process.log),
+        log_begin_(path_exists(log_) ? file_size_of(log_) : 0),
+        warnings_(stage.process.name, stage.process.log) {
+    pid_ = start_process(stage.process, messages_.writing_end());
+    messages_.started();
+  }
+
+  pid_t pid() const { return pid_; }
+  size_t number() const { return number_; }
+  const StageMessages& messages() const { return messages_; }
+  /// Returns what it said last: of its failure, or else in its log.
+  std::string last_word() const {
+    return messages_.failure().empty() ? last_message(log_, log_begin_) : messages_.failure();
+  }
+
+  /// Takes what it has said since the last call.
+  void listen(bool ended) {
+    warnings_.repeat(ended);
+    messages_.read();
+  }
+  ProcessResult result(int status) const {
+    const int signal = WIFEXITED(status) ? 0 : WTERMSIG(status);
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + signal, signal, now_seconds() - start_};
+  }
+
+ private:
+  size_t number_;  // of the stage
+  std::filesystem::path log_;
+  size_t log_begin_;  // bytes of earlier processes
+  LogWarnings warnings_;
+  StageMessages messages_;
+  double start_ = now_seconds();
+  pid_t pid_ = -1;
+};
+
+/// One run of a graph.
+class Launch {
+ public:
+  using Finished = std::function<void(const RunStage&, const ProcessResult&)>;
+
+  Launch(const std::vector<RunStage>& stages, const LaunchOptions& options,
+         const Finished& finished)
+      : stages_(stages),
+        options_(options),
+        finished_(finished),
+        schedule_(stages, options.parallel) {}
+
+  void run() {
+    while (!schedule_.all_done()) {
+      pass_signal_on();
+      start_again();
+      if (start_next()) continue;
+      if (running_.empty() && waiting_.empty()) break;
+      if (!wait_for_one()) {
+        listen();
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+      }
+    }
+    if (!failures_.empty()) throw_failures();
+    if (stopped_)
+      throw Error("interrupted; run the same command again to resume", ExitStatus::interrupted);
+    throw_if_interrupted();
+  }
+
+ private:
+  bool may_start() const {
+    return (failures_.empty() || options_.keep_going) && !stopped_ && !interrupted();
+  }
+
+  void pass_signal_on() {
+    if (!interrupted() || told_) return;
+    told_ = true;
+    for (const auto& [pid, child] : running_) ::kill(pid, SIGTERM);
+  }
+
+  void start(size_t number) {
+    Child child(stages_[number], number);
+    running_.emplace(child.pid(), std::move(child));
+  }
+
+  bool start_next() {
+    const auto next = may_start() ? schedule_.next() : std::nullopt;
+    if (!next) return false;
+    start(*next);
+    schedule_.start(*next);
+    return true;
+  }
+
+  /// Starts what failed and has waited long enough; its place in the schedule was kept.
+  void start_again() {
+    for (auto one = waiting_.begin(); one != waiting_.end();) {
+      const bool given_up = !may_start();
+      if (!given_up && now_seconds() < one->second.until) {
+        ++one;
+        continue;
+      }
+      const auto [number, retry] = *one;
+      one = waiting_.erase(one);
+      given_up ? fail_at(number, retry.failure) : start(number);
+    }
+  }
+
+  void listen() {
+    if (now_seconds() - looked_ <= look_seconds) return;
+    looked_ = now_seconds();
+    std::vector<RunningStage> running;
+    for (auto& [pid, child] : running_) {
+      child.listen(false);
+      running.emplace_back(stages_[child.number()].process.name, child.messages().progress());
+    }
+    std::ranges::sort(running, {}, &RunningStage::first);
+    progress_.update(ended_, stages_.size(), running);
+  }
+
+  /// Returns whether a child had ended.
+  bool wait_for_one() {
+    int status = 0;
+    const auto child = running_.find(::waitpid(-1, &status, WNOHANG));
+    if (child == running_.end()) return false;
+    child->second.listen(true);
+    const ProcessResult result = child->second.result(status);
+    const size_t number = child->second.number();
+    const std::string said = result.exit_status == 0 ? "" : child->second.last_word();
+    running_.erase(child);
+    end(number, result, said);
+    return true;
+  }
+
+  void end(size_t number, const ProcessResult& result, const std::string& said) {
+    // A child that got the signal before it had installed its handlers dies of it.
+    const bool stopped_by_us = told_ && result.signal == SIGTERM;
+    if (stopped_by_us || result.exit_status == static_cast<int>(ExitStatus::interrupted)) {
+      stopped_ = true;
+      return schedule_.end(number, false);
+    }
+    if (result.exit_status == 0) {
+      ++ended_;
+      schedule_.end(number, true);
+      return finished_(stages_[number], result);
+    }
+    const StageFailure failure{&stages_[number].process, result, said};
+    if (try_again(number, failure)) return;
+    if (options_.keep_going) log_warning("{}", failure_text({failure}, 0));
+    fail_at(number, failure);
+  }
+
+  void fail_at(size_t number, const StageFailure& failure) {
+    schedule_.end(number, false);
+    failures_.push_back(failure);
+  }
+
+  /// Returns whether the stage is to be started again after a while, and says so.
+  bool try_again(size_t number, const StageFailure& failure) {
+    int& tried = tried_[number];
+    const bool wrong_use = failure.result.exit_status == static_cast<int>(ExitStatus::usage);
+    if (wrong_use || tried >= options_.retries || !may_start()) return false;
+    const double wait = std::min(60.0, options_.retry_seconds * std::exp2(tried));
+    ++tried;
+    log_warning("{}; started again in {:g} s (retry {} of {})", failure_text({failure}, 0), wait,
+                tried, options_.retries);
+    waiting_.emplace(number, Retry{failure, now_seconds() + wait});
+    return true;
+  }
+
+  [[noreturn]] void throw_failures() const {
+    const bool usage = failures_[0].result.exit_status == static_cast<int>(ExitStatus::usage);
+    const size_t not_begun = stages_.size() - ended_ - failures_.size();
+    throw Error(failure_text(failures_, options_.keep_going ? not_begun : 0),
+                usage ? ExitStatus::usage : ExitStatus::failed);
+  }
+
+  const std::vector<RunStage>& stages_;
+  LaunchOptions options_;
+  const Finished& finished_;
+  Schedule schedule_;
+  StageProgress progress_;
+  std::map<pid_t, Child> running_;
+  struct Retry {
+    StageFailure failure;  // for which it is started again
+    double until;          // it waits
+  };
+  std::map<size_t, Retry> waiting_;  // stages to start again
+  std::map<size_t, int> tried_;      // retries of each stage
+  std::vector<StageFailure> failures_;
+  size_t ended_ = 0;      // stages that are done
+  bool stopped_ = false;  // a child was interrupted
+  bool told_ = false;     // the children were
+  double looked_ = 0;
+};
 
 }  // namespace
 
-void run_stages(const std::vector<RunStage>& stages, int parallel,
+void run_stages(const std::vector<RunStage>& stages, const LaunchOptions& options,
                 const std::function<void(const RunStage&, const ProcessResult&)>& finished) {
-  struct Child {
-    size_t stage;
-    double start;
-    LogWarnings warnings;
-  };
-  std::map<pid_t, Child> running;
-  std::optional<size_t> failed;
-  int failed_status = 0;
-  bool stopped = false;
-  bool told = false;
-  double looked = 0;
-  Schedule schedule(stages, parallel);
-  while (!schedule.all_done()) {
-    if (interrupted() && !told) {
-      told = true;
-      for (const auto& [pid, child] : running) ::kill(pid, SIGTERM);
-    }
-    const bool may_start = !failed && !stopped && !interrupted();
-    if (const auto next = may_start ? schedule.next() : std::nullopt) {
-      const ProcessSpec& process = stages[*next].process;
-      LogWarnings warnings(process.name, process.log);
-      running.emplace(start_process(process), Child{*next, now_seconds(), std::move(warnings)});
-      schedule.start(*next);
-      continue;
-    }
-    if (running.empty()) break;
-    int status = 0;
-    const pid_t pid = ::waitpid(-1, &status, WNOHANG);
-    const auto child = running.find(pid);
-    if (child == running.end()) {
-      if (now_seconds() - looked > look_seconds) {
-        looked = now_seconds();
-        for (auto& [pid_of, other] : running) other.warnings.repeat(false);
-      }
-      std::this_thread::sleep_for(std::chrono::milliseconds(5));
-      continue;
-    }
-    const ProcessResult result{WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status),
-                               now_seconds() - child->second.start};
-    const size_t index = child->second.stage;
-    child->second.warnings.repeat(true);
-    running.erase(child);
-    schedule.end(index, result.exit_status == 0);
-    // A child that got the signal before it had installed its handlers dies of it.
-    const bool stopped_by_us = told && result.exit_status == 128 + SIGTERM;
-    if (stopped_by_us || result.exit_status == static_cast<int>(ExitStatus::interrupted)) {
-      stopped = true;
-    } else if (result.exit_status != 0 && !failed) {
-      failed = index;
-      failed_status = result.exit_status;
-    } else if (result.exit_status == 0) {
-      finished(stages[index], result);
-    }
-  }
-  if (failed) {
-    const ProcessSpec& process = stages[*failed].process;
-    const std::string message =
-        fmt::format("{} failed (exit status {}): {} (all of it in {})", process.name, failed_status,
-                    last_message(process.log), process.log.string());
-    throw Error(message, failed_status == static_cast<int>(ExitStatus::usage) ? ExitStatus::usage
-                                                                              : ExitStatus::failed);
-  }
-  if (stopped)
-    throw Error("interrupted; run the same command again to resume", ExitStatus::interrupted);
-  throw_if_interrupted();
+  Launch(stages, options, finished).run();
 }
 
 void run_process(const ProcessSpec& process) {
-  run_stages({{.process = process}}, 1, [](const auto&, const auto&) {});
+  run_stages({{.process = process}}, {}, [](const auto&, const auto&) {});
 }
 
 }  // namespace hardmoe

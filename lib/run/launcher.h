@@ -5,23 +5,30 @@
 #include <functional>
 #include <vector>
 
+#include "run/stage_failure.h"
 #include "run/stage_graph.h"
 
 namespace hardmoe {
 
-/// How a process ended.
-struct ProcessResult {
-  int exit_status = 0;  ///< 128 + signal if a signal killed it
-  double seconds = 0;
+/// How stages are run.
+struct LaunchOptions {
+  int parallel = 1;         ///< at most so many at a time
+  bool keep_going = false;  ///< after a failure go on with stages that do not need what failed
+  int retries =
+      0;  ///< how often a stage is started again that a fault of the moment may have ended
+  double retry_seconds =
+      1;  ///< before the first of them; then twice as long each time, at most a minute
 };
 
-/// Runs all stages, each once the stages it depends on are done and at most `parallel` at a time
-/// (Schedule), and calls `finished` after each that succeeds. Repeats the stages' warnings, with
-/// their names, as warnings of this process while they run. After a failure or SIGTERM/SIGINT
-/// (passed on to the children) it starts no further stage and waits for those that run. Throws
-/// Error with the failed stage's name, its exit status and its log's last message, and with status
-/// usage if that is the stage's; Error(interrupted) if interrupted; and as check_graph does.
-void run_stages(const std::vector<RunStage>& stages, int parallel,
+/// Runs all stages, each once the stages it depends on are done (Schedule), and calls `finished` after
+/// each that succeeds. Repeats the stages' warnings, with their names, as warnings of this process
+/// while they run, and tells how far they are (StageProgress). A stage that fails is started again if
+/// retries are left, unless its status is usage. After a failure, unless told to keep going, and after
+/// a signal that ends this process (passed on to the children as SIGTERM), it starts no further stage
+/// and waits for those that run. Throws Error with the failed stages' names, how they ended and what
+/// they said last (failure_text), with status usage if that is the first one's; Error(interrupted) if
+/// interrupted; and as check_graph does.
+void run_stages(const std::vector<RunStage>& stages, const LaunchOptions& options,
                 const std::function<void(const RunStage&, const ProcessResult&)>& finished);
 
 /// Runs one command. Throws as run_stages does.

@@ -13,6 +13,7 @@ namespace hardmoe {
 struct RunTask {
   std::filesystem::path out;       ///< folder of the run
   std::filesystem::path programs;  ///< folder of the commands
+  std::string again;               ///< the command line that goes on after a failure
   bool force = false;              ///< begin stages again whose inputs have changed
   bool dry_run = false;            ///< only print the commands
   bool status = false;             ///< only print how far the run is

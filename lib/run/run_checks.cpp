@@ -6,6 +6,7 @@
 #include "base/folders.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "base/unfinished_file.h"
 #include "data/dataset.h"
 #include "data/selection.h"
 #include "moe/embedding.h"
@@ -30,8 +31,8 @@ bool tries(const Config& config, Lever lever) { return config.run.levers.contain
 /// Returns the first setting that needs the split 'selection'; "" if there is none. `routed`: of
 /// those for which its images are given to experts.
 std::string needs_selection(const Config& config, bool routed) {
-  if (config.base.patience > 0 && !routed) return "base.patience";
-  if (config.expert.patience > 0) return "expert.patience";
+  if (config.base.judging.patience > 0 && !routed) return "base.patience";
+  if (config.expert.judging.patience > 0) return "expert.patience";
   if (config.decoder.split == selection_split) return "decoder.split";
   if (config.mixture.fits_share()) return "mixture.base_share";
   return tries(config, Lever::reroute) ? "reroute of run.levers" : "";
@@ -191,6 +192,9 @@ void check_settings(const Config& config) {
   if (config.run.parallel < 1 || config.run.parallel > 1024) {
     fail_usage("run.parallel: expected 1 to 1024, found {}", config.run.parallel);
   }
+  if (config.run.retries < 0 || config.run.retries > 1000) {
+    fail_usage("run.retries: expected 0 to 1000, found {}", config.run.retries);
+  }
   if (config.run.gpus < 0 || config.run.gpus > 1024) {
     fail_usage("run.gpus: expected 0 to 1024, found {}", config.run.gpus);
   }
@@ -210,8 +214,10 @@ void check_run_folder(const fs::path& out) {
   const bool run = path_exists(out / "config.yaml") || path_exists(out / "planned.yaml");
   if (!is_folder(out) || (run && !stage)) return;
   for (const FolderEntry& entry : list_folder(out)) {
-    const std::string name = entry.name();
+    const std::string name = entry.name(), finished = finished_name(name);
     if (name == "logs" || name == ".lock" || name == "planned.yaml") continue;
+    // Of a run that was killed when it wrote its first file.
+    if (name != finished && (finished == "config.yaml" || finished == "planned.yaml")) continue;
     fail_usage("{}: holds '{}' and is no folder of a run; choose an empty one for --out",
                out.string(), name);
   }

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/printable.h"
 #include "data/thumbnails.h"
 #include "image/contact_sheet.h"
 #include "ingest/sources/source.h"

@@ -90,8 +90,8 @@ Json identity_of(const NetworkFolders& networks, const OpenedNetworks& opened) {
 Json recorded_identity(const fs::path& embedding, const Json& record, const Json& expected) {
   const Json inputs = record.value("inputs", Json::object());
   Json identity = inputs;
-  identity["mixture.embedding"] = inputs.value("embedding", embedding_kinds[0]);
-  identity["router"] = inputs.value("router", "");
+  identity["mixture.embedding"] = inputs.value("embedding", Json(embedding_kinds[0]));
+  identity["router"] = inputs.value("router", Json(""));
   if (record.value("command", "") == "moe-embed") {
     identity["mixture.base_share"] = inputs.value("base_share", Json());
     identity["eval.use_prices"] = inputs.value("use_prices", Json());

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <bit>
 #include <future>
+#include <system_error>
+#include <utility>
 
 #include "base/error.h"
 #include "base/threads.h"
@@ -58,6 +60,20 @@ Precision AskedNetworks::precision(const Engine& engine, InferencePrecision conf
 
 int64_t AskedNetworks::batch(int64_t images) const { return batch_size(images, experts()); }
 
+namespace {
+
+/// Begins to read in another thread, or where there is none to be had reads when it is asked for.
+template <class Read, class Forms>
+std::future<ViewWindow> read_ahead(const Read& read, Forms forms) {
+  try {
+    return std::async(std::launch::async, read, forms);
+  } catch (const std::system_error&) {
+    return std::async(std::launch::deferred, read, std::move(forms));
+  }
+}
+
+}  // namespace
+
 std::unique_ptr<Predictor> AskedNetworks::predictor(Engine& engine, Precision precision,
                                                     int64_t images) const {
   const int64_t size = batch(images);
@@ -83,7 +99,7 @@ ImageCounts AskedNetworks::for_each_window(
   ViewWindow window = read(forms());
   while (!window.images.empty()) {
     std::future<ViewWindow> next;  // read while the networks work
-    if (std::ssize(window.images) == most) next = std::async(std::launch::async, read, forms());
+    if (std::ssize(window.images) == most) next = read_ahead(read, forms());
     counts.all += std::ssize(window.images);
     counts.unreadable += std::ssize(window.images) - window.views.size();
     visit(window);

@@ -6,18 +6,19 @@
 namespace hardmoe {
 namespace {
 
-constexpr const char* patience_help =
-    "epochs without a smaller loss on the split 'selection' after which training ends, with the "
-    "best weights so far as the result; 0: it runs to its end";
-
 std::vector<std::string> with_all_and_none(std::vector<std::string> names) {
   names.insert(names.end(), {"all", "none"});
   return names;
 }
 
-void check_patience(const char* section, int patience) {
-  if (patience < 0) {
-    fail_usage("{}.patience: expected a number of epochs, or 0, found {}", section, patience);
+void check_judging(const char* section, const JudgingConfig& config) {
+  if (config.patience < 0) {
+    fail_usage("{}.patience: expected a number of epochs, or 0, found {}", section,
+               config.patience);
+  }
+  if (!(config.val_every >= 0 && config.val_every <= 1e6)) {
+    fail_usage("{}.val_every: expected a number of epochs, or 0, found {}", section,
+               config.val_every);
   }
 }
 
@@ -25,17 +26,17 @@ void check_patience(const char* section, int patience) {
 
 void check_base_config(const BaseConfig& config) {
   check_train_config(config, "base");
-  check_patience("base", config.patience);
+  check_judging("base", config.judging);
 }
 
 void check_sparse_config(const SparseTrainConfig& config) {
   check_train_config(config, "sparse");
-  check_patience("sparse", config.patience);
+  check_judging("sparse", config.judging);
 }
 
 void check_expert_config(const ExpertConfig& config) {
   check_train_config(config, "expert");
-  check_patience("expert", config.patience);
+  check_judging("expert", config.judging);
   check_nearness(config);
   if (!(config.outside >= 0 && config.outside < 1)) {
     fail_usage("expert.outside: expected a share from 0 to below 1, found {}", config.outside);
@@ -48,19 +49,37 @@ void check_expert_config(const ExpertConfig& config) {
   }
 }
 
+void JudgingConfig::describe(Fields& f) {
+  f.add("val_every", val_every,
+        "epochs between judgments on the split 'selection', where the dataset has it: its loss, "
+        "LRAP, P@1 and R@10 in log.jsonl, and the weights of the smallest loss beside the last; 0: "
+        "none");
+  f.add(
+      "patience", patience,
+      "epochs without a smaller loss on the split 'selection' after which training ends, with the "
+      "best weights so far as the result; 0: it runs to its end");
+}
+
+Json JudgingConfig::inputs() const {
+  Json inputs = Json::object();
+  if (patience > 0) inputs["patience"] = patience;
+  if (patience > 0 && every() != 1) inputs["val_every"] = val_every;
+  return inputs;
+}
+
 void BaseConfig::describe(Fields& f) {
   TrainConfig::describe(f);
   f.add("init", init,
         "weights to begin with: a folder of moe-train-base or moe-train-expert, or .safetensors of "
         "torchvision's or timm's ResNets; empty: fresh ones");
-  f.add("patience", patience, patience_help);
+  judging.describe(f);
 }
 
 void SparseTrainConfig::describe(Fields& f) {
   TrainConfig::describe(f);
   f.add_section("layer", layer, "layers of experts, in the place of layers of the model");
   f.add("init", init, "weights to begin with: a folder of moe-train-sparse; empty: fresh ones");
-  f.add("patience", patience, patience_help);
+  judging.describe(f);
 }
 
 void ExpertConfig::describe(Fields& f) {
@@ -80,7 +99,7 @@ void ExpertConfig::describe(Fields& f) {
         "an expert trains on every image for which it is among so many nearest experts");
   f.add("lr_by_size", lr_by_size,
         "multiply lr by the square root of the part's images over images/experts, 0.5 to 2");
-  f.add("patience", patience, patience_help);
+  judging.describe(f);
   f.add("init", init,
         "experts of an earlier partition: expert K begins with the weights in this folder's K; "
         "empty: see start");
@@ -194,6 +213,13 @@ void RunConfig::describe(Fields& f) {
   f.add("parallel", parallel,
         "experts trained at a time, each in a process of its own; on each of gpus; with several "
         "seeds on processors any stages");
+  f.add("keep_going", keep_going,
+        "after a stage has failed, go on with those that do not need it, and tell all failures at "
+        "the "
+        "end");
+  f.add("retries", retries,
+        "how often a stage that failed is started again, after 1, 2, 4 … seconds; not one whose "
+        "settings are wrong");
   f.add("gpus", gpus, "experts are spread over so many GPUs, from cuda:0; 0: all use device");
 }
 

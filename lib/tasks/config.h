@@ -18,10 +18,22 @@
 
 namespace hardmoe {
 
+/// When a network in training is judged on the split "selection" (train/validation.h).
+struct JudgingConfig {
+  double val_every = 1;  ///< epochs between judgments; 0: none, but for patience
+  int patience = 0;      ///< epochs without a smaller loss after which it ends; 0: never
+  void describe(Fields& f);
+
+  /// Returns the epochs between judgments: with patience one, unless val_every says otherwise.
+  double every() const { return val_every > 0 || patience == 0 ? val_every : 1; }
+  /// Returns the settings that shape the result, for a stage's inputs; empty where none does.
+  Json inputs() const;
+};
+
 /// The section base.
 struct BaseConfig : TrainConfig {
   std::string init;  ///< weights to begin with (train/warm_start.h); empty: random ones
-  int patience = 0;  ///< see EarlyStop (train/trainer.h), on the split "selection"
+  JudgingConfig judging;
   void describe(Fields& f);
 };
 
@@ -29,7 +41,7 @@ struct BaseConfig : TrainConfig {
 struct SparseTrainConfig : TrainConfig {
   SparseConfig layer;  ///< what takes the place of layers of the section model
   std::string init;    ///< as the base's
-  int patience = 0;    ///< as the base's
+  JudgingConfig judging;
   void describe(Fields& f);
 };
 
@@ -57,7 +69,7 @@ struct ExpertConfig : TrainConfig {
   double outside_weight = 1;  ///< factor of their losses
   int overlap = 1;            ///< nearest experts that train on an image
   bool lr_by_size = false;    ///< learning rate × √(part's images ÷ (N/K)), ½ to 2
-  int patience = 0;           ///< as the base's
+  JudgingConfig judging = {.val_every = 0};  ///< its images of the split take a pass of the base
   std::string init;    ///< folder of experts 0, 1, … of an earlier partition to begin with; or ""
   double distill = 0;  ///< weight of the loss against the base's scores (LossSpec::teacher)
   double distill_temperature = 1;
@@ -124,7 +136,9 @@ struct RunConfig {
   int seeds = 1;  ///< repetitions of all but the dataset, with seeds Config::seed and those after
   int parallel = 1;  ///< experts trained at a time (on each of `gpus`), each in its own process;
                      ///< with several seeds on processors any stages
-  int gpus = 0;      ///< experts are spread over cuda:0 … cuda:gpus-1; 0: all use Config::device
+  bool keep_going = false;  ///< after a stage failed, train what does not need it
+  int retries = 0;          ///< how often a stage that failed is started again
+  int gpus = 0;  ///< experts are spread over cuda:0 … cuda:gpus-1; 0: all use Config::device
   void describe(Fields& f);
 };
 

@@ -56,7 +56,7 @@ std::optional<EmbeddingInput> find_embedding_for(const PartExpert& expert) {
 
 Json expert_inputs(const ExpertConfig& config, bool with_part) {
   Json inputs = Json::object();
-  if (config.patience > 0) inputs["patience"] = config.patience;
+  inputs.update(config.judging.inputs());
   if (!with_part) return inputs;
   if (config.epochs_of == EpochsOf::dataset) inputs["epochs_of"] = "dataset";
   if (config.overlap > 1) inputs["overlap"] = config.overlap;

@@ -68,6 +68,18 @@ bool is_finished(const fs::path& stage) {
   return path_exists(record) && read_stage_record(record).value("done", false);
 }
 
+/// Returns how many experts a partition has.
+int64_t expert_count(const fs::path& partition) {
+  constexpr int64_t most = 65535;  // their numbers are uint16
+  const fs::path file = partition / "partition.json";
+  const auto experts = json_get<int64_t>(read_json(file), "experts", file.string());
+  if (experts < 1 || experts > most) {
+    fail("{}: field 'experts' is {}, expected 1 to {}; make the partition again", file.string(),
+         experts, most);
+  }
+  return experts;
+}
+
 /// Returns the first of the stages that the networks take which is not done, from the run's folder;
 /// empty if all are.
 fs::path unfinished_stage(const fs::path& run, const FoundNetworks& found) {
@@ -78,9 +90,8 @@ fs::path unfinished_stage(const fs::path& run, const FoundNetworks& found) {
     if (!folder.empty()) stages.emplace_back(folder);
   }
   if (!networks.partition.empty() && is_finished(networks.partition)) {
-    const Json record = read_json(fs::path(networks.partition) / "partition.json");
-    const auto experts = json_get<int>(record, "experts", networks.partition);
-    for (int k = 0; k < experts; ++k) {
+    const int64_t experts = expert_count(networks.partition);
+    for (int64_t k = 0; k < experts; ++k) {
       stages.push_back(fs::path(networks.experts) / std::to_string(k));
     }
   }
@@ -121,7 +132,8 @@ void require_whole_pack(const fs::path& folder) {
   if (!stage.value("done", false)) {
     fail("{}: not finished; run the same `moe-pack` again to resume it", folder.string());
   }
-  for (const auto& [name, sha256] : stage.at("outputs").items()) {
+  const auto outputs = json_get<Json>(stage, "outputs", record.string());
+  for (const auto& [name, sha256] : outputs.items()) {
     const fs::path file = folder / name;
     if (file.extension() == ".md") continue;  // for people, who may write into it
     if (!path_exists(file)) {

@@ -18,23 +18,37 @@ Mix parse_mix(const std::string& name) {
   return name == mix_names[static_cast<size_t>(Mix::arithmetic)] ? Mix::arithmetic : Mix::geometric;
 }
 
+/// Returns a section of an evaluation's inputs, with the usual values of what it leaves out.
+Json section_of(const Json& inputs, const char* name, Json usual, const std::string& where) {
+  const auto section = json_get<Json>(inputs, name, where);
+  if (!section.is_object()) fail("{}: field '{}' is not an object", where, name);
+  usual.update(section);
+  return usual;
+}
+
 }  // namespace
 
 AnswerSettings answer_settings(const FoundNetworks& found) {
   if (!found.pack.empty()) return load_mixture_card(found.pack).answer;
   AnswerSettings settings;
   if (found.evaluation.empty()) return settings;
+  const std::string where = found.evaluation + "/stage.json";
   const Json inputs = stage_inputs(found.evaluation, "moe-eval");
-  const Json results = stage_results(found.evaluation, "moe-eval");
-  settings.precision = parse_precision(inputs.value("precision", ""));
-  if (inputs.contains("eval")) {
-    settings.top_experts = inputs.at("eval").value("top_experts", 1);
-    settings.use_prices = inputs.at("eval").value("use_prices", true);
+  if (inputs.contains("precision")) {
+    settings.precision = parse_precision(json_get<std::string>(inputs, "precision", where));
   }
-  settings.temperature = results.value("temperature", 0.0);
+  if (inputs.contains("eval")) {
+    const Json eval = section_of(inputs, "eval", {{"top_experts", 1}, {"use_prices", true}}, where);
+    settings.top_experts = json_get<int>(eval, "top_experts", where);
+    settings.use_prices = json_get<bool>(eval, "use_prices", where);
+  }
+  Json results = {{"temperature", 0.0}, {"base_share", 0.0}};
+  results.update(stage_results(found.evaluation, "moe-eval"));
+  settings.temperature = json_get<double>(results, "temperature", where);
   if (inputs.contains("mixture")) {  // the share was asked for; `results` has the fitted one
-    settings.base_share = results.value("base_share", 0.0);
-    settings.mix = parse_mix(inputs.at("mixture").value("mix", ""));
+    settings.base_share = json_get<double>(results, "base_share", where);
+    const Json mixture = section_of(inputs, "mixture", {{"mix", ""}}, where);
+    settings.mix = parse_mix(json_get<std::string>(mixture, "mix", where));
   }
   return settings;
 }

@@ -7,6 +7,7 @@
 #include "base/display_width.h"
 #include "base/json.h"
 #include "base/json_line.h"
+#include "base/printable.h"
 #include "base/text.h"
 #include "ingest/sources/source.h"
 #include "train/metrics.h"

@@ -101,7 +101,7 @@ std::optional<Part> open_part(const TrainExpertTask& task, const ExpertConfig& c
   return part;
 }
 
-/// Returns the precision in which the base routes the images that an expert is stopped by.
+/// Returns the precision in which the base routes the images that an expert is judged by.
 Precision routing_precision(const Config& config) {
   return inference_precision(config.embed.precision, config.base.precision);
 }
@@ -122,11 +122,11 @@ Json inputs_of(const TrainExpertTask& task, const Config& config, const Dataset&
   if (!part) return inputs;
   // Only this part's images count, so that an expert stays valid if only other parts change.
   inputs["images"] = fingerprint_of_items(part->items);
-  if (part->embedding || expert.overlap > 1 || expert.patience > 0) {
-    // Or all parts, if where these lie decides what it sees or is stopped by.
+  if (part->embedding || expert.overlap > 1 || expert.judging.patience > 0) {
+    // Or all parts, if where these lie decides what it sees or is judged by.
     inputs["partition"] = stage_fingerprint(task.partition, "moe-partition");
   }
-  if (expert.patience > 0) {
+  if (expert.judging.patience > 0) {
     inputs["expert"]["use_prices"] = config.eval.use_prices;
     inputs["expert"]["routed_in"] = name_of(routing_precision(config));
   }
@@ -134,29 +134,31 @@ Json inputs_of(const TrainExpertTask& task, const Config& config, const Dataset&
   return inputs;
 }
 
-/// Sets the split that the expert is stopped early by. Throws Error(usage) if the dataset has none,
-/// or if the gater routes by an embedding that the base cannot compute.
-void set_early_stop(const TrainExpertTask& task, const ExpertConfig& config, const Dataset& dataset,
-                    ImageTraining& job) {
-  if (config.patience == 0) return;
-  job.patience = config.patience;
-  job.selection = &require_selection(dataset, "expert.patience");
+/// Sets the split that the expert is judged by. Throws Error(usage) if it needs one that the dataset
+/// has not, or if the gater routes by an embedding that the base cannot compute.
+void set_judging(const TrainExpertTask& task, const ExpertConfig& config, const Dataset& dataset,
+                 ImageTraining& job) {
+  const Split* split = judging_split(config.judging, dataset, "expert");
+  if (split == nullptr) return;
+  job.judged_every = config.judging.every();
+  job.patience = config.judging.patience;
+  job.selection = split;
   if (task.expert == "all") {
-    job.selection_items = all_items(*job.selection);
+    job.selection_items = all_items(*split);
   } else if (is_external_embedding(stage_inputs(task.partition, "moe-partition"))) {
     fail_usage(
-        "expert.patience: {} was made of an external embedding, by which the images of split "
-        "'selection' cannot be routed; set expert.patience to 0",
-        task.partition);
+        "expert.{0}: {1} was made of an external embedding, by which the images of split "
+        "'selection' cannot be routed; set expert.{0} to 0",
+        job.patience > 0 ? "patience" : "val_every", task.partition);
   }
 }
 
-/// Finds the images that an expert of a part sees or is stopped by, besides its own.
+/// Finds the images that an expert of a part sees or is judged by, besides its own.
 void find_other_images(const TrainExpertTask& task, const Config& config, const Part& part,
                        Engine& engine, ImageTraining& job) {
   const PartExpert expert{task, config.expert, part.partition, part.number};
   add_images_of_others(expert, part.embedding, job);
-  if (job.patience == 0) return;
+  if (job.judged_every == 0) return;
   // The expert may begin with other weights than the base's.
   route_selection(expert, load_model(task.base), routing_precision(config), config.eval.use_prices,
                   engine, job);
@@ -206,8 +208,8 @@ std::string train_expert(const TrainExpertTask& task, Config& config) {
                     dataset.vocabulary()};
   if (part && config.expert.lr_by_size) job.config.lr *= lr_factor(part->partition, part->number);
   if (part && config.expert.epochs_of == EpochsOf::dataset) job.epochs_of_images = split.size();
-  set_early_stop(task, config.expert, dataset, job);
-  if (part && job.patience > 0) require_precision(*engine, routing_precision(config));
+  set_judging(task, config.expert, dataset, job);
+  if (part && job.judged_every > 0) require_precision(*engine, routing_precision(config));
   job.teacher = std::move(teacher);
   check_image_training(*engine, job);
   std::vector<std::filesystem::path> reads = {task.dataset, task.base, task.partition, init};

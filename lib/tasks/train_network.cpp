@@ -28,10 +28,12 @@ std::string train_network(const NetworkTask& task, Config& config) {
                  {"seed", config.seed},
                  {"model", model_json(task.model)},
                  {task.section, training_inputs(task.settings)}};
-  if (task.patience > 0) {
-    inputs[task.section]["patience"] = job.patience = task.patience;
-    job.selection = &require_selection(dataset, task.section + ".patience");
-    job.selection_items = all_items(*job.selection);
+  inputs[task.section].update(task.judging.inputs());
+  if (const Split* split = judging_split(task.judging, dataset, task.section)) {
+    job.judged_every = task.judging.every();
+    job.patience = task.judging.patience;
+    job.selection = split;
+    job.selection_items = all_items(*split);
   }
   std::optional<EarlierWeights> earlier;
   if (!task.init.empty()) {

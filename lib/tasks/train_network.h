@@ -18,7 +18,7 @@ struct NetworkTask {
   ModelConfig model;
   TrainConfig settings;
   std::string init;  ///< weights to begin with (train/warm_start.h); empty: fresh ones
-  int patience = 0;  ///< see EarlyStop (train/trainer.h), on the split "selection"
+  JudgingConfig judging;
 };
 
 /// Trains the network unless it is done, and returns the results as a line of JSON: images, steps,

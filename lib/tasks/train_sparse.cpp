@@ -45,7 +45,7 @@ std::string train_sparse(const TrainSparseTask& task, Config& config) {
         "nothing of the tags; choose 2 or more (moe-eval --chosen 1 asks a trained model for one)");
   }
   return train_network({"moe-train-sparse", "sparse", task.dataset, task.out, task.force,
-                        sparse_model(config), settings, settings.init, settings.patience},
+                        sparse_model(config), settings, settings.init, settings.judging},
                        config);
 }
 

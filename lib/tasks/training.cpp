@@ -5,19 +5,28 @@
 #include <optional>
 
 #include "base/error.h"
+#include "base/folders.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "base/threads.h"
+#include "data/selection.h"
 #include "engine/balance_specs.h"
 #include "engine/network_facts.h"
 #include "nn/architecture.h"
 #include "nn/teacher.h"
+#include "tensor/safetensors.h"
 #include "train/checkpoint.h"
 #include "train/inference.h"
-#include "train/selection_loss.h"
+#include "train/selection_judge.h"
 #include "train/trainer.h"
 
 namespace hardmoe {
+namespace {
+
+constexpr const char *best_weights_name = "best.safetensors",
+                     *last_weights_name = "last.safetensors";
+
+}  // namespace
 
 TrainConfig fit_batch(TrainConfig config, int64_t images, const std::string& section) {
   if (images < config.batch) {
@@ -39,9 +48,17 @@ Json training_inputs(TrainConfig config) {
   return json;
 }
 
+const Split* judging_split(const JudgingConfig& judging, const Dataset& dataset,
+                           const std::string& section) {
+  if (judging.patience > 0) return &require_selection(dataset, section + ".patience");
+  const bool judged = judging.every() > 0 && dataset.has_split(selection_split);
+  return judged ? &dataset.split(selection_split) : nullptr;
+}
+
 std::vector<std::string> model_stage_files() {
   auto files = training_files();
-  files.insert(files.end(), {"model.safetensors", "model.yaml", model_tags_name, "config.yaml"});
+  files.insert(files.end(), {"model.safetensors", "model.yaml", model_tags_name, "config.yaml",
+                             best_weights_name, last_weights_name});
   return files;
 }
 
@@ -109,6 +126,16 @@ Lesson lesson_of(const ImageTraining& job, const SparseNetwork& student,
 
 }  // namespace
 
+namespace {
+
+/// Writes weights beside the model's; removes the file of an earlier attempt if there are none.
+void save_other_weights(const std::filesystem::path& file, const StateDict& weights) {
+  if (weights.empty()) return try_remove(file);
+  save_safetensors(file, without_teacher(weights), {{"format", "pt"}});
+}
+
+}  // namespace
+
 Json train_model(const Stage& stage, Engine& engine, const ImageTraining& job) {
   const ModelCard& card = job.start.card;
   const SparseNetwork built = sparse_network_of(card.model, card.tags);
@@ -129,22 +156,26 @@ Json train_model(const Stage& stage, Engine& engine, const ImageTraining& job) {
   if (job.epochs_of_images > 0) {
     config = with_own_epochs(config, job.epochs_of_images / job.config.batch, loader);
   }
-  EarlyStop early;
-  std::optional<SelectionLoss> selection;
-  if (job.patience > 0 && !job.selection_items.empty()) {
-    selection.emplace(engine, network, card.model.image_size, *job.selection, job.selection_items,
-                      config);
-    early = {job.patience, [&](const StateDict& weights) { return selection->of(weights); }};
+  Validation validation;
+  std::optional<SelectionJudge> judge;
+  if (job.judged_every > 0 && !job.selection_items.empty()) {
+    judge.emplace(engine, network, card.model.image_size, *job.selection, job.selection_items,
+                  config);
+    validation = {job.judged_every, job.patience,
+                  [&](const StateDict& weights) { return judge->of(weights); }};
   }
   log_info("{}: {} parameters, {} images, {} on {}", stage.folder().string(),
            human_count(static_cast<double>(parameter_count(network))), loader.items(),
            name_of(config.precision), engine.describe());
   const Lesson lesson = lesson_of(job, built, config);
-  TrainResult trained = train(engine, lesson.network, lesson.weights, loader, lesson.config,
-                              stage.folder(), stage.identity(), lesson.auxiliary, early, job.seed);
+  TrainResult trained =
+      train(engine, lesson.network, lesson.weights, loader, lesson.config, stage.folder(),
+            stage.identity(), lesson.auxiliary, validation, job.seed);
   ModelCard trained_card = card;
   trained_card.loss = config.loss;
   save_model(stage.folder(), {trained_card, without_teacher(trained.weights)});
+  save_other_weights(stage.folder() / best_weights_name, trained.best);
+  save_other_weights(stage.folder() / last_weights_name, trained.last);
   save_vocabulary(stage.folder() / model_tags_name, job.vocabulary);
   Json results = {
       {"images", loader.items()},
@@ -154,7 +185,7 @@ Json train_model(const Stage& stage, Engine& engine, const ImageTraining& job) {
       {"images_per_second", trained.images_per_second},
       {"training_flops", static_cast<double>(trained.steps * config.batch) *
                              training_flops_per_image(lesson.network, lesson.config.freeze)}};
-  if (early.patience > 0) {
+  if (judge) {
     results["best_step"] = trained.best_step;
     results["selection_loss"] = trained.selection_loss;
   }

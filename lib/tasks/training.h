@@ -10,6 +10,7 @@
 #include "data/dataset.h"
 #include "data/loader.h"
 #include "engine/engine.h"
+#include "tasks/config.h"
 #include "train/config.h"
 #include "train/model_folder.h"
 
@@ -41,8 +42,9 @@ struct ImageTraining {
   const Vocabulary& vocabulary;  ///< the dataset's, or what is learned in its place
   ExtraImages extra = {};        ///< shown besides the items
   int64_t epochs_of_images = 0;  ///< if not 0: config.epochs are passes over so many images
-  int patience = 0;              ///< see EarlyStop (train/trainer.h)
-  /// With patience: the split and its images on which the loss is taken; no images: no early stop.
+  double judged_every = 0;       ///< see Validation (train/validation.h)
+  int patience = 0;
+  /// The split and its images by which the network is judged; no images: it is not.
   const Split* selection = nullptr;
   std::vector<int64_t> selection_items = {};
   /// What an image of the split is to be told as, in place of its tags; empty: its tags.
@@ -54,12 +56,19 @@ struct ImageTraining {
 /// before the stage begins, so that a corrected command finds its folder free.
 void check_image_training(const Engine& engine, const ImageTraining& job);
 
+/// Returns the split by which a network is judged; nullptr if it is not. Throws Error(usage) naming
+/// SECTION.patience if that needs it and the dataset has none.
+const Split* judging_split(const JudgingConfig& judging, const Dataset& dataset,
+                           const std::string& section);
+
 /// Returns the names of what a stage that trains a network writes, for Stage::Options::writes.
 std::vector<std::string> model_stage_files();
 
-/// Trains, and writes model.safetensors, model.yaml and tags.tsv. Returns the results: images,
-/// steps, loss, seconds, images_per_second, training_flops (of all steps on all images
-/// of a batch, see engine/network_facts.h); with an early stop also best_step and selection_loss.
+/// Trains, and writes model.safetensors, model.yaml and tags.tsv; where the best weights and the last
+/// ones are not the same, those that are not the result as best.safetensors or last.safetensors.
+/// Returns the results: images, steps, loss, seconds, images_per_second, training_flops (of all steps
+/// on all images of a batch, see engine/network_facts.h); where it was judged also best_step and
+/// selection_loss.
 Json train_model(const Stage& stage, Engine& engine, const ImageTraining& job);
 /// Marks the stage of train_model done.
 void finish_model_stage(Stage& stage, const Json& results);

@@ -40,10 +40,7 @@ void save_checkpoint(const std::filesystem::path& file, const Program& program,
   if (position.each_loss_sum.size() > 1) json["each_loss_sum"] = position.each_loss_sum;
   if (const BestWeights& best = position.best; best.judged_at > 0) {
     add(best_prefix, best.weights, all);
-    json["best"] = {{"judged_at", best.judged_at},
-                    {"step", best.step},
-                    {"loss", best.loss},
-                    {"worse", best.worse}};
+    json["best"] = {{"judged_at", best.judged_at}, {"step", best.step}, {"loss", best.loss}};
   }
   save_state(file, {std::move(all), {{"position", json.dump()}}}, run);
 }
@@ -69,7 +66,7 @@ std::optional<Position> load_checkpoint(const std::filesystem::path& file, Progr
     const Json best = json_get<Json>(json, "best", where);
     position.best = {json_get<int64_t>(best, "judged_at", where),
                      json_get<int64_t>(best, "step", where), json_get<double>(best, "loss", where),
-                     json_get<int64_t>(best, "worse", where), under(all, best_prefix)};
+                     under(all, best_prefix)};
   }
   program.load_weights(under(all, weights_prefix), where);
   program.load_optimizer_state(under(all, optimizer_prefix), where);

@@ -12,12 +12,11 @@
 
 namespace hardmoe {
 
-/// The best weights so far of a run that may end early, by the loss on a selection split.
+/// The best weights so far of a run that is judged, by the loss on a selection split.
 struct BestWeights {
   int64_t judged_at = 0;  ///< step of the last judgment; 0: none yet
   int64_t step = 0;       ///< at which the weights were taken
   double loss = 0;        ///< theirs
-  int64_t worse = 0;      ///< judgments since then, none of them better
   StateDict weights = {};
 };
 

@@ -98,7 +98,9 @@ LossKind loss_in_stage(const std::filesystem::path& folder) {
   for (const char* section : {"base", "expert", "decoder"}) {  // a fingerprint, or settings
     const auto found = inputs.find(section);
     if (found == inputs.end() || !found->is_object()) continue;
-    return found->value("loss", "softmax") == "sigmoid" ? LossKind::sigmoid : LossKind::softmax;
+    const bool sigmoid = found->contains("loss") &&
+                         json_get<std::string>(*found, "loss", file.string()) == "sigmoid";
+    return sigmoid ? LossKind::sigmoid : LossKind::softmax;
   }
   return LossKind::softmax;
 }
@@ -122,7 +124,8 @@ std::string base_fingerprint(const std::filesystem::path& folder) {
         folder.string());
   }
   if (command != expert) return stage_fingerprint(folder, "moe-train-base");
-  const auto number = stage_inputs(folder, expert).value("number", "");
+  const auto number =
+      json_get<std::string>(stage_inputs(folder, expert), "number", record.string());
   if (number != "all") {
     fail_usage(
         "{}: is expert {}, trained on its part alone; a base is of moe-train-base, or of "

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/signals.h"
+#include "base/stage.h"
 #include "engine/graph.h"
 #include "engine/ops/route.h"
 #include "nn/sparse.h"
@@ -22,9 +23,14 @@ namespace {
 bool keep_if_better(double loss, StateDict weights, int64_t step, BestWeights& best) {
   const bool better = best.judged_at == 0 || loss < best.loss;
   best.judged_at = step;
-  ++best.worse;
-  if (better) best = {step, step, loss, 0, std::move(weights)};
+  if (better) best = {step, step, loss, std::move(weights)};
   return better;
+}
+
+/// Returns 0 where nothing is judged.
+int64_t steps_between_judgments(const Validation& validation, int64_t per_epoch) {
+  if (!(validation.every > 0)) return 0;
+  return std::max<int64_t>(1, std::llround(validation.every * static_cast<double>(per_epoch)));
 }
 
 void tell_early_end(const Position& at, int64_t per_epoch) {
@@ -32,9 +38,10 @@ void tell_early_end(const Position& at, int64_t per_epoch) {
     return static_cast<double>(step) / static_cast<double>(per_epoch);
   };
   log_info(
-      "ended after {:.4g} epochs: {} since the smallest loss on the selection split, {:.4g} after "
+      "ended after {:.4g} epochs: {:.4g} since the smallest loss on the selection split, {:.4g} "
+      "after "
       "{:.4g} epochs, whose weights are the result",
-      epochs(at.step), at.best.worse, at.best.loss, epochs(at.best.step));
+      epochs(at.step), epochs(at.step - at.best.step), at.best.loss, epochs(at.best.step));
 }
 
 /// What a training is given.
@@ -43,7 +50,7 @@ struct Job {
   const std::vector<LossSpec>& losses;
   BatchSource& source;
   const TrainConfig& config;
-  const EarlyStop& early;
+  const Validation& validation;
   const std::filesystem::path& folder;
   const std::string& run;
 };
@@ -58,6 +65,7 @@ class Training {
         per_epoch_(job.source.batches_per_epoch()),
         total_(std::max<int64_t>(
             1, std::llround(job.config.epochs * static_cast<double>(per_epoch_)))),
+        judged_every_(steps_between_judgments(job.validation, per_epoch_)),
         log_(job.folder, at_.step),
         progress_("training", total_, at_.step),
         seconds_before_(at_.seconds),
@@ -73,7 +81,8 @@ class Training {
     judge();
     while (!ended()) {
       if (!take_step()) continue;
-      if (at_.step % job_.config.log_every == 0) report();  // before a signal can end the judgment
+      // Before a signal can end the judgment.
+      if (at_.step % job_.config.log_every == 0 || ends_epoch()) report();
       if (ends_epoch()) log_usage();
       judge();
       const double now = now_seconds();
@@ -101,7 +110,9 @@ class Training {
     return at_.step >= total_ || (at_.step > 0 && at_.step % per_epoch_ == 0);
   }
   bool ended() const {
-    return at_.step >= total_ || (job_.early.patience > 0 && at_.best.worse >= job_.early.patience);
+    const int64_t patience = job_.validation.patience * per_epoch_;
+    return at_.step >= total_ ||
+           (patience > 0 && at_.best.judged_at == at_.step && at_.step - at_.best.step >= patience);
   }
   StateDict weights() const {
     return job_.config.ema > 0 ? program_.averaged_weights() : program_.weights();
@@ -194,43 +205,70 @@ class Training {
     log_.write(line);
   }
 
-  /// Judges the weights after an epoch, once.
+  /// Judges the weights where that is due, once.
   void judge() {
-    if (job_.early.patience == 0 || !ends_epoch() || at_.best.judged_at == at_.step) return;
+    const bool due =
+        judged_every_ > 0 && at_.step > 0 && (at_.step >= total_ || at_.step % judged_every_ == 0);
+    if (!due || at_.best.judged_at == at_.step) return;
     StateDict weights_now = weights();
-    double loss = 0;
+    Judgment found;
     try {
-      loss = job_.early.loss(weights_now);
+      found = job_.validation.judge(weights_now);
     } catch (const Error& error) {
       if (error.status() == ExitStatus::interrupted) save();
       throw;
     }
-    log_.write({{"step", at_.step}, {"epoch", epoch()}, {"selection_loss", loss}});
-    if (keep_if_better(loss, std::move(weights_now), at_.step, at_.best)) return;
+    log_judgment(found);
+    if (keep_if_better(found.loss, std::move(weights_now), at_.step, at_.best)) return;
     if (at_.step < total_ && ended()) tell_early_end(at_, per_epoch_);
+  }
+
+  void log_judgment(const Judgment& found) {
+    Json line = {{"step", at_.step}, {"epoch", epoch()}, {"selection_loss", found.loss}};
+    std::string told = fmt::format("epoch {:.4g}: selection loss {:.4f}", epoch(), found.loss);
+    for (const auto& [name, value] : found.metrics) {
+      line["selection/" + name] = value;
+      told += fmt::format(", {} {:.4f}", name, value);
+    }
+    log_.write(line);
+    log_info("{}", told);
   }
 
   TrainResult result() {
     report();
     log_.sync();
-    StateDict trained = job_.early.patience > 0 ? std::move(at_.best.weights) : weights();
-    if (!are_finite(trained)) fail_diverged(job_.config, at_.step, epoch());
+    TrainResult result;
+    result.weights = weights();
+    if (judged_every_ > 0) set_best(result);
+    if (!are_finite(result.weights)) fail_diverged(job_.config, at_.step, epoch());
     require_learned({at_.last_loss, loss_read_, at_.step, epoch()}, job_.losses, job_.network,
                     job_.config);
-    return {std::move(trained),
-            at_.step,
-            at_.last_loss,
-            at_.seconds,
-            at_.seconds > 0 ? static_cast<double>(at_.step * job_.config.batch) / at_.seconds : 0,
-            at_.best.step,
-            at_.best.loss};
+    result.steps = at_.step;
+    result.loss = at_.last_loss;
+    result.seconds = at_.seconds;
+    if (at_.seconds > 0) {
+      result.images_per_second = static_cast<double>(at_.step * job_.config.batch) / at_.seconds;
+    }
+    return result;
+  }
+
+  /// Makes the best weights the result, or puts them beside the last ones.
+  void set_best(TrainResult& result) {
+    result.best_step = at_.best.step;
+    result.selection_loss = at_.best.loss;
+    if (at_.best.step == at_.step) return;  // the last ones are the best
+    result.best = std::move(at_.best.weights);
+    if (job_.validation.patience == 0) return;
+    result.last = std::move(result.weights);
+    result.weights = std::move(result.best);
+    result.best = {};
   }
 
   Job job_;
   std::vector<GateStatistic> gates_ = gate_statistics(job_.network);
   Program& program_;
   Position at_;
-  int64_t per_epoch_, total_;  // steps
+  int64_t per_epoch_, total_, judged_every_;  // steps
   MetricsLog log_;
   Progress progress_;
   double seconds_before_;  // of earlier calls
@@ -243,7 +281,7 @@ class Training {
 }  // namespace
 
 std::vector<std::string> training_files() {
-  return {"checkpoint*.safetensors", "log.jsonl", "events.out.tfevents.*"};
+  return {checkpoint_files, "log.jsonl", "events.out.tfevents.*"};
 }
 
 CompileOptions training_options(const TrainConfig& config, uint64_t seed) {
@@ -279,7 +317,8 @@ void check_freeze(const Network& network, const TrainConfig& config, const std::
 TrainResult train(Engine& engine, const Network& network, const StateDict& initial,
                   BatchSource& source, const TrainConfig& config,
                   const std::filesystem::path& folder, const std::string& run,
-                  const std::vector<LossSpec>& auxiliary, const EarlyStop& early, uint64_t seed) {
+                  const std::vector<LossSpec>& auxiliary, const Validation& validation,
+                  uint64_t seed) {
   CompileOptions options = training_options(config, seed);
   options.losses.insert(options.losses.end(), auxiliary.begin(), auxiliary.end());
   const auto program = engine.compile(network, options);
@@ -289,7 +328,7 @@ TrainResult train(Engine& engine, const Network& network, const StateDict& initi
     at = *saved;
     log_info("resuming at step {}", at.step);
   }
-  return Training({network, options.losses, source, config, early, folder, run}, *program,
+  return Training({network, options.losses, source, config, validation, folder, run}, *program,
                   std::move(at))
       .run();
 }

@@ -4,32 +4,28 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <string>
 #include <vector>
 
 #include "engine/engine.h"
 #include "nn/batch.h"
 #include "train/config.h"
+#include "train/validation.h"
 
 namespace hardmoe {
 
 /// What a run achieved.
 struct TrainResult {
-  StateDict weights;  ///< averaged if config.ema > 0; with an early stop the best ones
+  StateDict weights;  ///< averaged if config.ema > 0; the last ones, or with patience the best
   int64_t steps = 0;
   double loss = 0;  ///< mean over the last log interval
   double seconds = 0;
   double images_per_second = 0;
-  int64_t best_step = 0;      ///< with an early stop: when the weights were taken
+  // Of a run that was judged:
+  int64_t best_step = 0;      ///< when its best weights were taken
   double selection_loss = 0;  ///< and their loss
-};
-
-/// When a run ends before its last epoch.
-struct EarlyStop {
-  int patience = 0;  ///< epochs without a smaller loss after which it ends; 0: never
-  /// Returns the loss of weights on images that are not trained on. Asked after each epoch.
-  std::function<double(const StateDict&)> loss = {};
+  StateDict best = {};        ///< they, where the result is another
+  StateDict last = {};        ///< the last ones, where the result is another
 };
 
 /// Returns how a network is compiled for this configuration. `seed`: CompileOptions::seed.
@@ -43,8 +39,8 @@ void check_freeze(const Network& network, const TrainConfig& config, const std::
 /// Trains from `initial` and returns the final weights. Writes log.jsonl, TensorBoard events and
 /// checkpoints into `folder`, and resumes from the last checkpoint of `run` there (see
 /// save_checkpoint). `auxiliary`: further losses, at other values of the network; log.jsonl then
-/// has the sum of all, each times its weight, as "loss", and each alone as "loss/NAME". `stop`: its
-/// loss is "selection_loss" there. `seed`: CompileOptions::seed. Of a network with layers of experts
+/// has the sum of all, each times its weight, as "loss", and each alone as "loss/NAME". Of judgments
+/// log.jsonl has "selection_loss" and "selection/METRIC". `seed`: CompileOptions::seed. Of a network with layers of experts
 /// log.jsonl also has a line an epoch: "usage/LAYER", the share of the layer's choices that each
 /// expert got lately, and "max_over_mean/LAYER" of these. Throws Error(interrupted), after saving, on
 /// SIGTERM or SIGINT. Throws Error naming the step and what to try if loss or weights are no longer
@@ -52,7 +48,7 @@ void check_freeze(const Network& network, const TrainConfig& config, const std::
 TrainResult train(Engine& engine, const Network& network, const StateDict& initial,
                   BatchSource& source, const TrainConfig& config,
                   const std::filesystem::path& folder, const std::string& run = {},
-                  const std::vector<LossSpec>& auxiliary = {}, const EarlyStop& stop = {},
+                  const std::vector<LossSpec>& auxiliary = {}, const Validation& validation = {},
                   uint64_t seed = 0);
 
 /// Returns the names of what train() writes, for Stage::Options::writes.

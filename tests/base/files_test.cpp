@@ -149,16 +149,6 @@ TEST(MappedFile, MapsAndMoves) {
   expect_error([&] { MappedFile{folder.path()}; }, {"it is a folder"});
 }
 
-TEST(FileLock, HoldsOthersOff) {
-  const TemporaryFolder folder;
-  {
-    const FileLock lock(folder / ".lock", "runs/base");
-    expect_error([&] { FileLock(folder / ".lock", "runs/base"); },
-                 {"runs/base", "another process", ".lock"});
-  }
-  EXPECT_NO_THROW(FileLock(folder / ".lock", "runs/base"));
-}
-
 TEST(MakeWritableFolder, SaysWhatIsInTheWay) {
   const TemporaryFolder folder;
   make_writable_folder(folder / "a/b/c");

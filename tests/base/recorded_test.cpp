@@ -70,6 +70,83 @@ TEST_F(Recorded, UnfinishedIsToldUnlessAllowed) {
   EXPECT_FALSE(recorded(file, UnfinishedStage::allowed).has_value());
 }
 
+TEST_F(Recorded, FieldsOfOtherTypesAreNamed) {
+  const fs::path record = folder / "base/stage.json";
+  const Json good = read_json(record);
+  const std::vector<std::pair<const char*, Json>> bad = {{"command", 5},
+                                                         {"version", Json::array()},
+                                                         {"machine", 5},
+                                                         {"done", "yes"},
+                                                         {"done", 1},
+                                                         {"seconds", "long"},
+                                                         {"inputs", 5},
+                                                         {"inputs", nullptr},
+                                                         {"results", Json::array()},
+                                                         {"outputs", "none"},
+                                                         {"outputs", {{"weights", 5}}},
+                                                         {"crc32c", Json::array()},
+                                                         {"crc32c", {{"weights", 5}}},
+                                                         {"kept", Json::array()},
+                                                         {"kept", {{"weights", 5}}},
+                                                         {"clearing", "weights"},
+                                                         {"clearing", Json::array({5})},
+                                                         {"warnings", {{"few", "images"}}},
+                                                         {"warnings", Json::array({5})}};
+  for (const auto& [name, value] : bad) {
+    Json changed = good;
+    changed[name] = value;
+    write_json(record, changed);
+    expect_error([&] { read_stage_record(record); },
+                 {"stage.json", fmt::format("'{}'", name), "put a whole copy back"});
+    EXPECT_THROW(recorded(file, UnfinishedStage::allowed), Error) << name;
+  }
+  for (const Json& whole : {Json(), Json(5), Json("text"), Json::array({"moe-ingest"})}) {
+    write_json(record, whole);
+    expect_error([&] { read_stage_record(record); }, {"stage.json", "no object"});
+  }
+  write_json(record, good);
+  EXPECT_EQ(read_stage_record(record).at("results"), Json::object());  // was written as null
+}
+
+TEST_F(Recorded, OutputsLieInTheFolder) {
+  const fs::path record = folder / "base/stage.json";
+  const auto with = [&](const char* field, const std::string& name) {
+    Json changed = read_json(record);
+    changed[field] = {{name, "ab"}};
+    write_json(record, changed);
+    return read_stage_record(record);
+  };
+  for (const char* name : {"train.npy", "experts/0/model.safetensors", "partition/stage.json"}) {
+    EXPECT_TRUE(with("outputs", name).at("outputs").contains(name));
+  }
+  const Json good = read_json(record);
+  for (const char* field : {"outputs", "crc32c"}) {
+    for (const char* name :
+         {"", "..", "../evil", "/etc/passwd", "a//b", "a/../../b", "a/", "a\nb"}) {
+      write_json(record, good);
+      expect_error([&] { with(field, name); }, {"stage.json", "plain name"});
+    }
+  }
+}
+
+TEST_F(Recorded, AStageOfADamagedRecordIsRefused) {
+  const fs::path record = folder / "base/stage.json";
+  const Json good = read_json(record);
+  for (const auto& [name, value] :
+       {std::pair<const char*, Json>{"clearing", Json::array({5})}, {"kept", {{"weights", 5}}}}) {
+    Json changed = good;
+    changed["done"] = false;
+    changed[name] = value;
+    write_json(record, changed);
+    expect_error(
+        [&] {
+          Stage({folder / "base", "moe-train-base", {{"lr", 0.1}}});
+        },
+        {"stage.json", name});
+    EXPECT_EQ(read_file(file), "whole");
+  }
+}
+
 TEST(PlainName, LeadsNowhereElse) {
   for (const char* name : {"train", "val-2", "日本", "a..b", ".hidden"}) {
     EXPECT_NO_THROW(require_plain_name(name, "x"));

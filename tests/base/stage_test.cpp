@@ -23,7 +23,7 @@ class StageTest : public testing::Test {
                   {{"lr", lr}, {"data", {{"sha", "ab"}}}},
                   force,
                   {},
-                  {"weights", "checkpoint", "log.*", "parts/*.npy"}});
+                  {"weights", "checkpoint", checkpoint_files, "log.*", "parts/*.npy"}});
   }
   void write(const std::string& name, const std::string& text) const {
     fs::create_directories((folder / ("base/" + name)).parent_path());
@@ -98,10 +98,20 @@ TEST_F(StageTest, ForeignFolderIsRefusedEvenWhenForcedNothingIsLost) {
   }
 }
 
+TEST_F(StageTest, WhatAKilledProcessLeftIsRemoved) {
+  finish(0.1);
+  write("parts/b.npy.77.tmp", "half of what it writes");
+  write("parts/thesis.tex.77.tmp", "");
+  write("checkpoint.before.safetensors", "of no use to a finished stage");
+  EXPECT_TRUE(open(0.1).done());
+  EXPECT_FALSE(has("parts/b.npy.77.tmp"));
+  EXPECT_FALSE(has("checkpoint.before.safetensors"));
+  EXPECT_TRUE(has("parts/thesis.tex.77.tmp"));
+}
+
 TEST_F(StageTest, ForceRemovesNothingItDoesNotKnow) {
   finish(0.1);
   write("parts/a.npy", "");
-  write("parts/b.npy.77.tmp", "");
   for (const char* name : {"thesis.tex", "parts/thesis.npy.tex", "other/a.npy"}) {
     write(name, "…");
     const auto before = names();
@@ -202,7 +212,7 @@ TEST_F(StageTest, IdentityIsThatOfTheInputsInAnyOrder) {
 
 TEST_F(StageTest, TwoProcessesCannotWriteOneStage) {
   const Stage stage = open(0.1);
-  expect_error([&] { open(0.1); }, {"another process"});
+  expect_error([&] { open(0.1); }, {"is being written by process "});
 }
 
 TEST_F(StageTest, KilledBeforeItsFirstRecordStartsAgain) {

@@ -120,5 +120,99 @@ TEST(Gater, NamesWhatAFileHasWrong) {
   expect_error([&] { load_gater(file); }, {"unknown method 'magic'"});
 }
 
+/// A gater of three experts, the last two of them halves: of expert 0, then of that half.
+Gater halved_gater() {
+  Gater gater = line_gater();
+  gater.centroids = Tensor::from(std::vector<float>{0}, {1, 1});
+  gater.prices = {0};
+  const Tensor pair = Tensor::from(std::vector<float>{-1, 1}, {2, 1});
+  gater.halvings = {{0, 1, pair, {0, 0}}, {1, 2, pair, {0, 0}}};
+  return gater;
+}
+
+class GaterFile : public testing::Test {
+ protected:
+  /// Takes the gater's file as what is to be changed.
+  void begin(const Gater& gater) {
+    metadata_.clear();
+    save_gater(file_, gater);
+    tensors_ = load_safetensors(file_, &metadata_);
+  }
+  void refuse(const std::vector<std::string>& words) {
+    save_safetensors(file_, tensors_, metadata_);
+    std::vector<std::string> all = words;
+    all.emplace_back("gater.safetensors");
+    expect_error([&] { load_gater(file_); }, all);
+  }
+  TemporaryFolder folder_;
+  std::filesystem::path file_ = folder_ / "gater.safetensors";
+  StateDict tensors_;
+  Metadata metadata_;
+};
+
+TEST_F(GaterFile, HalvesOfHalvesAreRead) {
+  begin(halved_gater());
+  const Tensor features = Tensor::from(std::vector<float>{-3, 3}, {2, 1});
+  const Gater back = load_gater(file_);
+  EXPECT_EQ(back.route(matrix_view(features)), (std::vector<uint16_t>{0, 2}));
+  EXPECT_EQ(back.nearest_experts(matrix_view(features), 3).expert.size(), 6U);
+}
+
+TEST_F(GaterFile, HalvingsHaveAShapeAndAType) {
+  for (const Shape& shape : {Shape{}, Shape{4}, Shape{1, 4}, Shape{2, 2, 1}}) {
+    begin(halved_gater());
+    tensors_["splits.experts"] = Tensor(DType::i32, shape);
+    refuse({"'splits.experts' has shape", "halvings × 2"});
+  }
+  begin(halved_gater());
+  tensors_["splits.experts"] = Tensor(DType::i64, {2, 2});
+  refuse({"'splits.experts' is int64, expected int32"});
+}
+
+TEST_F(GaterFile, AHalfIsANewExpertOfOneThatIsThere) {
+  for (const std::vector<int32_t>& experts :
+       {std::vector<int32_t>{0, 1, 2, 2}, {0, 1, 1, 1}, {0, 0, 1, 2}, {1, 2, 0, 1}, {0, 2, 1, 0}}) {
+    begin(halved_gater());
+    tensors_["splits.experts"] = Tensor::from(experts, {2, 2});
+    refuse({"'splits.experts' makes expert"});
+  }
+}
+
+TEST_F(GaterFile, CentroidsAreAtLeastOneAndCanBeNumbered) {
+  for (const Shape& shape : {Shape{0, 1}, Shape{3, 0}, Shape{65536, 1}, Shape{3}}) {
+    begin(line_gater());
+    tensors_["centroids"] = Tensor(DType::f32, shape);
+    tensors_["expert_of"] = Tensor(DType::i32, {shape[0]});
+    refuse({"'centroids' has shape", "expected 1 to 65535 centroids × dimensions"});
+  }
+  for (const char* inputs : {"0", "-1"}) {
+    begin(line_gater());
+    metadata_["inputs"] = inputs;
+    refuse({"'inputs' is", "expected 1 or more"});
+  }
+}
+
+TEST_F(GaterFile, NumbersAreFinite) {
+  Gater gater = halved_gater();
+  gater.pca.emplace();
+  gater.pca->mean = Tensor(DType::f32, {1});
+  gater.pca->components = Tensor::from(std::vector<float>{1}, {1, 1});
+  for (const float value : {std::nanf(""), INFINITY, -INFINITY}) {
+    for (const char* name : {"centroids", "prices", "pca.mean", "pca.components",
+                             "splits.centroids", "splits.prices"}) {
+      begin(gater);
+      tensors_.at(name).as<float>()[0] = value;
+      refuse({fmt::format("'{}' holds NaN or infinity", name)});
+    }
+  }
+  gater = {};
+  gater.kind = PartitionMethod::random;
+  gater.experts = 2;
+  gater.inputs = 1;
+  gater.prices = {0, INFINITY};
+  begin(gater);
+  refuse({"'prices' holds NaN or infinity"});
+}
+
 }  // namespace
 }  // namespace hardmoe

@@ -4,9 +4,13 @@
 
 #include <cmath>
 
+#include "base/files.h"
+#include "base/stage.h"
 #include "engine/network_facts.h"
 #include "expect_error.h"
+#include "nn/architecture.h"
 #include "reference_images.h"
+#include "temporary_folder.h"
 #include "train/probability.h"
 
 namespace hardmoe {
@@ -80,6 +84,57 @@ TEST(Router, ChoosesTheLikeliestExperts) {
   }
   expect_error([&] { choices_of_router(*engine, router, reference.split(), 11, Precision::fp32); },
                {"11 likeliest experts of 10"}, ExitStatus::usage);
+}
+
+/// A partition of three experts, a router for it and a base, as their commands leave them.
+class RouterFolder : public testing::Test {
+ protected:
+  RouterFolder() {
+    write("partition", "moe-partition", Json::object());
+    write_json(folder_ / "partition/partition.json", {{"experts", 3}});
+    write("base", "moe-train-base", Json::object());
+  }
+  void write(const std::string& name, const std::string& command, const Json& inputs) const {
+    std::filesystem::create_directories(folder_ / name);
+    write_json(folder_ / (name + "/stage.json"), {{"command", command},
+                                                  {"inputs", inputs},
+                                                  {"done", true},
+                                                  {"outputs", Json::object()},
+                                                  {"results", Json::object()}});
+  }
+  Model open(const Json& inputs, int64_t experts = 3, const Tail& tail = {}) const {
+    write("router", "moe-train-router", inputs);
+    Model router;
+    router.card.model = {.depth = 18, .stem = Stem::small, .width = 4, .image_size = 8};
+    router.card.model.tail = tail;
+    router.card.tags = experts;
+    router.weights = initial_weights(network_of(router.card.model, experts), 1);
+    save_model(folder_ / "router", router);
+    return open_router(folder_ / "router", folder_ / "partition", folder_ / "base");
+  }
+  Json inputs() const {
+    return {{"partition", stage_fingerprint(folder_ / "partition", "moe-partition")},
+            {"base", base_fingerprint(folder_ / "base")}};
+  }
+  TemporaryFolder folder_;
+};
+
+TEST_F(RouterFolder, IsOfThePartitionAndTheBase) {
+  EXPECT_EQ(open(inputs()).card.tags, 3);
+  EXPECT_EQ(open(inputs(), 3, {2, 3}).card.tags, 3);
+  for (const Json& other : {Json("other"), Json(5), Json(nullptr), Json::array()}) {
+    Json changed = inputs();
+    changed["partition"] = other;
+    expect_error([&] { open(changed); }, {"router", "another partition"}, ExitStatus::usage);
+    changed = inputs();
+    changed["base"] = other;
+    EXPECT_NO_THROW(open(changed));
+    expect_error([&] { open(changed, 3, {2, 3}); }, {"router", "another base"}, ExitStatus::usage);
+  }
+}
+
+TEST_F(RouterFolder, ChoosesAmongThePartitionsExperts) {
+  expect_error([&] { open(inputs(), 4); }, {"router: chooses among 4 experts", "partition has 3"});
 }
 
 }  // namespace

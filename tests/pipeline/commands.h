@@ -77,6 +77,11 @@ class Running {
     ::kill(pid_, signal);
     return wait();
   }
+  Outcome end_twice(int signal) {
+    ::kill(pid_, signal);
+    ::kill(pid_, signal);
+    return wait();
+  }
   /// Waits until it holds, at most while the command runs; false if it never did.
   bool reaches(const std::function<bool()>& condition) const {
     while (!condition()) {

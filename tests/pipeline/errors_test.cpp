@@ -486,7 +486,7 @@ TEST_F(Mistakes, ASecondProcessInOneFolderIsRefused) {
       "--quiet";
   Running first(folder.path(), train);
   ASSERT_TRUE(first.reaches([&] { return fs::exists(folder / "x/log.jsonl"); }));
-  expect({train, 1, {"x is being written by another process", "wait for it or stop it"}});
+  expect({train, 1, {"x is being written by process ", "wait for it or stop it"}});
   EXPECT_EQ(first.end(SIGTERM).status, 75);
 }
 
@@ -537,7 +537,9 @@ TEST_F(Mistakes, APipeThatNobodyReadsLosesNoResult) {
   output_of(folder.path(), "moe-train-base data --config c.yaml --epochs 0.2 --out b <&- >&- 2>&-");
   EXPECT_EQ(read_file(folder / "b/model.safetensors"),
             read_file(folder / "base/model.safetensors"));
-  EXPECT_EQ(read_file(folder / "b/.lock"), "");
+  const std::string lock = read_file(folder / "b/.lock");
+  EXPECT_TRUE(lock.starts_with("process ") && lock.ends_with("\n")) << lock;
+  EXPECT_EQ(std::count(lock.begin(), lock.end(), '\n'), 1) << lock;
 }
 
 }  // namespace

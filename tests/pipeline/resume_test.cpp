@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/file_lock.h"
 #include "engine/engine.h"
 #include "pipeline/commands.h"
 

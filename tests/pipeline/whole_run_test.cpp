@@ -39,7 +39,8 @@ std::map<std::string, fs::file_time_type> times_under(const fs::path& folder) {
   std::map<std::string, fs::file_time_type> times;
   for (const auto& entry : fs::recursive_directory_iterator(folder)) {
     const std::string name = fs::relative(entry.path(), folder).string();
-    const bool of_each_run = name.starts_with("logs/") || name.find('/') == std::string::npos;
+    const bool of_each_run = name.starts_with("logs/") || name.ends_with("/.lock") ||
+                             name.find('/') == std::string::npos;
     if (entry.is_regular_file() && !of_each_run) times[name] = entry.last_write_time();
   }
   return times;

@@ -28,14 +28,22 @@ class Launcher : public testing::Test {
     return {name, {"/bin/sh", "-c", script}, folder / (name + ".txt")};
   }
   /// The names of those that finished, in the order they did.
-  std::vector<std::string> run(const std::vector<ProcessSpec>& processes, int parallel) {
+  std::vector<std::string> run(const std::vector<ProcessSpec>& processes,
+                               const LaunchOptions& options) {
     std::vector<RunStage> stages;
     for (const auto& process : processes) stages.push_back({.process = process});
-    return run_graph(stages, parallel);
+    return run_graph(stages, options);
+  }
+  std::vector<std::string> run(const std::vector<ProcessSpec>& processes, int parallel) {
+    return run(processes, LaunchOptions{.parallel = parallel});
   }
   std::vector<std::string> run_graph(const std::vector<RunStage>& stages, int parallel) {
+    return run_graph(stages, LaunchOptions{.parallel = parallel});
+  }
+  std::vector<std::string> run_graph(const std::vector<RunStage>& stages,
+                                     const LaunchOptions& options) {
     finished.clear();
-    run_stages(stages, parallel, [&](const RunStage& stage, const ProcessResult& result) {
+    run_stages(stages, options, [&](const RunStage& stage, const ProcessResult& result) {
       EXPECT_EQ(result.exit_status, 0);
       finished.push_back(stage.process.name);
     });
@@ -216,8 +224,10 @@ TEST_F(Launcher, StatusesKeepTheirMeaning) {
       },
       {"interrupted", "same command"}, ExitStatus::interrupted);
   EXPECT_FALSE(fs::exists(folder / "b"));
-  expect_error([&] { run({shell("a", "kill -KILL $$")}, 1); }, {"a failed (exit status 137)"});
-  expect_error([&] { run({shell("a", "kill -TERM $$")}, 1); }, {"a failed (exit status 143)"});
+  expect_error([&] { run({shell("a", "kill -KILL $$")}, 1); },
+               {"a failed (killed by signal 9, Killed; perhaps memory ran out): no message"});
+  expect_error([&] { run({shell("a", "kill -TERM $$")}, 1); },
+               {"a failed (killed by signal 15, Terminated): no message"});
 }
 
 TEST_F(Launcher, ProgramsThatCannotStartAreNamed) {
@@ -227,6 +237,58 @@ TEST_F(Launcher, ProgramsThatCannotStartAreNamed) {
       },
       {"a failed (exit status 127)", "/nowhere/moe-x: No such file"});
   expect_error([&] { run({{"a", {"true"}, folder / "no/a.txt"}}, 1); }, {path("no/a.txt")});
+}
+
+TEST_F(Launcher, KeepsGoingWithWhatDoesNotNeedTheFailed) {
+  const std::vector<RunStage> stages = {
+      {.process = shell("bad", "echo 'no room' >&2; exit 1")},
+      {.process = shell("needs bad", "touch " + path("needs")), .after = {"bad"}},
+      {.process = shell("good", "true")},
+      {.process = shell("killed", "kill -KILL $$")},
+      {.process = shell("needs good", "true"), .after = {"good"}}};
+  expect_error(
+      [&] { run_graph(stages, LaunchOptions{.parallel = 1, .keep_going = true}); },
+      {"2 stages failed; 1 stage was not begun:\n  bad failed (exit status 1): no room (all",
+       "\n  killed failed (killed by signal 9, Killed; perhaps memory ran out)"});
+  EXPECT_EQ(finished, (std::vector<std::string>{"good", "needs good"}));
+  EXPECT_FALSE(fs::exists(folder / "needs"));
+}
+
+TEST_F(Launcher, AFailedStageIsStartedAgain) {
+  const LaunchOptions options{.parallel = 2, .retries = 2, .retry_seconds = 0.01};
+  const auto fails = [&](const char* name, int times) {
+    return shell(name, fmt::format("echo x >> {0}; [ $(wc -l < {0}) -gt {1} ]",
+                                   path(fmt::format("{}-tried", name)), times));
+  };
+  const auto tried = [&](const char* name) {
+    return std::ranges::count(read_file(folder / fmt::format("{}-tried", name)), 'x');
+  };
+  testing::internal::CaptureStderr();
+  run({fails("twice", 2), shell("good", "true")}, options);
+  const std::string said = testing::internal::GetCapturedStderr();
+  EXPECT_NE(said.find("twice failed (exit status 1)"), std::string::npos) << said;
+  EXPECT_NE(said.find("again in 0.02 s (retry 2 of 2)"), std::string::npos) << said;
+  EXPECT_EQ(tried("twice"), 3);
+  EXPECT_EQ(finished.size(), 2U);
+  expect_error([&] { run({fails("often", 3)}, options); }, {"often failed (exit status 1)"});
+  EXPECT_EQ(tried("often"), 3);
+  // Settings that are wrong stay so.
+  expect_error(
+      [&] { run({shell("wrong", "echo x >> " + path("wrong-tried") + "; exit 2")}, options); },
+      {"wrong failed (exit status 2)"}, ExitStatus::usage);
+  EXPECT_EQ(tried("wrong"), 1);
+}
+
+TEST_F(Launcher, WhatAStageTellsIsHeardThoughItsLogIsLost) {
+  // As tell_listener has it: a full disk keeps the log from growing, not the pipe.
+  expect_error(
+      [&] {
+        run({shell("a",
+                   "eval \"exec 9>&$HARDMOE_TELL\"; "
+                   R"(printf '{"level":"error","message":"no space left"}\n' >&9; exit 1)")},
+            1);
+      },
+      {"a failed (exit status 1): no space left (all of it in "});
 }
 
 TEST_F(Launcher, ASignalIsPassedOn) {

@@ -63,7 +63,7 @@ TEST(Pipeline, ExpertsAreGivenTheEmbeddingWhereTheyNeedIt) {
 
 TEST(Pipeline, AnEarlyStopNeedsImagesToStopBy) {
   Config config = small();
-  config.expert.patience = 2;
+  config.expert.judging.patience = 2;
   expect_error([&] { plan(config); }, {"expert.patience", "ingest.selection_fraction"},
                ExitStatus::usage);
   config.ingest.selection_fraction = 0.05;

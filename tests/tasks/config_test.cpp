@@ -159,7 +159,7 @@ TEST(RunConfig, LeversLeftAloneAreNoOtherInput) {
                                                {"outside_from", "nearest"},
                                                {"outside_weight", 0.5},
                                                {"nearest", 2}}));
-  config.patience = 3;
+  config.judging.patience = 3;
   EXPECT_EQ(expert_inputs(config, false), (Json{{"patience", 3}}));
 }
 

@@ -147,7 +147,7 @@ TEST_F(ExpertLevers, EpochsOfTheDatasetGiveItsSteps) {
 TEST_F(ExpertLevers, AnEarlyStopIsByTheExpertsSelectionImages) {
   Config config = settings();
   config.expert.epochs = 3;
-  config.expert.patience = 1;
+  config.expert.judging.patience = 1;
   const auto stopping = task();
   const Json found = results(stopping, config);
   EXPECT_GT(found["selection_loss"].get<double>(), 0);
@@ -156,7 +156,7 @@ TEST_F(ExpertLevers, AnEarlyStopIsByTheExpertsSelectionImages) {
   const Json all = results(task("all"), config);
   EXPECT_NE(all["selection_loss"], found["selection_loss"]) << "on every image of the split";
   Config base = settings();
-  base.base.patience = 1;
+  base.base.judging.patience = 1;
   expect_error(
       [&] {
         train_base({at("plain"), at("none"), false}, base);

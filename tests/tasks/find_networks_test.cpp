@@ -116,6 +116,16 @@ TEST_F(RunFolder, NoRowIsOfferedWhereNoneIsFinished) {
   }
 }
 
+TEST_F(RunFolder, APartitionHasAsManyExpertsAsCanBeNumbered) {
+  for (const Json& experts : {Json(0), Json(-1), Json(65536), Json(2147483647), Json(UINT64_MAX)}) {
+    write_file_atomic(run_ / "partition/partition.json", Json{{"experts", experts}}.dump());
+    expect_error([&] { find_networks(run_); }, {"partition.json", "'experts'",
+                                                "expected 1 to 65535", "make the partition again"});
+  }
+  write_file_atomic(run_ / "partition/partition.json", "5");
+  expect_error([&] { find_networks(run_); }, {"partition.json", "'experts'"});
+}
+
 TEST_F(RunFolder, FoldersMadeByHandNeedNoEvaluation) {
   fs::remove(run_ / "config.yaml");
   fs::remove_all(run_ / "eval");
@@ -155,6 +165,24 @@ TEST(FindNetworks, APackSaysWhatItHolds) {
   expect_error([&] { find_networks(folder / ""); }, {"mixture.yaml", "changed since moe-pack"});
   fs::remove(folder / "mixture.yaml");
   expect_error([&] { find_networks(folder / ""); }, {"lacks mixture.yaml"});
+}
+
+TEST(FindNetworks, APacksRecordIsChecked) {
+  const TemporaryFolder folder;
+  write_file_atomic(folder / "beside", "x");
+  fs::create_directories(folder / "pack");
+  const auto find = [&](const Json& record) {
+    write_json(folder / "pack/stage.json", record);
+    find_networks(folder / "pack");
+  };
+  for (const Json& record :
+       {Json(5), Json::array({"moe-pack"}), Json{{"command", 5}},
+        Json{{"command", "moe-pack"}, {"done", "yes"}},
+        Json{{"command", "moe-pack"}, {"done", true}},
+        Json{{"command", "moe-pack"}, {"done", true}, {"outputs", {{"beside", 5}}}},
+        Json{{"command", "moe-pack"}, {"done", true}, {"outputs", {{"../beside", "ab"}}}}}) {
+    expect_error([&] { find(record); }, {"pack/stage.json"});
+  }
 }
 
 TEST(FindNetworks, OtherFoldersAreRefused) {

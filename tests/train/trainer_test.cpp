@@ -150,8 +150,8 @@ TEST_F(Trainer, AnotherRunsCheckpointIsNotGoneOnFrom) {
 TEST_F(Trainer, LearnsAndReports) {
   const TrainResult result = run(toy_config(), folder / "out");
   const auto lines = split(trim(read_file(folder / "out/log.jsonl")), '\n');
-  ASSERT_EQ(lines.size(), 4U);  // steps 4, 8, 12 and the last, 15
-  const Json first = Json::parse(lines[0]), last = Json::parse(lines[3]);
+  ASSERT_EQ(lines.size(), 6U);  // steps 4, 8, 12, and an epoch's last ones: 5, 10, 15
+  const Json first = Json::parse(lines[0]), last = Json::parse(lines[5]);
   EXPECT_EQ(first["step"], 4);
   EXPECT_EQ(first["epoch"], 0.8);
   EXPECT_EQ(last["step"], 15);
@@ -186,10 +186,10 @@ struct Judge {
   std::vector<StateDict> given = {};
   size_t first = 0;  ///< epochs judged by an earlier process
 
-  EarlyStop stop(int patience) {
-    return {patience, [this](const StateDict& weights) {
+  Validation stop(int patience, double every = 1) {
+    return {every, patience, [this](const StateDict& weights) -> Judgment {
               given.push_back(weights);
-              return losses.at(first + given.size() - 1);
+              return {losses.at(first + given.size() - 1), {{"P@1", 0.25}}};
             }};
   }
 };
@@ -210,6 +210,8 @@ TEST_F(Trainer, EndsEarlyWithTheBestWeights) {
     EXPECT_EQ(result.selection_loss, 0.3);
     ASSERT_EQ(judge.given.size(), 4U);
     expect_same_bytes(result.weights, judge.given[1]);
+    expect_same_bytes(result.last, judge.given[3]);
+    EXPECT_TRUE(result.best.empty()) << "it is the result";
     // The second epoch's weights, averaged where they are, as an uninterrupted run has them.
     config.epochs = 2;
     config.schedule = ScheduleKind::constant;
@@ -250,6 +252,45 @@ TEST_F(Trainer, RunsToItsEndWhileTheSelectionLossFalls) {
   expect_same_bytes(result.weights, judge.given[1]);
 }
 
+TEST_F(Trainer, JudgmentsWithoutPatienceLeaveTheResultAsItIs) {
+  TrainConfig config = toy_config();
+  config.epochs = 3;
+  const StateDict plain = run(config, folder / "plain").weights;
+  Judge judge{{0.5, 0.2, 0.3, 0.4, 0.45, 0.5, 0.6, 0.7}};  // 0.4 epochs of five steps apart
+  ToySource source;
+  fs::create_directories(folder / "out");
+  const TrainResult result = train(*engine, toy_network(), initial_weights(toy_network(), 1),
+                                   source, config, folder / "out", {}, {}, judge.stop(0, 0.4));
+  EXPECT_EQ(result.steps, 15);
+  EXPECT_EQ(judge.given.size(), 8U) << "after steps 2, 4, … and the last";
+  expect_same_bytes(result.weights, plain);
+  EXPECT_EQ(result.best_step, 4);
+  EXPECT_EQ(result.selection_loss, 0.2);
+  expect_same_bytes(result.best, judge.given[1]);
+  EXPECT_TRUE(result.last.empty());
+  std::vector<int64_t> judged;
+  for (const auto& text : split(trim(read_file(folder / "out/log.jsonl")), '\n')) {
+    const Json line = Json::parse(text);
+    if (line.contains("selection_loss")) {
+      judged.push_back(line["step"]);
+      EXPECT_EQ(line["selection/P@1"], 0.25);
+    }
+  }
+  EXPECT_EQ(judged, (std::vector<int64_t>{2, 4, 6, 8, 10, 12, 14, 15}));
+}
+
+TEST_F(Trainer, EachEpochHasALineInTheLog) {
+  TrainConfig config = toy_config();
+  config.epochs = 3;
+  config.log_every = 1000;
+  run(config, folder / "out");
+  std::vector<int64_t> reported;
+  for (const auto& text : split(trim(read_file(folder / "out/log.jsonl")), '\n')) {
+    reported.push_back(Json::parse(text)["step"]);
+  }
+  EXPECT_EQ(reported, (std::vector<int64_t>{5, 10, 15}));
+}
+
 TEST_F(Trainer, ResumedRunsEndEarlyAsUninterruptedOnes) {
   const std::vector<double> losses = {0.5, 0.3, 0.4, 0.35, 0.1};
   TrainConfig config = toy_config();
@@ -288,23 +329,23 @@ TEST_F(Trainer, ResumedRunsEndEarlyAsUninterruptedOnes) {
 TEST_F(Trainer, ASignalWhileItJudgesIsResumedWithThatJudgment) {
   TrainConfig config = toy_config();
   fs::create_directories(folder / "out");
-  const auto begun = [&](const EarlyStop& stop) {
+  const auto begun = [&](const Validation& stop) {
     ToySource source;
     return train(*engine, toy_network(), initial_weights(toy_network(), 1), source, config,
                  folder / "out", {}, {}, stop);
   };
   int judged = 0;
-  const EarlyStop interrupted = {2, [&](const StateDict&) -> double {
-                                   if (++judged == 3) {  // the last one, when all steps are done
-                                     throw Error("a signal", ExitStatus::interrupted);
-                                   }
-                                   return 0.5 - 0.1 * judged;
-                                 }};
+  const Validation interrupted = {1, 2, [&](const StateDict&) -> Judgment {
+                                    if (++judged == 3) {  // the last one, when all steps are done
+                                      throw Error("a signal", ExitStatus::interrupted);
+                                    }
+                                    return {0.5 - 0.1 * judged};
+                                  }};
   expect_error([&] { begun(interrupted); }, {"a signal"}, ExitStatus::interrupted);
   std::vector<StateDict> given;
-  const TrainResult resumed = begun({2, [&](const StateDict& weights) {
+  const TrainResult resumed = begun({1, 2, [&](const StateDict& weights) -> Judgment {
                                        given.push_back(weights);
-                                       return 0.1;
+                                       return {0.1};
                                      }});
   ASSERT_EQ(given.size(), 1U);
   EXPECT_EQ(resumed.steps, 15);

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/folders.h"
 #include "base/log.h"
+#include "base/printable.h"
 #include "base/text.h"
 #include "ingest/sources/folder_walk.h"
 #include "ingest/sources/guess.h"

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/folders.h"
+#include "base/printable.h"
 #include "base/text.h"
 #include "ingest/sources/folder_walk.h"
 #include "ingest/sources/kinds.h"

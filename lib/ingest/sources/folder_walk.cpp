@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/folders.h"
+#include "base/printable.h"
 #include "base/signals.h"
 #include "image/codec.h"
 #include "ingest/sources/kinds.h"

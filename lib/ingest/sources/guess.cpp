@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/folders.h"
+#include "base/printable.h"
 #include "base/text.h"
 #include "data/tar.h"
 #include "ingest/sources/compressed.h"

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/foreign_json.h"
+#include "base/printable.h"
 #include "base/text.h"
 #include "ingest/sources/kinds.h"
 

@@ -4,26 +4,11 @@
 #include <array>
 
 #include "base/error.h"
+#include "base/printable.h"
 #include "base/text.h"
 #include "ingest/sources/kinds.h"
 
 namespace hardmoe {
-
-std::string printable(std::string_view text) {
-  std::string result;
-  for (size_t at = 0; at < text.size();) {
-    const size_t length = utf8_length(text, at);
-    const auto code = static_cast<unsigned char>(text[at]);
-    if (length == 0 || code < ' ' || code == 0x7F) {
-      result += '_';
-      ++at;
-    } else {
-      result += text.substr(at, length);
-      at += length;
-    }
-  }
-  return result;
-}
 
 std::string lower_ascii(std::string text) {
   for (char& c : text) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;

@@ -178,7 +178,5 @@ std::unique_ptr<Source> open_source(const SourceSpec& source, const SourceOption
 /// control characters, relative, without a dot in its last part (where WebDataset's extensions
 /// begin).
 std::string safe_key(std::string_view key);
-/// Returns the text with invalid UTF-8 and control characters replaced by '_'.
-std::string printable(std::string_view text);
 
 }  // namespace hardmoe

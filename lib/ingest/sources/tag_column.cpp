@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "base/error.h"
+#include "base/printable.h"
 #include "base/text.h"
 #include "ingest/sources/list_text.h"
 

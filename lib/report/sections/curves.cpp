@@ -167,21 +167,22 @@ void add_curves(const RunContents& contents, Page& page) {
                      {"training loss"},
                      curves.loss})};
   if (!curves.selection.empty()) {
-    pictures.push_back(draw(LineChart{
-        {"selection-curves",
-         "Loss on the split ‘selection’, after each epoch; an expert's on the images that the "
-         "gater gives to it."},
-        x,
-        {"held-out loss"},
-        curves.selection}));
+    pictures.push_back(
+        draw(LineChart{{"selection-curves",
+                        "Loss on the split ‘selection’; an expert's on the images that the "
+                        "gater gives to it."},
+                       x,
+                       {"held-out loss"},
+                       curves.selection}));
   }
   page.drawings(pictures);
-  page.note(curves.selection.empty()
-                ? "An expert's loss is on its own images, so that a lower one need not be a better "
-                  "network. There are no curves on held-out images, as the run stopped none early "
-                  "(base.patience, expert.patience)."
-                : "An expert's losses are on its own images, so that a lower one need not be a "
-                  "better network.");
+  page.note(
+      curves.selection.empty()
+          ? "An expert's loss is on its own images, so that a lower one need not be a better "
+            "network. There are no curves on held-out images, as no network was judged on them "
+            "(the split ‘selection’ of moe-ingest; base.val_every, expert.val_every)."
+          : "An expert's losses are on its own images, so that a lower one need not be a "
+            "better network.");
 }
 
 }  // namespace hardmoe

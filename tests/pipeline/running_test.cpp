@@ -1,0 +1,145 @@
+// What moe-run and the commands do when the machine, a signal or another process comes in between.
+#include <sys/stat.h>
+
+#include "base/file_lock.h"
+#include "pipeline/commands.h"
+
+namespace hardmoe {
+namespace {
+
+class RunningCommands : public testing::Test {
+ protected:
+  void SetUp() override {
+    write_pictures(folder.path(), 200);
+    std::ofstream(folder / "c.yaml")
+        << small_config << "ingest: {sources: [images.jsonl], val_fraction: 0.2}\n"
+        << "run: {controls: none}\n";
+  }
+  std::string sh(const std::string& line) const { return output_of(folder.path(), line); }
+  void make_data() const {
+    sh("moe-ingest images.jsonl --val-fraction 0.2 --selection-fraction 0.2 --quiet --out data");
+  }
+  int64_t log_lines(const std::string& stage) const {
+    const fs::path log = folder / stage / "log.jsonl";
+    const std::string text = fs::exists(log) ? read_file(log) : "";
+    return std::count(text.begin(), text.end(), '\n');
+  }
+  TemporaryFolder folder;
+};
+
+constexpr const char* long_base =
+    "moe-train-base data --config c.yaml --epochs 200 --quiet --out base";
+
+TEST_F(RunningCommands, SigusrOneAndAHangupAreResumableAsSigtermIs) {
+  make_data();
+  for (const int signal : {SIGUSR1, SIGHUP}) {
+    fs::remove_all(folder / "base");
+    Running running(folder.path(), std::string("exec ") + long_base);
+    ASSERT_TRUE(running.reaches([&] { return log_lines("base") >= 3; }));
+    const Outcome outcome = running.end(signal);
+    EXPECT_EQ(outcome.status, 75) << outcome.err;
+    EXPECT_NE(outcome.err.find("run the same command again to resume"), std::string::npos);
+    EXPECT_TRUE(fs::exists(folder / "base/checkpoint.safetensors"));
+  }
+}
+
+TEST_F(RunningCommands, TwoInterruptsEndAtOnceAndAreResumable) {
+  make_data();
+  const std::string line =
+      "moe-train-base data --config c.yaml --epochs 12 --set base.checkpoint_minutes=0.0001 "
+      "--quiet";
+  sh(line + " --out whole");
+  Outcome outcome;
+  {
+    // The second one comes before the first has had an effect.
+    Running running(folder.path(), "exec " + line + " --out base");
+    ASSERT_TRUE(running.reaches([&] { return log_lines("base") >= 9; }));
+    outcome = running.end_twice(SIGINT);
+  }
+  EXPECT_EQ(outcome.status, 75) << outcome.err;
+  sh(line + " --out base");
+  EXPECT_EQ(sha256_of_file(folder / "base/model.safetensors"),
+            sha256_of_file(folder / "whole/model.safetensors"));
+}
+
+TEST_F(RunningCommands, ASignalThatAParentIgnoresOrBlocksIsNoObstacle) {
+  // Such a parent's children would otherwise not be waited for, and could not be stopped.
+  const Outcome outcome =
+      run(folder.path(), "trap '' CHLD; exec timeout 100 moe-run c.yaml --out run --quiet");
+  EXPECT_EQ(outcome.status, 0) << outcome.err;
+}
+
+TEST_F(RunningCommands, ARunWaitsForStagesThatStillSave) {
+  sh("moe-run c.yaml --out run --quiet");
+  fs::remove_all(folder / "run/eval");
+  std::optional<FileLock> lock(std::in_place, folder / "run/decoder/.lock", "decoder");
+  Running running(folder.path(), "exec moe-run c.yaml --out run");
+  const fs::path log = folder / "run/.lock";
+  ASSERT_TRUE(running.reaches([&] { return !lock_holder(log).empty(); }));
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  lock.reset();
+  const Outcome outcome = running.wait();
+  EXPECT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_NE(
+      outcome.err.find("run/decoder is being written by process " + std::to_string(::getpid())),
+      std::string::npos)
+      << outcome.err;
+}
+
+TEST_F(RunningCommands, KeepsGoingAndSaysHowToGoOn) {
+  sh("moe-run c.yaml --out run --quiet");
+  for (const char* name : {"experts/0", "experts/1", "decoder", "eval"}) {
+    fs::remove_all(folder / "run" / name);
+  }
+  fs::create_directories(folder / "run/experts/0");
+  std::ofstream(folder / "run/experts/0/thesis.tex") << "not ours";
+  const Outcome outcome = run(folder.path(), "moe-run c.yaml --out run --keep-going");
+  EXPECT_EQ(outcome.status, 2) << outcome.err;
+  for (const char* words :
+       {"expert 0 failed (exit status 2): ", "thesis.tex", "not begun", "[", "expert 1: "}) {
+    EXPECT_NE(outcome.err.find(words), std::string::npos) << words << "\n" << outcome.err;
+  }
+  EXPECT_TRUE(fs::exists(folder / "run/experts/1/model.safetensors"));
+  EXPECT_TRUE(fs::exists(folder / "run/eval/base/metrics.json")) << "it needs no expert";
+  fs::remove_all(folder / "run/experts/0");
+  sh("moe-run c.yaml --out run --quiet");
+}
+
+TEST_F(RunningCommands, AShardThatShrinksIsNamed) {
+  make_data();
+  Running running(folder.path(), std::string("exec ") + long_base);
+  ASSERT_TRUE(running.reaches([&] { return log_lines("base") >= 3; }));
+  for (const auto& entry : fs::directory_iterator(folder / "data/shards")) {
+    fs::resize_file(entry.path(), 4096);
+  }
+  const Outcome outcome = running.wait();
+  EXPECT_EQ(outcome.status, 1) << outcome.err;
+  EXPECT_NE(outcome.err.find("reading data/shards/"), std::string::npos) << outcome.err;
+  EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
+}
+
+TEST_F(RunningCommands, JudgesOnTheSelectionSplitAndKeepsTheBestWeights) {
+  make_data();
+  sh("moe-train-base data --config c.yaml --epochs 8 --quiet --out base");
+  int judged = 0;
+  double best = 1e9, last = 0;
+  for (const auto& text : split(trim(read_file(folder / "base/log.jsonl")), '\n')) {
+    const Json line = Json::parse(text);
+    if (!line.contains("selection_loss")) continue;
+    ++judged;
+    EXPECT_TRUE(line.contains("selection/P@1") && line.contains("selection/LRAP"));
+    last = line["selection_loss"];
+    best = std::min(best, last);
+  }
+  EXPECT_EQ(judged, 8);
+  const Json results = read_json(folder / "base/stage.json").at("results");
+  EXPECT_EQ(results.at("selection_loss"), best);
+  EXPECT_EQ(fs::exists(folder / "base/best.safetensors"), best < last);
+  sh("moe-train-base data --config c.yaml --epochs 8 --val-every 0 --quiet --out plain");
+  EXPECT_EQ(sha256_of_file(folder / "base/model.safetensors"),
+            sha256_of_file(folder / "plain/model.safetensors"));
+  EXPECT_EQ(read_file(folder / "plain/log.jsonl").find("selection"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace hardmoe
