@@ -139,7 +139,9 @@ TemporaryFile::TemporaryFile(const fs::path& begin) {
   }
 }
 
-fs::path TemporaryFile::path() const { return fmt::format("/proc/self/fd/{}", file_.descriptor()); }
+fs::path TemporaryFile::path() const {
+  return fmt::format("/proc/{}/fd/{}", ::getpid(), file_.descriptor());
+}
 
 namespace {
 

@@ -70,7 +70,7 @@ class TemporaryFile {
   void read_at(size_t offset, void* bytes, size_t count) const {
     file_.read_at(offset, bytes, count);
   }
-  /// Returns a path by which this process can open the file again.
+  /// Returns a path by which this process, and those it starts, can open the file again.
   std::filesystem::path path() const;
 
  private:

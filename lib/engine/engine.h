@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -85,8 +86,12 @@ class Program {
 
   /// Trains on one full batch with learning rate `lr`: gradients (forward, losses, backward), their
   /// average over all processes, the update. Throws Error for a batch of another size, shape or
-  /// type, or with tags outside 0 … V−1.
-  virtual void train_step(const Batch& batch, float lr) = 0;
+  /// type, or with tags outside 0 … V−1. Returns true. `give_up` (if there is one) may be asked in the
+  /// midst, where a step takes long and this process trains alone: once it says so, the step is given
+  /// up, all is as it was before, and false is returned.
+  bool train_step(const Batch& batch, float lr, const std::function<bool()>& give_up = {}) {
+    return do_step(batch, lr, give_up);
+  }
   /// Returns the mean of each of CompileOptions::losses, without its weight, over the steps since
   /// the last call; zeros if there were none. Waits for those steps.
   virtual std::vector<double> take_losses() = 0;
@@ -120,6 +125,8 @@ class Program {
   virtual int64_t memory_bytes() const = 0;
 
  private:
+  virtual bool do_step(const Batch& batch, float lr, const std::function<bool()>& give_up) = 0;
+
   std::vector<LossSpec> losses_;
 };
 

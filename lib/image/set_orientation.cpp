@@ -86,13 +86,14 @@ std::string png_chunk(std::string_view name, std::string_view data) {
   return chunk;
 }
 
-/// The chunk eXIf comes before the pixels, in the place of one that is there.
+/// The chunk eXIf comes right behind the header, before any text that holds EXIF as older programs have
+/// it: the first one counts.
 std::string with_png_chunk(std::string_view file, int orientation) {
   constexpr size_t around = 12;
   std::string result(file.substr(0, 8));
-  std::string rest;
   std::string_view old;
-  size_t pixels = std::string::npos;
+  size_t header_end = std::string::npos;
+  bool has_pixels = false;
   for (size_t at = 8; at < file.size();) {
     if (file.size() - at < around) break;  // stray bytes behind the end
     const size_t length = number(file, at, 4, true);
@@ -101,13 +102,14 @@ std::string with_png_chunk(std::string_view file, int orientation) {
     if (name == "eXIf") {
       old = file.substr(at + 8, length);
     } else {
-      if (name == "IDAT" && pixels == std::string::npos) pixels = result.size();
       result += file.substr(at, around + length);
+      has_pixels = has_pixels || name == "IDAT";
+      if (name == "IHDR" && header_end == std::string::npos) header_end = result.size();
     }
     at += around + length;
   }
-  if (pixels == std::string::npos) refuse();
-  return result.insert(pixels, png_chunk("eXIf", turned_exif(old, orientation)));
+  if (header_end == std::string::npos || !has_pixels) refuse();
+  return result.insert(header_end, png_chunk("eXIf", turned_exif(old, orientation)));
 }
 
 std::string riff_chunk(std::string_view name, std::string_view data) {

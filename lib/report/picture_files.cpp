@@ -27,29 +27,23 @@ bool is_on_path(const std::string& name) {
   return false;
 }
 
-/// A folder for what is not finished, which vanishes with this object.
-struct WorkFolder {
-  WorkFolder() : path(make_temporary_folder(fs::temp_directory_path() / "moe-report")) {}
-  ~WorkFolder() { try_remove(path); }
-  WorkFolder(const WorkFolder&) = delete;
-  WorkFolder& operator=(const WorkFolder&) = delete;
-  fs::path path;
-};
-
-/// Rasterises a drawing.
-void convert(const PagePicture& picture, const fs::path& work, const fs::path& file) {
-  const fs::path svg = work / "drawing.svg", png = work / "drawing.png", log = work / "log.txt";
-  write_file_atomic(svg, picture.svg);
-  const pid_t process = start_process(
-      {program, {program, "--zoom=2", "--output=" + png.string(), svg.string()}, log});
+/// Rasterises a drawing. Nothing in between has a name, so that a kill leaves nothing.
+void convert(const PagePicture& picture, const fs::path& file) {
+  const fs::path beside = fs::temp_directory_path() / "moe-report";
+  TemporaryFile svg(beside), png(beside), log(beside);
+  svg.write_at(0, picture.svg.data(), picture.svg.size());
+  const pid_t process =
+      start_process({program,
+                     {program, "--zoom=2", "--output=" + png.path().string(), svg.path().string()},
+                     log.path()});
   int status = 0;
   while (::waitpid(process, &status, 0) < 0 && errno == EINTR) {
   }
   throw_if_interrupted();
-  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0 || !is_file(png)) {
-    fail("{}: {} could not draw it: {}", file.string(), program, last_message(log));
+  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0 || file_size_of(png.path()) == 0) {
+    fail("{}: {} could not draw it: {}", file.string(), program, last_message(log.path()));
   }
-  copy_file_atomic(png, file);
+  copy_file_atomic(png.path(), file);
 }
 
 }  // namespace
@@ -64,7 +58,6 @@ void require_picture_files(const fs::path& folder) {
 
 std::vector<fs::path> write_picture_files(const fs::path& folder,
                                           const std::vector<PagePicture>& pictures) {
-  const WorkFolder work;
   std::vector<fs::path> files;
   for (const PagePicture& picture : pictures) {
     throw_if_interrupted();
@@ -72,7 +65,7 @@ std::vector<fs::path> write_picture_files(const fs::path& folder,
     if (picture.svg.empty()) {
       write_file_atomic(file, encode_png(picture.image));
     } else {
-      convert(picture, work.path, file);
+      convert(picture, file);
     }
     files.push_back(file);
   }

@@ -128,13 +128,14 @@ void require_cover(std::vector<Entry> entries, uint64_t body, const std::string&
 }
 
 /// Parses the header like parse_json. A tensor may be named twice (the last counts, as in the
-/// safetensors package); other keys may not.
-Json parse_header(std::string_view text, const std::string& where) {
+/// safetensors package); other keys may not. A tree, as a header may name very many tensors.
+nlohmann::json parse_header(std::string_view text, const std::string& where) {
+  using Tree = nlohmann::json;
   std::set<std::string> fields;
   bool metadata = false;
-  const auto once = [&](int depth, Json::parse_event_t event, Json& parsed) {
-    if (event == Json::parse_event_t::object_start && depth == 1) fields.clear();
-    if (event != Json::parse_event_t::key) return true;
+  const auto once = [&](int depth, Tree::parse_event_t event, Tree& parsed) {
+    if (event == Tree::parse_event_t::object_start && depth == 1) fields.clear();
+    if (event != Tree::parse_event_t::key) return true;
     const auto& key = parsed.get_ref<const std::string&>();
     const bool twice = depth == 1   ? key == "__metadata__" && std::exchange(metadata, true)
                        : depth == 2 ? (key == "dtype" || key == "shape" || key == "data_offsets") &&
@@ -147,7 +148,7 @@ Json parse_header(std::string_view text, const std::string& where) {
   if (text.starts_with("\xEF\xBB\xBF")) fail("{}: a byte order mark before the header", where);
   if (text.find('\0') != std::string_view::npos) fail("{}: a null byte in the header", where);
   try {
-    return Json::parse(text, once);
+    return Tree::parse(text, once);
   } catch (const nlohmann::json::exception& error) {
     fail("{}: the header is not valid JSON, {}", where, json_fault(text, error));
   }
@@ -161,9 +162,12 @@ void save_safetensors(const std::filesystem::path& file, const StateDict& tensor
   if (!metadata.empty()) header["__metadata__"] = metadata;
   size_t offset = 0;
   for (const auto& [name, tensor] : tensors) {
-    header[name] = {{"dtype", name_in_header(tensor.dtype())},
-                    {"shape", tensor.shape()},
-                    {"data_offsets", {offset, offset + tensor.bytes()}}};
+    Json entry = {{"dtype", name_in_header(tensor.dtype())},
+                  {"shape", tensor.shape()},
+                  {"data_offsets", {offset, offset + tensor.bytes()}}};
+    // Names are distinct: none is looked for among all before it.
+    header.get_ref<Json::object_t&>().Json::object_t::Container::emplace_back(name,
+                                                                              std::move(entry));
     offset += tensor.bytes();
   }
   std::string text = header.dump();
@@ -190,7 +194,7 @@ StateDict load_safetensors(const std::filesystem::path& file, Metadata* metadata
         "the file has {}",
         where, length, bytes.size());
   }
-  const Json header =
+  const nlohmann::json header =
       parse_header({reinterpret_cast<const char*>(bytes.data()) + sizeof length, length}, where);
   if (!header.is_object()) fail("{}: the header is not a JSON object", where);
   const auto body = bytes.subspan(sizeof length + length);
@@ -199,12 +203,12 @@ StateDict load_safetensors(const std::filesystem::path& file, Metadata* metadata
   for (const auto& [name, entry] : header.items()) {
     if (name == "__metadata__") {
       if (entry.is_null()) continue;
-      const auto texts = json_get<Metadata>(header, "__metadata__", where);
+      const auto texts = json_get<Metadata>({{name, Json(entry)}}, "__metadata__", where);
       if (metadata != nullptr) *metadata = texts;
       continue;
     }
     const std::string here = fmt::format("{}, tensor '{}'", where, name);
-    entries.push_back(parse_entry(name, entry, body.size(), here));
+    entries.push_back(parse_entry(name, Json(entry), body.size(), here));
   }
   require_cover(entries, body.size(), where);
   StateDict tensors;

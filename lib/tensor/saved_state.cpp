@@ -96,7 +96,7 @@ std::optional<SavedState> load_state(const fs::path& file, const std::string& id
 }
 
 void remove_states(const fs::path& file) {
-  for (const fs::path& name : {file, state_before(file), state_next(file)}) try_remove(name);
+  for (const fs::path& name : {file, state_before(file), state_next(file)}) remove_file(name);
 }
 
 }  // namespace hardmoe

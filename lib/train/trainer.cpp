@@ -127,7 +127,10 @@ class Training {
     }
     if (at_.step + 1 == total_) read_losses();  // so that the last step's loss is read alone
     const double lr = learning_rate(job_.config, at_.step, total_, per_epoch_);
-    program_.train_step(*batch, static_cast<float>(lr));
+    if (!program_.train_step(*batch, static_cast<float>(lr), interrupted)) {
+      save();  // as it was before this step
+      throw_if_interrupted();
+    }
     ++at_.step;
     ++unread_;
     at_.seconds = seconds_before_ + now_seconds() - start_;

@@ -154,6 +154,36 @@ const Network& small_resnet() {
   return network;
 }
 
+TEST(GivenUpStep, LeavesAllAsItWas) {
+  const auto engine = make_engine("cpu");
+  CompileOptions options{.batch = 6, .frozen = {"conv1.*"}};
+  options.optimizer.ema_decay = 0.9F;
+  const auto make = [&] {
+    auto program = engine->compile(small_resnet(), options);
+    program->load_weights(case_weights(small_resnet()), "closed form");
+    EXPECT_TRUE(program->train_step(case_batch(small_resnet(), 6, 0), 0.05F));
+    return program;
+  };
+  const auto whole = make(), disturbed = make();
+  int asked = 0;
+  for (int last = 1;; last += 7) {  // given up before more and more of the step
+    asked = 0;
+    const auto give_up = [&] { return ++asked == last; };
+    if (disturbed->train_step(case_batch(small_resnet(), 6, 1), 0.05F, give_up)) break;
+    const StateDict weights = whole->weights();
+    for (const auto& [name, tensor] : disturbed->weights()) {
+      expect_same_tensor(tensor, weights.at(name), name, true);
+    }
+  }
+  EXPECT_GT(asked, 50) << "of the last try, which was not given up";
+  EXPECT_TRUE(whole->train_step(case_batch(small_resnet(), 6, 1), 0.05F));
+  EXPECT_EQ(whole->take_losses(), disturbed->take_losses());
+  const StateDict averages = whole->averaged_weights();
+  for (const auto& [name, tensor] : disturbed->averaged_weights()) {
+    expect_same_tensor(tensor, averages.at(name), name, true);
+  }
+}
+
 TEST(FrozenParameters, StayAsTheyAreWhileOthersLearn) {
   const auto engine = engine_under_test();
   const auto is_frozen = [](const std::string& name) {

@@ -501,8 +501,10 @@ def is_told(fault, call, err):
     """Whether a line of the messages names what was hit, or its folder, and the reason. Where a folder's
     names were synced it names the new one among them."""
     if fault.kind == "kill":
-        return "exit status 137" in err
+        return "killed by signal 9" in err
     path = pathlib.PurePath(call.split(maxsplit=1)[1])
+    if path.name.endswith(" (deleted)"):  # it never had a name; the messages call it what it stands for
+        return REASONS[fault.kind] in err
     whole = re.sub(r"(\.\d+\.tmp|\.part|\.\d+-[0-9a-f]+-\d+)$", "", path.name)
     names = [name for name in (whole, path.parent.name, str(path)) if name and name != "."] or [""]
     return any(REASONS[fault.kind] in line and any(name in line for name in names)

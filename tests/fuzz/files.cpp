@@ -1,21 +1,12 @@
 // Archives and arrays: what is said to be in them lies in them.
 #include "data/tar.h"
+#include "fuzz/input_files.h"
 #include "fuzz/targets.h"
-#include "small_dataset.h"
-#include "temporary_folder.h"
 #include "tensor/npy.h"
 #include "tensor/safetensors.h"
 
 namespace hardmoe {
 namespace {
-
-/// The bytes as a file, for readers that map it.
-std::filesystem::path file_of(std::string_view bytes) {
-  static const TemporaryFolder folder;
-  const auto file = folder / "input";
-  overwrite(file, std::string(bytes));
-  return file;
-}
 
 /// Reads every byte, so that a span beyond its memory is noticed.
 unsigned touch(std::span<const std::byte> bytes) {

@@ -1,12 +1,15 @@
 // Images and what they hold besides pixels.
-#include "base/error.h"
+#include <algorithm>
+
 #include "fuzz/targets.h"
 #include "image/augment.h"
 #include "image/codec.h"
 #include "image/exif.h"
+#include "image/foreign/foreign.h"
 #include "image/image_metadata.h"
 #include "image/keywords.h"
 #include "image/xmp.h"
+#include "image/xmp_merge.h"
 
 namespace hardmoe {
 namespace {
@@ -19,6 +22,15 @@ std::span<const std::byte> bytes_of(std::string_view text) {
 
 void fuzz_xmp(std::string_view bytes) {
   require(xmp_keywords(bytes).keywords.size() <= max_keywords, "more keywords than the limit");
+}
+
+void fuzz_xmp_merge(std::string_view bytes) {
+  const std::vector<std::string> added = {"a", "<b> & \"c\"", "été"};
+  const auto found = xmp_keywords(with_subjects(bytes, added)).keywords;
+  for (const std::string& keyword : added) {
+    require(std::ranges::count(found, keyword) == 1 || found.size() == max_keywords,
+            "an added keyword is not there");
+  }
 }
 
 void fuzz_exif(std::string_view bytes) {
@@ -44,6 +56,13 @@ void fuzz_decode(std::string_view bytes) {
   require(image.shape().size() == 3 && image.shape()[2] == 3, "no H×W×3 image");
   require(image.shape()[0] * image.shape()[1] == size.width * size.height,
           "as many pixels as the header says");
+}
+
+void fuzz_foreign_header(std::string_view bytes) {
+  if (foreign_format(bytes_of(bytes)) == ForeignFormat::avif) return;  // libavif reads it
+  const ForeignHeader header = foreign_header(bytes_of(bytes));
+  require(header.orientation >= 0 && header.orientation <= 8, "an orientation there is not");
+  require(header.codec_bytes >= 0, "decoding it takes less than nothing");
 }
 
 }  // namespace hardmoe

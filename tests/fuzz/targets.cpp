@@ -1,12 +1,6 @@
 #include "fuzz/targets.h"
 
-#include <algorithm>
-
-#include "base/error.h"
-#include "test_files.h"
-
 namespace hardmoe {
-namespace fs = std::filesystem;
 
 const std::vector<FuzzTarget>& fuzz_targets() {
   static const std::vector<FuzzTarget> targets = {
@@ -18,38 +12,24 @@ const std::vector<FuzzTarget>& fuzz_targets() {
       {"csv", "lists", {".csv"}, fuzz_csv},
       {"tsv", "lists", {".tsv"}, fuzz_tsv},
       {"json_lines", "lists", {".jsonl"}, fuzz_json_lines},
+      {"packed", "sources", {".gz", ".zst", ".bz2"}, fuzz_packed},
+      {"webdataset", "sources/webdataset", {".tar"}, fuzz_webdataset},
+      {"cifar", "sources", {".bin"}, fuzz_cifar},
+      {"idx", "fuzz_folders/idx", {".folder"}, fuzz_idx},
+      {"yfcc100m", "sources/yfcc100m", {".txt"}, fuzz_yfcc100m},
+      {"wordnet", "fuzz_folders/wordnet", {".folder"}, fuzz_wordnet},
+      {"tag_rules", "fuzz_folders/tag_rules", {".folder"}, fuzz_tag_rules},
+      {"config", "fuzz_folders/config", {".yaml"}, fuzz_config},
+      {"dataset", "fuzz_folders/dataset", {".folder"}, fuzz_dataset},
+      {"stage", "fuzz_folders/stage", {".json"}, fuzz_stage},
       {"xmp", "photos", {".xmp"}, fuzz_xmp},
+      {"xmp_merge", "photos", {".xmp"}, fuzz_xmp_merge},
       {"exif", "fuzz/exif", {".tif"}, fuzz_exif},
       {"metadata", "photos", {".jpg", ".png", ".webp"}, fuzz_metadata},
       {"decode", "images", {".jpg", ".png", ".webp"}, fuzz_decode},
+      {"foreign_header", "foreign", {".tif", ".bmp", ".jp2", ".j2k", ".gif"}, fuzz_foreign_header},
   };
   return targets;
-}
-
-const FuzzTarget& fuzz_target(std::string_view name) {
-  for (const FuzzTarget& target : fuzz_targets()) {
-    if (target.name == name) return target;
-  }
-  throw std::invalid_argument("no fuzz target " + std::string(name));
-}
-
-std::vector<fs::path> seeds_of(const FuzzTarget& target) {
-  std::vector<fs::path> files;
-  for (const auto& entry : fs::recursive_directory_iterator(test_files() / target.seeds)) {
-    const std::string extension = entry.path().extension().string();
-    if (entry.is_regular_file() && std::ranges::count(target.extensions, extension) > 0) {
-      files.push_back(entry.path());
-    }
-  }
-  std::sort(files.begin(), files.end());
-  return files;
-}
-
-void read_damaged(const FuzzTarget& target, std::string_view bytes) {
-  try {
-    target.read(bytes);
-  } catch (const Error&) {  // what a damaged file is answered with
-  }
 }
 
 }  // namespace hardmoe

@@ -1,7 +1,9 @@
-// JSON, tables, and lists written into one text.
+// JSON, tables, lists written into one text, and lists that are packed.
 #include "base/foreign_json.h"
 #include "base/text.h"
+#include "fuzz/input_files.h"
 #include "fuzz/targets.h"
+#include "ingest/sources/compressed.h"
 #include "ingest/sources/kinds.h"
 #include "ingest/sources/list_text.h"
 #include "small_dataset.h"
@@ -48,5 +50,17 @@ void fuzz_csv(std::string_view bytes) { read_list(bytes, SourceKind::csv); }
 void fuzz_tsv(std::string_view bytes) { read_list(bytes, SourceKind::tsv); }
 
 void fuzz_json_lines(std::string_view bytes) { read_list(bytes, SourceKind::json_lines); }
+
+void fuzz_packed(std::string_view bytes) {
+  constexpr size_t most = size_t{1} << 21;  // more takes long, and nothing new comes
+  const auto file = file_of(bytes);
+  size_t unpacked = 0;
+  read_unpacked(file, [&](std::string_view piece) {
+    unpacked += piece.size();
+    return unpacked < most;
+  });
+  require(read_head(file, 100).size() == std::min<size_t>(unpacked, 100), "another beginning");
+  require(is_compressed(file) || unpacked == bytes.size(), "a plain file is not as it was");
+}
 
 }  // namespace hardmoe

@@ -119,6 +119,13 @@ TEST(WithOrientation, TurnsEveryKindOfImageAndNothingElse) {
   }
 }
 
+TEST(WithOrientation, CountsMoreThanWhatATextHolds) {
+  for (const char* name : {"raw_exif0.png", "raw_exif1.png", "xmp_turned.png"}) {
+    const std::string turned = with_orientation(bytes_of(read_file(photos / name)), 3);
+    EXPECT_EQ(image_orientation(bytes_of(turned)), 3) << name;
+  }
+}
+
 TEST(WithOrientation, KeepsOtherMetadata) {
   for (const char* name : {"plain.jpg", "three.jpg", "explorer.jpg", "xmp.png", "xmp.webp"}) {
     SCOPED_TRACE(name);

@@ -72,33 +72,57 @@ StateDict CpuProgram::gradients() const {
   return state;
 }
 
-void CpuProgram::run_steps(const Batch& batch) {
+/// Returns whether all was done; false where `give_up` said so before.
+bool CpuProgram::run_steps(const Batch& batch, const std::function<bool()>& give_up) {
   running_.batch = &batch;
+  bool done = false;
   for (size_t i = 0; i < work_.size(); ++i) {
+    if (give_up && give_up()) break;
     const double start = profiling_ ? now_seconds() : 0;
     work_[i]();
     if (profiling_) seconds_[i] += now_seconds() - start;
+    done = i + 1 == work_.size();
   }
   running_.batch = nullptr;
+  return done;
 }
 
-void CpuProgram::train_step(const Batch& batch, float lr) {
+bool CpuProgram::trains_alone() const {
+  const Communicator* processes = options_.communicator.get();
+  return processes == nullptr || processes->size() == 1;
+}
+
+bool CpuProgram::do_step(const Batch& batch, float lr, const std::function<bool()>& give_up) {
   require_mode(options_, Mode::train, "train_step()");
   check_batch(graph_.network, options_, batch);
   check_tags(batch, graph_.type(graph_.network.logits).extent.elements());
   running_.step = static_cast<uint32_t>(step_ + 1);
-  run_steps(batch);
+  if (give_up && trains_alone()) {
+    // What a step changes before its update: running statistics, which follow the trained parameters.
+    const auto statistics =
+        weights_.as<float>().subspan(static_cast<size_t>(parameters_.trained_length()));
+    const std::vector<float> before(statistics.begin(), statistics.end());
+    const std::vector<double> losses = running_.loss_sums;
+    if (!run_steps(batch, give_up)) {
+      std::ranges::copy(before, statistics.begin());
+      running_.loss_sums = losses;
+      return false;
+    }
+  } else {
+    run_steps(batch);
+  }
   const double start = profiling_ ? now_seconds() : 0;
   reduce_gradients();
   update(lr);
   if (profiling_) update_seconds_ += now_seconds() - start;
   ++loss_steps_;
+  return true;
 }
 
 /// Averages over all processes.
 void CpuProgram::reduce_gradients() {
+  if (trains_alone()) return;
   Communicator* processes = options_.communicator.get();
-  if (processes == nullptr || processes->size() == 1) return;
   const int64_t n = parameters_.trained_length();
   float* gradients = gradients_.as<float>().data();
   processes->all_reduce(gradients, n, nullptr);

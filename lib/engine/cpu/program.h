@@ -19,7 +19,6 @@ class CpuProgram final : public Program, private PlanSizes, private Arrays {
   StateDict averaged_weights() const override;
   StateDict optimizer_state() const override;
   void load_optimizer_state(const StateDict& state, const std::string& where) override;
-  void train_step(const Batch& batch, float lr) override;
   std::vector<double> take_losses() override;
   StateDict gradients() const override;
   void send(const Batch& batch) override;
@@ -30,6 +29,8 @@ class CpuProgram final : public Program, private PlanSizes, private Arrays {
   int64_t memory_bytes() const override;
 
  private:
+  bool do_step(const Batch& batch, float lr, const std::function<bool()>& give_up) override;
+
   // What the plan asks.
   int64_t value_bytes(int value, Element element) const override;
   int64_t saved_bytes(int node) const override;
@@ -52,7 +53,8 @@ class CpuProgram final : public Program, private PlanSizes, private Arrays {
   void reduce_gradients();
   void update(float lr);
   void update_range(float lr, int64_t begin, int64_t end);
-  void run_steps(const Batch& batch);
+  bool run_steps(const Batch& batch, const std::function<bool()>& give_up = {});
+  bool trains_alone() const;
   void refresh_layers();
 
   Graph graph_;

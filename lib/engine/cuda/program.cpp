@@ -127,7 +127,8 @@ void CudaProgram::run_work(int slot) {
   }
 }
 
-void CudaProgram::train_step(const Batch& batch, float lr) {
+/// A GPU's steps are short: none is given up.
+bool CudaProgram::do_step(const Batch& batch, float lr, const std::function<bool()>&) {
   require_mode(options_, Mode::train, "train_step()");
   check_batch(graph_.network, options_, batch);
   check_tags(batch, row_elements(graph_.network.logits));
@@ -156,6 +157,7 @@ void CudaProgram::train_step(const Batch& batch, float lr) {
   slots_->enqueued(slot);
   ++step_;
   ++loss_steps_;
+  return true;
 }
 
 std::vector<double> CudaProgram::take_losses() {
