@@ -47,8 +47,8 @@ void sign(int descriptor) {
 
 std::string signature(int descriptor) {
   std::array<char, 512> text;
-  const ssize_t count =
-      uninterrupted([&] { return system_files().read_at(descriptor, text.data(), text.size(), 0); });
+  const ssize_t count = uninterrupted(
+      [&] { return system_files().read_at(descriptor, text.data(), text.size(), 0); });
   if (count <= 0) return nobody_known;
   const std::string name(trim(std::string_view(text.data(), static_cast<size_t>(count))));
   return name.empty() ? nobody_known : printable(name);
