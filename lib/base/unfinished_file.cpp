@@ -63,6 +63,7 @@ fs::path unfinished_name(const fs::path& file) {
 }
 
 std::string finished_name(const std::string& name) {
+  if (!name.ends_with(".tmp")) return name;
   const auto words = split(name, '.');
   if (words.size() < 3 || words.back() != "tmp") return name;
   const std::string& pid = words[words.size() - 2];

@@ -118,6 +118,57 @@ TEST_F(RunningCommands, AShardThatShrinksIsNamed) {
   EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
 }
 
+/// One bit of a file another way than it was written, wherever it is: the command that reads the file
+/// names it, or its folder, or goes on from what is whole to the same result.
+TEST_F(RunningCommands, AFlippedBitIsNoticed) {
+  sh("moe-run c.yaml --out run --quiet");
+  const std::string mixture =
+      "moe-eval run/dataset --base run/base --partition run/partition --experts run/experts "
+      "--decoder run/decoder --quiet --out ";
+  const std::string train = "moe-train-base run/dataset --config c.yaml --epochs 1 --quiet --out ";
+  const std::string cut = "moe-partition run/embedding --num-experts 2 --quiet --out ";
+  struct Case {
+    std::string line, result;
+    std::vector<std::string> files;
+  };
+  const std::vector<Case> cases = {
+      {mixture,
+       "metrics.json",
+       {"dataset/dataset.json", "dataset/tags.tsv", "dataset/val/shard.npy",
+        "dataset/val/offset.npy", "dataset/val/length.npy", "dataset/val/tag_ptr.npy",
+        "dataset/val/tag_ids.npy", "dataset/val/keys.txt", "base/model.safetensors",
+        "base/model.yaml", "base/tags.tsv", "base/stage.json", "partition/gater.safetensors",
+        "partition/assignment.npy", "partition/stage.json", "experts/1/model.safetensors",
+        "experts/1/stage.json", "decoder/decoder.safetensors", "decoder/stage.json"}},
+      {train, "model.safetensors", {"dataset/train/offset.npy", "dataset/train/tag_ids.npy"}},
+      {cut, "assignment.npy", {"embedding/train.npy", "embedding/stage.json"}}};
+  Random random(7, RandomUse::test);
+  for (const auto& [line, result, files] : cases) {
+    sh(line + "whole");
+    for (size_t i = 0; i < 2 * files.size(); ++i) {
+      const fs::path file = folder / "run" / files[i / 2];
+      const std::string before = read_file(file);
+      std::string after = before;
+      const size_t bit = random.below(8 * before.size());
+      after[bit / 8] = static_cast<char>(after[bit / 8] ^ (1 << bit % 8));
+      std::ofstream(file, std::ios::binary | std::ios::trunc) << after;
+      const Outcome outcome = run(folder.path(), line + "flipped");
+      SCOPED_TRACE(files[i / 2] + ", bit " + std::to_string(bit) + ": " + outcome.err);
+      if (outcome.status == 0) {
+        EXPECT_EQ(read_file(folder / "flipped" / result), read_file(folder / "whole" / result));
+      } else {
+        EXPECT_TRUE(outcome.status == 1 || outcome.status == 2) << outcome.status;
+        const std::string name = file.filename().string(), where = file.parent_path().filename();
+        EXPECT_TRUE(outcome.err.find(name) != std::string::npos ||
+                    outcome.err.find(where) != std::string::npos);
+      }
+      std::ofstream(file, std::ios::binary | std::ios::trunc) << before;
+      fs::remove_all(folder / "flipped");
+    }
+    fs::remove_all(folder / "whole");
+  }
+}
+
 TEST_F(RunningCommands, JudgesOnTheSelectionSplitAndKeepsTheBestWeights) {
   make_data();
   sh("moe-train-base data --config c.yaml --epochs 8 --quiet --out base");
