@@ -91,7 +91,7 @@ void log_line(LogLevel level, std::string_view text) {
 
 void log_progress_object(Json object) {
   Json stamped = {{"time", time_of_day()}, {"level", "info"}};
-  stamped.update(object);
+  for (auto& member : object.items()) stamped[member.key()] = std::move(member.value());
   write_object(stamped);
 }
 

@@ -27,22 +27,21 @@ std::vector<std::string> abandoned_beside(const fs::path& file) {
   static std::map<fs::path, std::multimap<std::string, std::string>> folders;
   const std::lock_guard lock(mutex);
   const fs::path folder = file.parent_path();
-  const auto [known, added] = folders.try_emplace(folder);
+  const bool added = !folders.contains(folder);
+  auto& unfinished_files = folders[folder];
   if (added) {
+    const auto take = [&](std::string_view name, unsigned char) {
+      const std::string unfinished(name), finished = finished_name(unfinished);
+      const bool ours = unfinished_name(finished) == unfinished;
+      if (finished != unfinished && !ours) unfinished_files.emplace(finished, unfinished);
+    };
     // A folder that cannot be listed can still be written into.
-    static_cast<void>(files.list(folder.empty() ? fs::path(".") : folder,
-                                 [&](std::string_view name, unsigned char) {
-                                   const std::string unfinished(name);
-                                   const std::string finished = finished_name(unfinished);
-                                   const bool ours = unfinished_name(finished) == unfinished;
-                                   if (finished != unfinished && !ours)
-                                     known->second.emplace(finished, unfinished);
-                                 }));
+    static_cast<void>(files.list(folder.empty() ? fs::path(".") : folder, take));
   }
   std::vector<std::string> names;
-  const auto [begin, end] = known->second.equal_range(file.filename().string());
+  const auto [begin, end] = unfinished_files.equal_range(file.filename().string());
   for (auto entry = begin; entry != end; ++entry) names.push_back(entry->second);
-  known->second.erase(begin, end);
+  unfinished_files.erase(begin, end);
   return names;
 }
 

@@ -104,7 +104,7 @@ void refuse_other_inputs(const fs::path& out, const std::string& inputs) {
 bool has_failures(const Json& results) {
   for (const auto& [split, entry] : results.at("splits").items()) {
     for (const auto& [name, count] : entry.at("rejected").items()) {
-      const auto known = std::ranges::find(rejection_names, name);
+      const auto* const known = std::ranges::find(rejection_names, name);
       const auto reason = static_cast<Rejection>(known - rejection_names.begin());
       if (known != rejection_names.end() && is_unreadable(reason) && count != 0) return true;
     }
