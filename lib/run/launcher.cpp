@@ -125,7 +125,14 @@ class Launch {
       }
       const auto [number, retry] = *one;
       one = waiting_.erase(one);
-      given_up ? fail_at(number, retry.failure) : start(number);
+      if (!given_up) {
+        start(number);
+      } else if (stopped_ || interrupted()) {  // the next run tries it again
+        stopped_ = true;
+        schedule_.end(number, false);
+      } else {
+        fail_at(number, retry.failure);
+      }
     }
   }
 

@@ -279,6 +279,27 @@ TEST_F(Launcher, AFailedStageIsStartedAgain) {
   EXPECT_EQ(tried("wrong"), 1);
 }
 
+TEST_F(Launcher, ASignalBeforeARetryInterruptsTheRun) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  const auto interrupted_run = [&] {
+    install_signal_handlers();
+    std::jthread signal([&] {
+      wait_for([&] { return fs::exists(folder / "failed"); });
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+      ::kill(::getpid(), SIGTERM);
+    });
+    try {
+      run({shell("a", "touch " + path("failed") + "; exit 1")},
+          LaunchOptions{.retries = 3, .retry_seconds = 50});
+    } catch (const Error& error) {
+      fmt::print(stderr, "{}\n", error.what());
+      std::_Exit(static_cast<int>(error.status()));
+    }
+    std::_Exit(0);
+  };
+  EXPECT_EXIT(interrupted_run(), testing::ExitedWithCode(75), "same command again");
+}
+
 TEST_F(Launcher, WhatAStageTellsIsHeardThoughItsLogIsLost) {
   // As tell_listener has it: a full disk keeps the log from growing, not the pipe.
   expect_error(
