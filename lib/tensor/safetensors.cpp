@@ -43,6 +43,7 @@ constexpr std::array<TypeName, 22> types = {{{"F32", 32, DType::f32},
                                              {"F8_E4M3FNUZ", 8},
                                              {"F8_E5M2FNUZ", 8}}};
 constexpr uint64_t longest_header = 100'000'000;  // as in the safetensors package
+constexpr int deepest_header = 256;               // a tensor's entry takes 3 levels
 
 std::string_view name_in_header(DType dtype) {
   return std::find_if(types.begin(), types.end(), [&](auto& type) { return type.dtype == dtype; })
@@ -127,28 +128,71 @@ void require_cover(std::vector<Entry> entries, uint64_t body, const std::string&
   }
 }
 
-/// Parses the header like parse_json. A tensor may be named twice (the last counts, as in the
-/// safetensors package); other keys may not. A tree, as a header may name very many tensors.
-nlohmann::json parse_header(std::string_view text, const std::string& where) {
-  using Tree = nlohmann::json;
-  std::set<std::string> fields;
-  bool metadata = false;
-  const auto once = [&](int depth, Tree::parse_event_t event, Tree& parsed) {
-    if (event == Tree::parse_event_t::object_start && depth == 1) fields.clear();
-    if (event != Tree::parse_event_t::key) return true;
-    const auto& key = parsed.get_ref<const std::string&>();
-    const bool twice = depth == 1   ? key == "__metadata__" && std::exchange(metadata, true)
-                       : depth == 2 ? (key == "dtype" || key == "shape" || key == "data_offsets") &&
-                                          !fields.insert(key).second
-                                    : false;
-    if (twice) fail("{}: '{}' is in the header twice", where, key);
+/// Looks through a header for keys that may be there only once, and for its depth: a tensor may be
+/// named twice (the last counts, as in the safetensors package), other keys may not.
+class HeaderKeys : public nlohmann::json_sax<nlohmann::json> {
+ public:
+  explicit HeaderKeys(const std::string& where) : where_(where) {}
+
+  bool null() override { return true; }
+  bool boolean(bool /*value*/) override { return true; }
+  bool number_integer(number_integer_t /*value*/) override { return true; }
+  bool number_unsigned(number_unsigned_t /*value*/) override { return true; }
+  bool number_float(number_float_t /*value*/, const string_t& /*text*/) override { return true; }
+  bool string(string_t& /*value*/) override { return true; }
+  bool binary(binary_t& /*value*/) override { return true; }
+  bool start_object(std::size_t /*count*/) override { return open(); }
+  bool start_array(std::size_t /*count*/) override { return open(); }
+  bool end_object() override { return close(); }
+  bool end_array() override { return close(); }
+
+  bool key(string_t& key) override {
+    const bool twice = depth_ == 1 ? key == "__metadata__" && std::exchange(metadata_, true)
+                                   : depth_ == 2 && is_field(key) && !fields_.insert(key).second;
+    if (twice) fail("{}: '{}' is in the header twice", where_, key);
     return true;
-  };
+  }
+
+  /// What is no JSON is told when the header is parsed.
+  bool parse_error(std::size_t /*position*/, const std::string& /*token*/,
+                   const nlohmann::json::exception& /*error*/) override {
+    return false;
+  }
+
+ private:
+  static bool is_field(const std::string& key) {
+    return key == "dtype" || key == "shape" || key == "data_offsets";
+  }
+
+  bool open() {
+    if (++depth_ > deepest_header) {
+      fail("{}: a header nested deeper than {} levels", where_, deepest_header);
+    }
+    if (depth_ == 2) fields_.clear();
+    return true;
+  }
+
+  bool close() {
+    --depth_;
+    return true;
+  }
+
+  const std::string& where_;
+  int depth_ = 0;
+  bool metadata_ = false;
+  std::set<std::string> fields_;  ///< of the tensor that is being read
+};
+
+/// Parses the header like parse_json. A tree, as a header may name very many tensors.
+nlohmann::json parse_header(std::string_view text, const std::string& where) {
   // Refuse what the parser would skip.
   if (text.starts_with("\xEF\xBB\xBF")) fail("{}: a byte order mark before the header", where);
   if (text.find('\0') != std::string_view::npos) fail("{}: a null byte in the header", where);
+  // Not by the parser's callback: with one it looks through all tensors so far after each.
+  HeaderKeys keys(where);
+  nlohmann::json::sax_parse(text, &keys);
   try {
-    return Tree::parse(text, once);
+    return nlohmann::json::parse(text);
   } catch (const nlohmann::json::exception& error) {
     fail("{}: the header is not valid JSON, {}", where, json_fault(text, error));
   }

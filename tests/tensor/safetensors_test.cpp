@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <cstring>
 #include <fstream>
 
@@ -109,6 +110,29 @@ TEST(Safetensors, ReadsWhatThePackageReadsAndNothingElse) {
   }
   write_with_header(file, "{\"\xFF\":{\"dtype\":\"U8\",\"shape\":[],\"data_offsets\":[0,1]}}", 1);
   expect_error([&] { load_safetensors(file); }, {"x.safetensors", "UTF-8"});
+}
+
+TEST(Safetensors, AHeaderOfVeryManyTensorsTakesSecondsAtMost) {
+  const TemporaryFolder folder;
+  std::string header = "{";
+  for (int i = 0; i < 100'000; ++i) {
+    header += (i > 0 ? "," : "") + ("\"t" + std::to_string(i)) +
+              R"(":{"dtype":"U8","shape":[0],"data_offsets":[0,0]})";
+  }
+  write_with_header(folder / "many.safetensors", header + "}", 0);
+  const auto start = std::chrono::steady_clock::now();
+  EXPECT_EQ(load_safetensors(folder / "many.safetensors").size(), 100'000U);
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(20));
+}
+
+TEST(Safetensors, AHeaderIsNotNestedWithoutEnd) {
+  const TemporaryFolder folder;
+  const std::string deep = std::string(100'000, '[') + std::string(100'000, ']');
+  write_with_header(folder / "deep.safetensors",
+                    R"({"w":{"dtype":"U8","shape":[0],"data_offsets":[0,0],"more":)" + deep + "}}",
+                    0);
+  expect_error([&] { load_safetensors(folder / "deep.safetensors"); },
+               {"deep.safetensors", "nested deeper than 256 levels"});
 }
 
 TEST(Safetensors, SaysWhatIsWrongWithItsBytes) {
