@@ -1,6 +1,6 @@
 // Loads cuDNN, cuBLASLt and cuBLAS when a GPU is first used, so that commands start on machines
-// without them. Looks in the dynamic loader's search path, then where the library was when this was
-// built.
+// without them. Looks in the dynamic loader's search path, where the library was when this was built,
+// and in the packages of the Pythons of this environment (python_packages.h), as PyTorch brings them.
 #pragma once
 
 #include <string>
@@ -10,7 +10,7 @@ namespace hardmoe::cuda {
 enum class Library { cudnn, cublaslt, cublas };
 
 /// Returns the address of a library's function. Throws Error(usage) if the library cannot be
-/// loaded, with the reason, or lacks the function.
+/// loaded, with the reason and where it was looked for, or lacks the function.
 void* function_of(Library library, const char* name);
 
 /// Sets `function`, a function pointer, to the library's function of that name. Throws as

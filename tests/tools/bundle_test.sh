@@ -6,6 +6,21 @@ set -euo pipefail
 source=$1 build=$2
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+
+# An archive to check a GPU with is refused where a build has nothing of the kind.
+mkdir "$work/without"
+printf 'cmake_minimum_required(VERSION 3.22)\nproject(without NONE)\n' > "$work/without/CMakeLists.txt"
+cmake -S "$work/without" -B "$work/without/build" > /dev/null
+if "$source/tools/bundle.sh" --tests --build "$work/without/build" "$work/tests.tar.gz" 2> "$work/said"; then
+  echo "an archive without the GPU's tests was made"
+  exit 1
+fi
+grep -q "without/build has no test_gpu_kernels, as it is configured without the GPU engine" "$work/said"
+[[ ! -e $work/tests.tar.gz ]]
+if "$source/tools/bundle.sh" --architecture sm_90 "$work/tests.tar.gz" 2> "$work/said"; then
+  exit 1
+fi
+grep -q "compute capability without its point" "$work/said"
 # A mount namespace of its own, for /proc: by it a program finds the libraries beside itself.
 root=$work/root
 inside() {
