@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "engine/fold_norms.h"
 #include "engine/network_facts.h"
 #include "engine/ops/gate_values.h"
 
@@ -247,7 +248,7 @@ Pace pace_of(const ParameterSpec& parameter, const CompileOptions& options) {
   return matches_any(parameter.name, options.slow) ? Pace::slow : Pace::full;
 }
 
-Graph make_graph(const Network& network, const CompileOptions& options) {
+Graph make_graph(const Network& network, const CompileOptions& options, bool folds) {
   if (options.batch < 1) fail_usage("batch: expected at least 1, found {}", options.batch);
   Graph graph;
   graph.network = network;
@@ -269,6 +270,7 @@ Graph make_graph(const Network& network, const CompileOptions& options) {
     };
     if (!any(graph.trained_nodes)) fail_usage("freeze: nothing is left to train");
   } else {
+    if (folds) fold_norms(graph);
     graph.trained_nodes.resize(graph.nodes.size(), false);
     require_readable_results(graph);
   }

@@ -42,8 +42,9 @@ struct Graph {
 /// as value_types() does; Error if a loss reads a value that is not a float32 score for each of an
 /// image's tags, or, a loss of gates, one that is no gate or if its settings are out of range, or if a result of inference is not a float32 vector for each image, or, as a
 /// feature, a map; Error(usage) for a batch below 1, a pattern of options.frozen or options.slow
-/// that matches no learned parameter's name, or if everything is frozen.
-Graph make_graph(const Network& network, const CompileOptions& options);
+/// that matches no learned parameter's name, or if everything is frozen. `folds`: whether inference's
+/// batch norms become a part of convolutions (engine/fold_norms.h).
+Graph make_graph(const Network& network, const CompileOptions& options, bool folds = false);
 
 /// Returns whether a parameter's name matches one of the patterns (* stands for any characters).
 bool matches_any(const std::string& name, const std::vector<std::string>& patterns);

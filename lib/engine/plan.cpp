@@ -104,10 +104,12 @@ BufferId NodePlan::new_output() { return plan_.new_value(node_.output); }
 BufferId NodePlan::output_in_place_of(size_t i) {
   const int value = input_value(i);
   const Network& network = plan_.graph_.network;
-  const bool alone = plan_.graph_.readers[index(value)].size() == 1 &&
-                     !plan_.shared_[index(value)] && value != network.feature &&
-                     value != network.logits;
-  if (training() || !alone) return new_output();
+  const auto& readers = plan_.graph_.readers[index(value)];
+  const bool last =
+      readers.back() == number_ && std::count(readers.begin(), readers.end(), number_) == 1;
+  const bool free =
+      last && !plan_.shared_[index(value)] && value != network.feature && value != network.logits;
+  if (training() || !free) return new_output();
   return plan_.value_buffers_[index(node_.output)] = input(i);
 }
 

@@ -113,7 +113,8 @@ class NodePlan {
   /// Returns a new buffer for the output.
   BufferId new_output();
   /// Returns the input's buffer, for the output to overwrite, if that is safe: in inference, if no
-  /// other node reads the input, it shares no buffer and is not a result. Else as new_output().
+  /// later node reads the input, nor this one twice, it shares no buffer and is not a result. Else as
+  /// new_output().
   BufferId output_in_place_of(size_t i);
   /// Makes the output share the input's buffer: the same elements, seen as another type. Needs no
   /// step.

@@ -42,11 +42,11 @@ template <int Lanes, int Rows, int Vectors>
   }
 }
 
+/// The rows from `row` on: in tiles of Rows, what is left in smaller ones.
 template <int Lanes, int Rows, int Vectors>
-[[gnu::always_inline]] inline void all_rows(const TileProduct& p, int64_t column) {
-  int64_t r = 0;
-  for (; r + Rows <= p.rows; r += Rows) tile<Lanes, Rows, Vectors>(p, r, column);
-  for (; r < p.rows; ++r) tile<Lanes, 1, Vectors>(p, r, column);
+[[gnu::always_inline]] inline void all_rows(const TileProduct& p, int64_t column, int64_t row = 0) {
+  for (; row + Rows <= p.rows; row += Rows) tile<Lanes, Rows, Vectors>(p, row, column);
+  if constexpr (Rows > 1) all_rows<Lanes, Rows / 2, Vectors>(p, column, row);
 }
 
 // Tiles for 32 registers (6×4 sums, 4 columns, 1 broadcast) and for 16 (6×2 sums, 2 columns, 1

@@ -6,7 +6,7 @@ namespace hardmoe::cpu {
 
 CpuProgram::CpuProgram(const Network& network, const CompileOptions& options)
     : Program(options),
-      graph_(make_graph(network, options)),
+      graph_(make_graph(network, options, /*folds=*/true)),
       options_(options),
       training_(options.mode == Mode::train) {
   make_layers();

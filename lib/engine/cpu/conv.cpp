@@ -1,6 +1,7 @@
 #include "engine/ops/conv.h"
 
 #include "engine/cpu/convolution.h"
+#include "engine/cpu/folded_conv.h"
 #include "engine/cpu/layer.h"
 #include "tensor/tensor.h"
 
@@ -27,7 +28,7 @@ class ConvLayer final : public Layer {
     const Scratch scratch = arrays.scratch();
     switch (step.pass) {
       case Pass::forward:
-        return convolution_->forward(arrays.at(step.x[0]), arrays.at(step.y), scratch);
+        return convolution_->forward(arrays.at(step.x[0]), arrays.at(step.y), scratch, {});
       case Pass::backward_weights:
         return convolution_->backward_weights(arrays.at(step.x[0]), arrays.at(step.dy),
                                               arrays.gradient(weight_), scratch);
@@ -45,6 +46,7 @@ class ConvLayer final : public Layer {
 }  // namespace
 
 std::unique_ptr<Layer> make_layer(const Conv& op, LayerBuilder& builder) {
+  if (op.norm) return make_folded_conv(op, builder);
   return std::make_unique<ConvLayer>(op, builder);
 }
 

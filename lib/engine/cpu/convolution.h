@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 
+#include "engine/cpu/finish.h"
 #include "engine/cpu/onednn.h"
 
 namespace hardmoe::cpu {
@@ -29,7 +30,8 @@ class Convolution {
 
   // Each returns the work of one pass, bound to its arguments: activations N×H×W×C in the
   // convolution's precision. Backward passes exist only for the gradients in the spec's `needs`.
-  virtual Work forward(const void* x, void* y, Scratch scratch) const = 0;
+  // `finish` has what the spec says; its residual may be y itself.
+  virtual Work forward(const void* x, void* y, Scratch scratch, const Finish& finish) const = 0;
   virtual Work backward_data(const void* dy, void* dx, Scratch scratch) const = 0;
   virtual Work backward_weights(const void* x, const void* dy, float* gradient,
                                 Scratch scratch) const = 0;
@@ -43,6 +45,7 @@ struct ConvolutionSpec {
   int64_t batch;   ///< rows, N
   Precision precision;
   onednn::Needs needs;
+  FinishKind finish = {};  ///< of the forward pass
 };
 
 /// Returns the convolution. Throws Error naming the layer if oneDNN cannot compute it.

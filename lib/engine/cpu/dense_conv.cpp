@@ -43,7 +43,7 @@ class DenseConvolution final : public Convolution {
     });
   }
 
-  Work forward(const void* x, void* y, Scratch scratch) const override {
+  Work forward(const void* x, void* y, Scratch scratch, const Finish&) const override {
     return onednn::bind(product_.forward,
                         {{DNNL_ARG_SRC, onednn::wrap(product_.source, x)},
                          {DNNL_ARG_WEIGHTS, onednn::wrap(product_.weights_forward, matrix_)},

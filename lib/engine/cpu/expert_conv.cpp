@@ -24,7 +24,7 @@ class AnyRows {
   size_t bytes() const { return scratch_.bytes() + copies_.bytes() + own_layout_.bytes(); }
 
   void forward(int64_t rows, const float* weights, const void* x, void* y) {
-    use(rows, weights).forward(x, y, scratch())();
+    use(rows, weights).forward(x, y, scratch(), {})();
   }
   void backward_data(int64_t rows, const float* weights, const void* dy, void* dx) {
     use(rows, weights).backward_data(dy, dx, scratch())();

@@ -19,11 +19,11 @@ onednn::Needs LayerBuilder::needs() const {
   return {trains(), data};
 }
 
-int LayerBuilder::parameter(const char* suffix, const onednn::Desc* held,
-                            const onednn::Desc* plain) {
+int LayerBuilder::parameter_named(const std::string& name, const onednn::Desc* held,
+                                  const onednn::Desc* plain) {
   const auto specs = graph_.parameters(node_);
   const auto spec = std::find_if(specs.begin(), specs.end(), [&](const ParameterSpec& one) {
-    return one.name == node_.name + suffix;
+    return one.name == name;
   });
   return parameters_.add(*spec, pace_of(*spec, options_), held, plain);
 }

@@ -83,7 +83,12 @@ class LayerBuilder {
   /// matrix or kernel, `held` is its layout in memory, and `plain` PyTorch's layout if the shape
   /// does not imply it; for a vector both are null.
   int parameter(const char* suffix, const onednn::Desc* held = nullptr,
-                const onednn::Desc* plain = nullptr);
+                const onednn::Desc* plain = nullptr) {
+    return parameter_named(name() + suffix, held, plain);
+  }
+  /// The same for one with a name of its own.
+  int parameter_named(const std::string& name, const onednn::Desc* held = nullptr,
+                      const onednn::Desc* plain = nullptr);
   /// Asks for that many bytes of scratch.
   void need_scratch(size_t bytes) { scratch_bytes_ = std::max(scratch_bytes_, bytes); }
 

@@ -29,7 +29,7 @@ class NarrowConvolution final : public Convolution {
   void place(const float* weights, std::byte*) override { weights_ = weights; }
   void refresh() override {}
 
-  Work forward(const void* x, void* y, Scratch) const override {
+  Work forward(const void* x, void* y, Scratch, const Finish&) const override {
     return [=, this, from = static_cast<const Activation*>(x), to = static_cast<Activation*>(y)] {
       parallel_for(batch_ * out_.height, 8, [&](int64_t begin, int64_t end) {
         std::vector<float> sums(static_cast<size_t>(out_.channels));

@@ -32,8 +32,9 @@ Geometry geometry(const Window& window) {
 // descriptor. `build<P>(args…, [hint])` hides that.
 #if DNNL_VERSION_MAJOR >= 3
 template <class Primitive, class... Args>
-typename Primitive::primitive_desc build(const Args&... args) {
-  return typename Primitive::primitive_desc(engine(), args..., attributes());
+typename Primitive::primitive_desc build_with(const dnnl::primitive_attr& attributes,
+                                              const Args&... args) {
+  return typename Primitive::primitive_desc(engine(), args..., attributes);
 }
 template <class Primitive, class Hint, class... Args>
 typename Primitive::primitive_desc build_backward(const Hint& hint, const Args&... args) {
@@ -41,9 +42,10 @@ typename Primitive::primitive_desc build_backward(const Hint& hint, const Args&.
 }
 #else
 template <class Primitive, class... Args>
-typename Primitive::primitive_desc build(const Args&... args) {
+typename Primitive::primitive_desc build_with(const dnnl::primitive_attr& attributes,
+                                              const Args&... args) {
   return
-      typename Primitive::primitive_desc(typename Primitive::desc(args...), attributes(), engine());
+      typename Primitive::primitive_desc(typename Primitive::desc(args...), attributes, engine());
 }
 template <class Primitive, class Hint, class... Args>
 typename Primitive::primitive_desc build_backward(const Hint& hint, const Args&... args) {
@@ -51,6 +53,25 @@ typename Primitive::primitive_desc build_backward(const Hint& hint, const Args&.
                                             engine(), hint);
 }
 #endif
+
+template <class Primitive, class... Args>
+typename Primitive::primitive_desc build(const Args&... args) {
+  return build_with<Primitive>(attributes(), args...);
+}
+
+/// A residual is added to what the target holds.
+dnnl::primitive_attr finishing(const cpu::FinishKind& finish) {
+  dnnl::primitive_attr attr = attributes();
+  dnnl::post_ops after;
+  if (finish.residual) after.append_sum();
+#if DNNL_VERSION_MAJOR >= 3
+  if (finish.relu) after.append_eltwise(dnnl::algorithm::eltwise_relu, 0, 0);
+#else
+  if (finish.relu) after.append_eltwise(1, dnnl::algorithm::eltwise_relu, 0, 0);
+#endif
+  attr.set_post_ops(after);
+  return attr;
+}
 
 template <class PrimitiveDesc>
 void note_scratch(size_t& bytes, const PrimitiveDesc& desc) {
@@ -87,6 +108,15 @@ Type type_of(Precision precision) { return precision == Precision::bf16 ? Type::
 
 bool has_bf16() { return has(dnnl::cpu_isa::avx512_core_bf16); }
 
+bool has_fast_bf16() {
+#ifdef __x86_64__
+  if (__builtin_cpu_is("amd")) return has_bf16();
+#endif
+  return has_bf16_matrices();
+}
+
+bool has_bf16_matrices() { return has(dnnl::cpu_isa::avx512_core_amx); }
+
 std::string describe() {
   const auto version = dnnl_version();
   const char* name = has_bf16()                        ? "AVX-512 with bf16"
@@ -97,7 +127,8 @@ std::string describe() {
 }
 
 Layer convolution(const std::string& name, const Window& window, const Extent& in,
-                  const Extent& out, int64_t batch, Precision precision, Needs needs) {
+                  const Extent& out, int64_t batch, Precision precision, Needs needs,
+                  const cpu::FinishKind& finish) {
   const Type type = type_of(precision);
   const memory::dims weight_dims = {out.channels, in.channels, window.kernel, window.kernel};
   const Desc weights(weight_dims, type, Tag::any);
@@ -106,10 +137,11 @@ Layer convolution(const std::string& name, const Window& window, const Extent& i
   Layer layer;
   layer.source = activation(in, batch, type);
   layer.target = activation(out, batch, type);
+  if (finish.bias) layer.bias = Desc({out.channels}, Type::f32, Tag::x);
   try {
-    const auto forward =
-        build<dnnl::convolution_forward>(forward_kind(needs), algorithm, layer.source, weights,
-                                         layer.target, strides, padding, padding);
+    const auto forward = build_with<dnnl::convolution_forward>(
+        finishing(finish), forward_kind(needs), algorithm, layer.source, weights, layer.bias,
+        layer.target, strides, padding, padding);
     layer.forward = dnnl::convolution_forward(forward);
     layer.weights_forward = forward.weights_desc();
     note_scratch(layer.scratch_bytes, forward);

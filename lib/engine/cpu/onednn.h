@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/cpu/finish.h"
 #include "engine/ops/operator.h"
 #include "engine/spec.h"
 #include "engine/work.h"
@@ -35,11 +36,17 @@ dnnl::memory::data_type type_of(Precision precision);
 
 /// Whether bf16 convolutions run natively on this processor, and the processor's name for people.
 bool has_bf16();
+/// Whether it has instructions for products of small bf16 matrices (AMX), which outrun any others.
+bool has_bf16_matrices();
+/// Whether its bf16 products take half the time of fp32's: on AMD's Zen4 and Zen5 they do, on Intel's
+/// Xeons without AMX they take as long (tools/bench/results/README.md).
+bool has_fast_bf16();
 std::string describe();
 
 /// Three primitives of one layer and the layouts they want. In inference only `forward` is made.
 struct Layer {
   Desc source, target;    ///< activations
+  Desc bias;              ///< float32; only of a convolution that is finished with one
   Desc weights_forward;   ///< working precision
   Desc weights_backward;  ///< working precision, for backward_data
   Desc weights_gradient;  ///< float32
@@ -54,9 +61,11 @@ struct Needs {
   bool any() const { return weights || data; }
 };
 
-/// in/out: extents of one image; batch N. `name` of the layer is for errors.
+/// in/out: extents of one image; batch N. `name` of the layer is for errors. `finish`: of the forward
+/// pass, in inference; a residual is added to what the target holds.
 Layer convolution(const std::string& name, const Window& window, const Extent& in,
-                  const Extent& out, int64_t batch, Precision precision, Needs needs);
+                  const Extent& out, int64_t batch, Precision precision, Needs needs,
+                  const cpu::FinishKind& finish = {});
 
 /// What a linear layer may have or leave out.
 struct InnerProductForm {

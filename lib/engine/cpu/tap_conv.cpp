@@ -54,7 +54,7 @@ class TapConvolution final : public Convolution {
   void place(const float* weights, std::byte*) override { weights_ = weights; }
   void refresh() override {}
 
-  Work forward(const void* x, void* y, Scratch) const override {
+  Work forward(const void* x, void* y, Scratch, const Finish&) const override {
     return [=, this, from = static_cast<const float*>(x), to = static_cast<float*>(y)] {
       run_forward(from, to);
     };

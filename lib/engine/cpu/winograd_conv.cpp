@@ -9,10 +9,47 @@ namespace {
 
 constexpr int64_t lanes = 16;
 
+Winograd layer_with(const ConvolutionSpec& spec, Minimal kind) {
+  return {.batch = spec.batch,
+          .in_height = spec.in.height,
+          .in_width = spec.in.width,
+          .height = spec.out.height,
+          .width = spec.out.width,
+          .in_channels = spec.in.channels,
+          .out_channels = spec.out.channels,
+          .kind = kind,
+          .precision = spec.precision};
+}
+
+/// Whether direct products in bf16 take less time than fewer ones in float32: with few channels the
+/// transforms weigh more.
+bool outrun_by_bf16(const ConvolutionSpec& spec) {
+  constexpr int64_t few_channels = 64;
+  const bool narrow = std::min(spec.in.channels, spec.out.channels) < few_channels;
+  return onednn::has_bf16_matrices() || (narrow && onednn::has_fast_bf16());
+}
+
+/// Whether it pays to take `saved` products an image less, each pair of channels, by 36 transformed
+/// weights for nine: a batch must be large enough for the memory that they are read from, in training
+/// also written to at each step.
+bool pays(const ConvolutionSpec& spec, int64_t saved) {
+  return spec.batch * saved >= (spec.needs.any() ? 1024 : 512);
+}
+
+/// Returns the layer with the filter that suits it. Of stride 1 that is the one with the larger tiles
+/// where they take clearly fewer products, tiles over the edge counted.
+Winograd layer_of(const ConvolutionSpec& spec) {
+  if (spec.window.stride == 2) return layer_with(spec, Minimal::four_strided);
+  const Winograd two = layer_with(spec, Minimal::two), four = layer_with(spec, Minimal::four);
+  return 8 * four.products() <= 7 * two.products() && pays(spec, two.products() - four.products())
+             ? four
+             : two;
+}
+
 class WinogradConvolution final : public Convolution {
  public:
   explicit WinogradConvolution(const ConvolutionSpec& spec)
-      : layer_{spec.batch, spec.in.height, spec.in.width, spec.in.channels, spec.out.channels},
+      : layer_(layer_of(spec)),
         layout_({spec.out.channels, spec.in.channels, 3, 3}, dnnl::memory::data_type::f32,
                 dnnl::memory::format_tag::hwio),
         transposes_(spec.needs.data),
@@ -40,26 +77,24 @@ class WinogradConvolution final : public Convolution {
     if (transposes_) transform_weights_transposed(layer_, weights_, backward_);
   }
 
-  Work forward(const void* x, void* y, Scratch scratch) const override {
-    return convolve(layer_, forward_, x, y, scratch);
+  Work forward(const void* x, void* y, Scratch scratch, const Finish& finish) const override {
+    return convolve(layer_, forward_, x, finish, y, scratch);
   }
   Work backward_data(const void* dy, void* dx, Scratch scratch) const override {
-    return convolve(layer_.transposed(), backward_, dy, dx, scratch);
+    return convolve(layer_.transposed(), backward_, dy, {}, dx, scratch);
   }
   Work backward_weights(const void* x, const void* dy, float* gradient,
                         Scratch scratch) const override {
-    return [=, this, input = static_cast<const float*>(x), slope = static_cast<const float*>(dy),
-            room = static_cast<float*>(scratch.data)] {
-      winograd_weight_gradient(layer_, input, slope, gradient, room);
+    return [=, this, room = static_cast<float*>(scratch.data)] {
+      winograd_weight_gradient(layer_, x, dy, gradient, room);
     };
   }
 
  private:
-  static Work convolve(const Winograd& layer, const float* weights, const void* from, void* to,
-                       Scratch scratch) {
-    return [=, x = static_cast<const float*>(from), y = static_cast<float*>(to),
-            room = static_cast<float*>(scratch.data)] {
-      winograd_convolution(layer, x, weights, y, room);
+  static Work convolve(const Winograd& layer, const float* weights, const void* x,
+                       const Finish& finish, void* y, Scratch scratch) {
+    return [=, room = static_cast<float*>(scratch.data)] {
+      winograd_convolution(layer, x, weights, finish, y, room);
     };
   }
 
@@ -74,9 +109,17 @@ class WinogradConvolution final : public Convolution {
 }  // namespace
 
 bool suits_winograd_convolution(const ConvolutionSpec& spec) {
-  return spec.precision == Precision::fp32 && spec.window.kernel == 3 && spec.window.stride == 1 &&
-         spec.window.padding == 1 && spec.in.channels % lanes == 0 &&
-         spec.out.channels % lanes == 0 && spec.in.height > 3 && spec.in.width > 3;
+  if (spec.precision == Precision::bf16 && outrun_by_bf16(spec)) return false;
+  if (spec.window.kernel != 3 || spec.window.padding != 1 || spec.in.channels % lanes != 0 ||
+      spec.out.channels % lanes != 0) {
+    return false;
+  }
+  if (spec.window.stride == 1) return spec.in.height > 3 && spec.in.width > 3;
+  if (spec.window.stride != 2 || spec.needs.any())
+    return false;  // its gradients have no such filter
+  const int64_t direct = 9 * spec.out.height * spec.out.width;
+  const int64_t products = layer_with(spec, Minimal::four_strided).products();
+  return 5 * products <= 4 * direct && pays(spec, direct - products);
 }
 
 std::unique_ptr<Convolution> make_winograd_convolution(const ConvolutionSpec& spec) {

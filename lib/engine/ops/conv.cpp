@@ -1,6 +1,9 @@
 #include "engine/ops/conv.h"
 
+#include <cmath>
+
 #include "base/error.h"
+#include "engine/ops/batch_norm.h"
 #include "engine/plan.h"
 
 namespace hardmoe {
@@ -16,9 +19,16 @@ ValueType Conv::output(const std::string& name, InputTypes inputs) const {
 std::vector<ParameterSpec> Conv::parameters(const std::string& name, InputTypes inputs) const {
   const auto fan_out = static_cast<double>(channels * window.kernel * window.kernel);
   const auto he = static_cast<float>(std::sqrt(2.0 / fan_out));
-  return {{name + ".weight",
-           {channels, inputs[0].extent.channels, window.kernel, window.kernel},
-           {InitialValues::Kind::normal, deviation.value_or(he)}}};
+  std::vector<ParameterSpec> specs = {
+      {name + ".weight",
+       {channels, inputs[0].extent.channels, window.kernel, window.kernel},
+       {InitialValues::Kind::normal, deviation.value_or(he)}}};
+  if (!norm) return specs;
+  const ValueType made = output(name, inputs);
+  for (ParameterSpec& spec : BatchNorm{}.parameters(norm->name, {&made, 1})) {
+    specs.push_back(std::move(spec));
+  }
+  return specs;
 }
 
 double Conv::flops(InputTypes inputs) const {
@@ -31,7 +41,9 @@ double Conv::flops(InputTypes inputs) const {
 void Conv::plan_forward(NodePlan& plan) const {
   Step step{"convolution forward", Pass::forward};
   step.x = {plan.input(0)};
-  step.y = plan.new_output();
+  const bool adds = plan.inputs() > 1;
+  if (adds) step.x.push_back(plan.input(1));
+  step.y = adds ? plan.output_in_place_of(1) : plan.new_output();
   plan.add(step);
 }
 

@@ -1,8 +1,11 @@
 // A convolution without bias: N×H×W×I to N×H'×W'×O with weights O×I×K×K. Attributes: channels (O),
-// kernel (K), stride, padding, deviation (of normal initial weights; if missing, He's).
+// kernel (K), stride, padding, deviation (of normal initial weights; if missing, He's). In inference it
+// may have absorbed the batch norm behind it (engine/fold_norms.h), and then perhaps a ReLU and a
+// residual, its second input, or a max pooling: y = [pool]([relu](scale·conv(x) + shift [+ residual])).
 #pragma once
 
 #include <optional>
+#include <string>
 
 #include "engine/ops/operator.h"
 
@@ -16,6 +19,13 @@ struct Conv {
   int64_t channels = 1;
   Window window;
   std::optional<float> deviation = {};
+  /// A batch norm by running statistics.
+  struct Norm {
+    std::string name;  ///< of its parameters
+    bool relu = false;
+    std::optional<Window> pool = {};  ///< of a max pooling behind it, where there is no residual
+  };
+  std::optional<Norm> norm = {};  ///< set by fold_norms()
 
   static Conv from(Attributes& attributes) {
     return {attributes.size("channels"), Window::from(attributes),
