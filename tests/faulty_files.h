@@ -48,7 +48,7 @@ class QuickFiles : public FileSystem {
     return system_files().truncate(descriptor, size);
   }
   int sync(int) override { return 0; }
-  int lock(int descriptor) override { return system_files().lock(descriptor); }
+  int lock(int descriptor, LockKind kind) override { return system_files().lock(descriptor, kind); }
   void* map(int descriptor, size_t count, int64_t offset, Pages pages) override {
     return system_files().map(descriptor, count, offset, pages);
   }
@@ -164,9 +164,9 @@ class FaultyFiles : public QuickFiles {
     }
     return 0;
   }
-  int lock(int descriptor) override {
+  int lock(int descriptor, LockKind kind) override {
     const std::lock_guard lock(mutex_);
-    return fails(false) || is_interrupted() ? -1 : QuickFiles::lock(descriptor);
+    return fails(false) || is_interrupted() ? -1 : QuickFiles::lock(descriptor, kind);
   }
   void* map(int descriptor, size_t count, int64_t offset, Pages pages) override {
     const std::lock_guard lock(mutex_);

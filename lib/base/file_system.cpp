@@ -33,7 +33,9 @@ class SystemFiles final : public FileSystem {
     return ::ftruncate(descriptor, static_cast<off_t>(size));
   }
   int sync(int descriptor) override { return ::fsync(descriptor); }
-  int lock(int descriptor) override { return ::flock(descriptor, LOCK_EX | LOCK_NB); }
+  int lock(int descriptor, LockKind kind) override {
+    return ::flock(descriptor, (kind == LockKind::alone ? LOCK_EX : LOCK_SH) | LOCK_NB);
+  }
   void* map(int descriptor, size_t count, int64_t offset, Pages pages) override {
     const int flags = MAP_PRIVATE | (pages == Pages::at_once ? MAP_POPULATE : 0);
     void* mapped = ::mmap(nullptr, count, PROT_READ, flags, descriptor, static_cast<off_t>(offset));

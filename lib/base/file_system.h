@@ -17,6 +17,8 @@ namespace hardmoe {
 
 /// Whether status() describes what a link leads to, or the link.
 enum class Links { followed, themselves };
+/// Whether a lock keeps all other processes off, or those that want it alone.
+enum class LockKind { alone, shared };
 /// When mapped pages are read.
 enum class Pages { when_touched, at_once };
 
@@ -38,9 +40,10 @@ class FileSystem {
   /// Puts the file's contents, or the folder's names, on the disk, so that they survive a loss of
   /// power.
   virtual int sync(int descriptor) = 0;
-  /// Locks the file for this process without waiting; fails with EWOULDBLOCK if another process
-  /// holds the lock.
-  virtual int lock(int descriptor) = 0;
+  /// Locks the file for this process without waiting, or changes its lock; fails with EWOULDBLOCK if
+  /// another process holds a lock that does not go with this, and then none is held. On NFS a lock
+  /// alone needs a descriptor that may write.
+  virtual int lock(int descriptor, LockKind kind) = 0;
   /// Maps bytes read-only, until munmap. `offset` must be a multiple of the page size.
   virtual void* map(int descriptor, size_t count, int64_t offset, Pages pages) = 0;
   /// Tells the system that these bytes will be read soon.

@@ -49,7 +49,7 @@ std::vector<std::string> abandoned_beside(const fs::path& file) {
 void remove_if_abandoned(const fs::path& unfinished) {
   const int descriptor = files.open(unfinished, O_RDWR | O_NOFOLLOW, 0);
   if (descriptor < 0) return;
-  if (files.lock(descriptor) == 0) static_cast<void>(files.remove(unfinished));
+  if (files.lock(descriptor, LockKind::alone) == 0) static_cast<void>(files.remove(unfinished));
   static_cast<void>(files.close(descriptor));
 }
 
@@ -81,7 +81,7 @@ OpenFile open_unfinished(const fs::path& file) {
     if (descriptor < 0) fail_writing(file);
     OpenFile opened = OpenFile::of(descriptor, file);
     // Where a file system has no locks, nobody can take it for abandoned either.
-    static_cast<void>(uninterrupted([&] { return files.lock(descriptor); }));
+    static_cast<void>(uninterrupted([&] { return files.lock(descriptor, LockKind::alone); }));
     struct stat found = {};
     const bool taken_for_abandoned =  // before it was locked
         files.status(descriptor, found) == 0 && found.st_nlink == 0;
