@@ -27,6 +27,12 @@ int main(int argc, char** argv) {
       .add_option("--split", task.splits, "Split to read; several may follow")
       ->type_name("NAME")
       ->default_str("train");
+  command.cli()
+      .add_option(
+          "--part", task.part,
+          "Embed one of N equal parts of the images, into a folder of its own in OUT, as tasks "
+          "of an array do; moe-partition reads all of them as one (of --model alone)")
+      ->type_name("I/N");
   command.flag("--half", "embed.half");
   command.setting("--precision", "embed.precision");
   command.setting("--use-prices", "eval.use_prices");
@@ -37,6 +43,7 @@ int main(int argc, char** argv) {
   command.example(
       "moe-embed dataset --base base --partition partition --experts experts --split train val "
       "--out unified");
+  command.example("moe-embed dataset --model base --part 3/16 --out embedding");
   return command.run(argc, argv, [&] {
     open_pack(task.networks, task.decoder);
     print(embed_images(task, command.config()));

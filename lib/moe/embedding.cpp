@@ -12,6 +12,7 @@
 #include "base/stage.h"
 #include "base/text.h"
 #include "base/threads.h"
+#include "moe/embedding_parts.h"
 
 namespace hardmoe {
 namespace fs = std::filesystem;
@@ -101,6 +102,31 @@ fs::path embed_folder(const fs::path& path) {
   const bool finished = record.value("done", false);
   const Json outputs = record.value("outputs", Json::object());
   return embed && (!finished || outputs.contains(path.filename().string())) ? folder : "";
+}
+
+/// Returns the embedding whose parts these are, folders of moe-embed in the order of their rows.
+/// Throws Error(usage) if they are not of the same images and network.
+EmbeddingInput input_of_parts(const std::vector<fs::path>& folders) {
+  EmbeddingInput input;
+  std::string fingerprints;
+  Json first;
+  for (const auto& folder : folders) {
+    Json made_from = stage_inputs(folder, "moe-embed");
+    made_from.erase("part");
+    if (input.files.empty()) first = made_from;
+    if (const auto other = json_differences(first, made_from); !other.empty()) {
+      fail_usage("{}: is no part of the embedding that {} is a part of:{}\n  remove one of them",
+                 folder.string(), folders[0].string(), indented_list(other));
+    }
+    fingerprints += stage_fingerprint(folder, "moe-embed") + "\n";
+    input.files.push_back(folder / "train.npy");
+    require_file(input.files.back(), "moe-embed writes it for the split `train`");
+  }
+  const std::string where = folders[0].string();
+  input.identity = {{"embedding", sha256_hex(fingerprints)},
+                    {"dataset", json_get<std::string>(first, "dataset", where)},
+                    {"model", json_get<std::string>(first, "model", where)}};
+  return input;
 }
 
 /// Opens a file that the user named; if it is not readable as .npy, that is a usage error.
@@ -309,6 +335,10 @@ void Embedding::prefetch(int64_t first, int64_t count) const {
 }
 
 EmbeddingInput find_embedding(const std::vector<fs::path>& paths) {
+  if (paths.size() == 1 && is_folder(paths[0]) && embed_folder(paths[0]).empty()) {
+    const auto parts = part_folders(paths[0]);
+    if (!parts.empty()) return input_of_parts(parts);
+  }
   for (const auto& path : paths) {
     const fs::path folder = embed_folder(path);
     if (folder.empty()) continue;
@@ -323,6 +353,10 @@ EmbeddingInput find_embedding(const std::vector<fs::path>& paths) {
     }
     const Json made_from = stage_inputs(folder, "moe-embed");
     const std::string where = folder.string();
+    if (made_from.contains("part")) {
+      fail_usage("{}: is one part of an embedding; give the folder that holds all its parts",
+                 where);
+    }
     const Json identity = {{"embedding", stage_fingerprint(folder, "moe-embed")},
                            {"dataset", json_get<std::string>(made_from, "dataset", where)},
                            {"model", json_get<std::string>(made_from, "model", where)}};

@@ -71,8 +71,9 @@ struct EmbeddingInput {
   Json identity;  ///< "embedding": a fingerprint; if moe-embed made it, also "dataset" and "model"
 };
 
-/// Finds the embedding that `paths` name: a folder made by moe-embed, or its train.npy; or .npy
-/// files, and folders of these in the order of their names. Throws Error(usage) for anything else.
+/// Finds the embedding that `paths` name: a folder made by moe-embed, or its train.npy, or a folder of
+/// all its parts (moe/embedding_parts.h); or .npy files, and folders of these in the order of their
+/// names. Throws Error(usage) for anything else.
 EmbeddingInput find_embedding(const std::vector<std::filesystem::path>& paths);
 
 /// Finds an external embedding (one that moe-embed did not compute with a single model; a base

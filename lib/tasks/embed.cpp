@@ -1,11 +1,14 @@
 #include "tasks/embed.h"
 
+#include <numeric>
 #include <optional>
 
+#include "base/folders.h"
 #include "base/log.h"
 #include "base/stage.h"
 #include "base/text.h"
 #include "engine/network_facts.h"
+#include "moe/embedding_parts.h"
 #include "moe/evaluation.h"
 #include "moe/mixture_networks.h"
 #include "moe/routing.h"
@@ -117,6 +120,34 @@ void check_splits(const EmbedTask& task, const Dataset& dataset) {
   }
 }
 
+/// Returns the part of the images that is meant. Throws Error(usage) if there can be none.
+EmbeddingPart part_of(const EmbedTask& task, const Dataset& dataset) {
+  if (task.part.empty()) return {};
+  const EmbeddingPart part = parse_embedding_part(task.part);
+  if (part.is_all()) return part;
+  if (task.networks.is_mixture()) {
+    fail_usage("--part {}: a mixture's embedding is made as a whole; leave --part out", task.part);
+  }
+  for (const auto& name : task.splits) {
+    const int64_t images = dataset.split(name).size();
+    if (images >= part.of) continue;
+    fail_usage("--part {}: split '{}' has {} images, fewer than parts; choose fewer parts",
+               task.part, name, images);
+  }
+  if (path_exists(std::filesystem::path(task.out) / "stage.json")) {
+    fail_usage("{}: holds a whole embedding; choose another --out for parts", task.out);
+  }
+  return part;
+}
+
+/// Returns the numbers of the split's images that belong to the part.
+std::vector<int64_t> images_of(const Split& split, const EmbeddingPart& part) {
+  const auto [begin, end] = part.rows_of(split.size());
+  std::vector<int64_t> images(static_cast<size_t>(end - begin));
+  std::iota(images.begin(), images.end(), begin);
+  return images;
+}
+
 std::vector<std::string> feature_files(const Dataset& dataset) {
   std::vector<std::string> files;
   for (const auto& split : dataset.split_names()) files.push_back(split + ".npy");
@@ -150,12 +181,14 @@ std::string embed_images(const EmbedTask& task, Config& config) {
   require_precision(*engine, precision);
   const Dataset dataset = Dataset::open(task.dataset);
   check_splits(task, dataset);
+  const EmbeddingPart part = part_of(task, dataset);
   const Networks networks = open_networks(task, dataset, config);
   Json inputs = {{"dataset", dataset.fingerprint()}};
   inputs.update(networks.identity);
   inputs.update(
       {{"splits", task.splits}, {"half", config.embed.half}, {"precision", name_of(precision)}});
-  Stage stage({task.out, "moe-embed", inputs, task.force,
+  if (!part.is_all()) inputs["part"] = {part.number, part.of};
+  Stage stage({folder_of_part(task.out, part), "moe-embed", inputs, task.force,
                paths_read(task.dataset, task.networks, networks.external), feature_files(dataset)});
   if (stage.done()) return results_of_done(stage);
   const ModelConfig& model = networks.card().model;
@@ -175,17 +208,18 @@ std::string embed_images(const EmbedTask& task, Config& config) {
   double flops = 0;
   for (const auto& name : task.splits) {
     const Split& split = dataset.split(name);
+    const auto images = images_of(split, part);
     files.push_back(name + ".npy");
     FeatureFile file(stage.folder() / files.back(), config.embed.half, width);
     if (trunks) {
       embed_by_mixture(networks, split, use_prices, *trunks, file);
     } else {
-      trunk->run(split, all_items(split),
+      trunk->run(split, images,
                  [&](auto, int64_t rows, auto features, auto) { file.append(features, rows); });
     }
     file.finish();
-    results["images"][name] = split.size();
-    flops += static_cast<double>(split.size()) * networks.flops();
+    results["images"][name] = images.size();
+    flops += static_cast<double>(images.size()) * networks.flops();
   }
   results["seconds"] = now_seconds() - start;
   results["training_flops"] = flops;  // forward passes alone, in the sum of what a mixture took
