@@ -1,8 +1,12 @@
 #include "base/json.h"
 
+#include <algorithm>
+#include <unordered_map>
+
 #include "base/error.h"
 #include "base/files.h"
 #include "base/json_line.h"
+#include "base/ordered_json.h"
 
 namespace hardmoe {
 
@@ -31,9 +35,11 @@ std::string json_fault(std::string_view text, const nlohmann::json::exception& e
 
 Json parse_json(std::string_view text, std::string_view where) {
   try {
-    return Json::parse(text);
+    return parse_ordered_json(text);
   } catch (const nlohmann::json::exception& error) {
     fail("{}: not valid JSON, {}", where, json_fault(text, error));
+  } catch (const Error& error) {
+    fail("{}: JSON of a kind that is not ours: {}", where, error.what());
   }
 }
 
@@ -46,8 +52,25 @@ void write_json(const std::filesystem::path& file, const Json& value) {
   write_file_atomic(file, value.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
 }
 
+namespace {
+
+/// Returns the parser's complaint of a type, "[json.exception.type_error.302] type must be string, but
+/// is number", as "holds number, expected string"; anything else as it is.
+std::string plain_words(std::string_view why) {
+  constexpr std::string_view bracket = "[json.exception.", expected = "type must be ",
+                             found = ", but is ";
+  if (!why.starts_with(bracket)) return std::string(why);
+  why.remove_prefix(std::min(why.find("] "), why.size() - 2) + 2);
+  const size_t middle = why.find(found);
+  if (!why.starts_with(expected) || middle == std::string_view::npos) return std::string(why);
+  return fmt::format("holds {}, expected {}", why.substr(middle + found.size()),
+                     why.substr(expected.size(), middle - expected.size()));
+}
+
+}  // namespace
+
 void fail_json_field(std::string_view where, const char* key, std::string_view why) {
-  fail("{}: field '{}' {}", where, key, why);
+  fail("{}: field '{}' {}", where, key, plain_words(why));
 }
 
 namespace {
@@ -65,10 +88,23 @@ std::string shown(const Json* value) {
   return text.size() <= 120 ? text : text.substr(0, 117) + "...";
 }
 
+/// An object's values by key, as an object itself looks through all its keys for one.
+using Members = std::unordered_map<std::string_view, const Json*>;
+
+/// Returns the members of an object; none of what is absent.
+Members members_of(const Json* object) {
+  Members members;
+  if (object == nullptr) return members;
+  for (const auto& [key, value] : object->get_ref<const Json::object_t&>()) {
+    members.emplace(key, &value);
+  }
+  return members;
+}
+
 /// Returns the value of a key; nullptr if it is absent.
-const Json* member(const Json* object, const std::string& key) {
-  if (object == nullptr || !object->contains(key)) return nullptr;
-  return &object->at(key);
+const Json* find(const Members& members, std::string_view key) {
+  const auto found = members.find(key);
+  return found == members.end() ? nullptr : found->second;
 }
 
 void add_differences(const std::string& path, const Json* was, const Json* is,
@@ -80,15 +116,13 @@ void add_differences(const std::string& path, const Json* was, const Json* is,
   const bool one = (was == nullptr && is_object(is) && !is->empty()) ||
                    (is == nullptr && is_object(was) && !was->empty());
   if (both || one) {
-    std::vector<std::string> keys;
+    const Members of_was = members_of(was), of_is = members_of(is);
     for (const Json* side : {was, is}) {
       if (side == nullptr) continue;
-      for (const auto& [key, value] : side->items()) {
-        if (side == was || member(was, key) == nullptr) keys.push_back(key);
+      for (const auto& [key, value] : side->get_ref<const Json::object_t&>()) {
+        if (side == is && find(of_was, key) != nullptr) continue;  // told with the other side
+        add_differences(inside(key), find(of_was, key), find(of_is, key), lines);
       }
-    }
-    for (const auto& key : keys) {
-      add_differences(inside(key), member(was, key), member(is, key), lines);
     }
   } else if (was != nullptr && is != nullptr && was->is_array() && is->is_array() &&
              was->size() == is->size()) {

@@ -1,11 +1,12 @@
 #include "data/dataset.h"
 
 #include <charconv>
+#include <map>
 #include <mutex>
 
 #include "base/error.h"
 #include "base/folders.h"
-#include "base/json.h"
+#include "base/json_field.h"
 #include "base/recorded.h"
 #include "base/text.h"
 #include "data/record_file.h"
@@ -51,14 +52,14 @@ void check_pointers(const MappedNpy& ptr, const MappedNpy& ids, const fs::path& 
 /// Returns what dataset.json records of a split's files.
 std::vector<RecordedFile> recorded_index(const fs::path& folder, const Json& split,
                                          const std::string& where) {
-  const Json crcs = split.value("crc32c", Json::object());
+  const auto hashes = json_get<std::map<std::string, std::string>>(split, "files", where);
+  const auto crcs = json_get_or(split, "crc32c", std::map<std::string, std::string>(), where);
   std::vector<RecordedFile> files;
-  const auto hashes = json_get<Json>(split, "files", where);
-  if (!hashes.is_object()) fail("{}: field 'files' is not an object", where);
-  for (const auto& [name, ignored] : hashes.items()) {
+  for (const auto& [name, sha256] : hashes) {
     require_plain_name(name, where);
-    files.push_back({folder / name, json_get<std::string>(hashes, name.c_str(), where),
-                     parse_crc32c(crcs.is_object() ? crcs.value(name, Json()) : Json(), where),
+    const auto crc = crcs.find(name);
+    files.push_back({folder / name, sha256,
+                     parse_crc32c(crc == crcs.end() ? Json() : Json(crc->second), where),
                      make_again});
   }
   return files;
@@ -292,7 +293,7 @@ Dataset Dataset::open(const fs::path& folder, DatasetRecords records) {
   dataset.fingerprint_ =
       laid_out ? json_get<std::string>(record, "laid_out_from", where) : sha256_hex(text);
   auto shards = std::make_shared<std::vector<Shard>>();
-  for (const Json& entry : json_get<std::vector<Json>>(record, "shards", where)) {
+  for (const Json& entry : json_list(record, "shards", where)) {
     const fs::path path =
         folder / json_get<std::string>(entry, "path", where);  // an absolute path stays so
     if (laid_out && !path_exists(path)) {                      // another part's, on another machine
@@ -322,8 +323,7 @@ Dataset Dataset::open(const fs::path& folder, DatasetRecords records) {
     fail("{}: has {} tags, expected {}; make the dataset again with moe-ingest",
          (folder / "tags.tsv").string(), dataset.vocabulary_.size(), tags);
   }
-  const auto splits = json_get<Json>(record, "splits", where);
-  if (!splits.is_object()) fail("{}: field 'splits' is not an object", where);
+  const Json& splits = json_object(record, "splits", where);
   for (const auto& [name, entry] : splits.items()) {
     require_plain_name(name, where);
     const auto images = json_get<int64_t>(entry, "images", where);

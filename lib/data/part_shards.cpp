@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/folders.h"
+#include "base/json_field.h"
 #include "base/log.h"
 #include "base/signals.h"
 #include "data/tar.h"
@@ -173,7 +174,8 @@ PartShardsResult write_part_shards(const Dataset& dataset,
       for (size_t i = 0; i < items.size(); ++i) items[i] = static_cast<int64_t>(i);
       layout.write(name, items, progress);
     }
-    entry.update(write_index(dataset.folder() / name, folder / name, entry.at("files"), layout));
+    entry.update(write_index(dataset.folder() / name, folder / name,
+                             json_object(entry, "files", source.string()), layout));
   }
   record["shards"] = Json::array();
   for (const auto& shard : shards) {

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/folders.h"
+#include "base/json_field.h"
 #include "base/json_line.h"
 #include "base/recorded.h"
 #include "base/text.h"
@@ -21,8 +22,12 @@ ShardList::ShardList(const fs::path& file, int64_t keep,
   for (const auto& line : split(text, '\n')) {
     if (line.empty()) continue;
     const Json entry = parse_json(line, file.string());
-    const auto number = json_get<size_t>(entry, "number", file.string());
-    if (number >= records_.size()) records_.resize(number + 1);
+    const auto number = json_get<uint64_t>(entry, "number", file.string());
+    if (number > records_.size()) {
+      fail("{}: shard {} follows {} others, expected no gap; {}", file.string(), number,
+           records_.size(), remedy_for_work(file.parent_path().parent_path()));
+    }
+    if (number == records_.size()) records_.emplace_back();
     records_[number] = {json_get<std::string>(entry, "path", file.string()),
                         json_get<int64_t>(entry, "bytes", file.string()),
                         json_get<std::string>(entry, "sha256", file.string())};
@@ -101,20 +106,22 @@ Json ShardWriter::checkpoint() {
 
 void ShardWriter::resume(const Json& state) {
   if (state.is_null()) return;
-  written_ = state.at("written");
+  const std::string where = (folder_ / "work").string();
+  written_ = json_int(state, "written", where);
   if (!state.contains("number")) return;
-  number_ = state.at("number");
+  const auto number = json_get<uint64_t>(state, "number", where);
   const std::string path = shard_path(written_ - 1);
-  if (number_ >= shards_.records().size() || shards_.records()[number_].path != path) {
-    fail("{}: its list of shards has no {} as number {}; {}", (folder_ / "work").string(), path,
-         number_, remedy_for_work(folder_));
+  if (number >= shards_.records().size() || shards_.records()[number].path != path) {
+    fail("{}: its list of shards has no {} as number {}; {}", where, path, number,
+         remedy_for_work(folder_));
   }
+  number_ = static_cast<uint16_t>(number);
   const fs::path file = folder_ / path;
   // The shard was closed after the checkpoint: reopen it and write again what follows.
   if (path_exists(file)) rename_file(file, file.string() + ".part");
-  tar_ = std::make_unique<TarWriter>(file, state.at("bytes").get<int64_t>());
-  require_crc32c(file.string() + ".part", tar_->crc32c(), state.value("crc32c", ""),
-                 remedy_for_work(folder_));
+  tar_ = std::make_unique<TarWriter>(file, json_get<int64_t>(state, "bytes", where));
+  require_crc32c(file.string() + ".part", tar_->crc32c(),
+                 json_get<std::string>(state, "crc32c", where), remedy_for_work(folder_));
 }
 
 std::string remedy_for_work(const fs::path& out) {

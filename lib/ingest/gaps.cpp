@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/json_field.h"
 #include "base/text.h"
 #include "data/dataset.h"
 #include "data/same_tags.h"
@@ -24,15 +25,18 @@ bool leaves_tags_out(const IngestOptions& options) {
 }  // namespace
 
 std::vector<std::string> ingest_gaps(const IngestOptions& options, const Json& counts) {
-  const Json& splits = counts.at("splits");
+  const std::string where = (options.out / "stage.json").string();
+  const Json& splits = json_object(counts, "splits", where);
   std::vector<std::string> gaps, lost;
   int64_t read = 0;
   for (const auto& [name, split] : splits.items()) {
-    read += split.value("read", int64_t{0});
-    for (const auto& [reason, count] : split.at("rejected").items()) {
+    read += json_get_or(split, "read", int64_t{0}, where);
+    const Json& rejected = json_object(split, "rejected", where);
+    for (const auto& [reason, ignored] : rejected.items()) {
       if (std::ranges::find(asked_for, reason) != asked_for.end()) continue;
       if (reason == name_of(Rejection::no_kept_tag) && leaves_tags_out(options)) continue;
-      lost.push_back(fmt::format("{} {} ({})", count.get<int64_t>(), reason, name));
+      const auto count = json_get<int64_t>(rejected, reason.c_str(), where);
+      lost.push_back(fmt::format("{} {} ({})", count, reason, name));
     }
   }
   if (!lost.empty()) {

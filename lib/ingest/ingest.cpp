@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/folders.h"
+#include "base/json_field.h"
 #include "base/log.h"
 #include "base/recorded.h"
 #include "base/stage.h"
@@ -87,8 +88,9 @@ bool only_a_failure_is_in(const fs::path& out) {
 bool is_recorded(const fs::path& out, const std::string& inputs) {
   const fs::path record = out / "stage.json";
   if (!path_exists(record)) return false;
-  const Json before = read_stage_record(record).value("inputs", Json::object());
-  return before.value("inputs", "") == sha256_hex(inputs);
+  const Json stage = read_stage_record(record);
+  const Json& before = json_object(stage, "inputs", record.string());
+  return json_get_or(before, "inputs", std::string(), record.string()) == sha256_hex(inputs);
 }
 
 void refuse_other_inputs(const fs::path& out, const std::string& inputs) {
@@ -101,9 +103,9 @@ void refuse_other_inputs(const fs::path& out, const std::string& inputs) {
 }
 
 /// Returns whether items were rejected that --retry-failed would read again.
-bool has_failures(const Json& results) {
-  for (const auto& [split, entry] : results.at("splits").items()) {
-    for (const auto& [name, count] : entry.at("rejected").items()) {
+bool has_failures(const Json& results, const std::string& where) {
+  for (const auto& [split, entry] : json_object(results, "splits", where).items()) {
+    for (const auto& [name, count] : json_object(entry, "rejected", where).items()) {
       const auto* const known = std::ranges::find(rejection_names, name);
       const auto reason = static_cast<Rejection>(known - rejection_names.begin());
       if (known != rejection_names.end() && is_unreadable(reason) && count != 0) return true;
@@ -115,7 +117,7 @@ bool has_failures(const Json& results) {
 void warn_of_formats(const Json& counts, const fs::path& out) {
   const std::string name(name_of(Rejection::other_format));
   int64_t images = 0;
-  for (const auto& [split, entry] : counts.at("splits").items()) {
+  for (const auto& [split, entry] : counts.at("splits").items()) {  // counts: this run's own
     images += entry.at("rejected").value(name, int64_t{0});
   }
   if (images == 0) return;
@@ -161,12 +163,13 @@ IngestResult ingest(const IngestOptions& options) {
                .reads = std::move(reads),
                .writes = std::move(writes)});
   if (stage.done()) {
+    const std::string where = (options.out / "stage.json").string();
     if (options.strict) {
       SourceReport before;
-      before.passed_over = passed_over_from(stage.results().value("passed_over", Json::object()));
+      before.passed_over = passed_over_from(stage.results(), where);
       before.refuse_passed_over();
     }
-    if (!has_failures(stage.results())) {               // else it is kept, see below
+    if (!has_failures(stage.results(), where)) {        // else it is kept, see below
       remove_tree(IngestWork::folder_in(options.out));  // which a killed process may have left
       return {true, stage.results()};
     }

@@ -60,7 +60,7 @@ void IngestReader::plan() {
   if (path_exists(file)) {
     const Json plan = read_json(file);
     items = json_get<std::vector<int64_t>>(plan, "items", file.string());
-    found_ = report_from(plan);
+    found_ = report_from(plan, file.string());
   } else {
     struct Opened {
       int64_t items = 0;
@@ -99,7 +99,12 @@ void IngestReader::plan() {
   if (options_.strict) found_.refuse_passed_over();
   if (items.size() != sources_.size())
     fail("{}: belongs to another run; start anew in an empty folder", file.string());
+  constexpr int64_t most = int64_t{1} << 40;  // of a source; their sum is a count, too
   for (size_t s = 0; s < sources_.size(); ++s) {
+    if (items[s] < 0 || items[s] > most) {
+      fail_json_field(file.string(), "items",
+                      fmt::format("has {}, expected 0 to {}", items[s], most));
+    }
     sources_[s].items = items[s];
     sources_[s].first = static_cast<uint64_t>(total_);
     total_ += items[s];
@@ -237,8 +242,12 @@ void IngestReader::read_again() {
   std::unique_ptr<Source> source;
   while (work_.position.retried < list.size()) {
     throw_if_interrupted();
-    const Json entry = parse_json(list.record(work_.position.retried).text, "the retry list");
-    const auto item = json_get<uint64_t>(entry, "item", work_.retry_list().string());
+    const std::string where = work_.retry_list().string();
+    const Json entry = parse_json(list.record(work_.position.retried).text, where);
+    const auto item = json_get<uint64_t>(entry, "item", where);
+    if (item >= static_cast<uint64_t>(total_)) {
+      fail_json_field(where, "item", fmt::format("is {} of {} items", item, total_));
+    }
     const auto after = std::upper_bound(
         sources_.begin(), sources_.end(), item,
         [](uint64_t value, const PlannedSource& other) { return value < other.first; });

@@ -1,4 +1,5 @@
 #include "base/error.h"
+#include "base/json_field.h"
 #include "base/text.h"
 #include "ingest/ingest.h"
 #include "ingest/sources/report.h"
@@ -7,8 +8,8 @@
 namespace hardmoe {
 
 std::string ingest_table(const Json& counts, const std::filesystem::path& out) {
-  const std::string where = "the ingest's results";
-  const auto splits = json_get<Json>(counts, "splits", where);
+  const std::string where = (out / "stage.json").string();
+  const Json& splits = json_object(counts, "splits", where);
   std::vector<std::vector<std::string>> rows{{""}, {"images read"}, {"images kept"}};
   const auto number = [&](const Json& split, const char* key) {
     return fmt::format("{}", json_get<int64_t>(split, key, where));
@@ -25,7 +26,8 @@ std::string ingest_table(const Json& counts, const std::filesystem::path& out) {
         fmt::format("  {}{}", asked_for ? "" : "rejected: ", rejection_names[r])};
     bool any = false;
     for (const auto& [name, split] : splits.items()) {
-      const auto count = split.at("rejected").value(std::string(rejection_names[r]), int64_t{0});
+      const auto count = json_get_or(json_object(split, "rejected", where),
+                                     std::string(rejection_names[r]).c_str(), int64_t{0}, where);
       row.push_back(fmt::format("{}", count));
       any = any || count > 0;
     }
@@ -49,25 +51,26 @@ std::string ingest_table(const Json& counts, const std::filesystem::path& out) {
   }
   const auto vocabulary = json_get<int64_t>(counts, "vocabulary", where);
   const auto distinct = json_get<int64_t>(counts, "distinct_tags", where);
-  if (counts.value("given_vocabulary", false)) {
+  const bool given = json_get_or(counts, "given_vocabulary", false, where);
+  const auto dropped = json_get_or(counts, "dropped_tags", int64_t{0}, where);
+  if (given) {
     text += fmt::format("vocabulary: {} tags as given, {} of them here{}\n", vocabulary,
-                        distinct - counts.value("dropped_tags", int64_t{0}),
-                        top.empty() ? "" : ", first " + join(top, ", "));
+                        distinct - dropped, top.empty() ? "" : ", first " + join(top, ", "));
   } else {
     text +=
         fmt::format("vocabulary: {} of {} tags, first {}\n", vocabulary, distinct, join(top, ", "));
   }
-  if (const auto dropped = counts.value("dropped_tags", int64_t{0}); dropped > 0) {
+  if (dropped > 0) {
     text +=
         fmt::format("dropped, as the given vocabulary lacks them: {} tags, {} times on images\n",
-                    dropped, counts.value("dropped_tag_uses", int64_t{0}));
+                    dropped, json_get_or(counts, "dropped_tag_uses", int64_t{0}, where));
   }
-  const auto passed_over = passed_over_from(counts.value("passed_over", Json::object()));
+  const auto passed_over = passed_over_from(counts, where);
   if (!passed_over.empty()) {
     text += fmt::format("passed over:{}\n", passed_over_text(passed_over));
   }
   if (rejected) text += fmt::format("rejected items: {}\n", (out / "rejected.jsonl").string());
-  if (!splits.contains("val") && counts.value("given_vocabulary", false)) {
+  if (!splits.contains("val") && given) {
     text += "to evaluate a model on these images: moe-eval … --split train\n";
   } else if (!splits.contains("val")) {
     text +=

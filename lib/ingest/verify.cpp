@@ -1,12 +1,13 @@
 #include "ingest/verify.h"
 
 #include <algorithm>
+#include <map>
 #include <numeric>
 #include <set>
 
 #include "base/error.h"
 #include "base/folders.h"
-#include "base/json.h"
+#include "base/json_field.h"
 #include "base/log.h"
 #include "base/recorded.h"
 #include "base/signals.h"
@@ -35,18 +36,16 @@ std::vector<Expected> expected_files(const fs::path& folder, const Json& record)
   if (!json_get<bool>(stage, "done", stage_file.string())) {
     fail("{}: not finished; run the same moe-ingest again to resume it", folder.string());
   }
-  const auto outputs = json_get<Json>(stage, "outputs", stage_file.string());
-  for (const auto& [name, hash] : outputs.items()) {
-    files.push_back({folder / name, hash.get<std::string>()});
+  using Hashes = std::map<std::string, std::string>;
+  for (const auto& [name, hash] : json_get<Hashes>(stage, "outputs", stage_file.string())) {
+    files.push_back({folder / name, hash});
   }
-  const auto splits = json_get<Json>(record, "splits", where);
-  for (const auto& [name, split] : splits.items()) {
-    const auto hashes = json_get<Json>(split, "files", where);
-    for (const auto& [file, hash] : hashes.items()) {
-      files.push_back({folder / name / file, hash.get<std::string>()});
+  for (const auto& [name, split] : json_object(record, "splits", where).items()) {
+    for (const auto& [file, hash] : json_get<Hashes>(split, "files", where)) {
+      files.push_back({folder / name / file, hash});
     }
   }
-  for (const Json& shard : json_get<std::vector<Json>>(record, "shards", where)) {
+  for (const Json& shard : json_list(record, "shards", where)) {
     files.push_back({folder / json_get<std::string>(shard, "path", where),
                      json_get<std::string>(shard, "sha256", where)});
   }
@@ -85,7 +84,10 @@ std::set<fs::path> verify_hashes(const std::vector<Expected>& files, Verificatio
 /// files are among them.
 void verify_shard_names(const fs::path& folder, const Json& record, Verification& result) {
   std::set<std::string> names;
-  for (const Json& shard : record.at("shards")) names.insert(shard.at("path").get<std::string>());
+  const std::string where = (folder / "dataset.json").string();
+  for (const Json& shard : json_list(record, "shards", where)) {
+    names.insert(json_get<std::string>(shard, "path", where));
+  }
   const fs::path shards = folder / "shards";
   if (path_exists(shards)) {
     for (const FolderEntry& entry : list_folder(shards)) {
@@ -93,7 +95,7 @@ void verify_shard_names(const fs::path& folder, const Json& record, Verification
       result.faults.push_back(fmt::format("{}: not a shard of the dataset", entry.path().string()));
     }
   }
-  for (const auto& [split, ignored] : record.at("splits").items()) {
+  for (const auto& [split, ignored] : json_object(record, "splits", where).items()) {
     const std::string prefix = fmt::format("shards/{}-", split);
     const auto written = std::count_if(names.begin(), names.end(), [&](const std::string& name) {
       return name.starts_with(prefix);
@@ -164,15 +166,16 @@ void count_tags(const Split& split, std::vector<int64_t>& counts) {
 
 Verification verify_dataset(const fs::path& folder) {
   const Dataset data = Dataset::open(folder, DatasetRecords::unread);
-  const Json record = read_dataset_record(folder / "dataset.json");
+  const std::string where = (folder / "dataset.json").string();
+  const Json record = read_dataset_record(where);
   Verification result;
   const auto damaged = verify_hashes(expected_files(folder, record), result);
   verify_shard_names(folder, record, result);
-  for (const Json& shard : record.at("shards")) {
+  for (const Json& shard : json_list(record, "shards", where)) {
     ++result.shards;
-    result.bytes += shard.at("bytes").get<int64_t>();
+    result.bytes += json_get<int64_t>(shard, "bytes", where);
   }
-  for (const auto& [name, entry] : record.at("splits").items()) {
+  for (const auto& [name, entry] : json_object(record, "splits", where).items()) {
     std::vector<int64_t> counts(static_cast<size_t>(data.vocabulary().size()));
     const Split& split = data.split(name);
     result.images += split.size();

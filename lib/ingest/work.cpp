@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/folders.h"
+#include "base/json_field.h"
 #include "base/log.h"
 #include "base/recorded.h"
 #include "data/record_file.h"
@@ -25,27 +26,39 @@ Json to_json(const IngestCounts& counts) {
           {"in_files", counts.in_files}, {"first_unreadable", counts.first_unreadable}};
 }
 
-/// Reads an array; an earlier version's may lack the last entries, which stay as they are.
-template <class T, size_t N>
-void read_array(const Json& json, std::array<T, N>& array) {
-  for (size_t i = 0; i < std::min(N, json.size()); ++i) {
-    if constexpr (std::is_integral_v<T>) {
-      json.at(i).get_to(array[i]);
-    } else {
-      read_array(json.at(i), array[i]);
-    }
-  }
+/// Copies the values read; an earlier version's may lack the last, which stay as they are.
+template <class Array>
+void copy_counts(const std::vector<int64_t>& read, Array& array) {
+  std::copy_n(read.begin(), std::min(read.size(), array.size()), array.begin());
 }
 
-IngestCounts counts_from(const Json& json) {
+IngestCounts counts_from(const Json& json, const std::string& where) {
+  using Numbers = std::vector<int64_t>;
   IngestCounts counts;
-  read_array(json.at("read"), counts.read);
-  read_array(json.at("tags"), counts.tags);
-  read_array(json.at("rejected"), counts.rejected);
-  json.at("renamed").get_to(counts.renamed);
-  counts.in_files = json.value("in_files", int64_t{0});
-  json.at("first_unreadable").get_to(counts.first_unreadable);
+  copy_counts(json_get<Numbers>(json, "read", where), counts.read);
+  copy_counts(json_get<Numbers>(json, "tags", where), counts.tags);
+  const auto rejected = json_get<std::vector<Numbers>>(json, "rejected", where);
+  for (size_t s = 0; s < std::min(rejected.size(), counts.rejected.size()); ++s) {
+    copy_counts(rejected[s], counts.rejected[s]);
+  }
+  counts.renamed = json_get<int64_t>(json, "renamed", where);
+  counts.in_files = json_get_or(json, "in_files", int64_t{0}, where);
+  counts.first_unreadable = json_get<std::vector<std::string>>(json, "first_unreadable", where);
   return counts;
+}
+
+/// Returns a count. Throws Error naming `where` and the key if it is none.
+int64_t count_in(const Json& json, const char* key, const std::string& where) {
+  const auto count = json_get<uint64_t>(json, key, where);
+  if (count > INT64_MAX) fail_json_field(where, key, fmt::format("is {}, beyond a count", count));
+  return static_cast<int64_t>(count);
+}
+
+/// Returns the state of the work in a folder. Throws Error naming the file if it is no object.
+Json read_state(const fs::path& file) {
+  Json state = read_json(file);
+  if (!state.is_object()) fail("{}: holds {}, expected object", file.string(), state.type_name());
+  return state;
 }
 
 }  // namespace
@@ -72,7 +85,8 @@ int64_t IngestCounts::unreadable() const {
 bool IngestWork::exists(const fs::path& out) { return path_exists(folder_in(out) / state_name); }
 
 bool IngestWork::has_failed(const fs::path& out) {
-  return exists(out) && read_json(folder_in(out) / state_name).value("failed", false);
+  const fs::path file = folder_in(out) / state_name;
+  return exists(out) && json_get_or(read_state(file), "failed", false, file.string());
 }
 
 fs::path IngestWork::retry_list() const {
@@ -86,10 +100,11 @@ fs::path IngestWork::rejected_list() const {
 IngestWork::IngestWork(fs::path out, int64_t shard_bytes, std::string run)
     : out_(std::move(out)), folder_(folder_in(out_)), run_(std::move(run)) {
   Json state = Json::object();
-  if (exists(out_)) state = read_json(folder_ / state_name);
+  const std::string where = (folder_ / state_name).string();
+  if (exists(out_)) state = read_state(where);
   const fs::path run_file = folder_ / run_name;
   const bool own = path_exists(run_file) && read_file(run_file) == run_ &&
-                   (state.empty() || state.value("run", "") == run_);
+                   (state.empty() || json_get_or(state, "run", std::string(), where) == run_);
   if (!own) {
     if (!state.empty()) {
       log_warning("{}: was left by a run with other inputs; removing it", folder_.string());
@@ -98,7 +113,7 @@ IngestWork::IngestWork(fs::path out, int64_t shard_bytes, std::string run)
     remove_file(run_file);  // removed first, in case this process is killed
     remove_tree(folder_);
   }
-  if (!state.empty() && state.value("format", 0) != work_format) {
+  if (!state.empty() && json_get_or(state, "format", int64_t{0}, where) != work_format) {
     fail("{}: written by another version; start anew in an empty folder", folder_.string());
   }
   if (state.empty()) {  // remove what a run left that reached no checkpoint
@@ -107,25 +122,24 @@ IngestWork::IngestWork(fs::path out, int64_t shard_bytes, std::string run)
   }
   make_writable_folder(folder_);
   if (!own) write_file_atomic(run_file, run_);
-  const std::string where = (folder_ / state_name).string();
   Json lengths = Json::object();
   Json open_shards = Json::array();
   if (!state.empty()) {
-    lengths = state.at("bytes");
-    open_shards = state.at("open_shards");
-    counts = counts_from(state.at("counts"));
-    position = {json_get<int64_t>(state, "source", where), json_get<int64_t>(state, "item", where),
-                json_get<int64_t>(state, "attempt", where),
-                json_get<int64_t>(state, "retried", where),
+    lengths = json_object(state, "bytes", where);
+    open_shards = json_list(state, "open_shards", where);
+    counts = counts_from(json_object(state, "counts", where), where);
+    position = {count_in(state, "source", where), count_in(state, "item", where),
+                count_in(state, "attempt", where), count_in(state, "retried", where),
                 json_get<bool>(state, "all_read", where)};
   }
-  const Json crcs = state.value("crc32c", Json::object());
+  const Json crcs = json_get_or(state, "crc32c", Json::object(), where);
   const auto require_whole = [&](const char* name, AppendFile& file) {
     if (state.empty()) return;
-    require_crc32c(file.path(), file.crc32c(), crcs.value(name, ""), remedy_for_work(out_));
+    require_crc32c(file.path(), file.crc32c(), json_get<std::string>(crcs, name, where),
+                   remedy_for_work(out_));
   };
   const auto open = [&](const char* name, const fs::path& file) {
-    AppendFile opened(file, lengths.value(name, int64_t{0}));
+    AppendFile opened(file, lengths.empty() ? 0 : count_in(lengths, name, where));
     require_whole(name, opened);
     return opened;
   };
@@ -138,8 +152,9 @@ IngestWork::IngestWork(fs::path out, int64_t shard_bytes, std::string run)
   changed_ = open("changed", folder_ / "changed.bin");
   read_changes();
   rejected = open("rejected", rejected_list());
-  shards = ShardList(folder_ / "shards.jsonl", lengths.value("shards", int64_t{0}),
-                     [&](AppendFile& file) { require_whole("shards", file); });
+  shards =
+      ShardList(folder_ / "shards.jsonl", lengths.empty() ? 0 : count_in(lengths, "shards", where),
+                [&](AppendFile& file) { require_whole("shards", file); });
   for (const SplitNumber split : all_splits) {
     writers_[split] = std::make_unique<ShardWriter>(out_, split_names[split], shard_bytes, shards);
     if (split < open_shards.size()) writers_[split]->resume(open_shards[split]);
@@ -261,7 +276,7 @@ void IngestWork::begin_retry() {
   for (int64_t number = 0; number < lines.size(); ++number) {
     std::string line(lines.record(number).text);
     const Json entry = parse_json(line, before.string());
-    const auto name = entry.at("reason").get<std::string>();
+    const auto name = json_get<std::string>(entry, "reason", before.string());
     const auto reason = static_cast<Rejection>(
         std::find(rejection_names.begin(), rejection_names.end(), name) - rejection_names.begin());
     line += '\n';
@@ -271,7 +286,7 @@ void IngestWork::begin_retry() {
     }
     retry.write(line);
     for (const SplitNumber split : all_splits) {
-      if (entry.at("split") != split_names[split]) continue;
+      if (json_get<std::string>(entry, "split", before.string()) != split_names[split]) continue;
       --counts.rejected[split][static_cast<size_t>(reason)];
       --counts.read[split];
     }

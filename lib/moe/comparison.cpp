@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "base/json_field.h"
 #include "base/stage.h"
 #include "base/text.h"
 #include "moe/image_results.h"
@@ -18,8 +19,11 @@ using SeedResults = std::vector<ImageResults>;
 /// Throws Error(usage) unless both evaluations are of the same images.
 void require_same_images(const fs::path& first, const fs::path& other) {
   const Json a = stage_inputs(first, "moe-eval"), b = stage_inputs(other, "moe-eval");
+  const auto value = [](const Json& inputs, const char* key, const fs::path& folder) {
+    return json_get_or(inputs, key, std::string(), (folder / "stage.json").string());
+  };
   for (const char* key : {"dataset", "split"}) {
-    if (a.value(key, "") == b.value(key, "")) continue;
+    if (value(a, key, first) == value(b, key, other)) continue;
     fail_usage("{}: evaluated on another {} than {}; compare evaluations of the same images",
                other.string(), key, first.string());
   }

@@ -1,6 +1,7 @@
 #include "moe/expert_shards.h"
 
 #include "base/error.h"
+#include "base/json_field.h"
 #include "base/log.h"
 #include "base/stage.h"
 #include "data/part_shards.h"
@@ -18,7 +19,8 @@ constexpr int64_t shard_bytes = int64_t{1} << 30;
 void check_shards_of(const fs::path& dataset_folder, const Json& embedding, int64_t rows) {
   const Dataset dataset = Dataset::open(dataset_folder);
   const int64_t images = dataset.split("train").size();
-  if (embedding.value("dataset", dataset.fingerprint()) == dataset.fingerprint() &&
+  const std::string& wanted = dataset.fingerprint();
+  if (json_get_or(embedding, "dataset", wanted, "the embedding's stage.json") == wanted &&
       rows == images) {
     return;
   }

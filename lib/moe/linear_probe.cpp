@@ -150,7 +150,7 @@ LinearProbe train_probe(MatrixView rows, std::span<const int32_t> classes,
   LinearProbe probe;
   probe.classes.assign(classes.begin(), classes.end());
   std::ranges::sort(probe.classes);
-  probe.classes.erase(std::ranges::unique(probe.classes).begin(), probe.classes.end());
+  probe.classes.erase(std::unique(probe.classes.begin(), probe.classes.end()), probe.classes.end());
   if (probe.classes.size() < 2) fail("probe: expected images of two leaf tags or more");
   std::vector<int32_t> labels;
   for (const int32_t tag : classes) {

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/folders.h"
+#include "base/json_field.h"
 #include "base/log.h"
 #include "base/recorded.h"
 #include "base/stage.h"
@@ -43,8 +44,9 @@ std::string require_expert(const fs::path& folder, int64_t k, const std::string&
                folder.string(), k, folder.string());
   }
   const Json inputs = stage_inputs(folder, maker_of(folder, "moe-train-expert"));
+  const std::string where = (folder / "stage.json").string();
   const auto require = [&](const char* key, const std::string& expected, const char* what) {
-    if (inputs.value(key, "") == expected) return;
+    if (json_get<std::string>(inputs, key, where) == expected) return;
     fail_usage(
         "{}: this expert was trained {}; give the folders it was trained with, or train expert {} "
         "again",
@@ -54,23 +56,24 @@ std::string require_expert(const fs::path& folder, int64_t k, const std::string&
   require("base", base, "from another base");
   require("images", images, "on another partition");
   if (!dataset.empty()) require("dataset", dataset, "on another dataset");
-  return json_get<std::string>(inputs, "dataset", folder.string());
+  return json_get<std::string>(inputs, "dataset", where);
 }
 
 /// Throws Error(usage) unless the decoder was trained over this mixture (its identity). With
 /// DecoderMatch::stale, warns instead if it was trained over other experts of the same base.
 void require_decoder(const fs::path& decoder, const Json& mixture, DecoderMatch match) {
   const Json inputs = stage_inputs(decoder, maker_of(decoder, "moe-train-decoder"));
-  if (inputs.value("base", "") != mixture.at("base")) {
+  const std::string where = (decoder / "stage.json").string();
+  if (json_get<std::string>(inputs, "base", where) != mixture.at("base")) {
     fail_usage(
         "{}: this decoder was trained over experts of another base; train one over these experts",
         decoder.string());
   }
   std::vector<std::string> others;
-  if (inputs.value("partition", "") != mixture.at("partition")) {
+  if (json_get<std::string>(inputs, "partition", where) != mixture.at("partition")) {
     others.emplace_back("another partition");
   }
-  const Json was = inputs.value("experts", Json::array());
+  const Json& was = json_list(inputs, "experts", where);
   const Json& is = mixture.at("experts");
   std::vector<std::string> changed;
   for (size_t k = 0; k < std::min(was.size(), is.size()); ++k) {
@@ -103,15 +106,16 @@ bool is_external_embedding(const Json& partition_inputs) {
 void require_partition_of(const fs::path& partition, const fs::path& base,
                           const std::string& dataset) {
   const Json inputs = stage_inputs(partition, "moe-partition");
+  const std::string where = (partition / "stage.json").string();
   const std::string model = model_hash(base);
-  if (inputs.value("model", model) != model) {
+  if (json_get_or(inputs, "model", model, where) != model) {
     fail_usage(
         "{}: this partition was made from the embedding of another model than {}; embed with that "
         "and partition "
         "again",
         partition.string(), base.string());
   }
-  if (!dataset.empty() && inputs.value("dataset", dataset) != dataset) {
+  if (!dataset.empty() && json_get_or(inputs, "dataset", dataset, where) != dataset) {
     fail_usage(
         "{}: this partition was made from another dataset's embedding; embed this dataset and "
         "partition again",
@@ -129,7 +133,8 @@ Mixture open_mixture(const fs::path& base, const fs::path& partition, const fs::
   require_partition_of(partition, base, "");
   const Json partition_inputs = stage_inputs(partition, "moe-partition");
   mixture.external_embedding = is_external_embedding(partition_inputs);
-  mixture.dataset = partition_inputs.value("dataset", "");
+  mixture.dataset =
+      json_get_or(partition_inputs, "dataset", std::string(), (partition / "stage.json").string());
   const std::string base_identity = base_fingerprint(base);
   const int64_t count = mixture.partition.gater.experts;
   const auto parts = items_by_expert(mixture.partition.assignment, count);

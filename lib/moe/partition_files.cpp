@@ -4,6 +4,7 @@
 #include "base/files.h"
 #include "base/folders.h"
 #include "base/format_number.h"
+#include "base/json_field.h"
 #include "base/recorded.h"
 #include "base/stage.h"
 #include "base/text.h"
@@ -176,12 +177,12 @@ Partition load_partition(const std::filesystem::path& folder) {
   Partition partition;
   partition.config.method =
       parse_partition_method(json_get<std::string>(record, "method", where), where);
-  partition.config.experts = json_get<int>(record, "experts", where);
-  partition.config.pca = json_get<int>(record, "pca", where);
+  partition.config.experts = json_int(record, "experts", where);
+  partition.config.pca = json_int(record, "pca", where);
   partition.config.whiten = json_get<bool>(record, "whiten", where);
-  partition.config.fine = record.contains("fine") ? json_get<int>(record, "fine", where) : 0;
+  partition.config.fine = record.contains("fine") ? json_int(record, "fine", where) : 0;
   partition.config.tolerance = json_get<double>(record, "tolerance", where);
-  partition.config.iterations = json_get<int>(record, "max_iterations", where);
+  partition.config.iterations = json_int(record, "max_iterations", where);
   partition.seed = json_get<uint64_t>(record, "seed", where);
   partition.sizes = json_get<std::vector<int64_t>>(record, "sizes", where);
   partition.imbalance = json_get<double>(record, "imbalance", where);
@@ -197,7 +198,7 @@ Partition load_partition(const std::filesystem::path& folder) {
   if (record.contains("reroute")) {
     partition.rerouting = parse_rerouting(json_get<Json>(record, "reroute", where), where);
   }
-  for (const Json& iteration : json_get<Json>(record, "iterations", where)) {
+  for (const Json& iteration : json_list(record, "iterations", where)) {
     partition.iterations.push_back(parse_iteration(iteration, where));
   }
   partition.gater = load_gater(folder / gater_name);

@@ -76,7 +76,8 @@ void check_training_features(const fs::path& partition, const std::vector<std::s
   if (given.empty()) return;
   const Json inputs = stage_inputs(partition, "moe-partition");
   if (is_external_embedding(inputs) &&
-      find_external_features(given).identity.at("embedding") == inputs.at("embedding")) {
+      find_external_features(given).identity.at("embedding") ==
+          json_get<std::string>(inputs, "embedding", (partition / "stage.json").string())) {
     return;
   }
   fail_usage(

@@ -1,6 +1,7 @@
 #include "report/run_view.h"
 
 #include <algorithm>
+#include <array>
 #include <set>
 
 #include "base/config.h"
@@ -20,18 +21,57 @@ fs::path plain(const fs::path& folder) {
   return normal.has_filename() ? normal : normal.parent_path();
 }
 
-/// Returns whether OUT/summary.json tells of just these evaluations, so that its intervals need
-/// not be computed again.
+bool is_text(const Json& row, const char* key) { return row.contains(key) && row[key].is_string(); }
+
+/// Returns whether the row has the key, with a number or null.
+bool is_figure(const Json& row, const std::string& key) {
+  return row.contains(key) && (row[key].is_number() || row[key].is_null());
+}
+
+/// Returns whether the row's difference, if it is known, has its interval.
+bool has_interval(const Json& row, const std::string& difference) {
+  if (!row[difference].is_number()) return true;
+  return is_figure(row, difference + "_low") && row[difference + "_low"].is_number() &&
+         is_figure(row, difference + "_high") && row[difference + "_high"].is_number();
+}
+
+/// Returns whether a row of a summary's table is as pipeline_summary makes it.
+bool is_table_row(const Json& row) {
+  if (!row.is_object()) return false;
+  const auto text = [&](const char* key) { return is_text(row, key); };
+  const auto figure = [&](const char* key) { return is_figure(row, key); };
+  constexpr std::array texts = {"key", "name", "labels"};
+  constexpr std::array figures = {"P@1",
+                                  "P@1_error",
+                                  "P@5",
+                                  "P@5_error",
+                                  "R@10",
+                                  "R@10_error",
+                                  "lead",
+                                  "flops_per_image",
+                                  "training_flops",
+                                  "parameters",
+                                  "training_seconds"};
+  return std::ranges::all_of(texts, text) && std::ranges::all_of(figures, figure) &&
+         has_interval(row, "lead") &&
+         (!row.contains("over") || (is_figure(row, "gain") && has_interval(row, "gain")));
+}
+
+/// Returns whether OUT/summary.json is whole and tells of just these evaluations, so that its
+/// intervals need not be computed again.
 bool is_summary_of(const Json& summary, const Pipeline& pipeline) {
   if (!summary.is_object() || !summary.contains("evaluations") || !summary.contains("table")) {
     return false;
   }
   const Json& evaluations = summary["evaluations"];
-  if (evaluations.size() != pipeline.rows.size()) return false;
+  if (!evaluations.is_array() || evaluations.size() != pipeline.rows.size()) return false;
+  if (!std::ranges::all_of(evaluations, &Json::is_object)) return false;
+  const Json& table = summary["table"];
+  if (!table.is_array() || !std::ranges::all_of(table, is_table_row)) return false;
   for (size_t i = 0; i < pipeline.rows.size(); ++i) {
     const RunRow& row = pipeline.rows[i];
     const Json& found = evaluations[i];
-    if (found.value("key", "") != row.key || found.value("seed", uint64_t{0}) != row.seed) {
+    if (found.value("key", Json()) != row.key || found.value("seed", Json()) != row.seed) {
       return false;
     }
     const Json results = stage_results(row.folder, "moe-eval");

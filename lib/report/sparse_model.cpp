@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/folders.h"
+#include "base/ordered_json.h"
 #include "base/recorded.h"
 #include "base/stage.h"
 #include "base/text.h"
@@ -32,8 +33,8 @@ std::vector<Line> lines_of(const fs::path& log, const std::string& prefix) {
   std::map<std::string, std::vector<PlotPoint>> found;
   if (!path_exists(log)) return {};
   for (const auto& text : split(read_file(log), '\n')) {
-    const Json line = Json::parse(text, nullptr, false);
-    if (!line.is_object() || !line.contains("epoch")) continue;
+    const Json line = parse_json_line(text);
+    if (!line.is_object() || !line.contains("epoch") || !line["epoch"].is_number()) continue;
     for (const auto& [key, value] : line.items()) {
       if (!key.starts_with(prefix) || !value.is_number()) continue;
       const std::string name = key == prefix ? "" : key.substr(prefix.size());

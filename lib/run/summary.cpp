@@ -4,8 +4,10 @@
 #include <cmath>
 #include <optional>
 #include <set>
+#include <string_view>
 #include <utility>
 
+#include "base/json_field.h"
 #include "base/recorded.h"
 #include "base/stage.h"
 #include "moe/comparison.h"
@@ -24,15 +26,16 @@ struct TrainingCost {
 
 /// Adds the cost of a finished stage.
 void add_cost(const fs::path& folder, TrainingCost& cost) {
+  const std::string where = (folder / "stage.json").string();
   const Json record = read_stage_record(folder / "stage.json");
-  const double whole = json_get<double>(record, "seconds", folder.string());
-  const Json& results = record.at("results");
+  const auto whole = json_get<double>(record, "seconds", where);
+  const Json& results = json_object(record, "results", where);
   // A stage's seconds begin at its last resumption; training's include all of them.
-  cost.seconds += std::max(whole, results.value("seconds", 0.0));
-  const auto command = record.at("command").get<std::string>();
+  cost.seconds += std::max(whole, json_get_or(results, "seconds", 0.0, where));
+  const auto command = json_get<std::string>(record, "command", where);
   const bool trains = command.starts_with("moe-train-") || command == "moe-finetune";
   if (trains && !results.contains("training_flops")) cost.flops.reset();
-  if (cost.flops) *cost.flops += results.value("training_flops", 0.0);
+  if (cost.flops) *cost.flops += json_get_or(results, "training_flops", 0.0, where);
 }
 
 /// Returns the cost of all that was made for an evaluation, but for the dataset.
@@ -45,9 +48,26 @@ TrainingCost training_cost(const Pipeline& pipeline, const std::string& evaluati
   return cost;
 }
 
+/// Throws Error naming `where` and the field if what tables are made of is of another type.
+void check_evaluation(const Json& results, const std::string& where) {
+  for (const char* labels : {"tags", "truth"}) {
+    const bool optional = labels == std::string_view("truth");
+    if (optional && !results.contains(labels)) continue;
+    const Json& metrics = json_object(results, labels, where);
+    if (!metrics.contains("experts")) continue;
+    for (const Json& expert : json_list(metrics, "experts", where)) {
+      for (const char* count : {"images", "without_tags"}) json_get_or(expert, count, 0.0, where);
+    }
+  }
+}
+
 Json evaluation_of(const Pipeline& pipeline, const RunRow& row) {
-  Json evaluation = {{"name", row.name}, {"key", row.key}, {"seed", row.seed}};
-  evaluation.update(stage_results(row.folder, "moe-eval"));
+  const Json results = stage_results(row.folder, "moe-eval");
+  check_evaluation(results, (row.folder / "stage.json").string());
+  const Json of_row = {{"name", row.name}, {"key", row.key}, {"seed", row.seed}};
+  Json evaluation = of_row;
+  evaluation.update(results);
+  evaluation.update(of_row);  // whatever the results call so
   const auto [seconds, flops] = training_cost(pipeline, row.evaluation);
   evaluation["training_seconds"] = seconds;
   evaluation["training_flops"] = flops ? Json(*flops) : Json();
@@ -152,7 +172,8 @@ Json table_row(const Evaluated& network, const std::string& labels) {
 /// Returns whether P@1 is known of single images. Earlier versions did not keep them.
 bool has_images(const Evaluated& network, const std::string& labels) {
   return std::ranges::all_of(network.each, [&](const Json* evaluation) {
-    return evaluation->contains("images") && evaluation->at(labels).at("P@1").is_number();
+    return evaluation->contains("images") &&
+           evaluation->at(labels).value("P@1", Json()).is_number();
   });
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/folders.h"
+#include "base/json_field.h"
 #include "base/recorded.h"
 #include "base/text.h"
 #include "cluster/unit_rows.h"
@@ -18,8 +19,10 @@ namespace {
 void require_embedding_of(const fs::path& embedding, const Dataset& dataset) {
   const fs::path record = embedding / "stage.json";
   if (!path_exists(record)) return;
-  const Json inputs = read_stage_record(record).value("inputs", Json::object());
-  if (inputs.value("dataset", dataset.fingerprint()) == dataset.fingerprint()) return;
+  const Json stage = read_stage_record(record);
+  const Json& inputs = json_object(stage, "inputs", record.string());
+  const std::string& wanted = dataset.fingerprint();
+  if (json_get_or(inputs, "dataset", wanted, record.string()) == wanted) return;
   fail_usage(
       "{}: has the rows of another dataset than {}; name that dataset with --dataset, or embed "
       "this one with moe-embed",

@@ -3,6 +3,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/json_field.h"
 #include "base/log.h"
 #include "base/recorded.h"
 #include "base/stage.h"
@@ -48,10 +49,12 @@ const Split* selection_of(const Dataset& dataset, const Split& evaluated) {
 void warn_of_fitted(const EvaluateTask& task, const Split& split) {
   if (split.name() != selection_split || !task.networks.is_mixture()) return;
   const bool rerouted = stage_inputs(task.networks.partition, "moe-partition").contains("reroute");
-  const bool decoder =
-      !task.decoder.empty() && read_stage_record(std::filesystem::path(task.decoder) / "stage.json")
-                                   .at("inputs")
-                                   .contains("split");
+  bool decoder = false;
+  if (!task.decoder.empty()) {
+    const std::filesystem::path record = std::filesystem::path(task.decoder) / "stage.json";
+    const Json stage = read_stage_record(record);
+    decoder = json_object(stage, "inputs", record.string()).contains("split");
+  }
   if (!rerouted && !decoder) return;
   log_warning("{}: was fitted on the split '{}', which evaluates it: the metrics flatter it",
               decoder ? task.decoder : task.networks.partition, selection_split);

@@ -47,7 +47,8 @@ std::optional<EmbeddingInput> find_embedding_for(const PartExpert& expert) {
   EmbeddingInput input =
       find_embedding({expert.task.embedding.begin(), expert.task.embedding.end()});
   const Json made_of = stage_inputs(expert.task.partition, "moe-partition");
-  if (input.identity.at("embedding") != made_of.at("embedding")) {
+  const std::string where = expert.task.partition + "/stage.json";
+  if (input.identity.at("embedding") != json_get<std::string>(made_of, "embedding", where)) {
     fail_usage("{}: not the embedding that {} was made of; give that one as --embedding",
                expert.task.embedding[0], expert.task.partition);
   }

@@ -1,6 +1,7 @@
 #include "tasks/opened_networks.h"
 
 #include "base/error.h"
+#include "base/json_field.h"
 #include "base/stage.h"
 #include "moe/router.h"
 
@@ -20,9 +21,7 @@ Mix parse_mix(const std::string& name) {
 
 /// Returns a section of an evaluation's inputs, with the usual values of what it leaves out.
 Json section_of(const Json& inputs, const char* name, Json usual, const std::string& where) {
-  const auto section = json_get<Json>(inputs, name, where);
-  if (!section.is_object()) fail("{}: field '{}' is not an object", where, name);
-  usual.update(section);
+  usual.update(json_object(inputs, name, where));
   return usual;
 }
 
@@ -39,7 +38,7 @@ AnswerSettings answer_settings(const FoundNetworks& found) {
   }
   if (inputs.contains("eval")) {
     const Json eval = section_of(inputs, "eval", {{"top_experts", 1}, {"use_prices", true}}, where);
-    settings.top_experts = json_get<int>(eval, "top_experts", where);
+    settings.top_experts = json_int(eval, "top_experts", where);
     settings.use_prices = json_get<bool>(eval, "use_prices", where);
   }
   Json results = {{"temperature", 0.0}, {"base_share", 0.0}};

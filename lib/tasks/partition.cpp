@@ -1,6 +1,7 @@
 #include "tasks/partition.h"
 
 #include "base/folders.h"
+#include "base/json_field.h"
 #include "base/log.h"
 #include "base/stage.h"
 #include "data/dataset.h"
@@ -53,7 +54,7 @@ Json inputs_of(const PartitionTask& task, Config& config, const EmbeddingInput& 
   if (base.empty()) {
     inputs["partition"] = partition_identity(config.partition);
   } else {
-    check_grows_from(base, inputs["embedding"].get<std::string>());
+    check_grows_from(base, json_get<std::string>(inputs, "embedding", "the embedding's identity"));
     inputs[task.extend.empty() ? "split" : "extend"] = stage_fingerprint(base, "moe-partition");
   }
   return inputs;
@@ -62,7 +63,8 @@ Json inputs_of(const PartitionTask& task, Config& config, const EmbeddingInput& 
 /// Returns the images' most frequent tags; adds their data set to the inputs.
 std::vector<int32_t> top_tags(const Inputs& sources, Json& inputs) {
   const Dataset dataset = Dataset::open(sources.dataset);
-  if (inputs.value("dataset", dataset.fingerprint()) != dataset.fingerprint()) {
+  const std::string& wanted = dataset.fingerprint();
+  if (json_get_or(inputs, "dataset", wanted, sources.embedding[0].string()) != wanted) {
     fail_usage("{}: is the embedding of another dataset than {}", sources.embedding[0].string(),
                sources.dataset.string());
   }

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/folders.h"
+#include "base/ordered_json.h"
 #include "base/text.h"
 
 namespace hardmoe {
@@ -25,8 +26,9 @@ std::string kept_lines(const std::filesystem::path& file, int64_t from_step) {
   std::string kept;
   if (from_step > 0 && path_exists(file)) {
     for (const auto& text : split(read_file(file), '\n')) {
-      const Json line = Json::parse(text, nullptr, false);
-      if (line.is_object() && line.value("step", from_step + 1) <= from_step) kept += text + '\n';
+      const Json line = parse_json_line(text);
+      const Json step = line.is_object() ? line.value("step", Json()) : Json();
+      if (step.is_number_integer() && step.get<int64_t>() <= from_step) kept += text + '\n';
     }
   }
   write_file_atomic(file, kept);

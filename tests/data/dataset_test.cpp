@@ -3,10 +3,13 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+
 #include "base/json.h"
 #include "data/loader.h"
 #include "expect_error.h"
 #include "image/augment.h"
+#include "ingest/verify.h"
 #include "small_dataset.h"
 #include "temporary_folder.h"
 
@@ -132,6 +135,34 @@ TEST_F(DatasetTest, NamesLeadOutOfNoFolder) {
     write_json(out_ / "dataset.json", record);
     expect_error([&] { Dataset::open(out_); }, {"dataset.json", "plain name"});
   }
+}
+
+TEST_F(DatasetTest, ForeignValuesInTheRecordAreNamed) {
+  const Json stage = read_json(out_ / "stage.json"), whole = read_json(out_ / "dataset.json");
+  for (const auto& [field, value, words] : std::initializer_list<std::array<std::string, 3>>{
+           {"/splits", "[]", "field 'splits' holds array, expected object"},
+           {"/splits/train", "7", "field 'images' is missing"},
+           {"/splits/train/files", "7", "field 'files' holds number, expected object"},
+           {"/splits/train/files/keys.txt", "7", "field 'files' holds number, expected string"},
+           {"/splits/train/crc32c", "[1]", "field 'crc32c' holds array, expected object"},
+           {"/shards", "{}", "field 'shards' holds object, expected array"},
+           {"/shards/0/path", "[]", "field 'path' holds array, expected string"},
+           {"/shards/0/bytes", "\"a\"", "field 'bytes' is not a whole number"}}) {
+    Json record = whole;
+    record[Json::json_pointer(field)] = Json::parse(value);
+    write_json(out_ / "dataset.json", record);
+    for (const bool recorded : {true, false}) {  // moe-ingest --verify needs the stage's record
+      fs::remove(out_ / "stage.json");
+      if (recorded) write_json(out_ / "stage.json", stage);
+      expect_error([&] { recorded ? void(verify_dataset(out_)) : void(Dataset::open(out_)); },
+                   {"dataset.json: ", words});
+    }
+  }
+  write_json(out_ / "dataset.json", whole);
+  Json record = stage;
+  record["outputs"] = {{"dataset.json", 7}};
+  write_json(out_ / "stage.json", record);
+  expect_error([&] { verify_dataset(out_); }, {"stage.json: ", "'outputs'", "text"});
 }
 
 TEST_F(DatasetTest, MutatedFilesNeverDoMoreThanThrow) {

@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <chrono>
 #include <map>
 #include <thread>
@@ -228,6 +229,40 @@ TEST(IngestSurvival, DamagedWorkIsNotGoneOnFrom) {
   fs::remove_all(options.out / "work");  // as it says
   ingest(options);
   EXPECT_EQ(results_of(options.out), expected);
+}
+
+TEST(IngestSurvival, ForeignValuesInTheWorkAreNamed) {
+  const TemporaryFolder folder;
+  const auto options = mixed_sources(folder);
+  ingest(options);
+  const Json whole = unfinished(options.out);
+  const fs::path file = options.out / "work/state.json";
+  for (const auto& [field, value, words] : std::initializer_list<std::array<std::string, 3>>{
+           {"/bytes", "7", "field 'bytes' holds number, expected object"},
+           {"/bytes/rows", "-1", "field 'rows' is negative"},
+           {"/open_shards", "{}", "field 'open_shards' holds object, expected array"},
+           {"/open_shards/0/written", "\"a\"", "field 'written' is not a whole number"},
+           {"/counts/read", "[\"a\"]", "field 'read' holds string, expected number"},
+           {"/counts/rejected", "3", "field 'rejected' holds number, expected array"},
+           {"/source", "18446744073709551615", "field 'source' is 18446744073709551615"},
+           {"/item", "1.5", "field 'item' is not a whole number"},
+           {"/crc32c", "[]", "field 'rows' is missing"},
+           {"/format", "\"1\"", "field 'format' is not a whole number"},
+           {"", "[1]", "state.json: holds array, expected object"}}) {
+    Json state = whole;
+    state[Json::json_pointer(field)] = Json::parse(value);
+    write_json(file, state);
+    const std::string where = field.starts_with("/open_shards/") ? "/work: " : "work/state.json: ";
+    expect_error([&] { ingest(options); }, {where, words});
+  }
+  write_json(file, whole);
+  const fs::path plan = options.out / "work/plan.json";
+  Json sources = read_json(plan);
+  for (const Json& items : {Json{-1, 1}, Json{INT64_MAX, 1}}) {
+    sources["items"] = items;
+    write_json(plan, sources);
+    expect_error([&] { ingest(options); }, {"work/plan.json: field 'items' has", "expected 0 to"});
+  }
 }
 
 TEST(IngestSurvival, WorkLeadsOutOfNoFolder) {

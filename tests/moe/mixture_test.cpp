@@ -2,10 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include "base/files.h"
+#include "base/json.h"
 #include "expect_error.h"
 #include "moe/mixture_networks.h"
 #include "nn/architecture.h"
 #include "reference_images.h"
+#include "temporary_folder.h"
 
 namespace hardmoe {
 namespace {
@@ -120,6 +123,25 @@ TEST(MixtureParts, AreToldApartByTheSha256OfTheirNumbers) {
             "f4c293741cd82d7247e0497e95e1dcf21ef2ee81adffdf23e0373829d122f372");
   EXPECT_EQ(fingerprint_of_items({}),
             "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+}
+
+TEST(RequirePartitionOf, NamesForeignValuesInItsRecord) {
+  const TemporaryFolder folder;
+  for (const char* name : {"base", "partition"}) std::filesystem::create_directory(folder / name);
+  write_file_atomic(folder / "base/model.safetensors", "weights");
+  const auto record = [&](const Json& inputs) {
+    write_json(folder / "partition/stage.json", {{"command", "moe-partition"},
+                                                 {"inputs", inputs},
+                                                 {"done", true},
+                                                 {"outputs", Json::object()}});
+  };
+  const auto required = [&] { require_partition_of(folder / "partition", folder / "base", "d"); };
+  record({{"model", sha256_hex("weights")}, {"dataset", "d"}});
+  EXPECT_NO_THROW(required());
+  record({{"model", 7}, {"dataset", "d"}});
+  expect_error(required, {"partition/stage.json: field 'model' holds number, expected string"});
+  record({{"dataset", Json::object()}});
+  expect_error(required, {"partition/stage.json: field 'dataset' holds object, expected string"});
 }
 
 /// Two experts: the stored network, and one whose feature is the same whatever the image.

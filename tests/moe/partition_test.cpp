@@ -3,10 +3,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <optional>
 
 #include "base/files.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "expect_error.h"
@@ -76,6 +78,18 @@ TEST(Partition, SurvivesItsFiles) {
     EXPECT_EQ(back.gater.route(matrix_view(features)),
               partition.gater.route(matrix_view(features)));
   }
+  const Json whole = read_json(folder / "partition.json");
+  for (const auto& [field, value, words] : std::initializer_list<std::array<std::string, 3>>{
+           {"experts", "4294967299", "'experts' is 4294967299, expected -2147483648 to 2147483647"},
+           {"pca", "64.5", "'pca' is not a whole number"},
+           {"sizes", "[1, \"a\"]", "'sizes' holds string, expected number"},
+           {"iterations", "7", "'iterations' holds number, expected array"}}) {
+    Json record = whole;
+    record[field] = Json::parse(value);
+    write_json(folder / "partition.json", record);
+    expect_error([&] { load_partition(folder.path()); }, {"partition.json: field ", words});
+  }
+  write_json(folder / "partition.json", whole);
   std::vector<uint16_t> wrong(500, 1);
   save_npy(folder / "assignment.npy", wrong);
   expect_error([&] { load_partition(folder.path()); },

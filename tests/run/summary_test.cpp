@@ -7,6 +7,7 @@
 
 #include "base/files.h"
 #include "base/text.h"
+#include "expect_error.h"
 #include "moe/image_results.h"
 #include "run/summary_table.h"
 #include "temporary_folder.h"
@@ -134,6 +135,34 @@ TEST_F(Summary, TrainingThatDidNotRecordItsCostHasNone) {
   EXPECT_TRUE(summary["evaluations"][1]["training_flops"].is_null());
   EXPECT_TRUE(summary["table"][1]["training_flops"].is_null());
   EXPECT_NE(summary_table(summary).find("2.5G               –"), std::string::npos);
+}
+
+TEST_F(Summary, ForeignValuesInAStagesRecordAreNamed) {
+  plan();
+  write_training(folder.path());
+  for (const RunRow& row : pipeline.rows) {
+    write_stage(row.folder, "moe-eval", results(metrics(0.5)));
+  }
+  ASSERT_NO_THROW(pipeline_summary(pipeline));
+  const auto refused = [&](const fs::path& stage, const std::string& command, const Json& found,
+                           const std::string& words) {
+    const fs::path file = stage / "stage.json";
+    const std::string whole = read_file(file);
+    write_stage(stage, command, found);
+    expect_error([&] { pipeline_summary(pipeline); }, {file.string() + ": field ", words});
+    write_file_atomic(file, whole);
+  };
+  const fs::path base = folder / "base", evaluation = pipeline.rows.front().folder;
+  refused(base, "moe-train-base", {{"seconds", "a"}}, "'seconds' holds string, expected number");
+  refused(base, "moe-train-base", {{"training_flops", Json::array()}}, "'training_flops' holds");
+  refused(evaluation, "moe-eval", Json::object(), "'tags' is missing");
+  refused(evaluation, "moe-eval", results(7), "'tags' holds number, expected object");
+  refused(evaluation, "moe-eval", results({{"experts", 7}}), "'experts' holds number");
+  refused(evaluation, "moe-eval", results({{"experts", {1, 2}}}), "'images' is missing");
+  Json renamed = results(metrics(0.5));
+  renamed["name"] = renamed["key"] = 7;
+  write_stage(evaluation, "moe-eval", renamed);
+  EXPECT_EQ(pipeline_summary(pipeline)["table"][0]["name"], pipeline.rows.front().name);
 }
 
 TEST_F(Summary, SeedsGiveMeansErrorsAndThePairedLead) {

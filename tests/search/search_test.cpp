@@ -388,6 +388,17 @@ TEST_F(SearchTest, RefusesWhatDoesNotBelongTogether) {
 
   asked = task();
   asked.tags = {"even"};
+  const fs::path record = *folder / "embedding/stage.json";
+  const Json recorded = read_json(record);
+  Json foreign = recorded;
+  foreign["inputs"]["dataset"] = {1, 2};
+  write_json(record, foreign);
+  refused(asked, {"embedding/stage.json: field 'dataset' holds array, expected string"},
+          ExitStatus::failed);
+  write_json(record, recorded);
+
+  asked = task();
+  asked.tags = {"even"};
   const std::string whole = read_file(*folder / "embedding/val.npy");
   std::string damaged = whole;
   damaged.back() = static_cast<char>(damaged.back() ^ 1);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/json_field.h"
 #include "base/log.h"
 #include "base/text.h"
 
@@ -68,11 +69,12 @@ Json to_json(const std::map<std::string, PassedOver>& passed_over) {
   return json;
 }
 
-std::map<std::string, PassedOver> passed_over_from(const Json& json) {
+std::map<std::string, PassedOver> passed_over_from(const Json& json, const std::string& where) {
   std::map<std::string, PassedOver> passed_over;
-  for (const auto& [kind, entry] : json.items()) {
-    passed_over[kind] = {json_get<int64_t>(entry, "count", kind),
-                         json_get<std::vector<std::string>>(entry, "examples", kind)};
+  if (!json.contains("passed_over")) return passed_over;
+  for (const auto& [kind, entry] : json_object(json, "passed_over", where).items()) {
+    passed_over[kind] = {json_get<int64_t>(entry, "count", where),
+                         json_get<std::vector<std::string>>(entry, "examples", where)};
   }
   return passed_over;
 }
@@ -81,10 +83,10 @@ Json to_json(const SourceReport& report) {
   return {{"warnings", report.warnings}, {"passed_over", to_json(report.passed_over)}};
 }
 
-SourceReport report_from(const Json& json) {
+SourceReport report_from(const Json& json, const std::string& where) {
   SourceReport report;
-  report.warnings = json_get<std::vector<std::string>>(json, "warnings", "the plan");
-  report.passed_over = passed_over_from(json_get<Json>(json, "passed_over", "the plan"));
+  report.warnings = json_get<std::vector<std::string>>(json, "warnings", where);
+  report.passed_over = passed_over_from(json, where);
   return report;
 }
 

@@ -36,10 +36,12 @@ std::string passed_over_text(const std::map<std::string, PassedOver>& passed_ove
 
 /// Returns the warnings and what was passed over as JSON, without the facts.
 Json to_json(const SourceReport& report);
-/// Parses to_json's result. Throws Error for other JSON.
-SourceReport report_from(const Json& json);
+/// Parses to_json's result. Throws Error naming `where`, its file, for other JSON.
+SourceReport report_from(const Json& json, const std::string& where);
 /// Returns {kind: {"count", "examples"}}.
 Json to_json(const std::map<std::string, PassedOver>& passed_over);
-std::map<std::string, PassedOver> passed_over_from(const Json& json);
+/// Parses it, as the field "passed_over" of `json`, which may be absent. Throws Error naming `where`
+/// for other JSON.
+std::map<std::string, PassedOver> passed_over_from(const Json& json, const std::string& where);
 
 }  // namespace hardmoe

@@ -165,15 +165,9 @@ class JoinedSource : public Source {
  public:
   JoinedSource(std::unique_ptr<Source> lines, const fs::path& report) : lines_(std::move(lines)) {
     report_ = lines_->report();
-    const Json told = read_json(report);
-    const std::string where = report.string();
-    for (auto& warning : json_get<std::vector<std::string>>(told, "warnings", where)) {
-      report_.warnings.push_back(std::move(warning));
-    }
-    for (const auto& [kind, things] : told.at("passed_over").items()) {
-      report_.passed_over[kind] = {json_get<int64_t>(things, "count", where),
-                                   json_get<std::vector<std::string>>(things, "examples", where)};
-    }
+    SourceReport told = report_from(read_json(report), report.string());
+    for (auto& warning : told.warnings) report_.warnings.push_back(std::move(warning));
+    for (auto& [kind, things] : told.passed_over) report_.passed_over[kind] = std::move(things);
   }
   int64_t size() const override { return lines_->size(); }
   SourceItem item(int64_t number) const override { return lines_->item(number); }

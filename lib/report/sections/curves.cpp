@@ -7,6 +7,8 @@
 
 #include "base/files.h"
 #include "base/folders.h"
+#include "base/json_field.h"
+#include "base/ordered_json.h"
 #include "base/recorded.h"
 #include "base/text.h"
 #include "draw/charts.h"
@@ -25,13 +27,14 @@ struct TrainingLog {
 /// mean loss is of.
 TrainingLog read_log(const RunStage& stage) {
   TrainingLog log;
+  const std::string where = (stage.folder / "stage.json").string();
   const Json record = read_stage_record(stage.folder / "stage.json");
-  const Json& results = record.at("results");
+  const Json& results = json_object(record, "results", where);
   const auto file = stage.folder / "log.jsonl";
   if (!path_exists(file)) return log;
-  const double images = results.value("images", 0.0);
+  const double images = json_get_or(results, "images", 0.0, where);
   for (const auto& text : split(read_file(file), '\n')) {
-    const Json line = Json::parse(text, nullptr, false);
+    const Json line = parse_json_line(text);
     if (!line.is_object()) continue;
     if (line.contains("epoch") && line["epoch"].is_number()) {
       log.images = std::max(log.images, line["epoch"].get<double>() * images);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/folders.h"
+#include "base/json_field.h"
 #include "base/recorded.h"
 #include "base/text.h"
 #include "report/sections.h"
@@ -29,11 +30,13 @@ void add_times(const RunContents& contents, Page& page) {
       rows.push_back({stage.name, stage.state == StageState::begun ? "begun" : "waiting"});
       continue;
     }
-    const Json record = read_stage_record(run.pipeline.stages[i].folder / "stage.json");
-    const Json results = record.value("results", Json::object());
+    const auto file = run.pipeline.stages[i].folder / "stage.json";
+    const std::string where = file.string();
+    const Json record = read_stage_record(file);
+    const Json& results = json_object(record, "results", where);
     // A stage's seconds begin at its last resumption; training's include all of them.
-    const double took = std::max(stage.seconds, results.value("seconds", 0.0));
-    const double operations = results.value("training_flops", 0.0);
+    const double took = std::max(stage.seconds, json_get_or(results, "seconds", 0.0, where));
+    const double operations = json_get_or(results, "training_flops", 0.0, where);
     seconds += took;
     flops += operations;
     rows.push_back({stage.name, "done", fmt::format("{:.1f}", took),
