@@ -131,6 +131,8 @@ class Check:
                                       text=True, timeout=limit, env=self.environment)
             except subprocess.TimeoutExpired:
                 raise RuntimeError(f"not done within {limit:.0f} s") from None
+            except OSError as error:
+                raise RuntimeError(f"{command[0]}: {error.strerror}") from None
         with open(path, "a") as file:
             file.write(done.stdout)
         if done.returncode != 0:

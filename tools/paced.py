@@ -8,13 +8,17 @@ import time
 
 
 class Paced:
-    """A process that says "ready" and then measures one round for each line it is sent."""
+    """A process that says "ready" and then measures one round for each line it is sent. What goes wrong with it
+    is a RuntimeError that says so."""
 
     def __init__(self, command, log, environment):
         self.log = log
-        with open(log, "w") as errors:
-            self.process = subprocess.Popen([str(word) for word in command], stdin=subprocess.PIPE,
-                                            stdout=subprocess.PIPE, text=True, stderr=errors, env=environment)
+        try:
+            with open(log, "w") as errors:
+                self.process = subprocess.Popen([str(word) for word in command], stdin=subprocess.PIPE,
+                                                stdout=subprocess.PIPE, text=True, stderr=errors, env=environment)
+        except OSError as error:
+            raise RuntimeError(f"{command[0]}: {error.strerror}") from None
         self.lines = queue.Queue()
         threading.Thread(target=self._read, daemon=True).start()
 

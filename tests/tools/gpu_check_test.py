@@ -109,6 +109,8 @@ class Pretended(unittest.TestCase):
             self.assertEqual(self.check("--part", "2", "--rows", name, "--minutes", "0.3"), 0, self.done.stderr)
             self.assertEqual(self.row(name)["hardmoe"]["rounds"], [1000, 1001, 1002])
             self.assertIn(why, self.row(name)["without_pytorch"])
+        self.assertEqual(self.check("--part", "2", "--rows", name, "--peer", "/no/python3"), 0, self.done.stderr)
+        self.assertIn("/no/python3: No such file", self.row(name)["without_pytorch"])
         self.set_peer("quick")  # such a row is not done: the next run gets the peer's figure
         self.assertEqual(self.check("--part", "2", "--rows", name), 0, self.done.stderr)
         self.assertEqual(self.row(name)["ratio"], 2.008)
