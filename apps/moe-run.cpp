@@ -23,7 +23,38 @@ int main(int argc, char** argv) {
   auto* dry_run = cli.add_flag("--dry-run", task.dry_run,
                                "Print what would be done: the commands as one would type them; "
                                "writes OUT/planned.yaml, which they name");
-  cli.add_flag("--status", task.status, "Print which stages of OUT are done, and stop")
+  auto* status = cli.add_flag("--status", task.status,
+                              "Print how far the stages of OUT are, where they run and what they "
+                              "last failed of, and stop")
+                     ->excludes(dry_run);
+  cli.add_flag("--watch", task.watch, "With --status: again every two seconds, until all are done")
+      ->needs(status);
+  cli.add_flag("--json", task.json, "With --status: as JSON, an object a line")->needs(status);
+  cli.add_flag("--retry-failed", task.retry_failed,
+               "Run only what failed or was lost, and what needs that");
+  cli.add_flag("--list", task.list, "Print the names of the stages and which are done, and stop")
+      ->excludes(dry_run);
+  cli.add_option(
+         "--only", task.selection.only,
+         "Run these stages alone (repeatable): by name, 'expert 3', or by the words that names "
+         "begin with, expert")
+      ->type_name("STAGE")
+      ->allow_extra_args(false);
+  cli.add_option("--from", task.selection.from, "Run this stage and all that need it")
+      ->type_name("STAGE");
+  cli.add_option("--until", task.selection.until, "Run this stage and all that it needs")
+      ->type_name("STAGE");
+  cli.add_option_function<std::string>(
+         "--launcher", [&](const std::string& launcher) { task.slurm = launcher == "slurm"; },
+         "Where stages run: local, as processes of this machine, or slurm, as jobs that are "
+         "submitted, with scripts in OUT/slurm")
+      ->type_name("local|slurm")
+      ->default_str("local")
+      ->check([](const std::string& found) {
+        const bool known = found == "local" || found == "slurm";
+        return known ? "" : fmt::format("expected local or slurm, found '{}'", found);
+      });
+  cli.add_flag("--cancel", task.cancel, "End the run's jobs that wait or run in Slurm, and stop")
       ->excludes(dry_run);
   command.setting("--parallel", "run.parallel");
   command.flag("--keep-going", "run.keep_going");
@@ -34,11 +65,12 @@ int main(int argc, char** argv) {
   command.stage_options(task.force, "of each such stage in OUT alone");
   command.config_from(config_file);
   command.reads({"run"});
-  command.example("moe-run configs/quickstart.yaml --out runs/quickstart --dry-run");
   command.example(
       "moe-run configs/quickstart.yaml --out runs/quickstart --set run.seeds=3 --set "
       "run.controls=all");
-  command.example("moe-run --print-config");
+  command.example("moe-run configs/quickstart.yaml --out runs/quickstart --only 'expert 3'");
+  command.example(
+      "moe-run configs/quickstart.yaml --out runs/quickstart --launcher slurm --dry-run");
   return command.run(argc, argv, [&] {
     task.out = out;
     task.again = shell_line({argv, argv + argc});

@@ -38,7 +38,8 @@ for option in "$@"; do
     --quickstart) packages+=(openclipart-png openclipart-svg python3) ;;
     --bench) packages+=(python3 python3-numpy python3-torch python3-torchvision mate-backgrounds) ;;
     --dev)
-      packages+=(clang-format clang-tidy librsvg2-bin mandoc groff-base fish zsh python3-jsonschema python3-yaml)
+      packages+=(clang-format clang-tidy librsvg2-bin mandoc groff-base fish zsh python3-jsonschema python3-yaml
+        slurm-wlm munge) # tests/slurm starts a cluster of its own
       ;;
     --peers)
       peers=yes

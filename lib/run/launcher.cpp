@@ -10,17 +10,22 @@
 #include <thread>
 
 #include "base/error.h"
+#include "base/file_lock.h"
 #include "base/folders.h"
 #include "base/log.h"
 #include "base/signals.h"
+#include "base/stage.h"
 #include "run/log_warnings.h"
+#include "run/part_images.h"
 #include "run/stage_messages.h"
 #include "run/stage_progress.h"
+#include "run/stage_record.h"
 
 namespace hardmoe {
 namespace {
 
-constexpr double look_seconds = 0.1;  // between looks at what the stages say
+constexpr double look_seconds = 0.1;       // between looks at what the stages say
+constexpr double elsewhere_seconds = 0.5;  // between looks at what other processes write
 
 /// A stage in a process of its own.
 class Child {
@@ -29,7 +34,8 @@ class Child {
       : number_(number),
         log_(stage.process.log),
         log_begin_(path_exists(log_) ? file_size_of(log_) : 0),
-        warnings_(stage.process.name, stage.process.log) {
+        warnings_(stage.process.name, stage.process.log),
+        record_(stage) {
     pid_ = start_process(stage.process, messages_.writing_end());
     messages_.started();
   }
@@ -46,7 +52,10 @@ class Child {
   void listen(bool ended) {
     warnings_.repeat(ended);
     messages_.read();
+    if (!ended && messages_.locked().empty()) record_.beat(messages_.progress());
   }
+  /// Records how it ended, and why, if it failed.
+  void record_end(const std::string& state, const std::string& error) { record_.end(state, error); }
   ProcessResult result(int status) const {
     const int signal = WIFEXITED(status) ? 0 : WTERMSIG(status);
     return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + signal, signal, now_seconds() - start_};
@@ -57,6 +66,7 @@ class Child {
   std::filesystem::path log_;
   size_t log_begin_;  // bytes of earlier processes
   LogWarnings warnings_;
+  StageRecord record_;
   StageMessages messages_;
   double start_ = now_seconds();
   pid_t pid_ = -1;
@@ -78,8 +88,9 @@ class Launch {
     while (!schedule_.all_done()) {
       pass_signal_on();
       start_again();
+      look_elsewhere();
       if (start_next()) continue;
-      if (running_.empty() && waiting_.empty()) break;
+      if (running_.empty() && waiting_.empty() && (elsewhere_.empty() || !may_start())) break;
       if (!wait_for_one()) {
         listen();
         std::this_thread::sleep_for(std::chrono::milliseconds(5));
@@ -108,11 +119,45 @@ class Launch {
   }
 
   bool start_next() {
-    const auto next = may_start() ? schedule_.next() : std::nullopt;
+    if (!may_start()) return false;
+    const auto next = schedule_.next([this](const RunStage& stage) { return images_.of(stage); });
     if (!next) return false;
+    const std::string holder = holder_of(*next);
+    if (!holder.empty()) {
+      leave_to(holder, *next);
+      return true;
+    }
     start(*next);
     schedule_.start(*next);
     return true;
+  }
+
+  std::string holder_of(size_t number) const {
+    const auto& folder = stages_[number].folder;
+    return folder.empty() ? "" : lock_holder(folder / stage_lock_name);
+  }
+
+  /// Leaves the stage to another process, which writes it, until that ends.
+  void leave_to(const std::string& holder, size_t number) {
+    log_info("{} is being written by {}; waiting until it ends", stages_[number].folder.string(),
+             holder);
+    schedule_.set_aside(number);
+    elsewhere_[number] = now_seconds();
+  }
+
+  /// Takes back what no other process writes any more: its command finds out whether it is done.
+  void look_elsewhere() {
+    for (auto one = elsewhere_.begin(); one != elsewhere_.end();) {
+      auto& [number, looked] = *one;
+      const bool due = now_seconds() - looked > elsewhere_seconds;
+      if (due) looked = now_seconds();
+      if (due && holder_of(number).empty()) {
+        schedule_.put_back(number);
+        one = elsewhere_.erase(one);
+      } else {
+        ++one;
+      }
+    }
   }
 
   /// Starts what failed and has waited long enough; its place in the schedule was kept.
@@ -157,15 +202,37 @@ class Launch {
     const ProcessResult result = child->second.result(status);
     const size_t number = child->second.number();
     const std::string said = result.exit_status == 0 ? "" : child->second.last_word();
+    const bool lost_race = result.exit_status != 0 && is_own_lock(number, child->second);
+    if (!lost_race) {
+      const bool paused = is_interrupted(result);
+      child->second.record_end(said.empty() ? "done"
+                               : paused     ? "interrupted"
+                                            : "failed",
+                               paused ? "" : said);
+    }
     running_.erase(child);
-    end(number, result, said);
+    if (lost_race) {
+      leave_to("another process", number);
+    } else {
+      end(number, result, said);
+    }
     return true;
   }
 
-  void end(size_t number, const ProcessResult& result, const std::string& said) {
+  /// Returns whether the stage's process failed for another that was sooner to lock its folder.
+  bool is_own_lock(size_t number, const Child& child) const {
+    const auto& folder = stages_[number].folder;
+    return !folder.empty() && child.messages().locked() == folder / stage_lock_name;
+  }
+
+  bool is_interrupted(const ProcessResult& result) const {
     // A child that got the signal before it had installed its handlers dies of it.
     const bool stopped_by_us = told_ && result.signal == SIGTERM;
-    if (stopped_by_us || result.exit_status == static_cast<int>(ExitStatus::interrupted)) {
+    return stopped_by_us || result.exit_status == static_cast<int>(ExitStatus::interrupted);
+  }
+
+  void end(size_t number, const ProcessResult& result, const std::string& said) {
+    if (is_interrupted(result)) {
       stopped_ = true;
       return schedule_.end(number, false);
     }
@@ -209,14 +276,16 @@ class Launch {
   LaunchOptions options_;
   const Finished& finished_;
   Schedule schedule_;
+  PartImages images_;
   StageProgress progress_;
   std::map<pid_t, Child> running_;
   struct Retry {
     StageFailure failure;  // for which it is started again
     double until;          // it waits
   };
-  std::map<size_t, Retry> waiting_;  // stages to start again
-  std::map<size_t, int> tried_;      // retries of each stage
+  std::map<size_t, Retry> waiting_;     // stages to start again
+  std::map<size_t, int> tried_;         // retries of each stage
+  std::map<size_t, double> elsewhere_;  // stages that others write, and when that was looked at
   std::vector<StageFailure> failures_;
   size_t ended_ = 0;      // stages that are done
   bool stopped_ = false;  // a child was interrupted

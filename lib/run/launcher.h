@@ -21,7 +21,8 @@ struct LaunchOptions {
 };
 
 /// Runs all stages, each once the stages it depends on are done (Schedule), and calls `finished` after
-/// each that succeeds. Repeats the stages' warnings, with their names, as warnings of this process
+/// each that succeeds; experts of many images before those of few. A stage whose folder another process writes is left to that, and taken up when
+/// it ends: its command then says at once that it is done, or goes on with it. Repeats the stages' warnings, with their names, as warnings of this process
 /// while they run, and tells how far they are (StageProgress). A stage that fails is started again if
 /// retries are left, unless its status is usage. After a failure, unless told to keep going, and after
 /// a signal that ends this process (passed on to the children as SIGTERM), it starts no further stage

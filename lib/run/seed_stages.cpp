@@ -97,6 +97,8 @@ void SeedStages::add_experts(PlannedMixture& mixture) {
         stage(mixture.expert_stages.back(), "moe-train-expert",
               joined(arguments, mixture.expert_options), {"base", mixture.partition_stage},
               gpus > 0 ? fmt::format("cuda:{}", experts_ % gpus) : config_.device, threads);
+    expert.part = k;
+    expert.partition = mixture.partition;
     if (gpus > 0) expert.process.lane = experts_ % slots;
     pipeline_.stages.push_back(std::move(expert));
   }

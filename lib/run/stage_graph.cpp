@@ -85,11 +85,18 @@ bool Schedule::may_start(const RunStage& stage) const {
   });
 }
 
-std::optional<size_t> Schedule::next() const {
+std::optional<size_t> Schedule::next(const Weight& weight) const {
+  std::optional<size_t> best;
+  int64_t heaviest = 0;
   for (size_t i = 0; i < stages_.size(); ++i) {
-    if (!started_.contains(i) && may_start(stages_[i])) return i;
+    if (started_.contains(i) || !may_start(stages_[i])) continue;
+    if (!weight || stages_[i].part < 0) return best ? best : std::optional(i);
+    const int64_t found = weight(stages_[i]);
+    if (best && found <= heaviest) continue;
+    best = i;
+    heaviest = found;
   }
-  return std::nullopt;
+  return best;
 }
 
 void Schedule::start(size_t stage) {
@@ -101,5 +108,12 @@ void Schedule::end(size_t stage, bool done) {
   running_.erase(stage);
   if (done) done_.insert(name_of(stages_[stage]));
 }
+
+void Schedule::set_aside(size_t stage) {
+  started_.insert(stage);
+  running_.erase(stage);
+}
+
+void Schedule::put_back(size_t stage) { started_.erase(stage); }
 
 }  // namespace hardmoe

@@ -18,6 +18,8 @@ void StageMessages::take(const std::string& line) {
   if (!told.is_object()) return;  // not one of our commands
   if (told.value("level", "") == "error") {
     failure_ = told.value("message", "");
+  } else if (told.contains("locked") && told["locked"].is_string()) {
+    locked_ = told["locked"].get<std::string>();
   } else if (told.contains("done") && told["done"].is_number() && told.contains("total") &&
              told["total"].is_number()) {
     progress_ = std::move(told);

@@ -26,6 +26,9 @@ class StageMessages {
   const Json& progress() const { return progress_; }
   /// Returns the sentence with which the process said that it fails; "" if it did not.
   const std::string& failure() const { return failure_; }
+  /// Returns the lock that another process held, for want of which the process fails (base/file_lock.h);
+  /// "" if that is not why.
+  const std::string& locked() const { return locked_; }
 
  private:
   void take(const std::string& line);
@@ -33,7 +36,7 @@ class StageMessages {
   OpenPipe pipe_;
   std::string unread_;  ///< the beginning of a line
   Json progress_;
-  std::string failure_;
+  std::string failure_, locked_;
 };
 
 }  // namespace hardmoe

@@ -7,6 +7,13 @@
 #include "base/text.h"
 
 namespace hardmoe {
+namespace {
+
+const char* text_of(StageState state) {
+  return state == StageState::done ? "done" : state == StageState::begun ? "begun" : "waiting";
+}
+
+}  // namespace
 
 std::vector<StageStatus> status_of(const std::vector<RunStage>& stages) {
   std::vector<StageStatus> found;
@@ -24,15 +31,9 @@ std::vector<StageStatus> status_of(const std::vector<RunStage>& stages) {
   return found;
 }
 
-std::string status_table(const std::vector<StageStatus>& stages) {
-  std::vector<std::vector<std::string>> rows = {{"stage", "state", "seconds"}};
-  for (const auto& [name, state, seconds] : stages) {
-    rows.push_back({name,
-                    state == StageState::done    ? "done"
-                    : state == StageState::begun ? "begun"
-                                                 : "waiting",
-                    state == StageState::done ? fmt::format("{:.1f}", seconds) : ""});
-  }
+std::string stage_list(const std::vector<StageStatus>& stages) {
+  std::vector<std::vector<std::string>> rows = {{"stage", "state"}};
+  for (const StageStatus& stage : stages) rows.push_back({stage.name, text_of(stage.state)});
   return format_table(rows);
 }
 

@@ -25,7 +25,7 @@ struct StageStatus {
 /// Returns the state of each stage, in the given order. Throws Error for a damaged record.
 std::vector<StageStatus> status_of(const std::vector<RunStage>& stages);
 
-/// Returns a line for each stage, for people.
-std::string status_table(const std::vector<StageStatus>& stages);
+/// Returns a line for each stage with its name and state alone.
+std::string stage_list(const std::vector<StageStatus>& stages);
 
 }  // namespace hardmoe

@@ -233,6 +233,21 @@ Config::Config() {
   decoder.warmup = 0;
   sparse.layer.kind = SparseKind::shazeer;
   finetune.epochs = 1;
+void SlurmConfig::describe(Fields& f) {
+  f.add("partition", partition,
+        "partition that jobs are submitted to; empty: the cluster's default");
+  f.add("account", account, "account that jobs are charged to; empty: the cluster's default");
+  f.add("time", time,
+        "time limit of a job, such as 12:00:00; a stage that reaches it saves and is queued again; "
+        "empty: the partition's default");
+  f.add("memory", memory, "memory of a job, such as 16G; empty: the cluster's default");
+  f.add("cpus", cpus, "processors of a job; 0: the cluster's default");
+  f.add("gpus", gpus, "GPUs of a job");
+  f.add("grace", grace, "seconds before the time limit at which a job is told to save");
+  f.add("setup", setup, "lines of shell before the command: [module load cuda, …]");
+  f.add("options", options, "further options of sbatch: [--constraint=a100, …]");
+}
+
   finetune.lr = base.lr / 10;
 }
 
@@ -255,3 +270,4 @@ void Config::describe(Fields& f) {
 }
 
 }  // namespace hardmoe
+  f.add_section("slurm", slurm, "jobs of moe-run --launcher slurm");

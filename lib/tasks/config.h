@@ -143,6 +143,19 @@ struct RunConfig {
 };
 
 /// All sections.
+/// The section slurm: what jobs of moe-run --launcher slurm ask for.
+struct SlurmConfig {
+  std::string partition, account;  ///< empty: the cluster's default
+  std::string time;                ///< of a job, as sbatch takes it; empty: the partition's default
+  std::string memory;              ///< of a job, as sbatch takes it; empty: the cluster's default
+  int cpus = 0;                    ///< of a job; 0: the cluster's default
+  int gpus = 0;                    ///< of a job
+  int grace = 120;                 ///< seconds before the limit at which a job is told to save
+  std::vector<std::string> setup;  ///< lines of shell before the command
+  std::vector<std::string> options;  ///< further options of sbatch
+  void describe(Fields& f);
+};
+
 struct Config {
   uint64_t seed = 1;
   std::string device = "cpu";
@@ -160,6 +173,7 @@ struct Config {
   EvalConfig eval;
   RunConfig run;
 
+  SlurmConfig slurm;
   Config();
   void describe(Fields& f);
 };

@@ -1,6 +1,9 @@
 // What moe-run and the commands do when the machine, a signal or another process comes in between.
 #include <sys/stat.h>
 
+#include <memory>
+#include <optional>
+
 #include "base/file_lock.h"
 #include "pipeline/commands.h"
 
@@ -74,9 +77,7 @@ TEST_F(RunningCommands, ARunWaitsForStagesThatStillSave) {
   fs::remove_all(folder / "run/eval");
   std::optional<FileLock> lock(std::in_place, folder / "run/decoder/.lock", "decoder");
   Running running(folder.path(), "exec moe-run c.yaml --out run");
-  const fs::path log = folder / "run/.lock";
-  ASSERT_TRUE(running.reaches([&] { return !lock_holder(log).empty(); }));
-  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  ASSERT_TRUE(running.reaches([&] { return fs::exists(folder / "run/eval/local/stage.json"); }));
   lock.reset();
   const Outcome outcome = running.wait();
   EXPECT_EQ(outcome.status, 0) << outcome.err;
@@ -84,6 +85,58 @@ TEST_F(RunningCommands, ARunWaitsForStagesThatStillSave) {
       outcome.err.find("run/decoder is being written by process " + std::to_string(::getpid())),
       std::string::npos)
       << outcome.err;
+}
+
+TEST_F(RunningCommands, StagesAreRunByName) {
+  const Outcome early = run(folder.path(), "moe-run c.yaml --out run --only 'expert 1'");
+  EXPECT_EQ(early.status, 2);
+  EXPECT_NE(early.err.find("expert 1 needs what is not done yet:\n  base\n  partition"),
+            std::string::npos)
+      << early.err;
+  EXPECT_FALSE(fs::exists(folder / "run/config.yaml"));
+  EXPECT_EQ(sh("moe-run c.yaml --out run --until partition --quiet"), "") << "no table yet";
+  EXPECT_FALSE(fs::exists(folder / "run/experts"));
+  sh("moe-run c.yaml --out run --only expert --quiet");
+  const std::string list = sh("moe-run c.yaml --out run --list");
+  EXPECT_NE(list.find("expert 1              done\n"), std::string::npos) << list;
+  EXPECT_NE(list.find("decoder            waiting\n"), std::string::npos) << list;
+  EXPECT_EQ(sh("moe-run c.yaml --out run --from decoder --quiet"), "");
+  EXPECT_NE(sh("moe-run c.yaml --out run --only evaluation --quiet").find("P@1"), std::string::npos)
+      << "all is done";
+}
+
+TEST_F(RunningCommands, SeveralWorkOnOneRunAndEachStageIsRunOnce) {
+  sh("moe-run c.yaml --out whole --quiet");
+  std::vector<std::unique_ptr<Running>> running;
+  for (int i = 0; i < 3; ++i) {
+    running.push_back(std::make_unique<Running>(folder.path(), "exec moe-run c.yaml --out run"));
+  }
+  std::string said;
+  for (auto& one : running) {
+    const Outcome outcome = one->wait();
+    EXPECT_EQ(outcome.status, 0) << outcome.err;
+    EXPECT_NE(outcome.out.find("P@1"), std::string::npos);
+    said += outcome.err;
+  }
+  EXPECT_NE(said.find("is being written by "), std::string::npos) << said;
+  for (const char* file :
+       {"base/model.safetensors", "experts/1/model.safetensors", "decoder/decoder.safetensors"}) {
+    EXPECT_EQ(sha256_of_file(folder / "run" / file), sha256_of_file(folder / "whole" / file));
+  }
+}
+
+TEST_F(RunningCommands, TwoConfigurationsAtOnceAreRefused) {
+  Running running(folder.path(), "exec moe-run c.yaml --out run --set base.epochs=100 --quiet");
+  ASSERT_TRUE(running.reaches([&] { return log_lines("run/base") >= 3; }));
+  const std::string before = read_file(folder / "run/config.yaml");
+  const Outcome other = run(folder.path(), "moe-run c.yaml --out run --set base.epochs=3");
+  EXPECT_EQ(other.status, 2) << other.err;
+  for (const char* words :
+       {"works on this run by another configuration", "base.epochs: was 100.0, is 3.0"}) {
+    EXPECT_NE(other.err.find(words), std::string::npos) << other.err;
+  }
+  EXPECT_EQ(read_file(folder / "run/config.yaml"), before);
+  EXPECT_EQ(running.end(SIGTERM).status, 75);
 }
 
 TEST_F(RunningCommands, KeepsGoingAndSaysHowToGoOn) {
@@ -101,8 +154,15 @@ TEST_F(RunningCommands, KeepsGoingAndSaysHowToGoOn) {
   }
   EXPECT_TRUE(fs::exists(folder / "run/experts/1/model.safetensors"));
   EXPECT_TRUE(fs::exists(folder / "run/eval/base/metrics.json")) << "it needs no expert";
+  const Json status = Json::parse(sh("moe-run c.yaml --out run --status --json"));
+  EXPECT_EQ(status["counts"]["failed"], 1);
+  EXPECT_EQ(status["counts"]["waiting"], 3) << "decoder and mixtures";
+  EXPECT_NE(sh("moe-run c.yaml --out run --status").find("\nlast errors\nexpert 0: "),
+            std::string::npos);
   fs::remove_all(folder / "run/experts/0");
-  sh("moe-run c.yaml --out run --quiet");
+  const std::string again = sh("moe-run c.yaml --out run --retry-failed --quiet");
+  EXPECT_NE(again.find("P@1"), std::string::npos) << "all is done";
+  EXPECT_EQ(sh("moe-run c.yaml --out run --retry-failed --quiet"), "") << "nothing has failed";
 }
 
 TEST_F(RunningCommands, AShardThatShrinksIsNamed) {

@@ -9,8 +9,10 @@
 
 #include <algorithm>
 #include <fstream>
+#include <optional>
 #include <thread>
 
+#include "base/file_lock.h"
 #include "base/files.h"
 #include "base/log.h"
 #include "base/signals.h"
@@ -186,6 +188,20 @@ TEST_F(Launcher, AStageRunsWhenWhatItIsAfterIsDone) {
   EXPECT_EQ(run_graph(stages, 3), (std::vector<std::string>{"make", "slow", "use"}));
 }
 
+TEST_F(Launcher, ExpertsOfManyImagesBeginFirst) {
+  std::ofstream(folder / "partition.json") << R"({"sizes": [20, 70, 30]})";
+  std::vector<RunStage> stages = {{.process = shell("partition", "true")}};
+  for (int k = 0; k < 3; ++k) {
+    stages.push_back({.process = shell("expert " + std::to_string(k), "true"),
+                      .after = {"partition"},
+                      .part = k,
+                      .partition = folder.path()});
+  }
+  stages.push_back({.process = shell("longer", "true")});
+  EXPECT_EQ(run_graph(stages, 1),
+            (std::vector<std::string>{"partition", "expert 1", "expert 2", "expert 0", "longer"}));
+}
+
 TEST_F(Launcher, WhatIsAfterAFailureNeverStarts) {
   const std::vector<RunStage> stages = {
       {.process = shell("bad", "exit 3")},
@@ -298,6 +314,32 @@ TEST_F(Launcher, ASignalBeforeARetryInterruptsTheRun) {
     std::_Exit(0);
   };
   EXPECT_EXIT(interrupted_run(), testing::ExitedWithCode(75), "same command again");
+}
+
+TEST_F(Launcher, WhatAnotherProcessWritesIsWaitedForWhileOthersRun) {
+  fs::create_directories(folder / "elsewhere");
+  std::optional<FileLock> lock(std::in_place, folder / "elsewhere/.lock", "elsewhere");
+  std::jthread owner([&] {
+    wait_for([&] { return fs::exists(folder / "here"); });
+    lock.reset();
+  });
+  const std::vector<RunStage> stages = {
+      {.process = shell("a", "true"), .folder = folder / "elsewhere"},
+      {.process = shell("b", "touch " + path("here")), .folder = folder / "b"},
+      {.process = shell("c", "true"), .after = {"a"}}};
+  EXPECT_EQ(run_graph(stages, 1), (std::vector<std::string>{"b", "a", "c"}));
+}
+
+TEST_F(Launcher, WhoLosesTheRaceForAStageHasNotFailed) {
+  fs::create_directories(folder / "a");
+  const std::string lock = path("a/.lock");
+  // What a command says of a lock that another was sooner to take (base/file_lock.h).
+  const std::string loses =
+      "if [ -e " + path("lost") + " ]; then exit 0; fi; touch " + path("lost") +
+      "; eval \"exec 9>&$HARDMOE_TELL\"; printf '{\"locked\":\"" + lock + "\"}\\n' >&9; exit 1";
+  EXPECT_EQ(run_graph({{.process = shell("a", loses), .folder = folder / "a"}}, 1),
+            std::vector<std::string>{"a"});
+  EXPECT_TRUE(fs::exists(folder / "lost"));
 }
 
 TEST_F(Launcher, WhatAStageTellsIsHeardThoughItsLogIsLost) {
