@@ -223,16 +223,6 @@ void RunConfig::describe(Fields& f) {
   f.add("gpus", gpus, "experts are spread over so many GPUs, from cuda:0; 0: all use device");
 }
 
-Config::Config() {
-  expert.lr = base.lr / 2;  // continuing from the base
-  decoder.lr = 0.5;
-  decoder.epochs = 2;
-  decoder.weight_decay = 0;
-  decoder.nesterov = false;
-  decoder.schedule = ScheduleKind::linear;
-  decoder.warmup = 0;
-  sparse.layer.kind = SparseKind::shazeer;
-  finetune.epochs = 1;
 void SlurmConfig::describe(Fields& f) {
   f.add("partition", partition,
         "partition that jobs are submitted to; empty: the cluster's default");
@@ -248,6 +238,16 @@ void SlurmConfig::describe(Fields& f) {
   f.add("options", options, "further options of sbatch: [--constraint=a100, …]");
 }
 
+Config::Config() {
+  expert.lr = base.lr / 2;  // continuing from the base
+  decoder.lr = 0.5;
+  decoder.epochs = 2;
+  decoder.weight_decay = 0;
+  decoder.nesterov = false;
+  decoder.schedule = ScheduleKind::linear;
+  decoder.warmup = 0;
+  sparse.layer.kind = SparseKind::shazeer;
+  finetune.epochs = 1;
   finetune.lr = base.lr / 10;
 }
 
@@ -267,7 +267,7 @@ void Config::describe(Fields& f) {
   f.add_section("finetune", finetune, "training experts and decoder jointly (moe-finetune)");
   f.add_section("eval", eval, "evaluation");
   f.add_section("run", run, "moe-run");
+  f.add_section("slurm", slurm, "jobs of moe-run --launcher slurm");
 }
 
 }  // namespace hardmoe
-  f.add_section("slurm", slurm, "jobs of moe-run --launcher slurm");

@@ -142,7 +142,6 @@ struct RunConfig {
   void describe(Fields& f);
 };
 
-/// All sections.
 /// The section slurm: what jobs of moe-run --launcher slurm ask for.
 struct SlurmConfig {
   std::string partition, account;  ///< empty: the cluster's default
@@ -156,6 +155,7 @@ struct SlurmConfig {
   void describe(Fields& f);
 };
 
+/// All sections.
 struct Config {
   uint64_t seed = 1;
   std::string device = "cpu";
@@ -172,8 +172,8 @@ struct Config {
   FinetuneConfig finetune;
   EvalConfig eval;
   RunConfig run;
-
   SlurmConfig slurm;
+
   Config();
   void describe(Fields& f);
 };
