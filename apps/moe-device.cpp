@@ -11,6 +11,9 @@ int main(int argc, char** argv) {
   DevicesTask task;
   auto& cli = command.cli();
   cli.add_flag("--json", task.json, "Print JSON");
+  cli.add_flag("--measure", task.measure,
+               "Train for some seconds in each precision and print how fast that is: which is "
+               "faster depends on the processor");
   cli.add_option("--save-description", task.description,
                  "Write cuDNN's description of the GPU --device (default cuda), with which plans "
                  "for it are made on machines without one")

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "engine/cuda_engine.h"
 #include "gpu/devices.h"
+#include "tasks/device_speed.h"
 
 namespace hardmoe {
 namespace {
@@ -68,21 +69,35 @@ std::string gibibytes(int64_t bytes) {
 
 std::string capability(int number) { return fmt::format("{}.{}", number / 10, number % 10); }
 
-std::string as_json(const Engine* cpu, const Gpus& gpus) {
+/// A device's speeds as JSON: {"fp32": images a second, …}; null where they were not measured.
+Json speeds_json(const std::string& device, bool measure) {
+  if (!measure) return nullptr;
+  Json json = Json::object();
+  for (const auto& [precision, rate] : device_speeds(*make_engine(device))) {
+    json[name_of(precision)] = rate;
+  }
+  return json;
+}
+
+std::string name_of(const CudaDevice& gpu) { return fmt::format("cuda:{}", gpu.number); }
+
+std::string as_json(const Engine* cpu, const Gpus& gpus, bool measure) {
   Json json = {{"devices", Json::array()}, {"versions", Json::object()}};
   if (cpu != nullptr) {
     json["devices"].push_back({{"device", "cpu"},
                                {"name", cpu->describe()},
-                               {"precisions", list_of(precisions_of(*cpu))}});
+                               {"precisions", list_of(precisions_of(*cpu))},
+                               {"images_per_second", speeds_json("cpu", measure)}});
   }
   for (const CudaDevice& gpu : gpus.devices) {
-    Json line = {{"device", fmt::format("cuda:{}", gpu.number)},
+    Json line = {{"device", name_of(gpu)},
                  {"name", gpu.name},
                  {"compute_capability", capability(gpu.capability)},
                  {"multiprocessors", gpu.multiprocessors},
                  {"memory_bytes", gpu.memory_bytes},
                  {"free_bytes", nullptr},
-                 {"precisions", list_of(precisions_of(gpu))}};
+                 {"precisions", list_of(precisions_of(gpu))},
+                 {"images_per_second", speeds_json(name_of(gpu), measure)}};
     if (gpu.free_bytes >= 0) line["free_bytes"] = gpu.free_bytes;
     json["devices"].push_back(std::move(line));
   }
@@ -91,21 +106,28 @@ std::string as_json(const Engine* cpu, const Gpus& gpus) {
   return json.dump(2) + "\n";
 }
 
-std::string as_table(const Engine* cpu, const Gpus& gpus) {
+std::string as_table(const Engine* cpu, const Gpus& gpus, bool measure) {
   std::vector<std::vector<std::string>> rows = {
       {"device", "trains in", "memory", "free", "compute capability", "name"}};
   if (cpu != nullptr) {
     rows.push_back({"cpu", names_of(precisions_of(*cpu)), "", "", "", cpu->describe()});
   }
   for (const CudaDevice& gpu : gpus.devices) {
-    rows.push_back({fmt::format("cuda:{}", gpu.number), names_of(precisions_of(gpu)),
-                    gibibytes(gpu.memory_bytes),
+    rows.push_back({name_of(gpu), names_of(precisions_of(gpu)), gibibytes(gpu.memory_bytes),
                     gpu.free_bytes < 0 ? "busy" : gibibytes(gpu.free_bytes),
                     capability(gpu.capability), gpu.name});
   }
   std::string text = format_table(rows);
   for (const auto& [name, version] : cuda_versions())
     text += fmt::format("{}: {}\n", name, version);
+  const auto measured = [&](const std::string& device) {
+    text += fmt::format("{} trains {}: {}\n", device, measured_network,
+                        speeds_text(device_speeds(*make_engine(device))));
+  };
+  if (measure && cpu != nullptr) measured("cpu");
+  for (const CudaDevice& gpu : gpus.devices) {
+    if (measure) measured(name_of(gpu));
+  }
   return gpus.reason.empty() ? text : text + gpus.reason + "\n";
 }
 
@@ -125,7 +147,8 @@ std::string list_devices(const DevicesTask& task) {
     cpu.reset();
     gpus.devices = {find_gpu(*number)};
   }
-  return task.json ? as_json(cpu.get(), gpus) : as_table(cpu.get(), gpus);
+  return task.json ? as_json(cpu.get(), gpus, task.measure)
+                   : as_table(cpu.get(), gpus, task.measure);
 }
 
 }  // namespace hardmoe

@@ -12,7 +12,8 @@ struct DevicesTask {
   std::string device;  ///< only this one: cpu, cuda or cuda:N; empty: all
   /// Write cuDNN's description of the GPU `device` (cuda if that is empty) here; empty: nowhere.
   std::filesystem::path description;
-  bool json = false;  ///< return JSON, not a table
+  bool measure = false;  ///< train for some seconds in each precision, and tell how fast that is
+  bool json = false;     ///< return JSON, not a table
 };
 
 /// Returns the processor, the GPUs with their memory, the precisions each can train in, and the
