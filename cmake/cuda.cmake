@@ -90,8 +90,8 @@ if(HARDMOE_HAS_CUDA)
   if(CCACHE)
     set(CMAKE_CUDA_COMPILER_LAUNCHER ${CCACHE})
   endif()
-  # Machine code for every GPU generation in use that the compiler knows, and PTX of the newest for
-  # those that are to come.
+  # Machine code for every GPU generation in use that the compiler knows; PTX of the newest for those that
+  # are to come, and of the oldest for those in between that are not named here, such as 110.
   if(HARDMOE_CUDA_ARCHITECTURES)
     set(CMAKE_CUDA_ARCHITECTURES ${HARDMOE_CUDA_ARCHITECTURES})
   else()
@@ -103,7 +103,7 @@ if(HARDMOE_HAS_CUDA)
         set(newest ${architecture})
       endif()
     endforeach()
-    list(APPEND CMAKE_CUDA_ARCHITECTURES ${newest}-virtual)
+    list(APPEND CMAKE_CUDA_ARCHITECTURES 80-virtual ${newest}-virtual)
   endif()
   # Where the libraries were when this was built: tried after the loader's own search path.
   foreach(library cudnn.so.9 cublas.so cublasLt.so)
