@@ -2,8 +2,7 @@
 """Runs moe-run --launcher slurm on a real Slurm that it starts on this machine (cluster.py), and does to it
 what clusters do: an expert fails, a time limit strikes, a node is drained, a job is queued again.
 
-  slurm_test.py --commands build/bin              all tests, some minutes
-  slurm_test.py --commands build/bin --short      those of a minute
+  slurm_test.py --commands build/bin              all tests, a minute
   slurm_test.py --commands build/bin TestSlurm.test_a_time_limit_strikes
 
 Ends with status 77, which ctest takes for skipped, where this machine has no Slurm.
@@ -210,22 +209,17 @@ class TestSlurm(unittest.TestCase):
         self.moe_run("c.yaml", "--out", "run", "--cancel")
 
 
-SHORT = ("test_an_expert_fails_is_redone_by_hand_and_the_decoder_runs",
-         "test_what_slurm_does_not_take_is_one_sentence_and_leaves_nothing")
-
-
 def main():
     global commands, slurm
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--commands", type=pathlib.Path, required=True, help="the folder of moe-run")
-    parser.add_argument("--short", action="store_true", help="only what takes a minute")
     parser.add_argument("tests", nargs="*", help="TestSlurm.NAME (default: all)")
     options = parser.parse_args()
     commands = options.commands.resolve()
     if cluster.missing():
         print(f"skipped: this machine has {cluster.missing()}")
         sys.exit(77)
-    tests = options.tests or ([f"TestSlurm.{name}" for name in SHORT] if options.short else ["TestSlurm"])
+    tests = options.tests or ["TestSlurm"]
     with tempfile.TemporaryDirectory(prefix="hardmoe-cluster-") as folder:
         with cluster.Cluster(folder) as slurm:
             suite = unittest.defaultTestLoader.loadTestsFromNames(tests, sys.modules[__name__])
