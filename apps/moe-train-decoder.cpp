@@ -22,6 +22,7 @@ int main(int argc, char** argv) {
   command.setting("--epochs", "decoder.epochs");
   command.setting("--batch", "decoder.batch");
   command.setting("--lr", "decoder.lr");
+  command.setting("--val-every", "decoder.val_every");
   command.setting("--embedding-kind", "mixture.embedding");
   command.setting("--base-share", "mixture.base_share");
   command.setting("--seed", "seed");

@@ -33,6 +33,7 @@ bool tries(const Config& config, Lever lever) { return config.run.levers.contain
 std::string needs_selection(const Config& config, bool routed) {
   if (config.base.judging.patience > 0 && !routed) return "base.patience";
   if (config.expert.judging.patience > 0) return "expert.patience";
+  if (config.decoder.judging.patience > 0) return "decoder.patience";
   if (config.decoder.split == selection_split) return "decoder.split";
   if (config.mixture.fits_share()) return "mixture.base_share";
   return tries(config, Lever::reroute) ? "reroute of run.levers" : "";

@@ -1,5 +1,7 @@
 #include "tasks/config.h"
 
+#include "base/error.h"
+#include "data/selection.h"
 #include "nn/resnet.h"
 #include "train/schedule.h"
 
@@ -118,12 +120,20 @@ void DecoderConfig::describe(Fields& f) {
   TrainConfig::describe(f);
   f.add("split", split,
         "images it is trained on: 'train', or 'selection', which no expert was trained on");
+  judging.describe(f);
 }
 
 void check_decoder_config(const DecoderConfig& config) {
   TrainConfig settings = config;
   if (settings.epochs == 0) settings.epochs = 1;
   check_train_config(settings, "decoder");
+  check_judging("decoder", config.judging);
+  if (config.split == selection_split && config.judging.every() > 0) {
+    fail_usage(
+        "decoder.{0}: the decoder is trained on the split '{1}', which would judge it; set "
+        "decoder.{0} to 0, or decoder.split to train",
+        config.judging.patience > 0 ? "patience" : "val_every", selection_split);
+  }
 }
 
 void check_nearness(const ExpertConfig& config) {

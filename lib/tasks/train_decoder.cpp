@@ -1,9 +1,13 @@
 #include "tasks/train_decoder.h"
 
+#include <optional>
+#include <utility>
+
 #include "base/log.h"
 #include "data/feature_source.h"
 #include "data/selection.h"
 #include "engine/network_facts.h"
+#include "moe/decoder_judge.h"
 #include "moe/mixing.h"
 #include "moe/mixture_networks.h"
 #include "moe/unified_embedding.h"
@@ -96,6 +100,24 @@ Json further_inputs(const Config& config) {
   return inputs;
 }
 
+/// Returns the split that the decoder is judged by; nullptr if it is not. Throws Error(usage) if the
+/// dataset lacks a split that is needed, or if the gater routes by an embedding that the base cannot
+/// compute.
+const Split* judging_images(const Config& config, const Dataset& dataset, const Mixture& mixture,
+                            const std::string& partition) {
+  const JudgingConfig& judging = config.decoder.judging;
+  if (config.decoder.epochs == 0) return nullptr;
+  const Split* split = judging_split(judging, dataset, "decoder");
+  if (split == nullptr || split->size() == 0) return nullptr;
+  if (mixture.external_embedding) {
+    fail_usage(
+        "decoder.{0}: {1} was made of an external embedding, by which the images of split '{2}' "
+        "cannot be routed; set decoder.{0} to 0",
+        judging.patience > 0 ? "patience" : "val_every", partition, selection_split);
+  }
+  return split;
+}
+
 /// A trained layer, and what it took.
 struct TrainedRows {
   TrainResult training;
@@ -103,16 +125,21 @@ struct TrainedRows {
   double flops = 0;    ///< of all steps
 };
 
-/// Trains from `first`; with 0 epochs returns that.
+/// Trains from `first`; with 0 epochs returns that. `judge`: null if it is not judged.
 TrainedRows train_rows(Engine& engine, const Config& config, const Stage& stage, const Split& split,
-                       const Tensor& rows, const StateDict& first) {
+                       const Tensor& rows, const StateDict& first, DecoderJudge* judge) {
   const TrainConfig settings = fit_batch(config.decoder, split.size(), "decoder");
   FeatureSource source(rows, split, settings.batch, config.seed,
                        resampled(split, {}, settings.sampling, config.seed));
   if (settings.epochs == 0) return {{.weights = first}, source.items(), 0};
   const Network network = linear_decoder(rows.size(1), first.at("fc.weight").size(0));
-  TrainResult trained =
-      train(engine, network, first, source, settings, stage.folder(), stage.identity());
+  Validation validation;
+  if (judge != nullptr) {
+    validation = {config.decoder.judging.every(), config.decoder.judging.patience,
+                  [&](const StateDict& weights) { return judge->of(weights); }};
+  }
+  TrainResult trained = train(engine, network, first, source, settings, stage.folder(),
+                              stage.identity(), {}, validation);
   const double flops = static_cast<double>(trained.steps * settings.batch) *
                        training_flops_per_image(network, settings.freeze);
   return {std::move(trained), source.items(), flops};
@@ -140,6 +167,7 @@ std::string train_decoder(const TrainDecoderTask& task, Config& config) {
   require_vocabulary(card, task.base, dataset);
   require_partition_of(task.partition, task.base, dataset.fingerprint());
   const DecoderImages images = open_images(task, config, dataset, mixture);
+  const Split* judged_by = judging_images(config, dataset, mixture, task.partition);
   check_embedding(config, dataset, mixture);
   require_trained_on(mixture, task.experts, dataset);
   const Precision embedding = inference_precision(config.embed.precision, config.expert.precision);
@@ -151,8 +179,13 @@ std::string train_decoder(const TrainDecoderTask& task, Config& config) {
                  {"decoder", training_inputs(config.decoder)}};
   inputs.update(mixture_identity(mixture, task.base, task.partition));
   inputs.update(further_inputs(config));
+  if (config.decoder.judging.patience > 0) {  // then what it is judged by shapes the result
+    inputs["decoder"].update(config.decoder.judging.inputs());
+    inputs["use_prices"] = config.eval.use_prices;
+  }
   if (images.external) inputs["features"] = images.external->identity["embedding"];
   auto writes = training_files();
+  for (auto& name : other_weights_files()) writes.push_back(std::move(name));
   writes.insert(writes.end(), {decoder_weights_name, decoder_card_name, model_tags_name,
                                "train.npy", std::string(selection_split) + ".npy"});
   Stage stage({task.out,
@@ -177,17 +210,30 @@ std::string train_decoder(const TrainDecoderTask& task, Config& config) {
   const Tensor rows = load_npy(stage.folder() / rows_name);
   const StateDict first =
       first_decoder(mixture.base.weights, decoder.embedding, decoder.base_share);
-  const TrainedRows result = train_rows(*engine, config, stage, images.split, rows, first);
+  std::optional<DecoderJudge> judge;
+  if (judged_by != nullptr) {
+    const DecoderImages held_out{*judged_by, /*routed=*/true, {}};
+    judge.emplace(*engine, *judged_by,
+                  decoder_rows(*engine, mixture, held_out, config, decoder.base_share, embedding),
+                  config.decoder.loss, config.decoder.precision);
+  }
+  const TrainedRows result =
+      train_rows(*engine, config, stage, images.split, rows, first, judge ? &*judge : nullptr);
   const TrainResult& trained = result.training;
   decoder.loss = trained.steps > 0 ? config.decoder.loss : card.loss;
   auto files = save_decoder(stage.folder(), trained.weights, decoder, dataset.vocabulary());
   files.push_back(rows_name);
-  stage.finish(files,
-               {{"images", result.images},
-                {"steps", trained.steps},
-                {"loss", trained.steps > 0 ? Json(trained.loss) : Json(nullptr)},
-                {"seconds", now_seconds() - begin},
-                {"training_flops", result.flops + embedding_flops(mixture, images, decoder)}});
+  save_other_weights(stage.folder(), trained);
+  Json results = {{"images", result.images},
+                  {"steps", trained.steps},
+                  {"loss", trained.steps > 0 ? Json(trained.loss) : Json(nullptr)},
+                  {"seconds", now_seconds() - begin},
+                  {"training_flops", result.flops + embedding_flops(mixture, images, decoder)}};
+  if (judge) {
+    results["best_step"] = trained.best_step;
+    results["selection_loss"] = trained.selection_loss;
+  }
+  stage.finish(files, std::move(results));
   remove_checkpoints(stage.folder());
   return result_line(stage.results());
 }

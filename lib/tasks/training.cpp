@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <optional>
+#include <utility>
 
 #include "base/error.h"
 #include "base/folders.h"
@@ -18,7 +19,6 @@
 #include "train/checkpoint.h"
 #include "train/inference.h"
 #include "train/selection_judge.h"
-#include "train/trainer.h"
 
 namespace hardmoe {
 namespace {
@@ -57,8 +57,8 @@ const Split* judging_split(const JudgingConfig& judging, const Dataset& dataset,
 
 std::vector<std::string> model_stage_files() {
   auto files = training_files();
-  files.insert(files.end(), {"model.safetensors", "model.yaml", model_tags_name, "config.yaml",
-                             best_weights_name, last_weights_name});
+  files.insert(files.end(), {"model.safetensors", "model.yaml", model_tags_name, "config.yaml"});
+  for (auto& name : other_weights_files()) files.push_back(std::move(name));
   return files;
 }
 
@@ -126,15 +126,18 @@ Lesson lesson_of(const ImageTraining& job, const SparseNetwork& student,
 
 }  // namespace
 
-namespace {
-
-/// Writes weights beside the model's; removes the file of an earlier attempt if there are none.
-void save_other_weights(const std::filesystem::path& file, const StateDict& weights) {
-  if (weights.empty()) return try_remove(file);
-  save_safetensors(file, without_teacher(weights), {{"format", "pt"}});
+void save_other_weights(const std::filesystem::path& folder, const TrainResult& trained) {
+  for (const auto& [name, weights] :
+       {std::pair(best_weights_name, &trained.best), {last_weights_name, &trained.last}}) {
+    if (weights->empty()) {
+      try_remove(folder / name);
+    } else {
+      save_safetensors(folder / name, without_teacher(*weights), {{"format", "pt"}});
+    }
+  }
 }
 
-}  // namespace
+std::vector<std::string> other_weights_files() { return {best_weights_name, last_weights_name}; }
 
 Json train_model(const Stage& stage, Engine& engine, const ImageTraining& job) {
   const ModelCard& card = job.start.card;
@@ -174,8 +177,7 @@ Json train_model(const Stage& stage, Engine& engine, const ImageTraining& job) {
   ModelCard trained_card = card;
   trained_card.loss = config.loss;
   save_model(stage.folder(), {trained_card, without_teacher(trained.weights)});
-  save_other_weights(stage.folder() / best_weights_name, trained.best);
-  save_other_weights(stage.folder() / last_weights_name, trained.last);
+  save_other_weights(stage.folder(), trained);
   save_vocabulary(stage.folder() / model_tags_name, job.vocabulary);
   Json results = {
       {"images", loader.items()},

@@ -13,6 +13,7 @@
 #include "tasks/config.h"
 #include "train/config.h"
 #include "train/model_folder.h"
+#include "train/trainer.h"
 
 namespace hardmoe {
 
@@ -64,8 +65,14 @@ const Split* judging_split(const JudgingConfig& judging, const Dataset& dataset,
 /// Returns the names of what a stage that trains a network writes, for Stage::Options::writes.
 std::vector<std::string> model_stage_files();
 
+/// Writes those weights of a judged run that are not its result: best.safetensors or
+/// last.safetensors, or neither where they are the same. Removes such a file of an earlier attempt.
+void save_other_weights(const std::filesystem::path& folder, const TrainResult& trained);
+/// Returns the names of these files, for Stage::Options::writes.
+std::vector<std::string> other_weights_files();
+
 /// Trains, and writes model.safetensors, model.yaml and tags.tsv; where the best weights and the last
-/// ones are not the same, those that are not the result as best.safetensors or last.safetensors.
+/// ones are not the same, also what save_other_weights() writes.
 /// Returns the results: images, steps, loss, seconds, images_per_second, training_flops (of all steps
 /// on all images of a batch, see engine/network_facts.h); where it was judged also best_step and
 /// selection_loss.

@@ -4,9 +4,23 @@
 
 #include "engine/network_facts.h"
 #include "train/image_loss.h"
-#include "train/metrics.h"
 
 namespace hardmoe {
+
+void JudgmentSum::add(std::span<const float> logits, std::span<const int32_t> tags) {
+  sum_ += image_loss(loss_, logits, tags);
+  ++images_;
+  ranks_.add(logits, tags);
+}
+
+Judgment JudgmentSum::result() const {
+  const RankingMetrics found = ranks_.result();
+  return {sum_ / static_cast<double>(images_),
+          {{"LRAP", found.label_ranking_precision},
+           {"P@1", found.at[0].precision},
+           {"R@10", found.at[1].recall_macro}}};
+}
+
 SelectionJudge::SelectionJudge(Engine& engine, const Network& network, int image_size,
                                const Split& split, std::vector<int64_t> items,
                                const TrainConfig& config)
@@ -19,21 +33,14 @@ SelectionJudge::SelectionJudge(Engine& engine, const Network& network, int image
 Judgment SelectionJudge::of(const StateDict& weights) {
   inference_.load(weights, "weights in training");
   const int64_t width = logits_size(inference_.network());
-  double sum = 0;
-  MetricsAccumulator ranks({1, 10});
+  JudgmentSum sum(loss_);
   inference_.run(split_, items_, [&](int64_t first, int64_t rows, auto, auto logits) {
     for (int64_t i = 0; i < rows; ++i) {
-      const auto row = logits.subspan(static_cast<size_t>(i * width), static_cast<size_t>(width));
-      const auto tags = split_.tags(items_[static_cast<size_t>(first + i)]);
-      sum += image_loss(loss_, row, tags);
-      ranks.add(row, tags);
+      sum.add(logits.subspan(static_cast<size_t>(i * width), static_cast<size_t>(width)),
+              split_.tags(items_[static_cast<size_t>(first + i)]));
     }
   });
-  const RankingMetrics found = ranks.result();
-  return {sum / static_cast<double>(items_.size()),
-          {{"LRAP", found.label_ranking_precision},
-           {"P@1", found.at[0].precision},
-           {"R@10", found.at[1].recall_macro}}};
+  return sum.result();
 }
 
 }  // namespace hardmoe

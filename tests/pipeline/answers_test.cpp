@@ -214,6 +214,40 @@ TEST_F(Answers, ADecoderMayBeTrainedOnImagesThatNoExpertSaw) {
   EXPECT_FALSE(fs::exists(*folder / "no"));
 }
 
+TEST_F(Answers, ADecoderIsJudgedOnHeldOutImagesWhereThatIsAsked) {
+  sh("moe-train-decoder data --val-every 1 --out judged" + std::string(mixture));
+  sh("moe-train-decoder data --out unjudged" + std::string(mixture));
+  EXPECT_EQ(sha256_of_file(*folder / "judged/decoder.safetensors"),
+            sha256_of_file(*folder / "unjudged/decoder.safetensors"))
+      << "looking changes nothing";
+  double best = 1e9, last = 0;
+  int64_t epochs = 0;
+  for (const auto& text : split(trim(read_file(*folder / "judged/log.jsonl")), '\n')) {
+    const Json line = Json::parse(text);
+    if (!line.contains("selection_loss")) continue;
+    ++epochs;
+    last = line["selection_loss"];
+    best = std::min(best, last);
+    EXPECT_GT(line["selection/LRAP"], 0);
+  }
+  ASSERT_GT(epochs, 0);
+  const Json results = read_json(*folder / "judged/stage.json").at("results");
+  EXPECT_EQ(results.at("selection_loss"), best);
+  EXPECT_EQ(fs::exists(*folder / "judged/best.safetensors"), best < last);
+  EXPECT_FALSE(read_json(*folder / "unjudged/stage.json").at("results").contains("best_step"));
+  // With patience it ends early, with the best weights as its result.
+  sh("moe-train-decoder data --epochs 300 --set decoder.patience=1 --out early" +
+     std::string(mixture));
+  const Json early = read_json(*folder / "early/stage.json").at("results");
+  EXPECT_LT(early.at("steps"), 300 / epochs * results.at("steps").get<int64_t>());
+  EXPECT_LT(early.at("best_step"), early.at("steps"));
+  EXPECT_TRUE(fs::exists(*folder / "early/last.safetensors"));
+  refused("moe-train-decoder data --set decoder.split=selection --val-every 1 --out no" +
+              std::string(mixture),
+          {"decoder.val_every", "would judge it", "decoder.split"});
+  EXPECT_FALSE(fs::exists(*folder / "no"));
+}
+
 TEST_F(Answers, CompareImageByImage) {
   const Json json = Json::parse(
       sh("moe-compare base=run/eval/base run/eval/local --column 'truth P@1' --resamples 500 "
