@@ -34,6 +34,17 @@ inline std::string device_under_test() {
 
 inline std::unique_ptr<Engine> engine_under_test() { return make_engine(device_under_test()); }
 
+/// Returns how far float32 answers may lie from exact ones, relative to these. On a GPU more: there
+/// a convolution may be computed by Winograd's or Fourier's transform, between which numbers are some
+/// times larger than the result and round accordingly, and each plan adds up in an order of its own.
+inline double float32_bound() {
+#ifdef HARDMOE_CUDA_EMULATION
+  return 1e-6;
+#else
+  return device_under_test() == "cpu" ? 1e-6 : 5e-6;
+#endif
+}
+
 struct OperatorCase {
   std::string name;
   int64_t batch;

@@ -77,9 +77,11 @@ inline cudaError_t cudaGetLastError() { return cudaSuccess; }
 enum cudaDeviceAttr { cudaDevAttrMultiProcessorCount };
 inline cudaError_t cudaGetDevice(int* device) { return *device = 0, cudaSuccess; }
 inline cudaError_t cudaGetDeviceCount(int* count) { return *count = 1, cudaSuccess; }
-/// Few multiprocessors, so that small arrays already need every loop.
+namespace cuda_emulation {
+int multiprocessors();  ///< few, so that small arrays already need every loop
+}
 inline cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr, int) {
-  return *value = 3, cudaSuccess;
+  return *value = cuda_emulation::multiprocessors(), cudaSuccess;
 }
 
 enum cudaMemcpyKind { cudaMemcpyHostToDevice, cudaMemcpyDeviceToHost, cudaMemcpyDeviceToDevice };

@@ -39,6 +39,10 @@ using hardmoe::cuda::shared_capacity;
 constexpr size_t stack_bytes = 128 * 1024;
 constexpr unsigned most_threads = 1024;
 
+constexpr int few_multiprocessors = 3;
+int multiprocessor_count = few_multiprocessors;
+bool launches_run = true;
+std::vector<int64_t> launched_blocks;
 Order thread_order = Order::ascending;
 int64_t barrier_count = 0;
 
@@ -154,6 +158,18 @@ void run_block(std::vector<Fiber>& fibers, dim3 size) {
 
 void set_order(Order order) { thread_order = order; }
 int64_t barriers() { return barrier_count; }
+int multiprocessors() { return multiprocessor_count; }
+
+LaunchesOnly::LaunchesOnly(int multiprocessors) {
+  multiprocessor_count = multiprocessors;
+  launches_run = false;
+  launched_blocks.clear();
+}
+LaunchesOnly::~LaunchesOnly() {
+  multiprocessor_count = few_multiprocessors;
+  launches_run = true;
+}
+const std::vector<int64_t>& LaunchesOnly::blocks() const { return launched_blocks; }
 
 void barrier() {
   Fiber& fiber = *running;
@@ -168,6 +184,11 @@ void run_grid(dim3 grid, dim3 block, size_t shared_bytes, const std::function<vo
   if (grid.y > 65535 || grid.z > 65535) refuse("more than 65535 blocks along y or z");
   if (threads == 0 || threads > most_threads) refuse("a block takes 1 to 1024 threads");
   if (shared_bytes > shared_capacity) refuse("more than 48 KB of shared memory");
+  if (grid.x > 0x7FFFFFFF) refuse("more than 2^31 - 1 blocks along x");
+  if (!launches_run) {
+    launched_blocks.push_back(int64_t{grid.x} * int64_t{grid.y} * int64_t{grid.z});
+    return;
+  }
   kernel = &body;
   std::vector<Fiber> fibers(threads);
   for (const unsigned i : order_of(grid.x * grid.y * grid.z)) {

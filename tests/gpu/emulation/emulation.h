@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 namespace cuda_emulation {
 
@@ -12,5 +13,18 @@ void set_order(Order order);
 
 /// How many barriers all launches so far have met.
 int64_t barriers();
+
+/// While one exists, the GPU says that it has so many multiprocessors, and launches are only looked
+/// at, not run: shapes of real networks would take minutes. What no GPU takes ends the program.
+class LaunchesOnly {
+ public:
+  explicit LaunchesOnly(int multiprocessors);
+  ~LaunchesOnly();
+  LaunchesOnly(const LaunchesOnly&) = delete;
+  LaunchesOnly& operator=(const LaunchesOnly&) = delete;
+
+  /// Returns the blocks of each launch so far, in order.
+  const std::vector<int64_t>& blocks() const;
+};
 
 }  // namespace cuda_emulation
