@@ -55,8 +55,8 @@ int main(int argc, char** argv) {
                "Print what would be done: how each SOURCE is understood, with a few items and "
                "their tags, and what would be passed over; write nothing");
   cli.add_flag("--retry-failed", task.retry_failed,
-               "Read again only what could not be read, and append it: image files put right since "
-               "(a list or tar put right is a changed input: --force)");
+               "Try again only what failed: read what could not be read, image files put right "
+               "since, and append it (a list or tar put right is a changed input: --force)");
   cli.add_flag("--verify", verifying,
                "Instead: compare the dataset that SOURCE is with its checksums, and its images "
                "with its index");

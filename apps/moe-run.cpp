@@ -29,9 +29,9 @@ int main(int argc, char** argv) {
                      ->excludes(dry_run);
   cli.add_flag("--watch", task.watch, "With --status: again every two seconds, until all are done")
       ->needs(status);
-  cli.add_flag("--json", task.json, "With --status: as JSON, an object a line")->needs(status);
+  cli.add_flag("--json", task.json, "Print JSON: with --status, an object a line")->needs(status);
   cli.add_flag("--retry-failed", task.retry_failed,
-               "Run only what failed or was lost, and what needs that");
+               "Try again only what failed: stages that failed or were lost, and what needs them");
   cli.add_flag("--list", task.list, "Print the names of the stages and which are done, and stop")
       ->excludes(dry_run);
   cli.add_option(
@@ -64,7 +64,7 @@ int main(int argc, char** argv) {
   command.device_option();
   command.stage_options(task.force, "of each such stage in OUT alone");
   command.config_from(config_file);
-  command.reads({"run"});
+  command.reads({"run", "slurm"});
   command.example(
       "moe-run configs/quickstart.yaml --out runs/quickstart --set run.seeds=3 --set "
       "run.controls=all");

@@ -17,10 +17,26 @@ std::string script_name(const RunStage& stage) {
   return stage.part < 0 ? name : name.substr(0, name.rfind(' '));
 }
 
-/// Returns the options of sbatch, as the script has them.
+/// Returns the option as a line of the script has it: sbatch reads quoted words as a shell does.
+std::string directive(const std::string& option) {
+  if (option.find_first_of(" \t\"\\") == std::string::npos) return "#SBATCH " + option + '\n';
+  std::string quoted;
+  for (const char c : option)
+    quoted += c == '"' || c == '\\' ? std::string{'\\', c} : std::string{c};
+  return "#SBATCH \"" + quoted + "\"\n";
+}
+
+/// Returns a path as Slurm's patterns of file names take it: "%" is "%%".
+std::string pattern_of(const std::string& path) {
+  std::string pattern;
+  for (const char c : path) pattern += c == '%' ? std::string("%%") : std::string{c};
+  return pattern;
+}
+
+/// Returns the options of sbatch.
 std::vector<std::string> options_of(const SlurmScript& script, const SlurmConfig& config,
                                     const SlurmRun& run) {
-  const auto log = (run.out / "slurm" / script.file.stem()).string();
+  const auto log = pattern_of((run.out / "slurm" / script.file.stem()).string());
   std::vector<std::string> options = {
       "--job-name=" + run.out.filename().string() + ":" + script.file.stem().string(),
       "--chdir=" + run.folder.string(),
@@ -60,9 +76,7 @@ std::string command_of(const SlurmScript& script, const Config& config, const Sl
 
 std::string text_of(const SlurmScript& script, const Config& config, const SlurmRun& run) {
   std::string text = "#!/bin/bash\n";
-  for (const auto& option : options_of(script, config.slurm, run)) {
-    text += "#SBATCH " + option + '\n';
-  }
+  for (const auto& option : options_of(script, config.slurm, run)) text += directive(option);
   text += "\n# Written by moe-run --launcher slurm.\n";
   for (const auto& line : config.slurm.setup) text += line + '\n';
   if (script.is_array) text += "part=$(( ${1:-0} + SLURM_ARRAY_TASK_ID ))\n";

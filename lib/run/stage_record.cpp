@@ -40,10 +40,12 @@ fs::path record_file(const RunStage& stage) {
 }
 
 StageRecord::StageRecord(const RunStage& stage) : due_(now_seconds() + first_beat) {
-  if (stage.folder.empty() || status_of({stage})[0].state == StageState::done) return;
+  if (stage.folder.empty()) return;
+  done_before_ = status_of({stage})[0].state == StageState::done;
   file_ = record_file(stage);
-  const Json before = earlier_record(file_);
-  const Json attempts = before.value("attempts", Json()), error = before.value("error", Json());
+  record_ = earlier_record(file_);
+  if (done_before_) return;
+  const Json attempts = record_.value("attempts", Json()), error = record_.value("error", Json());
   record_ = {{"attempts", attempts.is_number_integer() ? attempts.get<int>() + 1 : 1},
              {"where", process_name()},
              {"device", device_of(stage)},
@@ -53,14 +55,14 @@ StageRecord::StageRecord(const RunStage& stage) : due_(now_seconds() + first_bea
 }
 
 void StageRecord::beat(const Json& progress) {
-  if (file_.empty() || now_seconds() < due_) return;
+  if (file_.empty() || done_before_ || now_seconds() < due_) return;
   due_ = now_seconds() + beat_seconds;
   record_["progress"] = progress;
   write("running");
 }
 
 void StageRecord::end(const std::string& state, const std::string& error) {
-  if (file_.empty()) return;
+  if (file_.empty() || (done_before_ && record_.value("state", Json()) == "done")) return;
   if (!error.empty()) record_["error"] = error;
   write(state);
 }

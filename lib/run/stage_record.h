@@ -21,20 +21,23 @@ std::filesystem::path record_file(const RunStage& stage);
 class StageRecord {
  public:
   /// Considers an attempt that begins now. Nothing is written yet: perhaps another process is sooner
-  /// to lock the stage. Of a stage that is done, and of one without a folder, nothing ever is.
+  /// to lock the stage. A stage that is done already is no attempt, and one without a folder none
+  /// either.
   explicit StageRecord(const RunStage& stage);
 
   /// Writes that the stage runs, and how far it is (null: not known), if that is due: a second after
   /// the beginning, then twice a minute. A record that cannot be written is no fault of the run.
   void beat(const Json& progress);
   /// Writes how the attempt ended: by which state, and with what error ("" keeps that of an earlier
-  /// attempt).
+  /// attempt). Of a stage that was done already only if the record did not say so yet: a launcher
+  /// was killed before it could write it.
   void end(const std::string& state, const std::string& error);
 
  private:
   void write(const std::string& state);
 
   std::filesystem::path file_;  ///< empty: nothing is written
+  bool done_before_ = false;
   Json record_;
   double due_;
 };

@@ -61,6 +61,18 @@ TEST(SlurmScripts, RunTheLineThatAPersonCouldType) {
             std::string::npos);
 }
 
+TEST(SlurmScripts, FoldersMayHaveAnyName) {
+  const SlurmRun odd{"runs/50% \"new\"", "/opt/my bin/moe-run", "/home/a b"};
+  const auto scripts = slurm_scripts(plan(small()).stages, small(), odd);
+  const std::string& text = scripts[0].text;
+  for (const char* line :
+       {"#SBATCH \"--chdir=/home/a b\"\n",
+        "#SBATCH \"--output=runs/50%% \\\"new\\\"/slurm/ingest-%j.txt\"\n",
+        "'/opt/my bin/moe-run' 'runs/50% \"new\"/config.yaml' --out 'runs/50% \"new\"' "}) {
+    EXPECT_NE(text.find(line), std::string::npos) << line << "\n" << text;
+  }
+}
+
 TEST(SlurmScripts, AnArrayIsCutWhereTheClustersLimitIs) {
   Config config = small();
   config.partition.experts = 1024;

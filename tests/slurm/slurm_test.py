@@ -43,7 +43,7 @@ class TestSlurm(unittest.TestCase):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="hardmoe-slurm-"))
         self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
         self.addCleanup(self.end_jobs)
-        self.work = self.folder / "work"
+        self.work = self.folder / "5% of my work"
         self.waiting_since = {}  # of jobs that were queued again
         faults.write_pictures(self.work)
         (self.work / "c.yaml").write_text(CONFIGURATION)
