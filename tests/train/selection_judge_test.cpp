@@ -5,6 +5,7 @@
 
 #include "reference_images.h"
 #include "train/image_loss.h"
+#include "train/metrics.h"
 
 namespace hardmoe {
 namespace {
