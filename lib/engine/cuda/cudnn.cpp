@@ -2,16 +2,17 @@
 // of a minute to compile.
 #include <cudnn_frontend.h>
 
+#include <algorithm>
 #include <mutex>
 #include <unordered_map>
 
 #include "base/log.h"
 #include "engine/cuda/conv_plan.h"
 #include "engine/cuda/plan_cache.h"
+#include "engine/cuda/plan_choice.h"
 #include "engine/cuda/plan_key.h"
 #include "engine/cuda_engine.h"
 #include "gpu/cuda/check.h"
-#include "gpu/memory.h"
 
 namespace hardmoe::cuda {
 namespace {
@@ -21,7 +22,7 @@ using fe::graph::Graph;
 using fe::graph::Tensor_attributes;
 
 constexpr int64_t most_workspace = int64_t{1} << 30;  // of one plan; all share one workspace
-constexpr int most_tried = 6;                         // plans built and measured for a request
+constexpr int most_compiled = 2;  // plans of a request whose code is compiled, 0.35 to 0.75 s each
 
 // Names of the tensors of every graph below, in place of pointers when it runs.
 enum Id : int64_t { id_x = 1, id_weights, id_y, id_sum, id_squares };
@@ -163,12 +164,25 @@ std::shared_ptr<Graph> plans_of(const ConvRequest& request, bool in_bf16, int ca
   return graph;
 }
 
-/// Numbers of the first plans that can be built, at most `most`; they are built.
-std::vector<int64_t> build_first(Graph& graph, int most) {
+/// Returns whether building the plan compiles its code.
+bool is_compiled(const Graph& graph, int64_t index) {
+  std::vector<fe::BehaviorNote_t> notes;
+  return graph.get_behavior_notes_for_plan_at_index(index, notes).is_good() &&
+         std::ranges::find(notes, fe::BehaviorNote_t::RUNTIME_COMPILATION) != notes.end();
+}
+
+/// Numbers of the first plans that can be built, at most `most`, of which `may_compile` are compiled;
+/// they are built.
+std::vector<int64_t> build_first(Graph& graph, int most, int may_compile) {
   std::vector<int64_t> built;
+  int compiled = 0;
   const int64_t count = graph.get_execution_plan_count();
   for (int64_t i = 0; i < count && static_cast<int>(built.size()) < most; ++i) {
-    if (graph.build_plan_at_index(i).is_good()) built.push_back(i);
+    const bool compiles = is_compiled(graph, i);
+    if (compiles && compiled == may_compile) continue;
+    if (!graph.build_plan_at_index(i).is_good()) continue;
+    compiled += compiles ? 1 : 0;
+    built.push_back(i);
   }
   return built;
 }
@@ -212,6 +226,13 @@ class CudnnPlan final : public ConvPlan {
   int64_t workspace_bytes() const override { return aligned(own_workspace_) + narrow_bytes(); }
   double seconds() const override { return seconds_; }
   void set_seconds(double seconds) { seconds_ = seconds; }
+  bool in_bf16() const { return in_bf16_; }
+
+  /// Returns whether cudnn-frontend could write the plan as bytes; its graph then holds this one.
+  bool serialize(std::vector<uint8_t>& bytes) const {
+    return graph_->build_plan_at_index(index_).is_good() &&
+           graph_->serialize(bytes, false).is_good();
+  }
 
   void run(const ConvArrays& arrays) const override {
     auto* workspace = static_cast<std::byte*>(arrays.workspace);
@@ -244,65 +265,14 @@ class CudnnPlan final : public ConvPlan {
   double seconds_ = 0;
 };
 
-/// Arrays to try plans on.
-class Trial {
- public:
-  Trial(Gpu& gpu, const ConvRequest& request, int64_t workspace_bytes)
-      : gpu_(&gpu), start_(gpu, EventKind::timing), end_(gpu, EventKind::timing) {
-    const int64_t width = request.precision == Precision::bf16 ? 2 : 4;
-    const ConvShape& s = request.shape;
-    take(width * s.x_elements(), arrays_.x);
-    take(4 * s.weight_elements(), arrays_.weights);
-    take(width * s.y_elements(), arrays_.y);
-    take(4 * s.out_channels, arrays_.sum);
-    take(4 * s.out_channels, arrays_.squares);
-    take(workspace_bytes, arrays_.workspace);
-  }
-  /// False where the GPU has no room for them: plans are then not measured.
-  bool ready() const { return ready_; }
-
-  /// Seconds of the fastest of a few runs; throws if it fails.
-  double seconds(const ConvPlan& plan) const {
-    const Stream stream = gpu_->compute();
-    plan.run(arrays_);  // loads its code
-    double best = 0;
-    for (int i = 0; i < 4; ++i) {
-      gpu_->record(start_.get(), stream);
-      plan.run(arrays_);
-      gpu_->record(end_.get(), stream);
-      gpu_->synchronize(end_.get());
-      const double seconds = gpu_->seconds_between(start_.get(), end_.get());
-      if (i == 0 || seconds < best) best = seconds;
-    }
-    return best;
-  }
-
- private:
-  template <class T>
-  void take(int64_t bytes, T*& pointer) {
-    if (!ready_ || bytes == 0) return;
-    void* memory = gpu_->allocate(bytes);
-    ready_ = memory != nullptr;
-    if (!ready_) return;
-    memory_.emplace_back(*gpu_, memory, bytes, false);
-    gpu_->zero(memory, bytes, gpu_->compute());
-    pointer = static_cast<T*>(memory);
-  }
-
-  Gpu* gpu_;
-  OwnedEvent start_, end_;
-  std::vector<Memory> memory_;
-  ConvArrays arrays_;
-  bool ready_ = true;
-};
-
 class CudnnPlanner final : public ConvPlanner {
  public:
   explicit CudnnPlanner(Gpu& gpu)
       : gpu_(&gpu),
         handle_(std::make_shared<Handle>(gpu.compute())),
         maker_{gpu.name(), gpu.capability(),
-               fmt::format("{} frontend {}", version_text(), CUDNN_FRONTEND_VERSION)},
+               fmt::format("{} frontend {} choice {}", version_text(), CUDNN_FRONTEND_VERSION,
+                           plan_choice_version)},
         cache_(plan_cache_folder()) {}
 
   std::string describe() const override { return version_text(); }
@@ -347,68 +317,50 @@ class CudnnPlanner final : public ConvPlanner {
                plan_cache_folder().string());
       announced_ = true;
     }
-    Choice best = best_of(request, false);
-    // Few engines write a bf16 convolution's weight gradient as float32.
-    if (best.plan == nullptr && request.pass == ConvPass::weight_gradient &&
-        request.precision == Precision::bf16) {
-      best = best_of(request, true);
+    const std::vector<Candidate> candidates = candidates_for(request);
+    if (candidates.empty()) return nullptr;
+    PlanChoice choice;
+    if (!request.deterministic) {
+      const auto fastest = fastest_plan(*gpu_, request, {candidates.begin(), candidates.end()});
+      if (!fastest) return nullptr;
+      choice = *fastest;
     }
-    if (best.plan == nullptr) return nullptr;
+    const Candidate& best = candidates[choice.number];
+    best->set_seconds(choice.seconds);
+    // What there was no room to measure is measured at the next start.
+    if (!request.deterministic && !choice.measured) return best;
     std::vector<uint8_t> bytes;
-    const bool kept =
-        best.graph->build_plan_at_index(best.index).is_good() &&  // which it then takes
-        best.graph->serialize(bytes, false).is_good();
-    if (!kept) return best.plan;
-    const std::string text =
-        fmt::format("{}{:.9f}\n{}", best.in_bf16 ? 'n' : 'f', best.plan->seconds(),
-                    std::string(bytes.begin(), bytes.end()));
+    if (!best->serialize(bytes)) return best;
+    const std::string text = fmt::format("{}{:.9f}\n{}", best->in_bf16() ? 'n' : 'f',
+                                         best->seconds(), std::string(bytes.begin(), bytes.end()));
     cache_.store(key, text);
     // As it will be found next time, and without the others that were tried.
     const auto plan = loaded(text, request);
-    return plan != nullptr ? plan : best.plan;
+    return plan != nullptr ? plan : best;
   }
 
-  struct Choice {
-    std::shared_ptr<CudnnPlan> plan;
-    std::shared_ptr<Graph> graph;
-    int64_t index = 0;
-    bool in_bf16 = false;
-    bool settled = true;  // false: there are others, and no room to measure them
-  };
+  using Candidate = std::shared_ptr<CudnnPlan>;
 
-  Choice best_of(const ConvRequest& request, bool in_bf16) {
-    Choice best;
-    auto graph = plans_of(request, in_bf16, gpu_->capability(), handle_->handle, nullptr);
-    if (graph == nullptr) return best;
-    const std::vector<int64_t> built = build_first(*graph, request.deterministic ? 1 : most_tried);
-    if (built.empty()) return best;
-    const auto make = [&](int64_t index) {
-      return std::make_shared<CudnnPlan>(handle_, gpu_->compute(), request, in_bf16, graph, index);
-    };
-    best = {make(built.front()), graph, built.front(), in_bf16};
-    if (built.size() == 1) return best;
-    std::vector<std::shared_ptr<CudnnPlan>> plans;
-    int64_t workspace = 0;
-    for (const int64_t index : built) {
-      plans.push_back(make(index));
-      workspace = std::max(workspace, plans.back()->workspace_bytes());
-    }
-    const Trial trial(*gpu_, request, workspace);
-    best.settled = false;
-    if (!trial.ready()) return best;
-    for (size_t i = 0; i < plans.size(); ++i) {
-      const auto& plan = plans[i];
-      try {
-        plan->set_seconds(trial.seconds(*plan));
-      } catch (const Error& error) {
-        log_warning("a convolution plan is left out: {}", error.what());
-        continue;
-      }
-      if (!best.settled || plan->seconds() < best.plan->seconds()) {
-        best = {plan, graph, built[i], in_bf16};
+  /// Returns the plans to choose from, built: where the result is to be the same every time, the
+  /// first that suits.
+  std::vector<Candidate> candidates_for(const ConvRequest& request) const {
+    // A bf16 convolution's weight gradient is written as float32, by few engines; or as bf16, and
+    // converted, which is part of what is measured.
+    const bool both_ways =
+        request.pass == ConvPass::weight_gradient && request.precision == Precision::bf16;
+    std::vector<Candidate> candidates;
+    for (const bool in_bf16 : {false, true}) {
+      if (in_bf16 && !both_ways) break;
+      if (request.deterministic && !candidates.empty()) break;
+      const auto graph = plans_of(request, in_bf16, gpu_->capability(), handle_->handle, nullptr);
+      if (graph == nullptr) continue;
+      for (const int64_t index :
+           build_first(*graph, request.deterministic ? 1 : most_tried, most_compiled)) {
+        candidates.push_back(
+            std::make_shared<CudnnPlan>(handle_, gpu_->compute(), request, in_bf16, graph, index));
       }
     }
-    return best;
+    return candidates;
   }
 
   Gpu* gpu_;
@@ -476,7 +428,7 @@ std::vector<std::string> conv_plans_without_gpu(const std::string& description,
     if (in_bf16 && (!may_be_bf16 || !names.empty())) break;
     const auto graph = plans_of(request, in_bf16, capability, nullptr, properties);
     if (graph == nullptr) continue;
-    for (const int64_t index : build_first(*graph, most)) {
+    for (const int64_t index : build_first(*graph, most, most)) {
       std::string name;
       check(graph->get_plan_name_at_index(index, name), "to name a plan");
       keep_and_take(*graph, index, capability, properties);
