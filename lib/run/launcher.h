@@ -1,5 +1,5 @@
 // Runs the stages of a graph as child processes on this machine, several at a time, each with its
-// own log. Not a scheduler for clusters: use Slurm there.
+// own log. On clusters: run/slurm_submit.h.
 #pragma once
 
 #include <functional>

@@ -18,6 +18,7 @@
 #include "run/pipeline.h"
 #include "run/run_checks.h"
 #include "run/run_status.h"
+#include "run/slurm_queue.h"
 #include "run/slurm_submit.h"
 #include "run/status.h"
 #include "run/summary.h"
@@ -140,6 +141,7 @@ void run_pipeline(const RunTask& task, Config& config,
   if (task.dry_run && task.slurm) {
     return print_slurm_plan(pipeline.stages, selected, config, slurm, print);
   }
+  if (task.slurm) require_slurm();
   make_writable_folder(task.out / "logs");
   if (task.dry_run) {
     write_file_atomic(frozen, config_yaml(fields_of(config)));

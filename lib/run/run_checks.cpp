@@ -16,6 +16,7 @@
 #include "nn/resnet.h"
 #include "run/launcher.h"
 #include "run/pipeline.h"
+#include "run/slurm_scripts.h"
 #include "tasks/train_router.h"
 #include "train/joint_trainer.h"
 #include "train/schedule.h"
@@ -172,6 +173,7 @@ void check_sections(const Config& config) {
   check_partition_config(config.partition);
   check_eval_config(config.eval, config.partition.experts);
   check_levers(config, network);
+  check_slurm_config(config.slurm);
   check_together(config);
   if (config.run.embedding.empty() != config.run.features.empty()) {
     fail_usage(

@@ -1,38 +1,33 @@
 #include "run/run_command.h"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
-#include <memory>
 
 #include "base/error.h"
+#include "base/files.h"
 
 namespace hardmoe {
 namespace {
 
-/// A file without a name that a child writes to.
+/// What a child writes, in memory.
 class Output {
  public:
-  Output() : file_(std::tmpfile()) {
-    if (!file_) fail("making a temporary file: {}", std::strerror(errno));
+  Output() : descriptor_(::memfd_create("output", MFD_CLOEXEC)) {
+    if (descriptor_ < 0) fail("making room for a command's output: {}", std::strerror(errno));
   }
-  int descriptor() const { return ::fileno(file_.get()); }
-  std::string text() const {
-    std::string text;
-    std::rewind(file_.get());
-    for (int c; (c = std::fgetc(file_.get())) != EOF;) text += static_cast<char>(c);
-    return text;
-  }
+  ~Output() { ::close(descriptor_); }
+  Output(const Output&) = delete;
+  Output& operator=(const Output&) = delete;
+  int descriptor() const { return descriptor_; }
+  std::string text() const { return read_file(fmt::format("/proc/self/fd/{}", descriptor_)); }
 
  private:
-  struct Close {
-    void operator()(std::FILE* file) const { std::fclose(file); }
-  };
-  std::unique_ptr<std::FILE, Close> file_;
+  int descriptor_;
 };
 
 }  // namespace

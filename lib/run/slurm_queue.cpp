@@ -64,7 +64,7 @@ std::string submit_script(const std::vector<std::string>& options, const fs::pat
   words.insert(words.end(), arguments.begin(), arguments.end());
   const CommandResult result = run_command(words);
   // "12", or "12;CLUSTER"
-  const std::string job(trim(result.out.substr(0, result.out.find(';'))));
+  std::string job(trim(result.out.substr(0, result.out.find(';'))));
   const bool number = !job.empty() && job.find_first_not_of("0123456789") == std::string::npos;
   if (result.exit_status == 0 && number) return job;
   fail("Slurm did not take {}: {}", script.string(), reason_in(result));

@@ -149,8 +149,6 @@ class Submitter {
 
 void submit_run(const std::vector<RunStage>& stages, const std::vector<size_t>& selected,
                 const Config& config, const SlurmRun& run, const Print& print) {
-  check_slurm_config(config.slurm);
-  require_slurm();
   const int array_size = max_array_size();
   make_writable_folder(run.out / "slurm");
   const FileLock lock(run.out / "slurm/.lock", (run.out / "slurm").string());
@@ -172,7 +170,6 @@ void submit_run(const std::vector<RunStage>& stages, const std::vector<size_t>& 
 
 void print_slurm_plan(const std::vector<RunStage>& stages, const std::vector<size_t>& selected,
                       const Config& config, const SlurmRun& run, const Print& print) {
-  check_slurm_config(config.slurm);
   constexpr int usual_array_size = 1001;
   for (const SlurmScript& script : slurm_scripts(stages, config, run)) {
     const auto submissions =

@@ -11,9 +11,9 @@ namespace hardmoe {
 /// Submits those of the `selected` stages that are neither done nor in the queue, each to begin when
 /// the jobs of the stages it needs have ended, however they did: a job whose stage lacks something says
 /// so and ends. What waits in the queue for a stage that is submitted now is submitted anew. Passes a
-/// line for each job to `print`. Throws Error(usage) if this machine has no Slurm, for settings that
-/// cannot be, and if a stage needs what is neither done nor in the queue nor selected; Error with
-/// Slurm's reason if it takes a script not, after taking back the others.
+/// line for each job to `print`. Throws Error(usage) if a stage needs what is neither done nor in the
+/// queue nor selected; Error with Slurm's reason if it does not take a script, after taking back the
+/// others.
 void submit_run(const std::vector<RunStage>& stages, const std::vector<size_t>& selected,
                 const Config& config, const SlurmRun& run,
                 const std::function<void(const std::string&)>& print);

@@ -43,7 +43,7 @@ std::set<size_t> named(const std::vector<RunStage>& stages, const std::string& n
 }
 
 /// Returns those of `numbers` and the stages that they need.
-std::set<size_t> with_needs(const std::vector<RunStage>& stages, std::set<size_t> numbers) {
+std::set<size_t> with_needs(const std::vector<RunStage>& stages, const std::set<size_t>& numbers) {
   std::set<size_t> all = numbers;
   for (const size_t number : numbers) {
     for (const size_t before : stages_before(stages, stages[number].process.name)) {

@@ -165,6 +165,17 @@ TEST_F(RunningCommands, KeepsGoingAndSaysHowToGoOn) {
   EXPECT_EQ(sh("moe-run c.yaml --out run --retry-failed --quiet"), "") << "nothing has failed";
 }
 
+TEST_F(RunningCommands, WithoutSlurmNothingIsSubmittedOrWritten) {
+  const std::string line =
+      "PATH=$(dirname $(command -v moe-run)); moe-run c.yaml --out run --launcher slurm";
+  const Outcome outcome = run(folder.path(), line);
+  EXPECT_EQ(outcome.status, 2);
+  EXPECT_NE(outcome.err.find("there is no `sbatch`"), std::string::npos) << outcome.err;
+  EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
+  EXPECT_NE(sh(line + " --dry-run").find("#SBATCH --requeue\n"), std::string::npos);
+  EXPECT_FALSE(fs::exists(folder / "run"));
+}
+
 TEST_F(RunningCommands, AShardThatShrinksIsNamed) {
   make_data();
   Running running(folder.path(), std::string("exec ") + long_base);
