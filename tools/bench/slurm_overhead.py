@@ -139,6 +139,8 @@ def main():
     parser.add_argument("--fail", type=float, default=0.05, help="share of the experts that fail at first")
     parser.add_argument("--minutes", type=float, default=15, help="at most")
     options = parser.parse_args()
+    if options.experts > 1000:
+        parser.error("--experts: at most 1000, as the plain array has no more tasks by Slurm's default")
     if cluster.missing():
         raise SystemExit(f"this machine has {cluster.missing()}")
     with tempfile.TemporaryDirectory(prefix="hardmoe-slurm-overhead-") as name:
