@@ -68,17 +68,16 @@ class TestSlurm(unittest.TestCase):
         return slurm.output(["squeue", "--noheader", "--array", "--format=%i %T %r"]).splitlines()
 
     def wait_until(self, condition, what, seconds=120):
+        """Waits until it holds. Jobs that were queued again meanwhile need not wait for two minutes."""
         end = time.monotonic() + seconds
         while not condition():
+            self.hurry()
             self.assertLess(time.monotonic(), end, f"{what}\n{self.queue()}\n{self.logs()}")
             time.sleep(0.2)
 
     def wait_for_all(self, seconds=180):
-        """Waits until the queue is empty. Who was queued again need not wait for two minutes."""
-        def is_empty():
-            self.hurry()
-            return not self.queue()
-        self.wait_until(is_empty, "jobs have not ended", seconds)
+        """Waits until the queue is empty."""
+        self.wait_until(lambda: not self.queue(), "jobs have not ended", seconds)
 
     def hurry(self):
         """Spares jobs that were queued again their two minutes. Not at once: the message that the attempt
@@ -91,7 +90,6 @@ class TestSlurm(unittest.TestCase):
                 slurm.run(["scontrol", "update", f"JobId={job}", "StartTime=now"])
 
     def is_running(self, job):
-        self.hurry()
         return self.job(job, "JobState") == "RUNNING"
 
     def end_jobs(self):
@@ -196,7 +194,9 @@ class TestSlurm(unittest.TestCase):
         self.assert_all_done()
 
     def test_a_time_limit_strikes(self):
-        # A limit is a minute at least, and Slurm's signal may come a minute early.
+        # A limit is a minute at least, and Slurm's signal may come a minute early: as soon as a job begins.
+        self.submit("--only", "ingest")
+        self.wait_for_all()
         jobs = self.submit("--set", "slurm.time=1", "--set", "slurm.grace=50", "--set", "base.epochs=2000")
         base = jobs["base"]
         self.wait_until(lambda: self.lines_of("base") > 3, "the base does not begin")
