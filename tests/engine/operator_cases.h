@@ -419,8 +419,8 @@ inline std::vector<OperatorCase> token_cases() {
        {std::array{4, 4, 16, 2}, {2, 2, 6, 3}, {2, 2, 8, 1}, {18, 16, 20, 2}, {8, 14, 144, 2}}) {
     const Extent image = {height, width, 3};
     on_tokens(fmt::format("attention_{}x{}_c{}_h{}", height, width, channels, heads), image,
-              channels, 2, [&](CaseBuilder& b, int x) {
-                return b.attention(b.project(b.layer_norm(x, "norm"), "qkv", 3 * channels), heads);
+              channels, 2, [qkv = 3 * channels, heads = heads](CaseBuilder& b, int x) {
+                return b.attention(b.project(b.layer_norm(x, "norm"), "qkv", qkv), heads);
               });
   }
   // Queries, keys and values in float32.

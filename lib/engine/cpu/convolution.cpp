@@ -42,10 +42,10 @@ class DirectConvolution final : public Convolution {
     if (finish.bias != nullptr) {
       arguments.emplace_back(DNNL_ARG_BIAS, onednn::wrap(p.bias, finish.bias));
     }
-    const Work sum = onednn::bind(p.forward, arguments, scratch);
+    Work sum = onednn::bind(p.forward, arguments, scratch);
     if (finish.residual == nullptr || finish.residual == y) return sum;
     const Activations from = {const_cast<void*>(finish.residual), precision_};
-    return [=, n = elements_, to = Activations{y, precision_}] {
+    return [=, sum = std::move(sum), n = elements_, to = Activations{y, precision_}] {
       copy_activations(from, n, to);
       sum();
     };

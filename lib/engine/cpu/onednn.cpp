@@ -118,7 +118,7 @@ bool has_fast_bf16() {
 bool has_bf16_matrices() { return has(dnnl::cpu_isa::avx512_core_amx); }
 
 std::string describe() {
-  const auto version = dnnl_version();
+  const auto* version = dnnl_version();
   const char* name = has_bf16()                        ? "AVX-512 with bf16"
                      : has(dnnl::cpu_isa::avx512_core) ? "AVX-512"
                      : has(dnnl::cpu_isa::avx2)        ? "AVX2"

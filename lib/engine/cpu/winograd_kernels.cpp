@@ -279,6 +279,7 @@ HARDMOE_LOOP void weights_of(Minimal kind, const float* taps, int64_t tap_stride
     Loops<lanes, float>::call
 
 /// Compiles the loops for one instruction set.
+// NOLINTBEGIN(bugprone-macro-parentheses): an attribute in parentheses is none.
 #define HARDMOE_LEVEL(level, attribute, lanes)                                                  \
   attribute void patches_##level(const TileJob& job, const void* x, const float* zeros,         \
                                  float* to) {                                                   \
@@ -306,6 +307,8 @@ HARDMOE_LOOP void weights_of(Minimal kind, const float* taps, int64_t tap_stride
   constexpr WinogradKernels kernels_##level = {patches_##level, gradients_##level,              \
                                                outputs_##level, weights_##level,                \
                                                weight_gradients_##level};
+
+// NOLINTEND(bugprone-macro-parentheses)
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
 HARDMOE_LEVEL(v4, [[gnu::target("arch=x86-64-v4")]], 16)
