@@ -57,7 +57,8 @@ class IngestFaults : public testing::Test {
   static void expect_whole(const fs::path& data) {
     const Dataset opened = Dataset::open(data);
     for (const auto& name : opened.split_names()) opened.split(name).require_index();
-    for (const Json& shard : read_json(data / "dataset.json").at("shards")) {
+    const Json record = read_json(data / "dataset.json");
+    for (const Json& shard : record.at("shards")) {
       EXPECT_EQ(sha256_of_file(data / shard.at("path").get<std::string>()), shard.at("sha256"));
     }
   }
