@@ -25,6 +25,13 @@ constexpr std::string_view empty_packet =
     "</x:xmpmeta>\n"
     "<?xpacket end=\"w\"?>\n";
 
+/// Returns whether the element is one whose items xmp_keywords() reads.
+bool is_container(std::string_view name) {
+  if (!name.starts_with(rdf)) return false;
+  name.remove_prefix(rdf.size());
+  return name == "Bag" || name == "Seq" || name == "Alt";
+}
+
 /// An element in the packet's text.
 struct Place {
   size_t begin = 0;        ///< of its start tag
@@ -67,7 +74,7 @@ class Finder {
            valid_utf8_length(text_) == text_.size();
   }
 
-  std::optional<Place> root, subject, container;  ///< rdf:RDF, dc:subject, the rdf:Bag in that
+  std::optional<Place> root, subject, container;  ///< rdf:RDF, dc:subject, the list in that
   std::vector<std::string> subjects;              ///< in the container
   bool attribute = false;                         ///< dc:subject is written as one
 
@@ -90,8 +97,7 @@ class Finder {
     }
     if (name.starts_with(rdf) && name.ends_with(" RDF") && !root) begin(root, root_depth_);
     if (name == subject_name && !subject) begin(subject, subject_depth_);
-    if (subject_depth_ != 0 && depth_ == subject_depth_ + 1 && name.starts_with(rdf) &&
-        !container) {
+    if (subject_depth_ != 0 && depth_ == subject_depth_ + 1 && is_container(name) && !container) {
       begin(container, container_depth_);
     }
   }

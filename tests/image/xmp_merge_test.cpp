@@ -58,6 +58,16 @@ TEST(XmpMerge, APlaceIsMadeWhereThereIsNone) {
   }
 }
 
+TEST(XmpMerge, AnElementThatIsNoListIsNotTakenForOne) {
+  for (const char* body :
+       {"<d:subject><r:RDF>x</r:RDF></d:subject>", "<d:subject><r:RDF><r:Bag/></r:RDF></d:subject>",
+        "<d:subject><r:Description/></d:subject>"}) {
+    const std::string before = packet(body), after = with_subjects(before, {"one", "two"});
+    EXPECT_EQ(xmp_keywords(after).keywords, (Words{"one", "two"})) << after;
+    expect_inserted(before, after);
+  }
+}
+
 TEST(XmpMerge, AnEmptyPacketBecomesAWholeOne) {
   const std::string made = with_subjects("", {"one"});
   EXPECT_EQ(xmp_keywords(made).keywords, Words{"one"});
