@@ -86,7 +86,7 @@ void check_expert_config(const ExpertConfig& config);
 
 /// The section decoder.
 struct DecoderConfig : TrainConfig {
-  std::string split = "train";  ///< what it is trained on: train, or selection
+  std::string split = "train";               ///< what it is trained on: train, or selection
   JudgingConfig judging = {.val_every = 0};  ///< rows of that split take passes of base and experts
   void describe(Fields& f);
 };

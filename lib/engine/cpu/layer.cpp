@@ -22,9 +22,8 @@ onednn::Needs LayerBuilder::needs() const {
 int LayerBuilder::parameter_named(const std::string& name, const onednn::Desc* held,
                                   const onednn::Desc* plain) {
   const auto specs = graph_.parameters(node_);
-  const auto spec = std::find_if(specs.begin(), specs.end(), [&](const ParameterSpec& one) {
-    return one.name == name;
-  });
+  const auto spec = std::find_if(specs.begin(), specs.end(),
+                                 [&](const ParameterSpec& one) { return one.name == name; });
   return parameters_.add(*spec, pace_of(*spec, options_), held, plain);
 }
 
