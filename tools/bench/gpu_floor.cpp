@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <map>
+#include <utility>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -30,18 +31,29 @@ struct Cost {
   double seconds = 0;  // each kernel alone at the peak that holds it back
 };
 
+/// How batch norm is computed in training.
+enum class NormPlan {
+  kernels,     ///< as the CUDA engine does: statistics, application and both passes of the gradient
+  sums,        ///< the convolution before leaves the statistics' sums as it writes its output
+  fused_read,  ///< and a norm with ReLU whose one reader is a convolution is applied as that reads
+               ///< it; its output is computed again for the gradient of that one's weights
+  fused_both,  ///< likewise, but that gradient applies the norm as it reads, too
+};
+
 /// Adds up the kernels of one step.
 class Step {
  public:
   Step(const Network& network, int64_t batch, Precision precision, const Peaks& peaks,
-       bool training)
+       bool training, NormPlan plan = NormPlan::kernels)
       : graph_(make_graph(network, {.mode = training ? Mode::train : Mode::infer})),
         training_(training),
         batch_(static_cast<double>(batch)),
         precision_(precision),
-        peaks_(peaks) {}
+        peaks_(peaks),
+        plan_(plan) {}
 
   std::map<std::string, Cost> costs;
+  std::map<std::string, double> norm_bytes;  ///< of batch norm's kernels; in `costs`, too
 
   void run() {
     const double pixels = batch_ * positions(0);
@@ -74,6 +86,30 @@ class Step {
     cost.bytes += bytes;
     cost.flops += flops;
     cost.seconds += std::max(bytes / peaks_.bytes_per_second, flops / peak);
+  }
+
+  /// Adds a kernel of batch norm: to what `costs` calls `name`, and by itself.
+  void add_norm(const std::string& name, const std::string& kernel, double bytes) {
+    add(name, bytes, 0);
+    norm_bytes[kernel] += bytes;
+  }
+
+  /// Returns the node that writes the value; null for the image.
+  const Node* writer(int value) const {
+    const auto found = std::ranges::find(graph_.nodes, value, &Node::output);
+    return found == graph_.nodes.end() ? nullptr : &*found;
+  }
+  bool follows_conv(const Node& norm) const {
+    const Node* before = writer(norm.inputs[0]);
+    return before != nullptr && std::holds_alternative<Conv>(before->op);
+  }
+  /// Returns whether the norm can be applied as the convolution behind it reads.
+  bool is_inner(const Node& norm) const {
+    const auto& readers = graph_.readers[static_cast<size_t>(norm.output)];
+    if (norm.inputs.size() > 1 || readers.size() != 1) return false;
+    return std::ranges::any_of(graph_.nodes, [&](const Node& node) {
+      return std::holds_alternative<Conv>(node.op) && node.inputs[0] == norm.output;
+    });
   }
 
   double weights(const Node& node) const {
@@ -111,8 +147,14 @@ class Step {
     if (std::holds_alternative<Conv>(node.op)) {
       add("convolution forward", in + out + width() * weights(node), flops(node));
     } else if (std::holds_alternative<BatchNorm>(node.op)) {
-      if (training_) add("norm forward", in, 0);  // the statistics
-      add("norm forward", static_cast<double>(bytes_moved(apply(node))), 0);
+      const bool sums_there = plan_ != NormPlan::kernels && follows_conv(node);
+      if (training_ && !sums_there) add_norm("norm forward", "statistics", in);
+      const bool as_read = plan_ > NormPlan::sums && is_inner(node);
+      if (!as_read) {
+        add_norm("norm forward", "application", static_cast<double>(bytes_moved(apply(node))));
+      } else if (plan_ == NormPlan::fused_read) {
+        add_norm("norm again", "application again, for weight gradients", in + out);
+      }
     } else if (std::holds_alternative<MaxPool>(node.op)) {
       add("pooling", in + out + (training_ ? out / width() : 0), 0);
     } else if (std::holds_alternative<GlobalAvgPool>(node.op)) {
@@ -144,7 +186,13 @@ class Step {
       args.keep_g = node.inputs.size() > 1 || readers > 1;
       args.rows = forward.rows;
       args.channels = forward.channels;
-      add("norm backward", static_cast<double>(bytes_moved(args)), 0);
+      cuda::NormBackward differences = args;  // bytes_moved() less those of the sums' pass
+      differences.dx = {};
+      const double in_all = static_cast<double>(bytes_moved(args));
+      const double written = in_all - static_cast<double>(bytes_moved(differences));
+      const double second = 2 * bytes(node.inputs[0]) + written;  // x and g are read
+      add_norm("norm backward", "gradient's sums", in_all - second);
+      add_norm("norm backward", "gradient", second);
     } else if (std::holds_alternative<MaxPool>(node.op)) {
       add("pooling", in + out + out / width(), 0);
     } else if (std::holds_alternative<GlobalAvgPool>(node.op)) {
@@ -159,6 +207,7 @@ class Step {
   double batch_;
   Precision precision_;
   Peaks peaks_;
+  NormPlan plan_;
 };
 
 struct Row {
@@ -166,6 +215,46 @@ struct Row {
   ModelConfig model;
   int64_t batch;
 };
+
+/// Returns the bytes of batch norm's kernels in a step of training in bf16, for each plan.
+std::string norm_table(const Row& row, int64_t tags, const Peaks& peaks) {
+  const std::vector<std::pair<NormPlan, std::string>> plans = {
+      {NormPlan::kernels, "as it is"},
+      {NormPlan::sums, "sums by convolutions"},
+      {NormPlan::fused_read, "applied as read, forward"},
+      {NormPlan::fused_both, "forward and in weight gradients"}};
+  std::vector<std::string> heading = {row.name + ", batch norm, GB"}, norms = {"batch norm in all"},
+                           all = {"the whole step"}, least = {"ms, kernel by kernel"};
+  const std::vector<std::string> names = {"statistics", "application",
+                                          "application again, for weight gradients",
+                                          "gradient's sums", "gradient"};
+  std::map<std::string, std::vector<std::string>> kernels;
+  for (const auto& [plan, name] : plans) {
+    Step step(resnet(row.model, tags), row.batch, Precision::bf16, peaks, true, plan);
+    step.run();
+    heading.push_back(name);
+    double of_norms = 0, bytes = 0, seconds = 0;
+    for (const std::string& kernel : names) {
+      const double moved = step.norm_bytes[kernel];
+      kernels[kernel].push_back(moved > 0 ? fmt::format("{:.1f}", moved / 1e9) : "–");
+      of_norms += moved;
+    }
+    for (const auto& [part, cost] : step.costs) {
+      bytes += cost.bytes;
+      seconds += cost.seconds;
+    }
+    norms.push_back(fmt::format("{:.1f}", of_norms / 1e9));
+    all.push_back(fmt::format("{:.1f}", bytes / 1e9));
+    least.push_back(fmt::format("{:.2f}", 1e3 * seconds));
+  }
+  std::vector<std::vector<std::string>> table = {heading};
+  for (const std::string& kernel : names) {
+    table.push_back({kernel});
+    table.back().insert(table.back().end(), kernels[kernel].begin(), kernels[kernel].end());
+  }
+  table.insert(table.end(), {norms, all, least});
+  return format_table(table);
+}
 
 }  // namespace
 
@@ -222,4 +311,5 @@ int main(int argc, char** argv) {
   }
   fmt::print("{}\ntraining in bf16, kernel by kernel\n{}", format_table(table),
              format_table(kernels));
+  for (const Row& row : rows) fmt::print("\n{}", norm_table(row, tags, peaks));
 }
