@@ -169,7 +169,7 @@ class TestSlurm(unittest.TestCase):
         self.assertTrue((self.work / "run/base/checkpoint.safetensors").exists(), "it did not save")
 
     def test_a_node_is_drained(self):
-        self.submit("--set", "expert.epochs=150", "--until", "expert")
+        self.submit("--set", "expert.epochs=1000", "--until", "expert")
         self.wait_until(lambda: self.lines_of("experts/0") > 3, "no expert begins")
         slurm.output(["scontrol", "update", "NodeName=node1", "State=DRAIN", "Reason=test"])
         self.addCleanup(slurm.run, ["scontrol", "update", "NodeName=node1", "State=RESUME"])
@@ -181,7 +181,7 @@ class TestSlurm(unittest.TestCase):
         self.assert_all_done()
 
     def test_a_job_is_requeued_twice(self):
-        jobs = self.submit("--set", "expert.epochs=400")
+        jobs = self.submit("--set", "expert.epochs=2000")
         task = f"{jobs['expert']}_1"
         for times in (1, 2):
             before = self.lines_of("experts/1")
@@ -197,7 +197,7 @@ class TestSlurm(unittest.TestCase):
         # A limit is a minute at least, and Slurm's signal may come a minute early: as soon as a job begins.
         self.submit("--only", "ingest")
         self.wait_for_all()
-        jobs = self.submit("--set", "slurm.time=1", "--set", "slurm.grace=50", "--set", "base.epochs=2000")
+        jobs = self.submit("--set", "slurm.time=1", "--set", "slurm.grace=50", "--set", "base.epochs=100000")
         base = jobs["base"]
         self.wait_until(lambda: self.lines_of("base") > 3, "the base does not begin")
         self.wait_until(lambda: self.job(base, "Restarts") == "1", "it is not queued again")
