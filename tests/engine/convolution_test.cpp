@@ -205,7 +205,7 @@ Tensor inference_of(const ConvolutionSpec& spec, const Tensor& x, const Tensor& 
 }
 
 TEST(Convolution, EveryWayFinishesItsSums) {
-  for (ConvolutionSpec spec : {convolution_of({8, 8, 32}, 48, 3, 1, 3),     // 2×2 tiles
+  for (ConvolutionSpec spec : {convolution_of({6, 6, 32}, 48, 3, 1, 3),     // 2×2 tiles
                                convolution_of({8, 9, 16}, 80, 3, 1, 8),     // 4×4 tiles
                                convolution_of({16, 16, 32}, 80, 3, 2, 12),  // 4×4 tiles of stride 2
                                convolution_of({15, 17, 16}, 16, 3, 2, 30),  // over the edge

@@ -30,10 +30,12 @@ bool outrun_by_bf16(const ConvolutionSpec& spec) {
 }
 
 /// Whether it pays to take `saved` products an image less, each pair of channels, by 36 transformed
-/// weights for nine: a batch must be large enough for the memory that they are read from, in training
-/// also written to at each step.
+/// weights for nine. In training, where each step writes them anew, a batch must be large enough. In
+/// inference they must not outgrow the caches, or one image takes longer; the batch has no say, so that
+/// an image's features are the same in any.
 bool pays(const ConvolutionSpec& spec, int64_t saved) {
-  return spec.batch * saved >= (spec.needs.any() ? 1024 : 512);
+  if (spec.needs.any()) return spec.batch * saved >= 1024;
+  return saved > 0 && spec.in.channels * spec.out.channels < 256 * 512;
 }
 
 /// Returns the layer with the filter that suits it. Of stride 1 that is the one with the larger tiles
