@@ -1,4 +1,4 @@
-"""A benchmark that waits to be told to measure, so that two can take turns; for gpu_check.py."""
+"""A benchmark that waits to be told to measure, so that several can take turns; for gpu_check.py and bench/network.py."""
 import json
 import pathlib
 import queue

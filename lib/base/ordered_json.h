@@ -10,9 +10,10 @@
 namespace hardmoe {
 
 /// Limits of one text, far beyond what our own files come to; a larger one is refused.
-inline constexpr size_t longest_own_json = size_t{1} << 28;    ///< bytes
-inline constexpr size_t deepest_own_json = 256;                ///< levels of arrays and objects
-inline constexpr size_t most_own_json_keys = size_t{1} << 16;  ///< of one object
+inline constexpr size_t longest_own_json = size_t{1} << 28;  ///< bytes
+inline constexpr size_t deepest_own_json = 256;              ///< levels of arrays and objects
+inline constexpr size_t most_own_json_keys = size_t{1}
+                                             << 17;  ///< of one object: twice the most experts
 
 /// Returns the text's value. Throws nlohmann::json::exception if it is no JSON; Error, naming the
 /// limit or the key, if it is beyond a limit or an object has a key twice.

@@ -54,12 +54,12 @@ TEST(OrderedJson, ManyKeysTakeTimeThatGrowsWithTheirNumber) {
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
   EXPECT_EQ(json.size(), most_own_json_keys);
   EXPECT_EQ(json.back(), most_own_json_keys - 1);
-  EXPECT_LT(took.count(), 2) << "the library's own parser takes 3 s where this takes 0.05";
+  EXPECT_LT(took.count(), 2) << "the library's own parser takes 12 s where this takes 0.1";
 }
 
 TEST(OrderedJson, IsBounded) {
   expect_error([] { parse_json(object_of(most_own_json_keys + 1), "stage.json"); },
-               {"stage.json: ", "more than 65536 keys"});
+               {"stage.json: ", "more than 131072 keys"});
   const std::string deep(deepest_own_json, '[');
   EXPECT_NO_THROW(parse_json(deep + std::string(deepest_own_json, ']'), "stage.json"));
   expect_error([&] { parse_json(deep + "[", "stage.json"); },

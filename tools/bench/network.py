@@ -10,12 +10,18 @@
 """
 import argparse
 import json
+import os
 import pathlib
 import statistics
 import subprocess
 import sys
+import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tools"))
+from paced import Paced  # noqa: E402
+
+LONGEST = 600  # seconds, of getting warm and of a round
 
 
 def command(side, options):
@@ -30,31 +36,40 @@ def command(side, options):
 
 
 class Side:
-    """A process that waits between rounds."""
+    """A program that waits between rounds."""
 
-    def __init__(self, name, options, shared):
-        self.name, self.rates, self.framework = name, [], ""
-        self.process = subprocess.Popen([*command(name, options), *shared, "--paced"], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        for line in self.process.stdout:
-            if line.strip() == "ready":
-                return
-        sys.exit(f"network.py: {name} ended before it was warm; its command was {command(name, options)}")
+    def __init__(self, name, options, shared, log):
+        self.name, self.rates, self.framework = name.partition("=")[0], [], ""
+        self.paced = Paced([*command(name, options), *shared, "--paced"], log, os.environ)
+        self.paced.ready(LONGEST)
 
     def round(self):
-        self.process.stdin.write("\n")
-        self.process.stdin.flush()
-        line = json.loads(self.process.stdout.readline())
+        line = self.paced.round(LONGEST)
         self.rates.append(line["images_per_second"])
         self.framework = line.get("framework") or line.get("engine")
         return line
 
-    def end(self):
-        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
+    def most_memory(self):
+        """The most that the process has held so far, MB."""
+        status = pathlib.Path(f"/proc/{self.paced.process.pid}/status").read_text(encoding="ascii")
         most = next(line for line in status.splitlines() if line.startswith("VmHWM"))
-        self.process.stdin.close()
-        self.process.wait()
         return round(int(most.split()[1]) / 1024)
+
+
+def measure(options, shared, folder):
+    """The sides, after their rounds; their programs are still there."""
+    sides = []
+    for name in options.sides:
+        try:
+            sides.append(Side(name, options, shared, f"{folder}/{len(sides)}.txt"))
+        except RuntimeError as error:
+            for side in sides:
+                side.paced.stop()
+            sys.exit(f"network.py: {name}: {error}")
+    for _ in range(options.rounds):
+        for side in sides:
+            print(side.name, json.dumps(side.round()), file=sys.stderr)
+    return sides
 
 
 def main():
@@ -73,21 +88,20 @@ def main():
         sys.exit(f"network.py: {options.python} is not there; run tools/setup.sh --peers, or name one by --python")
     if "ours" in options.sides:
         subprocess.run(["cmake", "--build", ROOT / "build", "--target", "bench-step"], check=True, stdout=sys.stderr)
-    sides = [Side(name, options, shared) for name in options.sides]
-    for _ in range(options.rounds):
+    with tempfile.TemporaryDirectory() as folder:
+        sides = measure(options, shared, folder)
+        first = statistics.median(sides[0].rates)
         for side in sides:
-            print(side.name, json.dumps(side.round()), file=sys.stderr)
-    first = statistics.median(sides[0].rates)
-    for side in sides:
-        median = statistics.median(side.rates)
-        line = {"options": " ".join(shared), "side": side.name.partition("=")[0], "framework": side.framework,
-                "images_per_second": round(median, 1), "lowest": round(min(side.rates), 1),
-                "highest": round(max(side.rates), 1), "ours_times": round(first / median, 3),
-                "peak_mb": side.end(), "rounds": options.rounds}
-        print(json.dumps(line), flush=True)
-        if options.out:
-            with open(options.out, "a", encoding="utf-8") as file:
-                file.write(json.dumps({**line, "machine": options.machine}) + "\n")
+            median = statistics.median(side.rates)
+            line = {"options": " ".join(shared), "side": side.name, "framework": side.framework,
+                    "images_per_second": round(median, 1), "lowest": round(min(side.rates), 1),
+                    "highest": round(max(side.rates), 1), "ours_times": round(first / median, 3),
+                    "peak_mb": side.most_memory(), "rounds": options.rounds}
+            side.paced.stop()
+            print(json.dumps(line), flush=True)
+            if options.out:
+                with open(options.out, "a", encoding="utf-8") as file:
+                    file.write(json.dumps({**line, "machine": options.machine}) + "\n")
 
 
 if __name__ == "__main__":

@@ -97,9 +97,7 @@ class FinishedConvolution final : public Convolution {
   Work forward(const void* x, void* y, Scratch scratch, const Finish& finish) const override {
     // Where the residual may be y itself, sums must not overwrite it.
     void* sums = keeps_sums_ ? scratch.data : y;
-    const Scratch rest = {static_cast<std::byte*>(scratch.data) + sum_bytes(),
-                          scratch.bytes - sum_bytes()};
-    const Work work = sums_->forward(x, sums, rest, {});
+    const Work work = sums_->forward(x, sums, scratch.after(sum_bytes()), {});
     const float* bias = finish.bias != nullptr ? finish.bias : zeros_.data();
     const Activations from = {sums, precision_}, to = {y, precision_};
     const Activations residual = {const_cast<void*>(finish.residual), precision_};
@@ -117,11 +115,10 @@ class FinishedConvolution final : public Convolution {
   }
 
  private:
-  /// Rounded up to where the next thing may begin.
   size_t sum_bytes() const {
     if (!keeps_sums_) return 0;
     const size_t element = precision_ == Precision::bf16 ? 2 : 4;
-    return (static_cast<size_t>(rows_ * channels_) * element + 63) / 64 * 64;
+    return whole_lines(static_cast<size_t>(rows_ * channels_) * element);
   }
 
   std::unique_ptr<Convolution> sums_;

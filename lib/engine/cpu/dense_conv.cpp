@@ -60,8 +60,7 @@ class DenseConvolution final : public Convolution {
   Work backward_weights(const void* x, const void* dy, float* gradient,
                         Scratch scratch) const override {
     auto* matrix = static_cast<float*>(scratch.data);
-    const Scratch rest = {static_cast<std::byte*>(scratch.data) + gradient_bytes(),
-                          scratch.bytes - gradient_bytes()};
+    const Scratch rest = scratch.after(gradient_bytes());
     const Work product =
         onednn::bind(product_.backward_weights,
                      {{DNNL_ARG_SRC, onednn::wrap(product_.source, x)},
@@ -75,9 +74,8 @@ class DenseConvolution final : public Convolution {
   }
 
  private:
-  /// Rounded up to where the next thing may begin.
   size_t gradient_bytes() const {
-    return (static_cast<size_t>(rows_ * columns_) * sizeof(float) + 63) / 64 * 64;
+    return whole_lines(static_cast<size_t>(rows_ * columns_) * sizeof(float));
   }
   int64_t offset_of(const Tap& tap, int64_t o) const {
     return (tap.output * out_ + o) * columns_ + tap.input * in_;

@@ -1,5 +1,6 @@
 #include "engine/cpu/folded_conv.h"
 
+#include <algorithm>
 #include <optional>
 #include <vector>
 
@@ -10,9 +11,6 @@
 
 namespace hardmoe::cpu {
 namespace {
-
-/// Rounded up to where the next thing may begin.
-size_t whole_lines(size_t bytes) { return (bytes + 63) / 64 * 64; }
 
 /// Returns the rows that are computed at a time: all, or where a pooling follows few enough that the
 /// map before it stays in the caches. They divide the batch.
@@ -56,7 +54,8 @@ class FoldedConvLayer final : public Layer {
       pool_ = onednn::max_pool(*op.norm->pool, map_, out_, rows_at_a_time_, precision_,
                                /*training=*/false);
     }
-    builder.need_scratch(map_bytes() + rest_bytes());
+    builder.need_scratch(map_bytes() +
+                         std::max(convolution_->scratch_bytes(), pool_ ? pool_->scratch_bytes : 0));
   }
 
   size_t copy_bytes() const override { return scaled_.bytes() + copies_.bytes(); }
@@ -98,13 +97,10 @@ class FoldedConvLayer final : public Layer {
     if (!pool_) return 0;
     return whole_lines(static_cast<size_t>(rows_at_a_time_ * map_.elements()) * element());
   }
-  size_t rest_bytes() const {
-    return std::max(convolution_->scratch_bytes(), pool_ ? pool_->scratch_bytes : 0);
-  }
 
   Work pooled(const std::byte* x, std::byte* y, Scratch scratch) const {
-    auto* map = static_cast<std::byte*>(scratch.data);
-    const Scratch rest = {map + map_bytes(), rest_bytes()};
+    void* map = scratch.data;
+    const Scratch rest = scratch.after(map_bytes());
     std::vector<Work> works;
     for (int64_t row = 0; row < rows_; row += rows_at_a_time_) {
       const auto from = static_cast<size_t>(row * in_.elements()) * element();

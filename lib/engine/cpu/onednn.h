@@ -3,6 +3,7 @@
 // best.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <string>
@@ -16,10 +17,16 @@
 
 namespace hardmoe::cpu {
 
+/// Returns a size rounded up to where the next thing may begin.
+constexpr size_t whole_lines(size_t bytes) { return (bytes + 63) / 64 * 64; }
+
 /// Room for the temporaries of one piece of work at a time.
 struct Scratch {
   void* data = nullptr;
   size_t bytes = 0;
+
+  /// Returns what is left behind the first `used` bytes, a whole number of lines.
+  Scratch after(size_t used) const { return {static_cast<std::byte*>(data) + used, bytes - used}; }
 };
 
 }  // namespace hardmoe::cpu

@@ -4,7 +4,7 @@ namespace hardmoe::cpu {
 
 void WorkingWeights::Copy::make(const onednn::Desc& held, const onednn::Desc& wanted) {
   if (wanted == held) return;
-  bytes = (wanted.get_size() + 63) / 64 * 64;  // so that what follows begins where vectors may
+  bytes = cpu::whole_lines(wanted.get_size());
   reorder = std::make_unique<onednn::Reorder>(held, wanted);
 }
 
